@@ -1,0 +1,134 @@
+"""The files between stages: arrays as .npy with a JSON card beside them, tables as Parquet.
+
+A *stem* is a path without suffix, e.g. data/frames/test/Test001; the array is <stem>.npy, its card
+<stem>.json, its table <stem>.parquet. Cards say what the numbers mean and hold the content hash, so
+that the next stage knows its input without reading it. Same inputs, same bytes: no times, no versions.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vad import UserError
+
+
+class ArrayWriter:
+    """Streams an array of unknown length to <stem>.npy and, when it ends well, its card <stem>.json.
+
+    Memory does not depend on the length. Use as a context manager:
+
+        with ArrayWriter(stem, (240, 360), np.uint8, fps=25.0) as writer:
+            writer.append(frame)          # [240, 360]
+
+    `card` may be filled until the end of the block. After an error no card is left: an array without
+    a card counts as not written.
+    """
+
+    def __init__(self, stem: Path, item_shape: tuple[int, ...], dtype: Any, **card: Any):
+        self.stem, self.item_shape, self.dtype = stem, tuple(item_shape), np.dtype(dtype)
+        self.card = card
+        self.length = 0
+        self._hash = hashlib.blake2b(digest_size=16)
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(f"{stem}.npy", "wb")
+        self._write_header()
+
+    def _write_header(self) -> None:
+        # numpy pads the header for a growing first axis, so it can be written again at the end
+        head = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False}
+        self._file.seek(0)
+        np.lib.format.write_array_header_1_0(self._file, head | {"shape": (self.length, *self.item_shape)})
+
+    def append(self, item: np.ndarray) -> None:
+        """Adds one item of `item_shape`. Raises ValueError for another shape or dtype."""
+        if item.shape != self.item_shape or item.dtype != self.dtype:
+            raise ValueError(f"expected {self.dtype} {self.item_shape}, got {item.dtype} {item.shape}")
+        data = np.ascontiguousarray(item)
+        self._file.write(data)
+        self._hash.update(data)
+        self.length += 1
+
+    def __enter__(self) -> "ArrayWriter":
+        return self
+
+    def __exit__(self, kind: type | None, *_: Any) -> None:
+        if kind is None:
+            self._write_header()
+        self._file.close()
+        if kind is None:
+            shape = [self.length, *self.item_shape]
+            described = {"shape": shape, "dtype": self.dtype.name}
+            self._hash.update(json.dumps(described).encode())
+            write_json(Path(f"{self.stem}.json"), described | self.card | {"hash": self._hash.hexdigest()})
+
+
+def write_array(stem: Path, array: np.ndarray, **card: Any) -> None:
+    """Writes a whole array of shape [N, ...] with its card."""
+    with ArrayWriter(stem, array.shape[1:], array.dtype, **card) as writer:
+        for item in array:
+            writer.append(item)
+
+
+def open_array(stem: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """(array as a read-only memory map, its card).
+
+    Raises UserError if either is missing or they disagree, as after a kill in mid-write.
+    """
+    card = read_card(stem)
+    path = Path(f"{stem}.npy")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as e:
+        raise UserError(f"{path}: cannot be read ({e}); `dvc repro` makes it anew") from None
+    if list(array.shape) != card["shape"] or array.dtype.name != card["dtype"]:
+        raise UserError(
+            f"{path}: holds {array.dtype} {list(array.shape)}, but its card says {card['dtype']} "
+            f"{card['shape']}; `dvc repro` makes it anew"
+        )
+    return array, card
+
+
+def read_card(stem: Path) -> dict[str, Any]:
+    """The JSON card <stem>.json. Raises UserError if it is missing or broken."""
+    path = Path(f"{stem}.json")
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as e:
+        raise UserError(f"{path}: cannot be read ({e}); `dvc repro` makes it anew") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON with sorted keys and a final newline, so that the same value gives the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")
+
+
+def write_table(stem: Path, table: pd.DataFrame) -> None:
+    """Writes <stem>.parquet without the metadata that would name library versions."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(arrow, f"{stem}.parquet", compression="zstd")
+
+
+def read_table(stem: Path) -> pd.DataFrame:
+    """Reads <stem>.parquet. Raises UserError if it is missing or broken."""
+    path = Path(f"{stem}.parquet")
+    try:
+        return pq.read_table(path).to_pandas()
+    except (OSError, pa.ArrowException) as e:
+        raise UserError(f"{path}: cannot be read ({e}); `dvc repro` makes it anew") from None
+
+
+def hash_table(table: pd.DataFrame) -> str:
+    """Content hash of a table: its columns' names, types and values."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in table.columns:
+        digest.update(f"{name}:{table[name].dtype};".encode())
+        digest.update(pd.util.hash_array(table[name].to_numpy()).tobytes())
+    return digest.hexdigest()
