@@ -32,7 +32,7 @@ class Found:
 
     split: str
     name: str  # path below the split, without suffix: "cam1/walk 01"
-    source: Path  # below data.root; a video file or a folder of pictures
+    source: Path  # a video file or a folder of pictures, data.root included in the path
     camera: str = "camera"
     subject: str = ""
     first: int = 0  # first source frame that is used
@@ -121,7 +121,8 @@ def cut_validation(found: Sequence[Found], fraction: float) -> list[Found]:
 
 
 def _place(clip: Found) -> float:
-    return int(hashlib.md5(clip.name.encode()).hexdigest()[:8], 16) / 2**32
+    name = unicodedata.normalize("NFC", clip.name)  # macOS spells accents in another way
+    return int(hashlib.md5(name.encode()).hexdigest()[:8], 16) / 2**32
 
 
 def check_intervals(clip: str, intervals: Intervals, frames: int) -> None:
@@ -173,6 +174,12 @@ def read_manifest(path: Path) -> list[Clip]:
         Clip(**{f.name: _parse(row[f.name], f.type) for f in fields(Clip)})
         for row in _read_csv(path, {f.name for f in fields(Clip)})
     ]
+
+
+def available(manifest: Path, frames: Path) -> list[Clip]:
+    """The clips of the manifest that were extracted to the folder `frames`, i.e. not skipped there."""
+    skipped = read_skipped(frames / "skipped.csv")
+    return [clip for clip in read_manifest(manifest) if clip.clip not in skipped]
 
 
 def write_labels(path: Path, labels: dict[str, Intervals]) -> None:

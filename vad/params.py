@@ -31,7 +31,7 @@ SECTIONS = {
     "resize": "vad.windows:ResizeParams",
     "model": "vad.models:ModelChoice",
     "train": "vad.training:TrainParams",
-    "score": "vad.scoring:ScoreParams",
+    "score": "vad.inference:ScoreParams",
     "calibrate": "vad.scoring:CalibrateParams",
     "evaluate": "vad.metrics:EvaluateParams",
     "compute": "vad.clipwise:ComputeParams",
@@ -161,8 +161,11 @@ __all__ = ["Choice", "Field", "Section", "alternatives", "check", "load", "load_
 if __name__ == "__main__":
     import sys
 
+    from vad import params  # the sections know this module by that name, not as __main__
+
     try:
-        check()
+        params.check()
     except UserError as e:
-        sys.exit(f"error: {e}")
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(2)
     print(f"{FILE}: all sections are valid")

@@ -96,7 +96,11 @@ def open_array(stem: Path) -> tuple[np.ndarray, dict[str, Any]]:
 
 def read_card(stem: Path) -> dict[str, Any]:
     """The JSON card <stem>.json. Raises UserError if it is missing or broken."""
-    path = Path(f"{stem}.json")
+    return read_json(Path(f"{stem}.json"))
+
+
+def read_json(path: Path) -> Any:
+    """Raises UserError if the file is missing or broken."""
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as e:

@@ -1,0 +1,60 @@
+# `make` lists the targets. Each makes the virtual environment it needs; a second call installs nothing.
+.DEFAULT_GOAL := help
+.PHONY: help repro test lint format recipes recipe exp bench plots clean-cache sample venv
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+# DVC runs `python` from the PATH, so the environment must come first there
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+INSTALL = pip install --disable-pip-version-check -q
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/ready: requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v else f"Python 3.11 or newer is needed, found {v[0]}.{v[1]}; make PYTHON=/path/to/python")'
+	@echo "installing requirements into $(VENV) (once, some minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) -r requirements.txt -c constraints.txt
+	@touch $@
+
+$(VENV)/ready-test: requirements-test.txt $(VENV)/ready
+	@$(INSTALL) -r requirements-test.txt -c constraints.txt
+	@touch $@
+
+venv: $(VENV)/ready  ## make the virtual environment
+
+repro: $(VENV)/ready  ## run what has changed: footage in, scores and reports out
+	@python -m vad.params
+	@dvc repro $(ARGS)
+	@dvc metrics show
+
+test: $(VENV)/ready-test  ## run the tests (some minutes)
+	@python -m pytest $(ARGS)
+
+lint: $(VENV)/ready-test  ## check style
+	@ruff check . && ruff format --check .
+
+format: $(VENV)/ready-test  ## mend style
+	@ruff check --fix -q . ; ruff format -q .
+
+recipes: $(VENV)/ready  ## list the named configurations
+	@python -m vad.recipe
+
+recipe: $(VENV)/ready  ## write a recipe into params.yaml: make recipe NAME=ped2 ROOT=path/to/ucsd_ped2
+	@python -m vad.recipe $(NAME) $(if $(ROOT),--root "$(ROOT)") --write
+
+exp: $(VENV)/ready  ## try a recipe as an experiment, params.yaml stays: make exp NAME=ped2 ROOT=…
+	@set -o pipefail; python -m vad.recipe $(NAME) $(if $(ROOT),--root "$(ROOT)") | xargs dvc exp run $(ARGS)
+
+plots: $(VENV)/ready  ## draw the plots of the workspace and the last commit: dvc_plots/index.html
+	@dvc plots diff HEAD -o dvc_plots
+
+bench: $(VENV)/ready-test  ## compare speed with the alternatives, side by side
+	@for b in benchmarks/[a-z]*.py; do python -m benchmarks.$$(basename $$b .py) || exit 1; done
+
+sample: $(VENV)/ready  ## make the synthetic sample anew (data/sample is in git already)
+	@python -m vad.synthetic --out data/sample --force
+
+clean-cache: ## empty the cache of finished clips and checkpoints
+	@rm -rf .cache && echo "emptied .cache"

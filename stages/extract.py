@@ -1,0 +1,43 @@
+"""Decodes every clip of the manifest to one array of frames.
+
+In: data/manifest.csv, the footage below data.root. Out: data/frames/.
+"""
+
+from pathlib import Path
+
+from vad import clips, clipwise, layouts, stage, video
+
+MANIFEST, FRAMES = Path("data/manifest.csv"), Path("data/frames")
+
+
+def main(run: stage.Run) -> None:
+    data, _, _ = run.choice("data", layouts.DataParams)
+    params = run.params("extract", video.ExtractParams)
+    compute = run.params("compute", clipwise.ComputeParams)
+    root = run.reads(Path(data.root))
+    manifest = clips.read_manifest(MANIFEST)
+    jobs = [
+        clipwise.Job(
+            clip=clip.clip,
+            name=clip.clip,
+            inputs=(clip.hash, str(clip.first), str(clip.end)),
+            args=(root / clip.source, clip.first, clip.end, params),
+            frames=clip.end - clip.first,
+        )
+        for clip in manifest
+    ]
+    skipped = clipwise.run(
+        video.extract,
+        jobs,
+        FRAMES,
+        params=params,
+        cache=run.cache,
+        compute=compute,
+        label="extract",
+        on_error=data.on_error,
+    )
+    clips.write_skipped(FRAMES / "skipped.csv", skipped)
+
+
+if __name__ == "__main__":
+    stage.run(main, __doc__, reads=[MANIFEST])

@@ -1,0 +1,52 @@
+"""Reads the footage below data.root in the layout data.format; writes the manifest, labels and masks.
+
+data/manifest.csv  a row per clip: split, camera, subject, frames used, rate, picture, content hash
+data/labels.csv    a row per anomalous interval: clip, start, end (source frames from 0, end exclusive)
+data/skipped.csv   clips left out because they cannot be read, and why (data.on_error: skip)
+data/masks/        anomalous pixels of the clips that have masks, packed to bits
+"""
+
+import shutil
+from pathlib import Path
+
+from vad import clips, layouts, stage
+from vad.clipwise import ComputeParams
+from vad.survey import survey
+
+MANIFEST = Path("data/manifest.csv")
+LABELS = Path("data/labels.csv")
+SKIPPED = Path("data/skipped.csv")
+MASKS = Path("data/masks")
+
+
+def main(run: stage.Run) -> None:
+    data, layout, own = run.choice("data", layouts.DataParams)
+    workers = run.params("compute", ComputeParams).workers
+    root = run.reads(Path(data.root))
+    part = MASKS.with_name("ingest.part")  # all is written here first: an error leaves earlier outputs whole
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        (part / MASKS.name).mkdir(parents=True)
+        result = survey(
+            layout.read(root, own),
+            root,
+            masks_to=part / MASKS.name,
+            memory=run.cache / "footage.json",
+            val_fraction=data.val_fraction,
+            on_error=data.on_error,
+            allow_anomalous_train=data.allow_anomalous_train,
+            workers=None if workers == "auto" else workers,
+            log=run.log,
+        )
+        clips.write_manifest(part / MANIFEST.name, result.clips)
+        clips.write_labels(part / LABELS.name, result.labels)
+        clips.write_skipped(part / SKIPPED.name, result.skipped)
+        shutil.rmtree(MASKS, ignore_errors=True)
+        for output in (MASKS, MANIFEST, LABELS, SKIPPED):
+            (part / output.name).replace(output)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    stage.run(main, __doc__)

@@ -1,0 +1,38 @@
+"""Cuts regions out of frames and resizes them: windows for the autoencoder, one folder per split.
+
+In: data/manifest.csv, data/frames/, data/regions/. Out: data/tensors/train, …/val, …/test.
+"""
+
+from pathlib import Path
+
+from vad import clips, clipwise, stage, windows
+
+MANIFEST = Path("data/manifest.csv")
+FRAMES, REGIONS, TENSORS = Path("data/frames"), Path("data/regions"), Path("data/tensors")
+
+
+def main(run: stage.Run) -> None:
+    params = run.params("resize", windows.ResizeParams)
+    compute = run.params("compute", clipwise.ComputeParams)
+    manifest = clips.available(MANIFEST, FRAMES)
+    for split in clips.SPLITS:
+        jobs = [
+            clipwise.Job.on(
+                clip.clip, [FRAMES / clip.clip, REGIONS / clip.clip], params, name=Path(clip.clip).name
+            )
+            for clip in manifest
+            if clip.split == split
+        ]
+        clipwise.run(
+            windows.cut,
+            jobs,
+            TENSORS / split,
+            params=params,
+            cache=run.cache,
+            compute=compute,
+            label=f"resize {split}",
+        )
+
+
+if __name__ == "__main__":
+    stage.run(main, __doc__, reads=[MANIFEST, FRAMES, REGIONS])

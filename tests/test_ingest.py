@@ -1,0 +1,386 @@
+"""Ingest as a library: masks, and the survey that opens footage and holds labels against it."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vad import UserError, clips, masks, survey, video
+from vad.clips import Found
+from vad.layouts import folder, table, ucsd
+
+RNG = np.random.default_rng(0)
+LEVEL = folder.Params(level="camera")
+
+
+def pictures(where: Path, frames: int = 4, width: int = 12, height: int = 8, suffix: str = ".png") -> Path:
+    """A folder of random gray pictures."""
+    where.mkdir(parents=True, exist_ok=True)
+    for i in range(frames):
+        write(where / f"{i}{suffix}", RNG.integers(1, 255, (height, width), np.uint8))
+    return where
+
+
+def write(path: Path, picture: np.ndarray, *options: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, picture, options)[1].tobytes())
+
+
+def film(path: Path, frames: int = 4, width: int = 32, height: int = 16) -> Path:
+    video.encode(path, (RNG.integers(0, 255, (height, width), np.uint8) for _ in range(frames)), 10.0)
+    return path
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A data set with pictures and videos, three training clips and two test clips."""
+    root = tmp_path / "root"
+    for name in "abc":
+        pictures(root / "train" / name)
+    pictures(root / "test/d", frames=10)
+    film(root / "test/e ä.mp4", frames=6)
+    return root
+
+
+@pytest.fixture
+def ingest(tmp_path: Path) -> Callable[..., survey.Survey]:
+    """`ingest(root, …)` surveys a data set in the folder layout; `ingest.lines` is the log."""
+
+    def run(root: Path, found: list[Found] | None = None, **options) -> survey.Survey:
+        defaults = {"val_fraction": 0.1, "on_error": "fail", "allow_anomalous_train": False}
+        run.lines = []
+        return survey.survey(
+            folder.read(root, LEVEL) if found is None else found,
+            root,
+            tmp_path / "masks",
+            tmp_path / "cache/footage.json",
+            **defaults | options,
+            log=run.lines.append,
+        )
+
+    run.lines = []
+    return run
+
+
+# --- masks
+
+
+@given(st.integers(1, 5), st.integers(1, 9), st.integers(1, 19), st.integers(0, 2**32 - 1))
+def test_masks_round_trip(tmp_path_factory, frames, height, width, seed):
+    where = tmp_path_factory.getbasetemp()
+    truth = np.random.default_rng(seed).integers(0, 3, (frames, height, width)) * (seed % 2 + 0.25)
+    np.save(where / "truth.npy", truth)
+    masks.convert(where / "packed", where / "truth.npy", frames, width, height)
+    packed = masks.open_masks(where / "packed")
+    assert len(packed) == frames
+    for i in range(frames):
+        assert packed[i].dtype == bool
+        np.testing.assert_array_equal(packed[i], truth[i] != 0)
+    assert masks.intervals(packed) == clips.intervals_of((truth != 0).any((1, 2)))
+
+
+def one_bit(path: Path, mask: np.ndarray) -> None:
+    write(path, mask.astype(np.uint8) * 255, cv2.IMWRITE_PNG_BILEVEL, 1)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "save"),
+    [
+        (".png", one_bit),
+        (".png", lambda path, mask: write(path, mask.astype(np.uint8))),
+        (".png", lambda path, mask: write(path, mask.astype(np.uint16))),
+        (
+            ".png",
+            lambda path, mask: write(
+                path, np.dstack([mask.astype(np.uint8), *[mask * 0] * 2, mask * 0 + 255])
+            ),
+        ),
+        (".bmp", lambda path, mask: write(path, mask.astype(np.uint8) * 255)),
+        (".tif", lambda path, mask: write(path, mask.astype(np.uint8) * 255)),
+        (".jpg", lambda path, mask: write(path, mask.astype(np.uint8) * 255)),
+    ],
+)
+def test_mask_pictures(tmp_path, suffix, save):
+    truth = np.zeros((12, 24, 37), bool)
+    truth[2:5, 8:16, 8:24] = True
+    for i, mask in enumerate(truth):
+        save(tmp_path / "m" / f"{i}{suffix}", mask)
+    masks.convert(tmp_path / "packed", tmp_path / "m", 12, 37, 24)
+    packed = masks.open_masks(tmp_path / "packed")
+    np.testing.assert_array_equal([packed[i] for i in range(12)], truth)
+    assert masks.intervals(packed) == [(2, 5)]
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.ones((3, 8, 12)), r"m.npz: 3 masks, but the clip has 4 frames; expected one for each"),
+        (np.ones((4, 8, 11)), r"m.npz: mask 0 is 11x8 \(width x height\), but the frames are 12x8"),
+        (np.ones((4, 12, 8)), r"m.npz: mask 0 is 8x12"),
+        (np.ones(4), r"m.npz: an array of shape \[4\]; expected \[frames, height, width\]"),
+        (np.array([None]), r"m.npz: cannot be read as masks"),
+    ],
+)
+def test_bad_masks(tmp_path, array, message):
+    np.savez(tmp_path / "m.npz", array)
+    with pytest.raises(UserError, match=message):
+        masks.convert(tmp_path / "packed", tmp_path / "m.npz", 4, 12, 8)
+    assert not (tmp_path / "packed.json").exists()
+
+
+def test_bad_mask_files(tmp_path):
+    (tmp_path / "m.npy").write_text("version https://git-lfs")
+    with pytest.raises(UserError, match=r"m.npy: cannot be read as masks"):
+        masks.convert(tmp_path / "packed", tmp_path / "m.npy", 4, 12, 8)
+    np.savez(tmp_path / "m.npz", a=np.ones(3), b=np.ones(3))
+    with pytest.raises(UserError, match=r"m.npz: holds the arrays a, b; expected one"):
+        masks.convert(tmp_path / "packed", tmp_path / "m.npz", 4, 12, 8)
+    pictures(tmp_path / "m", frames=3)
+    write(tmp_path / "m/3.png", np.ones((8, 13), np.uint8))
+    with pytest.raises(UserError, match=r"mask 3 is 13x8 .* but the frames are 12x8"):
+        masks.convert(tmp_path / "packed", tmp_path / "m", 4, 12, 8)
+
+
+# --- the survey
+
+
+def test_survey(tree, ingest):
+    (tree / "labels.csv").write_text("clip,start,end\ne ä,2,6\n", "utf-8")
+    found = ingest(tree)
+    assert sorted(row.clip for row in found.clips if row.split == "test") == ["test/d", "test/e_ä"]
+    assert sum(row.split == "val" for row in found.clips) == 1
+    row = next(row for row in found.clips if row.clip == "test/e_ä")
+    assert (row.frames, row.first, row.end, row.width, row.height) == (6, 0, 6, 32, 16)
+    assert row.fps == pytest.approx(10)
+    assert row.source == "test/e ä.mp4"
+    assert row.labelled
+    assert row.hash == video.hash_source(tree / row.source)
+    assert found.labels == {"test/e_ä": [(2, 6)]}
+    assert found.skipped == {}
+    assert ingest.lines[-1] == "2 train, 1 val, 2 test clips"
+
+
+def test_second_survey_reads_only_what_is_new(tree, ingest, monkeypatch):
+    first = ingest(tree)
+    read = []
+    probe = video.probe
+    monkeypatch.setattr(video, "probe", lambda source: read.append(source.name) or probe(source))
+    assert ingest(tree) == first
+    assert read == []
+    film(tree / "test/new.mp4")
+    write(tree / "train/b/1.png", np.ones((8, 12), np.uint8))
+    pictures(tree / "train/c", frames=5)
+    ingest(tree)
+    assert sorted(read) == ["b", "c", "new.mp4"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"code": "old", "footage": {}}'])
+def test_a_broken_memory_is_no_harm(tree, ingest, tmp_path, text):
+    first = ingest(tree)
+    memory = tmp_path / "cache/footage.json"
+    memory.write_text(text)
+    assert ingest(tree) == first
+    assert len(json.loads(memory.read_text())["footage"]) == 5
+
+
+def test_result_does_not_depend_on_workers_or_memory(tree, ingest, tmp_path):
+    first = ingest(tree, workers=1)
+    (tmp_path / "cache/footage.json").unlink()
+    assert ingest(tree, workers=4) == first
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+
+
+def cut_off(path: Path) -> None:
+    film(path, frames=30)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+BROKEN: list[tuple[str, Callable[[Path], object], str]] = [
+    ("x.mp4", lambda path: path.touch(), r"x.mp4: empty file \(0 bytes\)"),
+    ("x.mp4", lambda path: path.write_bytes(LFS), r"x.mp4: a Git-LFS pointer.*git lfs pull"),
+    ("x.mp4", lambda path: path.write_text("hello " * 50), r"x.mp4: not a video file"),
+    ("x.mp4", cut_off, r"x.mp4: cut off"),
+    ("x.mp4", lambda path: film(path, frames=1), r"x.mp4: holds 1 frame; a clip needs at least 2"),
+    ("x.mp4", lambda path: path.symlink_to("nowhere.mp4"), r"x.mp4: not found"),
+    ("x", lambda path: path.mkdir(), r"x: a folder without pictures"),
+    ("x", lambda path: pictures(path, frames=1), r"x: holds 1 frame"),
+    ("x", lambda path: [pictures(path), (path / "1.png").write_bytes(LFS)], r"1.png: a Git-LFS pointer"),
+    (
+        "x",
+        lambda path: [pictures(path), write(path / "2.png", np.ones((9, 12)))],
+        r"2.png: 12x9 pixels, but 0.png in the same folder has 12x8",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "spoil", "message"), BROKEN, ids=range(len(BROKEN)))
+def test_unreadable_clips_stop_or_are_skipped(tree, ingest, name, spoil, message):
+    spoil(tree / "test" / name)
+    with pytest.raises(UserError, match=rf"clip 'test/x': .*{message}"):
+        ingest(tree)
+    found = ingest(tree, on_error="skip")
+    assert list(found.skipped) == ["test/x"]
+    assert len(found.clips) == 5
+    assert ingest.lines[-1] == "2 train, 1 val, 2 test clips, 1 skipped"
+    with pytest.raises(UserError, match=r"clip 'test/x'"):  # a failure is never remembered as success
+        ingest(tree)
+
+
+def test_skipping_leaves_no_split_empty(tree, ingest):
+    for path in (tree / "test/d").iterdir():
+        path.write_bytes(b"")
+    (tree / "test/e ä.mp4").write_bytes(b"")
+    with pytest.raises(
+        UserError, match=r"no test clips: found 2 train, 1 val, 0 test; 2 skipped, first test/d: .*empty file"
+    ):
+        ingest(tree, on_error="skip")
+
+
+def test_validation_is_cut_from_what_can_be_read(tree, ingest):
+    """A camera keeps both splits also when the clip that would be its validation is broken."""
+    val = next(row.clip for row in ingest(tree).clips if row.split == "val")
+    (tree / "train" / val.removeprefix("val/") / "0.png").write_bytes(b"")
+    found = ingest(tree, on_error="skip")
+    assert clips.count_splits(found.clips) == "1 train, 1 val, 2 test"
+
+
+def test_no_validation(tree, ingest):
+    with pytest.raises(UserError, match=r"no val clips: .*; set data.val_fraction above 0, or provide some"):
+        ingest(tree, val_fraction=0.0)
+
+
+def test_tail_of_a_single_clip(tmp_path, ingest):
+    root = tmp_path / "root"
+    pictures(root / "train/a", frames=20)
+    pictures(root / "test/b")
+    rows = {row.clip: row for row in ingest(root, val_fraction=0.25).clips}
+    assert (rows["train/a"].first, rows["train/a"].end) == (0, 15)
+    assert (rows["val/a"].first, rows["val/a"].end) == (15, 20)
+    assert rows["val/a"].source == rows["train/a"].source
+    with pytest.raises(UserError, match=r"'val/a': frames \[19, 20\) .* are used; expected at least 2"):
+        ingest(root, val_fraction=0.05)
+
+
+def test_duplicates(tree, ingest):
+    pictures(tree / "test/e_ä")
+    with pytest.raises(UserError, match=r"two clips would both be called 'test/e_ä': .*e ä.mp4 and .*e_ä"):
+        ingest(tree)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX alone")
+def test_file_name_that_is_no_text(tree, ingest):
+    try:
+        film(tree / "test/y.mp4").rename(tree / os.fsdecode(b"test/\xe4.mp4"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    with pytest.raises(UserError, match=r"the file name is not UTF-8; rename it"):
+        ingest(tree)
+
+
+def test_labels_are_held_against_the_footage(tree, ingest):
+    labels = tree / "labels.csv"
+    labels.write_text("clip,start,end\nd,5,11\n")
+    with pytest.raises(
+        UserError, match=r"'test/d': the label \[5, 11\) needs 11 frames, but the clip has 10"
+    ):
+        ingest(tree, on_error="skip")  # a wrong label is never skipped
+    labels.write_text("clip,start,end\nd,5,9\nd,7,10\n")
+    with pytest.raises(UserError, match=r"'test/d': the labels \[5, 9\) and \[7, 10\) overlap"):
+        ingest(tree)
+
+
+@pytest.mark.parametrize("name", ["train/a", "train/b", "train/c"])
+def test_training_must_be_normal(tree, ingest, name):
+    (tree / "labels.csv").write_text(f"clip,start,end\n{name},1,3\n")
+    with pytest.raises(
+        UserError, match=r"frames \[1, 3\) are labelled anomalous, but (train|val) clips must"
+    ):
+        ingest(tree)
+    found = ingest(tree, allow_anomalous_train=True)
+    assert list(found.labels.values()) == [[(1, 3)]]
+
+
+def test_masks_make_labels_where_there_are_none(tree, ingest, tmp_path):
+    truth = np.zeros((10, 8, 12), bool)
+    truth[3:6, 2, 4] = truth[8:, 0, 0] = True
+    np.savez(tree / "truth.npz", truth)
+    (tree / "masks/test").mkdir(parents=True)
+    (tree / "truth.npz").rename(tree / "masks/test/d.npz")
+    found = ingest(tree)
+    assert found.labels == {"test/d": [(3, 6), (8, 10)]}
+    assert {row.clip: row.labelled for row in found.clips if row.split == "test"} == {
+        "test/d": True,
+        "test/e_ä": False,
+    }
+    assert sorted(p.name for p in (tmp_path / "masks").rglob("*.*")) == ["d.json", "d.npy"]
+    np.testing.assert_array_equal(masks.open_masks(tmp_path / "masks/test/d")[4], truth[4])
+    (tree / "labels.csv").write_text("clip,start,end\nd,3,7\n")  # labels win, the difference is said
+    assert ingest(tree).labels == {"test/d": [(3, 7)]}
+    assert "clip test/d: labels and masks disagree about 3 of 10 frames" in ingest.lines
+
+
+def test_masks_in_training_are_anomalies_too(tree, ingest):
+    pictures(tree / "masks/train/a")
+    with pytest.raises(UserError, match=r"/a': frames \[0, 4\) are labelled anomalous"):
+        ingest(tree)
+
+
+def test_masks_that_do_not_fit(tree, ingest):
+    pictures(tree / "masks/test/d", frames=9)
+    with pytest.raises(UserError, match=r"clip 'test/d': .*d: 9 masks, but the clip has 10 frames"):
+        ingest(tree, on_error="skip")
+    pictures(tree / "masks/test/d", frames=10, width=13)
+    with pytest.raises(UserError, match=r"clip 'test/d': .* is 13x8 .* but the frames are 12x8"):
+        ingest(tree)
+
+
+def from_table(root: Path, *rows: str) -> list[Found]:
+    head = "file,split,start,end,first,last\n"
+    (root / "t.csv").write_text(head + "\n".join(["train/a,train", "train/b,train", *rows]))
+    return table.read(root, table.Params(file="t.csv"))
+
+
+def test_labels_stay_in_source_frames(tree, ingest):
+    found = ingest(tree, from_table(tree, "test/d,test,1,3,2,8", "train/c,train,2,4,0,1"))
+    rows = {row.clip: row for row in found.clips}
+    assert (rows["test/test_d"].first, rows["test/test_d"].end) == (2, 9)
+    assert found.labels["test/test_d"] == [(1, 3)]
+    assert "train_c" in str(found.labels)  # its anomaly lies outside the frames that are used: allowed
+    with pytest.raises(UserError, match=r"train_c': frames \[2, 4\) are labelled anomalous"):
+        ingest(tree, from_table(tree, "test/d,test", "train/c,train,2,4,0,2"))
+
+
+@pytest.mark.parametrize("span", ["0,10", "10,", "10,12"])
+def test_frames_beyond_the_clip(tree, ingest, span):
+    with pytest.raises(
+        UserError, match=r"'test/test_d': frames up to number 1[02] .* has 10, numbered 0 to 9"
+    ):
+        ingest(tree, from_table(tree, f"test/d,test,,,{span}"))
+
+
+# --- the real one
+
+
+@pytest.mark.datasets
+def test_ped2(ingest, tmp_path):
+    root = Path(os.environ.get("VAD_DATASETS", "../shared/data")) / "ucsd_ped2"
+    if not root.is_dir():
+        pytest.skip(f"{root} is not there (set VAD_DATASETS)")
+    found = ingest(root, ucsd.read(root, ucsd.Params()))
+    test = [row for row in found.clips if row.split == "test"]
+    normal = [row for row in found.clips if row.split != "test"]
+    assert (len(normal), sum(row.frames for row in normal)) == (16, 2550)
+    assert (len(test), sum(row.frames for row in test)) == (12, 2010)
+    assert {(row.camera, row.width, row.height) for row in found.clips} == {("ped2", 360, 240)}
+    assert sum(end - start for pairs in found.labels.values() for start, end in pairs) == 1648
+    for row in test:  # so an error of one frame would be seen
+        assert masks.intervals(masks.open_masks(tmp_path / "masks" / row.clip)) == found.labels[row.clip]
+    assert not any("disagree" in line for line in ingest.lines)

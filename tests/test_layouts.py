@@ -1,0 +1,454 @@
+"""Layouts: each finds its clips, converts labels once, and says what is wrong with a tree."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from vad import UserError, layouts, params
+from vad.clips import Found
+from vad.layouts import folder, persons, table, ucsd
+
+CAMERA, SUBJECT = folder.Params(level="camera"), folder.Params(level="subject")
+TABLE = table.Params(file="table.csv")
+
+
+def make(root: Path, *paths: str, **texts: str) -> Path:
+    """Creates files below root, by path; a path that ends in / is an empty folder.
+
+    Layouts open no clip, so the files can be empty. `texts` are files with content, `_` for `.`.
+    """
+    for path in paths:
+        target = root / path
+        if path.endswith("/"):
+            target.mkdir(parents=True)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+    for name, text in texts.items():
+        (root / name.replace("_", ".")).write_text(text, "utf-8", newline="")
+    return root
+
+
+def ids(found: list[Found]) -> list[str]:
+    return sorted(clip.id for clip in found)
+
+
+def intervals(found: list[Found]) -> dict[str, list[tuple[int, int]] | None]:
+    return {clip.name: clip.intervals for clip in found if clip.split == "test"}
+
+
+# --- what all share
+
+
+@pytest.mark.parametrize("read", [folder.read, ucsd.read, persons.read, table.read])
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        ([], r"data.root = '.*root': no such folder \(seen from .*\)"),
+        (["root"], r"data.root = '.*root' is a file; expected the folder"),
+        (["root/"], r"data.root = '.*root' is empty; expected a folder with footage"),
+        (["root/.DS_Store"], r"data.root = '.*root' is empty"),
+    ],
+)
+def test_bad_root(tmp_path, read, paths, message):
+    make(tmp_path, *paths)
+    with pytest.raises(UserError, match=message):
+        read(tmp_path / "root", TABLE)
+
+
+UCSD = ["Train/Train001/1.tif", "Test/Test001/1.tif"]
+FOLDER = ["train/a.mp4", "test/b.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("read", "paths", "texts", "found", "hint"),
+    [
+        (folder.read, UCSD, {}, "Test/, Train/", "data.format: ucsd would fit"),
+        (persons.read, UCSD, {}, "Test/, Train/", "data.format: ucsd would fit"),
+        (table.read, UCSD, {}, "Test/, Train/", "data.format: ucsd would fit"),
+        (ucsd.read, FOLDER, {}, "test/, train/", "data.format: folder would fit"),
+        (table.read, FOLDER, {}, "test/, train/", "data.format: folder would fit"),
+        (
+            folder.read,
+            ["x/a.mp4"],
+            {"my_csv": "\ufefffile,split\r\n"},
+            "x/, my.csv",
+            "data.format: table with data.table.file: my.csv would fit",
+        ),
+        (folder.read, ["train/a.mp4"], {}, "train/", ""),
+        (folder.read, [f"{i}.mp4" for i in range(12)], {}, r"0.mp4, .*, … \(12 in all\)", ""),
+    ],
+)
+def test_mismatch_says_found_expected_and_what_would_fit(tmp_path, read, paths, texts, found, hint):
+    make(tmp_path, *paths, **texts)
+    with pytest.raises(UserError, match=rf"does not match data.format = '.*': found {found}; expected") as e:
+        read(tmp_path, TABLE if read is table.read else CAMERA)
+    assert str(e.value).endswith(hint)
+    assert hint or "would fit" not in str(e.value)
+
+
+def test_params():
+    good = {
+        "format": "folder",
+        "root": "x",
+        "val_fraction": 0.2,
+        "on_error": "fail",
+        "allow_anomalous_train": False,
+        "folder": {"level": "camera"},
+        "table": {"file": "table.csv"},
+    }
+    _, module, own = params.load_choice("data", layouts.DataParams, {"data": good})
+    assert (module, own) == (folder, CAMERA)
+    for wrong in (
+        {"val_fraction": 0.95},
+        {"on_error": "ignore"},
+        {"root": ""},
+        {"format": "avi"},
+        {"rot": 1},
+    ):
+        with pytest.raises(UserError, match=rf"params.yaml: data.*{next(iter(wrong))}"):
+            params.load("data", layouts.DataParams, {"data": good | wrong})
+    with pytest.raises(ValidationError):
+        folder.Params(level="room")
+
+
+# --- folder
+
+
+def test_folder_of_videos_pictures_and_levels(tmp_path):
+    make(
+        tmp_path,
+        "train/weg 01.mp4",
+        "train/weg.02.AVI",
+        "train/notes.txt",
+        "train/pictures/2.png",
+        "train/pictures/10.png",
+        "train/Flur Süd/tag.mkv",
+        "train/Flur Süd/nacht/1.jpg",
+        "val/v.mp4",
+        "test/hall/fall.mp4",
+        "test/.hidden.mp4",
+    )
+    found = folder.read(tmp_path, CAMERA)
+    assert ids(found) == [
+        "test/hall_fall",
+        "train/Flur_Süd_nacht",
+        "train/Flur_Süd_tag",
+        "train/pictures",
+        "train/weg_01",
+        "train/weg_02",
+        "val/v",
+    ]
+    by_name = {clip.name: clip for clip in found}
+    assert by_name["Flur Süd/tag"].camera == "Flur Süd"
+    assert by_name["Flur Süd/tag"].source == tmp_path / "train/Flur Süd/tag.mkv"
+    assert by_name["weg 01"].camera == "camera"
+    assert by_name["hall/fall"].intervals is None
+    assert {clip.name: clip.subject for clip in folder.read(tmp_path, SUBJECT)}["hall/fall"] == "hall"
+    assert all(clip.camera == "camera" for clip in folder.read(tmp_path, SUBJECT))
+
+
+def test_folder_labels(tmp_path):
+    make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", "test/hall/ö, b.mp4", "test/c/1.png", "test/d.mp4")
+    rows = 'hall/fall,3,9\r\nhall/fall.mp4,20,25\r\n"test/hall/ö, b",0,4\r\n\r\nc,,\r\n'
+    make(tmp_path, labels_csv="\ufeffclip, start,end\r\n" + rows)
+    found = folder.read(tmp_path, CAMERA)
+    assert intervals(found) == {
+        "hall/fall": [(3, 9), (20, 25)],
+        "hall/ö, b": [(0, 4)],
+        "c": [],
+        "d": [],  # no row: labelled normal
+    }
+    assert next(clip for clip in found if clip.split == "train").intervals is None
+
+
+def test_folder_labels_of_training_clips_reach_the_check_for_them(tmp_path):
+    make(tmp_path, *FOLDER, "val/b.mp4", labels_csv="clip,start,end\ntrain/a,1,2\nb,3,4\n")
+    assert {clip.id: clip.intervals for clip in folder.read(tmp_path, CAMERA)} == {
+        "train/a": [(1, 2)],
+        "val/b": None,
+        "test/b": [(3, 4)],  # a bare name means test
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "clip,start,end\nhall/fal,1,2",
+            r"labels.csv line 2: unknown clip 'hall/fal'; .*similar: .*hall/fall",
+        ),
+        ("clip,start,end\na,1,2", r"unknown clip 'a'; .* similar: train/a"),
+        ("clip,start,end\nzzzzz,1,2", r"unknown clip 'zzzzz'; .* clips are, for example"),
+        ("clip,start,end\nhall/fall,5,5", r"line 2: start = '5', end = '5'; expected start < end"),
+        ("clip,start,end\nhall/fall,5,", r"line 2: start = '5', end = ''"),
+        ("clip,start,end\nhall/fall,1.5,9", r"line 2: start = '1.5'; expected a frame number"),
+        ("clip,start,end\nhall/fall,-1,9", r"line 2: start = '-1'; expected a frame number"),
+        ("clip,start,end\n\na,b,1,2", r"line 3: 4 fields, but the header has 3"),
+        ("clip;start;end\na;1;2", r"labels.csv: missing column clip, start, end; found clip;start;end"),
+        ("", r"labels.csv: missing column clip, start, end; found nothing"),
+    ],
+)
+def test_folder_bad_labels(tmp_path, text, message):
+    make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", labels_csv=text)
+    with pytest.raises(UserError, match=message):
+        folder.read(tmp_path, CAMERA)
+
+
+def test_labels_in_another_encoding(tmp_path):
+    make(tmp_path, *FOLDER)
+    (tmp_path / "labels.csv").write_bytes("clip,start,end\nä,1,2".encode("latin-1"))
+    with pytest.raises(UserError, match=r"labels.csv: not a CSV file in UTF-8"):
+        folder.read(tmp_path, CAMERA)
+
+
+def test_folder_masks(tmp_path):
+    make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", "test/b.mp4", "test/c/1.png", "test/d.mp4")
+    make(tmp_path, "masks/test/hall/fall/1.png", "masks/test/b.npz", "masks/test/c.npy")
+    found = {clip.name: clip for clip in folder.read(tmp_path, CAMERA)}
+    masks = tmp_path / "masks/test"
+    assert found["hall/fall"].masks == masks / "hall/fall"
+    assert (found["b"].masks, found["c"].masks, found["d"].masks) == (masks / "b.npz", masks / "c.npy", None)
+    make(tmp_path, "masks/test/b/1.png")
+    with pytest.raises(UserError, match=r"masks of the clip also lie in .*; remove one"):
+        folder.read(tmp_path, CAMERA)
+
+
+def test_folder_masks_of_an_unknown_clip(tmp_path):
+    make(tmp_path, *FOLDER, "masks/test/c.npy")
+    with pytest.raises(UserError, match=r"c.npy: masks of an unknown clip; expected a clip test/c"):
+        folder.read(tmp_path, CAMERA)
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        (["train/1.png"], r"train: holds pictures itself; put those of each clip into a folder"),
+        (["train/"], r"train: nothing to read: found nothing; expected folders of pictures, or .*\.mp4"),
+        (["train/a.txt"], r"train: nothing to read: found a.txt; expected"),
+        (["train/cam/a.txt"], r"cam: nothing to read: found a.txt"),
+        (["train/cam/day/a.mp4"], r"day: holds no pictures \(a.mp4\); clips lie directly in .*train or one"),
+        (["train/cam/a.mp4", "train/cam/a.jpg"], r"cam: holds pictures and .* files; is it one clip"),
+    ],
+)
+def test_folder_bad_trees(tmp_path, paths, message):
+    make(tmp_path, "test/b.mp4", *paths)
+    with pytest.raises(UserError, match=message):
+        folder.read(tmp_path, CAMERA)
+
+
+def test_folder_keeps_an_empty_clip_for_the_survey_to_report(tmp_path):
+    make(tmp_path, *FOLDER, "test/empty/")
+    assert ids(folder.read(tmp_path, CAMERA)) == ["test/b", "test/empty", "train/a"]
+
+
+# --- ucsd
+
+
+def make_ucsd(root: Path, ground_truth: str | None, name: str = "UCSDped2.m", tests: int = 2) -> Path:
+    for split, n in (("Train", 2), ("Test", tests)):
+        make(root, *(f"{split}/{split}{i:03}/001.tif" for i in range(1, n + 1)))
+    if ground_truth is not None:
+        make(root / "Test", **{name.replace(".", "_"): ground_truth})
+    return root
+
+
+GT = (
+    "TestVideoFile = {};\r\n"
+    "TestVideoFile{end+1}.gt_frame = [5:90, 140:200];\r\n"
+    "TestVideoFile{end+1}.gt_frame = [1:3];\r\n"
+)
+
+
+def test_ucsd(tmp_path):
+    make_ucsd(tmp_path, GT)
+    stale = "TestVideoFile{end+1}.gt_frame = [7:8];"
+    make(tmp_path / "Test", **{"UCSDped2_m~": stale, "__UCSDped2_m": stale})
+    make(tmp_path, "Test/Test002_gt/001.bmp", "Train/.DS_Store", "README.txt")
+    found = ucsd.read(tmp_path, ucsd.Params())
+    assert ids(found) == ["test/Test001", "test/Test002", "train/Train001", "train/Train002"]
+    assert {clip.camera for clip in found} == {"ped2"}
+    # from 1, both ends included -> from 0, end exclusive; one frame off costs a perfect scorer 0.008
+    assert intervals(found) == {"Test001": [(4, 90), (139, 200)], "Test002": [(0, 3)]}
+    masks = {clip.name: clip.masks for clip in found if clip.split == "test"}
+    assert masks == {"Test001": None, "Test002": tmp_path / "Test/Test002_gt"}
+
+
+def test_ucsd_without_labels(tmp_path):
+    make_ucsd(tmp_path / "my_ped1", None)
+    make(tmp_path / "my_ped1/Test", **{"UCSDped1_m~": GT})
+    found = ucsd.read(tmp_path / "my_ped1", ucsd.Params())
+    assert {clip.camera for clip in found} == {"ped1"}
+    assert {clip.intervals for clip in found} == {None}
+
+
+def test_ucsd_folder_above(tmp_path):
+    make_ucsd(tmp_path / "UCSDped1", GT, "UCSDped1.m")
+    assert len(ucsd.read(tmp_path, ucsd.Params())) == 4
+    make_ucsd(tmp_path / "UCSDped2", GT)
+    with pytest.raises(UserError, match=r"several data sets \(UCSDped1, UCSDped2\): let data.root name one"):
+        ucsd.read(tmp_path, ucsd.Params())
+
+
+@pytest.mark.parametrize(
+    ("ground_truth", "message"),
+    [
+        (
+            GT + "TestVideoFile{end+1}.gt_frame = [1:3];",
+            r"UCSDped2.m: labels for 3 clips, but .* has 2 folders",
+        ),
+        ("TestVideoFile = {};", r"UCSDped2.m: labels for 0 clips"),
+        (GT.replace("[5:90", "[0:90"), r"UCSDped2.m line 2: cannot read .*\[0:90.*; expected"),
+        (GT.replace("[5:90", "[95:90"), r"line 2: cannot read"),
+        (GT.replace("[5:90", "[a:90"), r"line 2: cannot read"),
+        (GT.replace("{end+1}.gt_frame = [1:3]", "{2}.gt_frame = [1:3]"), r"line 3: cannot read"),
+    ],
+)
+def test_ucsd_bad_ground_truth(tmp_path, ground_truth, message):
+    make_ucsd(tmp_path, ground_truth)
+    with pytest.raises(UserError, match=message):
+        ucsd.read(tmp_path, ucsd.Params())
+
+
+def test_ucsd_ground_truth_forms():
+    text = "TestVideoFile{end+1}.gt_frame = [ 2 : 4 7 9:9 ]; % a comment\nTestVideoFile{end+1}.gt_frame = [];"
+    assert ucsd.read_intervals(text, "x.m") == [[(1, 4), (6, 7), (8, 9)], []]
+
+
+def test_ucsd_bad_trees(tmp_path):
+    make(tmp_path, "Train/a/1.tif", "Test/Test001/1.tif")
+    with pytest.raises(
+        UserError, match=r"Train does not match data.format = 'ucsd': found a/; expected Train001/"
+    ):
+        ucsd.read(tmp_path, ucsd.Params())
+    make_ucsd(tmp_path, GT)
+    (tmp_path / "Test/Test002").rename(tmp_path / "Test/Test004")
+    with pytest.raises(UserError, match=r"line 2 belongs to Test002, which is not there"):
+        ucsd.read(tmp_path, ucsd.Params())
+    make(tmp_path, "Test/other.m")
+    with pytest.raises(UserError, match=r"several ground-truth files \(UCSDped2.m, other.m\)"):
+        ucsd.read(tmp_path, ucsd.Params())
+
+
+# --- persons
+
+
+def test_persons(tmp_path):
+    make(tmp_path, "train/person1/1.jpg", "train/Jörg B/1.jpg", "test/person1/1.jpg", "test/list.txt")
+    found = persons.read(tmp_path, persons.Params())
+    assert ids(found) == ["test/person1", "train/Jörg_B", "train/person1"]
+    assert all(clip.subject == clip.name and clip.camera == "camera" for clip in found)
+    assert intervals(found) == {"person1": None}
+    make(tmp_path, labels_csv="clip,start,end\nperson1,3,5\n")
+    assert intervals(persons.read(tmp_path, persons.Params())) == {"person1": [(3, 5)]}
+
+
+@pytest.mark.parametrize("path", ["train/1.jpg", "train/person1/a.mp4", "train/hall/person1/1.jpg"])
+def test_persons_bad_trees(tmp_path, path):
+    make(tmp_path, path, "test/person1/1.jpg")
+    with pytest.raises(
+        UserError, match=r"train does not match data.format = 'persons': found .*; expected a"
+    ):
+        persons.read(tmp_path, persons.Params())
+
+
+# --- table
+
+
+def test_table(tmp_path):
+    make(tmp_path, "Subject 2/ADL/23.mp4", "Ü, b/fall.mp4", "pictures.v1/001.png", "a.mp4")
+    head = "\ufefffile,split,camera,subject,start,end,first,last,note\r\n"
+    rows = [
+        "Subject 2/ADL/23.mp4,train,hall,s2,,,,,x",
+        '"Ü, b/fall.mp4",test,hall,s3,10,20,,,',
+        '"Ü, b/fall.mp4",test,hall,s3,30,40,,,',
+        "pictures.v1,test,,,,,5,9,",
+        "a.mp4,val,,,,,3,,",
+    ]
+    make(tmp_path, table_csv=head + "\r\n".join(rows))
+    found = {clip.name: clip for clip in table.read(tmp_path, TABLE)}
+    assert list(found) == ["Subject 2/ADL/23", "Ü, b/fall", "pictures.v1", "a"]
+    fall = found["Ü, b/fall"]
+    assert (fall.split, fall.camera, fall.subject) == ("test", "hall", "s3")
+    assert fall.intervals == [(10, 20), (30, 40)]
+    assert (fall.first, fall.end) == (0, None)
+    pictures = found["pictures.v1"]
+    assert pictures.intervals == []
+    assert (pictures.camera, pictures.subject, pictures.first, pictures.end) == ("camera", "", 5, 10)
+    assert pictures.span(100) == (5, 10)  # last is included
+    assert found["a"].span(100) == (3, 100)
+    assert found["Subject 2/ADL/23"].source == tmp_path / "Subject 2/ADL/23.mp4"
+
+
+def test_table_with_few_columns_is_unlabelled(tmp_path):
+    make(tmp_path, "a.mp4", "b.mp4", table_csv="file,split\na.mp4,train\nb.mp4,test\n")
+    assert [clip.intervals for clip in table.read(tmp_path, TABLE)] == [None, None]
+
+
+HEAD = "file,split,camera,subject,start,end,first,last\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,camera\na.mp4,x\n", r"table.csv: missing column split; found file, camera; expected at least"),
+        (
+            "file,split,start\na.mp4,test,1\n",
+            r"has one of the columns start and end; expected both or neither",
+        ),
+        (HEAD, r"table.csv: no rows; expected one per clip"),
+        (HEAD + "a.mp4,testing,,,,,,\n", r"table.csv line 2: split = 'testing'; expected train, val, test"),
+        (HEAD + "a.mp4,test,,,x,5,,\n", r"line 2: start = 'x'; expected a frame number"),
+        (HEAD + "a.mp4,test,,,7,5,,\n", r"line 2: start = '7', end = '5'; expected start < end"),
+        (HEAD + "a.mp4,test,,,7,,,\n", r"line 2: start = '7', end = ''"),
+        (
+            HEAD + "a.mp4,test,,,,,9,8\n",
+            r"line 2: first = 9, last = 8; expected first <= last, both included",
+        ),
+        (HEAD + "a.mp4,test\n\nc.mp4,test\n", r"line 4: .*c.mp4 not found \(paths are relative to data.root"),
+        (HEAD + "../a.mp4,test\n", r"line 2: file = '../a.mp4'; expected a path below data.root"),
+        (HEAD + "/a.mp4,test\n", r"line 2: file = '/a.mp4'; expected a path below data.root"),
+        (HEAD + ",test\n", r"line 2: file = ''; expected a path below data.root"),
+        (HEAD + "a.mp4,test\na.mp4,train\n", r"line 3: split of a.mp4 differs from that in an earlier row"),
+        (HEAD + "a.mp4,test,x\na.mp4,test,y\n", r"line 3: camera of a.mp4 differs"),
+        (HEAD + "a.mp4,test,x,p\na.mp4,test,x,q\n", r"line 3: subject of a.mp4 differs"),
+        (HEAD + "a.mp4,test,,,,,,7\na.mp4,test,,,,,,8\n", r"line 3: last of a.mp4 differs"),
+        (HEAD + "a.mp4,test,x,y,1,2,3,4,5\n", r"line 2: 9 fields, but the header has 8"),
+    ],
+)
+def test_table_bad_rows(tmp_path, text, message):
+    make(tmp_path, "a.mp4", table_csv=text)
+    with pytest.raises(UserError, match=message):
+        table.read(tmp_path, TABLE)
+
+
+def test_table_outside_the_root(tmp_path):
+    make(tmp_path, "a.mp4")
+    with pytest.raises(UserError, match=r"data.table.file = '../t.csv'; expected a path below"):
+        table.read(tmp_path, table.Params(file="../t.csv"))
+
+
+# --- the real ones
+
+DATASETS = Path(os.environ.get("VAD_DATASETS", "../shared/data"))
+
+
+def dataset(name: str) -> Path:
+    if not (DATASETS / name).is_dir():
+        pytest.skip(f"{name} is not in {DATASETS} (set VAD_DATASETS)")
+    return DATASETS / name
+
+
+@pytest.mark.datasets
+@pytest.mark.parametrize(
+    ("name", "train", "test", "intervals"), [("upfall", 10, 21, 15), ("gmdcsa", 4, 5, 5)]
+)
+def test_fall_tables(name, train, test, intervals):
+    found = table.read(dataset(name), TABLE)
+    assert sum(clip.split == "train" for clip in found) == train
+    assert sum(clip.split == "test" for clip in found) == test
+    assert sum(len(clip.intervals) for clip in found) == intervals
+    assert len({clip.camera for clip in found}) == 1
+    assert all(clip.subject for clip in found)

@@ -1,0 +1,197 @@
+"""The loop over clips that all per-clip stages share: parallel, incremental, atomic, with progress.
+
+A finished clip is kept in a side cache under a key made of the content of its inputs, the parameters
+that matter and the source files that make it. A stage builds its output folder anew from what the
+cache holds and computes only what is missing. So one more clip costs one clip, a removed clip is gone,
+going back to earlier parameters computes nothing, and no result depends on what an earlier run left
+behind. Everything is written under a temporary name and renamed when whole.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import joblib
+
+from vad import UserError, imports, store
+from vad.params import Field, Section
+from vad.progress import Progress
+
+Work = Callable[..., None]
+
+
+class ComputeParams(Section):
+    """`compute`: how the work is spread. Changes no result, so no stage depends on it."""
+
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)]
+    cache_gb: float = Field(ge=0)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One clip to be made.
+
+    `name` is its path below the output folder, without suffix; `inputs` are content hashes of all it
+    is made of; `args` goes to the work function; `frames` is for progress only.
+    """
+
+    clip: str
+    name: str
+    inputs: tuple[str, ...]
+    args: tuple[Any, ...]
+    frames: int = 1
+
+    @classmethod
+    def on(
+        cls, clip: str, stems: Sequence[Path], *args: Any, name: str = "", also: Sequence[str] = ()
+    ) -> "Job":
+        """A job whose inputs are files with cards; its work gets the stems, then `args`.
+
+        `name` is the clip's id unless given; `also` are hashes of further inputs.
+        """
+        cards = [store.read_card(stem) for stem in stems]
+        return cls(
+            clip=clip,
+            name=name or clip,
+            inputs=(*(_digest(card) for card in cards), *also),
+            args=(*stems, *args),
+            frames=cards[0].get("frames") or cards[0]["shape"][0],
+        )
+
+
+def run(
+    work: Work,
+    jobs: Sequence[Job],
+    out: Path,
+    *,
+    params: Any,
+    cache: Path,
+    compute: ComputeParams,
+    label: str,
+    on_error: Literal["fail", "skip"] = "fail",
+    parallel: bool = True,
+    modules: Sequence[str] = (),
+) -> dict[str, str]:
+    """Fills the folder `out` with the files of all jobs; returns {clip: reason} of those skipped.
+
+    `work(stem, *args, threads=n)` writes `<stem>.npy`, `<stem>.json`, … for one clip, with at most n
+    threads; it runs in a process of its own unless `parallel` is false, and must depend on nothing
+    but `inputs`, `params` and code. `params` is anything JSON can hold, or a `Section`; `modules` names
+    code that `work` reaches other than by importing it.
+
+    Raises UserError with the clip's id at the first clip that fails, unless `on_error` is "skip"; `out`
+    then stays as it was.
+    """
+    shelf = cache / "clips"
+    shelf.mkdir(parents=True, exist_ok=True)
+    _sweep(shelf)
+    base = [_code(work.__module__, *modules), params.model_dump() if isinstance(params, Section) else params]
+    keys = {job.name: _digest([*base, job.inputs]) for job in jobs}
+    todo = {keys[job.name]: job for job in jobs if not (shelf / keys[job.name]).is_dir()}
+    failed: dict[str, str] = {}
+    with Progress(label, len(todo), sum(job.frames for job in todo.values())) as progress:
+        for key, error in _results(work, todo, shelf, compute if parallel else None):
+            if error is not None:
+                if on_error == "fail":
+                    raise UserError(f"clip {todo[key].clip!r}: {error}")
+                failed[key] = error
+            progress.advance(todo[key].frames)
+    _fill(out, {job.name: shelf / keys[job.name] for job in jobs if keys[job.name] not in failed})
+    trim(shelf, compute.cache_gb, keep=set(keys.values()))
+    return {job.clip: failed[keys[job.name]] for job in jobs if keys[job.name] in failed}
+
+
+def trim(shelf: Path, limit_gb: float, keep: set[str] = frozenset()) -> None:
+    """Deletes the entries that were not used for longest until the cache is within its limit."""
+    entries = [e for e in shelf.iterdir() if e.is_dir()]
+    weight = {e: sum(f.stat().st_size for f in e.iterdir()) for e in entries}
+    excess = sum(weight.values()) - limit_gb * 1e9
+    for entry in sorted(entries, key=lambda e: e.stat().st_mtime):
+        if excess <= 0:
+            return
+        if entry.name not in keep:
+            excess -= weight[entry]
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _results(
+    work: Work, todo: dict[str, Job], shelf: Path, compute: ComputeParams | None
+) -> Iterator[tuple[str, str | None]]:
+    """Makes the missing clips; yields (key, None) or (key, what was wrong) as they are done."""
+    cores = joblib.cpu_count()
+    wanted = 1 if compute is None else compute.workers
+    workers = max(1, min(cores if wanted == "auto" else wanted, len(todo)))
+    threads = max(1, cores // workers)
+    # longest first, so that no long clip is left for the end
+    order = sorted(todo.items(), key=lambda item: -item[1].frames)
+    tasks = (joblib.delayed(_make)(work, job.args, shelf, key, threads) for key, job in order)
+    if workers == 1:
+        yield from (call(*args) for call, args, _ in tasks)
+    else:
+        pool = joblib.Parallel(workers, batch_size=1, return_as="generator_unordered")
+        yield from pool(tasks)
+
+
+def _make(work: Work, args: tuple[Any, ...], shelf: Path, key: str, threads: int) -> tuple[str, str | None]:
+    part = shelf / f"{key}.{os.getpid()}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        work(part / "data", *args, threads=threads)
+        for file in part.iterdir():  # on disk before it has its name, also after a power cut
+            with open(file, "rb") as handle:
+                os.fsync(handle.fileno())
+        part.replace(shelf / key)
+    except UserError as e:
+        return key, str(e)
+    except OSError:
+        if not (shelf / key).is_dir():  # else another run was faster
+            raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return key, None
+
+
+def _fill(out: Path, entries: dict[str, Path]) -> None:
+    """Puts the entries' files into `out`, which is replaced as a whole."""
+    part = out.with_name(out.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for name, entry in entries.items():
+        os.utime(entry)
+        for file in entry.iterdir():
+            target = part / (name + file.suffix)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(file, target)
+    shutil.rmtree(out, ignore_errors=True)
+    part.replace(out)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copy2(source, target)
+
+
+def _sweep(shelf: Path) -> None:
+    """Removes what killed runs left half done, once nobody can still be at work on it."""
+    for part in shelf.glob("*.part"):
+        if time.time() - part.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _code(*modules: str) -> str:
+    """Hash of the source files that modules are made of."""
+    files = sorted(imports.sources(*modules))
+    return _digest([(str(f), (imports.ROOT / f).read_text("utf-8")) for f in files])
+
+
+def _digest(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,15 @@
+"""No flow: a card that says so, and nothing else."""
+
+from pathlib import Path
+
+from vad import store
+from vad.params import Section
+
+
+class Params(Section):
+    """`flow.none`: nothing to choose."""
+
+
+def flow(stem: Path, frames: Path, params: Params, *, threads: int) -> None:
+    """Writes the card alone; `frames` is not read."""
+    store.write_json(Path(f"{stem}.json"), {"method": "none", "hash": "none"})

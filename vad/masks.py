@@ -1,0 +1,86 @@
+"""Masks: which pixels of a clip are anomalous, frame by frame, packed to one bit per pixel.
+
+<stem>.npy is uint8 [T, H, ceil(W / 8)], most significant bit first, for the T frames and the upright
+W x H pixels of the source; its card holds `height` and `width`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vad import UserError, store, video
+from vad.clips import Intervals, intervals_of
+
+
+class Masks:
+    """The masks of a clip. `masks[frame]` is bool [H, W]; `len(masks)` is the number of frames."""
+
+    def __init__(self, packed: np.ndarray, height: int, width: int):
+        self.packed, self.height, self.width = packed, height, width
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __getitem__(self, frame: int) -> np.ndarray:
+        return np.unpackbits(self.packed[frame], axis=-1, count=self.width).view(bool)
+
+
+def open_masks(stem: Path) -> Masks:
+    """The masks that `convert` wrote, as a memory map. Raises UserError if they are missing or broken."""
+    packed, card = store.open_array(stem)
+    return Masks(packed, card["height"], card["width"])
+
+
+def intervals(masks: Masks) -> Intervals:
+    """Maximal runs of frames with an anomalous pixel, as [start, end)."""
+    return intervals_of(np.array([frame.any() for frame in masks.packed], bool))
+
+
+def convert(stem: Path, source: Path, frames: int, width: int, height: int) -> None:
+    """Writes the masks of a clip to <stem>.npy and <stem>.json, frame by frame.
+
+    `source` is a folder of pictures or an .npy or .npz file [T, H, W]; what is not zero is anomalous.
+    Raises UserError if it cannot be read, or if count or shape differ from those of the clip.
+    """
+    count, pictures = _open(source)
+    if count != frames:
+        raise UserError(f"{source}: {count} masks, but the clip has {frames} frames; expected one for each")
+    with store.ArrayWriter(stem, (height, -(-width // 8)), np.uint8, height=height, width=width) as writer:
+        for i, mask in enumerate(pictures):
+            if mask.shape != (height, width):
+                found = "x".join(str(n) for n in mask.shape[::-1])
+                raise UserError(
+                    f"{source}: mask {i} is {found} (width x height), but the frames are {width}x{height}"
+                )
+            writer.append(np.packbits(mask, axis=-1))
+
+
+def _open(source: Path) -> tuple[int, Iterator[np.ndarray]]:
+    """(number of masks, each of them as bool [H, W])."""
+    if source.is_dir():
+        paths = video.list_pictures(source)
+        return len(paths), (_read(path) for path in paths)
+    try:
+        array = np.load(source, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):  # an .npz
+            if len(names := array.files) != 1:
+                raise UserError(f"{source}: holds the arrays {', '.join(names)}; expected one [frames, H, W]")
+            array = array[names[0]]
+    except (OSError, ValueError, EOFError) as e:
+        raise UserError(f"{source}: cannot be read as masks ({e}); expected .npy or .npz") from None
+    if array.ndim != 3:
+        raise UserError(f"{source}: an array of shape {list(array.shape)}; expected [frames, height, width]")
+    return len(array), (mask != 0 for mask in array)
+
+
+def _read(path: Path) -> np.ndarray:
+    """A picture as bool [H, W]; its transparency says nothing."""
+    seen = video.read_picture(path, "rgb")  # refuses what is broken
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        # JPEG leaves traces around what was black, so only the brighter half counts
+        return (seen > 127).any(axis=-1)
+    # as stored: numbers of 16 bits, as of objects, would lose their lower half on the way to 8
+    stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    return (np.atleast_3d(stored)[..., :3] != 0).any(axis=-1)

@@ -1,0 +1,127 @@
+"""Recipes: named configurations, small files of overrides to params.yaml.
+
+    python -m vad.recipe                                      lists them
+    python -m vad.recipe ped2 --root PATH --write             writes one into params.yaml
+    python -m vad.recipe ped2 --root PATH | xargs dvc exp run tries one without touching params.yaml
+
+A recipe holds only what it changes; its first comment line says what it is for.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from vad import UserError, params
+
+RECIPES = Path("recipes")
+
+
+def names() -> dict[str, str]:
+    """Recipe -> its first comment line."""
+    files = sorted(RECIPES.glob("*.yaml"))
+    return {f.stem: f.read_text("utf-8").partition("\n")[0].lstrip("# ") for f in files}
+
+
+def overrides(name: str, root: str | None = None) -> dict[str, Any]:
+    """`{"data.root": …, "train.epochs": …}` of a recipe, with `data.root` replaced by `root`.
+
+    Raises UserError for an unknown recipe, a key that params.yaml does not have, or a missing root.
+    """
+    if name not in names():
+        raise UserError(f"no recipe {name!r}; there are: {', '.join(names())}")
+    changes = dict(_flat(params.read(RECIPES / f"{name}.yaml")))
+    if root is not None:
+        changes["data.root"] = _root(root)
+    if changes.get("data.root") is None:
+        raise UserError(f"recipe {name!r} needs to know where the footage lies: add ROOT=path (--root path)")
+    return changes
+
+
+def apply(document: Any, changes: Mapping[str, Any]) -> None:
+    """Sets dotted keys in a nested mapping, in place. Raises UserError for a key that is not there."""
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        section = document
+        for part in path:
+            section = section.get(part) if isinstance(section, Mapping) else None
+        if not isinstance(section, Mapping) or last not in section:
+            raise UserError(f"recipe: params.yaml has no key {key!r}")
+        section[last] = value
+
+
+def write(changes: Mapping[str, Any], path: Path = params.FILE) -> None:
+    """Changes params.yaml and keeps its comments. Refuses, with a UserError, what would not be valid."""
+    yaml = YAML()
+    yaml.preserve_quotes, yaml.width = True, 4096
+    document = yaml.load(path.read_text("utf-8"))
+    apply(document, changes)
+    part = path.with_name(path.name + ".part")
+    with open(part, "w", encoding="utf-8", newline="\n") as file:
+        yaml.dump(document, file)
+    try:
+        params.check(params.read(part))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def flags(changes: Mapping[str, Any]) -> list[str]:
+    """Words for `dvc exp run`: -S key=value, the value quoted for the grammar that DVC uses."""
+    return [word for key, value in changes.items() for word in ("-S", f"{key}={_hydra(value)}")]
+
+
+def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _root(root: str) -> str:
+    """Absolute, unless below the project: experiments in temporary copies must find it too."""
+    path = Path(root).expanduser().resolve()
+    if not path.is_dir():
+        raise UserError(f"ROOT={root}: no such folder")
+    here = Path.cwd().resolve()
+    return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+
+
+def _hydra(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)  # its quoting of strings is that of JSON
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m vad.recipe",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", help="the recipe; without it, all are listed")
+    parser.add_argument("--root", help="folder with the footage, becomes data.root")
+    parser.add_argument("--write", action="store_true", help="write into params.yaml instead of printing")
+    args = parser.parse_args()
+    if args.name is None:
+        print("\n".join(f"{name:10} {text}" for name, text in names().items()))
+        return
+    changes = overrides(args.name, args.root)
+    if args.write:
+        write(changes)
+        print(f"params.yaml is now {args.name!r}, footage in {changes['data.root']}; next: make repro")
+    else:
+        apply(params.read(), changes)  # a wrong key is found here, not by DVC
+        print(shlex.join(flags(changes)))  # xargs reads quotes as a shell does
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as e:
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,23 @@
+"""Look everywhere: one region per frame, the frame itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vad import regions as table
+from vad import store
+from vad.params import Section
+
+
+class Params(Section):
+    """`preprocess.none`: nothing to choose."""
+
+
+def regions(stem: Path, frames: Path, flow: Path, params: Params, *, threads: int) -> None:
+    """Writes one region per frame, all of one track; neither pixels nor flow are read."""
+    length, height, width = store.read_card(frames)["shape"][:3]
+    box = {"x0": 0, "y0": 0, "x1": width, "y1": height}
+    rows = pd.DataFrame({"frame": np.arange(length, dtype=np.int32), "track": np.int32(0)})
+    rows = rows.assign(**{side: np.int32(value) for side, value in box.items()})
+    table.write(stem, rows.assign(source="frame", confidence=np.float32(1)))

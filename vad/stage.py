@@ -1,0 +1,134 @@
+"""The frame around every stage: parameters checked first, errors in one line, inputs unchanged meanwhile.
+
+    def main(run: stage.Run) -> None: ...
+
+    if __name__ == "__main__":
+        stage.run(main, __doc__, reads=[MANIFEST])
+
+Exit status: 0 done, 2 something the user can mend (one line on stderr), 130 interrupted.
+Anything else is a bug and keeps its traceback.
+"""
+
+import argparse
+import errno
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from vad import UserError, imports, params
+
+S = TypeVar("S", bound=params.Section)
+C = TypeVar("C", bound=params.Choice)
+
+
+class Run:
+    """What a stage knows of its surroundings.
+
+    `cache` is the folder for what may be lost without harm: finished clips, checkpoints. It lies in
+    the main checkout also when DVC runs an experiment in a temporary copy, so that both share it.
+    """
+
+    def __init__(self, name: str, reads: Sequence[Path] = ()):
+        self.name = name
+        self.cache = Path(os.environ.get("DVC_ROOT", ".")) / ".cache"
+        self._raw = params.read()
+        self._loaded: dict[str, Any] = {}
+        self._modules = [f"stages.{name}"]
+        self._reads = list(reads)
+        self._at_start = self._state()
+
+    def params(self, section: str, model: type[S]) -> S:
+        """The checked section of params.yaml."""
+        self._loaded[section] = model
+        return params.load(section, model, self._raw)
+
+    def choice(self, section: str, model: type[C]) -> tuple[C, ModuleType, Any]:
+        """(the section, the module it chooses, that module's own parameters), all checked."""
+        self._loaded[section] = model
+        choice, module, own = params.load_choice(section, model, self._raw)
+        self._modules.append(module.__name__)
+        self._at_start |= self._code(module.__name__)
+        return choice, module, own
+
+    def reads(self, path: Path) -> Path:
+        """Notes an input that only the parameters tell, such as `data.root`."""
+        self._reads.append(path)
+        self._at_start |= _stat(path)
+        return path
+
+    def log(self, text: str) -> None:
+        """A line for people, on stderr."""
+        print(f"{self.name}: {text}", file=sys.stderr, flush=True)
+
+    def refuse_changes(self) -> None:
+        """Raises UserError if an input, parameter or source file changed since the stage began.
+
+        DVC takes the hashes of dependencies after a command ends (treeverse/dvc#11058): without this
+        check it would record the result of the old file as that of the new one.
+        """
+        now = params.read()
+        for section, model in self._loaded.items():
+            if params.load(section, model, now) != params.load(section, model, self._raw):
+                raise UserError(f"params.yaml: {section} {_MEANWHILE.format(self.name)}")
+        state = self._state()
+        for path in sorted({*state, *self._at_start}):
+            if state.get(path) != self._at_start.get(path):
+                raise UserError(f"{path} {_MEANWHILE.format(self.name)}")
+
+    def _state(self) -> dict[str, Any]:
+        state = self._code(*self._modules)
+        for path in self._reads:
+            state |= _stat(path)
+        return state
+
+    def _code(self, *modules: str) -> dict[str, Any]:
+        files = imports.sources(*modules)
+        return {str(f): hashlib.md5((imports.ROOT / f).read_bytes()).digest() for f in files}
+
+
+_MEANWHILE = (
+    "was changed while the stage {!r} ran, so its result belongs to neither version; run `dvc repro` "
+    "again (`dvc exp run --temp` works on a snapshot, where edits do no harm)"
+)
+
+
+def run(main: Callable[[Run], None], doc: str | None, reads: Sequence[Path] = ()) -> None:
+    """Runs a stage as a command; `doc` is its --help, `reads` its input files and folders."""
+    name = Path(sys.argv[0]).stem
+    argparse.ArgumentParser(
+        prog=f"python -m stages.{name}",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Parameters are read from params.yaml in the current folder. `dvc repro` runs the "
+        "stages that need it, in order.",
+    ).parse_args()
+    try:
+        this = Run(name, reads)
+        main(this)
+        this.refuse_changes()
+    except UserError as e:
+        _stop(name, str(e), 2)
+    except KeyboardInterrupt:
+        _stop(name, "interrupted; finished clips are kept, `dvc repro` goes on from here", 130)
+    except OSError as e:
+        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _stop(name, f"the disk is full ({e}); free some space, then run `dvc repro` again", 2)
+
+
+def _stop(name: str, message: str, status: int) -> None:
+    print(f"{name}: error: {message}", file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+def _stat(path: Path) -> dict[str, Any]:
+    """Length and time of change of every file at or below a path."""
+    try:
+        files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
+        return {str(f): ((s := f.stat()).st_size, s.st_mtime_ns) for f in files}
+    except FileNotFoundError:
+        return {}

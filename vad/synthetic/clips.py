@@ -1,0 +1,170 @@
+"""The script of every clip: who crosses the view when, and what goes wrong.
+
+A clip always shows the same DURATION seconds; more frames show them more finely.
+"""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Protocol
+
+import numpy as np
+
+from vad.synthetic.drawing import Camera
+from vad.synthetic.people import FOREVER, Faller, Path, Person, dress
+from vad.synthetic.scene import Actor
+from vad.synthetic.things import BLACK, WHITE, Cyclist, Dog, Suitcase
+
+DURATION = 9.6  # seconds
+# Depths in metres. Walkers up front are fast in pixels; unusual things happen in the middle.
+NEAR, MIDDLE, FAR = (4.1, 4.6), (4.9, 5.6), (6.8, 9.0)
+
+
+class Act(Protocol):
+    """Something unusual: brings its own actors."""
+
+    def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]: ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """Somebody in striped sportswear runs through."""
+
+    enter: float
+    facing: int
+
+    def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
+        outfit = dress(rng)._replace(shirt=WHITE, stripes=BLACK, trousers=BLACK, coat=False)
+        z = rng.uniform(5.0, 5.4)
+        path = Path(camera.reach(z), z, self.facing, rng.uniform(2.5, 2.8), self.enter)
+        return [Person(path, outfit, start=rng.uniform(0, 6), runs=True)]
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Somebody cycles through."""
+
+    enter: float
+    facing: int
+
+    def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
+        z = rng.uniform(5.1, 5.5)
+        path = Path(camera.reach(z), z, self.facing, rng.uniform(2.1, 2.4), self.enter)
+        return [Cyclist(path, dress(rng))]
+
+
+@dataclass(frozen=True)
+class Fall:
+    """A walker falls, and gets up again or not."""
+
+    enter: float
+    facing: int
+    falls: float
+    up: float = FOREVER
+
+    def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
+        z = rng.uniform(4.9, 5.1)
+        path = Path(camera.reach(z), z, self.facing, 1.3, self.enter, pauses=((self.falls, self.up),))
+        return [
+            Faller(path, dress(rng)._replace(coat=False), rng.uniform(0, 6), falls=self.falls, up=self.up)
+        ]
+
+
+@dataclass(frozen=True)
+class LeaveSuitcase:
+    """Somebody tows a suitcase in and leaves it; somebody else tows it off."""
+
+    enter: float
+    facing: int
+    leaves: float
+    taken: float
+
+    def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
+        z, reach = 5.0, camera.reach(5.0)
+        first = Path(reach, z, self.facing, 1.5, self.enter, pauses=((self.leaves, self.leaves + 0.5),))
+        # The second comes the same way and is at the handle, where the first stood, at `taken`.
+        enter = self.taken - (self.leaves - self.enter)
+        second = Path(reach, z, self.facing, 1.5, enter)
+        suitcase = Suitcase(first, self.leaves, second, self.taken)
+        return [
+            suitcase,
+            Person(first, dress(rng), tows=(-FOREVER, self.leaves)),
+            Person(second, dress(rng), tows=(self.taken, FOREVER)),
+        ]
+
+
+@dataclass(frozen=True)
+class LooseDog:
+    """A spotted dog without anybody: trots in, stands barking, trots off."""
+
+    enter: float
+    facing: int
+    barks: tuple[tuple[float, float], ...]
+
+    def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
+        z = rng.uniform(4.8, 5.0)
+        return [Dog(Path(camera.reach(z), z, self.facing, 1.7, self.enter, pauses=self.barks))]
+
+
+@dataclass(frozen=True)
+class Script:
+    """A clip: `name` is `<split>/<camera>/<clip>`."""
+
+    name: str
+    acts: tuple[Act, ...] = ()
+
+    @property
+    def camera(self) -> str:
+        return PurePosixPath(self.name).parts[1]
+
+
+# When the unusual things happen (early, in the middle, late; once or twice) was chosen so that time
+# since the start of the clip says little. TINY is for tests.
+TRAIN = tuple(Script(f"train/{camera}/walk{i}") for camera in ("hall", "yard") for i in range(1, 7))
+TEST = (
+    Script("test/hall/walk"),
+    Script("test/hall/run", (Run(0.9, 1), Run(5.9, -1))),
+    Script("test/hall/fall", (Fall(-0.5, 1, falls=1.9, up=6.2),)),
+    Script("test/hall/suitcase", (LeaveSuitcase(1.6, -1, leaves=3.7, taken=5.6),)),
+    Script("test/yard/walk"),
+    Script("test/yard/cycle", (Cycle(0.3, -1), Cycle(4.6, 1))),
+    Script("test/yard/dog", (LooseDog(0.6, 1, barks=((2.2, 4.2),)),)),
+    Script("test/yard/fall", (Fall(4.0, -1, falls=5.9),)),
+)
+CLIPS = TRAIN + TEST
+TINY = (TRAIN[0], TRAIN[1], TRAIN[6], TEST[1], TEST[2])
+
+
+def cast(script: Script, camera: Camera, rng: np.random.Generator) -> list[Actor]:
+    """Everybody who appears in a clip.
+
+    Three lanes have a walker nearly always. What the script adds takes the place of the walkers in the
+    middle lane, so that the number of people gives nothing away.
+    """
+    acts = [actor for act in script.acts for actor in act.cast(camera, rng)]
+    # A suitcase has no path of its own: it is in view with those who tow it.
+    busy = [(a.path.enter, a.path.leave) for a in acts if hasattr(a, "path")]
+
+    def displaced(path: Path) -> bool:
+        """Whether somebody unusual is there for more than half of this crossing."""
+        shared = (min(path.leave, end) - max(path.enter, start) for start, end in busy)
+        return any(s > (path.leave - path.enter) / 2 for s in shared)
+
+    between = [w for w in _walkers(camera, rng, MIDDLE, gap=(0.9, 1.15)) if not displaced(w.path)]
+    near, far = _walkers(camera, rng, NEAR, gap=(0.85, 1.05)), _walkers(camera, rng, FAR, gap=(0.75, 1.1))
+    return [*near, *between, *far, *acts]
+
+
+def _walkers(
+    camera: Camera, rng: np.random.Generator, depths: tuple[float, float], gap: tuple[float, float]
+) -> list[Person]:
+    """One after the other at some depth; the next starts `gap` crossing times after the one before."""
+    walkers, enter = [], None
+    while enter is None or enter < DURATION:
+        z, speed, facing = rng.uniform(*depths), rng.uniform(1.1, 1.75), int(rng.choice([-1, 1]))
+        path = Path(camera.reach(z), z, facing, speed, 0.0, slope=rng.uniform(-0.04, 0.04))
+        if enter is None:  # somebody is on the way when the clip starts
+            enter = -rng.uniform(0.15, 0.85) * path.leave
+        path = Path(path.reach, z, facing, speed, enter, path.slope)
+        walkers.append(Person(path, dress(rng), start=rng.uniform(0, 2 * np.pi)))
+        enter += rng.uniform(*gap) * (path.leave - path.enter)
+    return walkers
