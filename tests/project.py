@@ -1,0 +1,139 @@
+"""A tiny copy of this project in a folder of its own, on which tests run DVC for real.
+
+The copy has all the code, footage of six clips of 24 small frames, parameters that make every stage
+cheap, its own git repository and its own DVC remote. A full run costs what it takes to start Python ten times.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from vad import recipe, synthetic
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = (
+    "ingest extract flow preprocess resize train score calibrate evaluate summarize".split()
+)  # in their order
+TINY = {  # what makes a run short
+    "data.root": "data/tiny",
+    "resize.height": 16,
+    "resize.width": 16,
+    "model.conv2d.channels": [4, 8],
+    "train.epochs": 1,
+}
+CLIPS = synthetic.CLIPS[:4] + tuple(s for s in synthetic.CLIPS if s.name in ("test/hall/run", "test/hall/fall"))
+SPARE = (*synthetic.CLIPS[4:6], *(s for s in synthetic.CLIPS if s.name == "test/hall/walk"))
+NOT_COPIED = ("data/sample/", "tests/", "docs/", "notebooks/", "dvc.lock", "metrics/", "reports/summary.md")
+
+
+def following(stage: str) -> set[str]:
+    """The stage and all that come after it."""
+    return set(STAGES[STAGES.index(stage) :])
+
+
+def ran(output: str) -> set[str]:
+    """The stages whose command DVC really ran."""
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def restored(output: str) -> set[str]:
+    """The stages whose outputs DVC took from its run cache instead."""
+    return set(re.findall(r"Stage '([^']+)' is cached - skipping run, checking out outputs", output))
+
+
+def computed(output: str) -> dict[str, int]:
+    """{"extract": 2, "resize train": 1, …}: the clips that were not in the cache of finished clips."""
+    return {label: int(n) for label, n in re.findall(r"^([\w ]+): clip (\d+)/\2, \d+ frames/s$", output, re.M)}
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Python and DVC of this interpreter, and nothing of the surroundings that could steer git or DVC."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "GIT_", "AWS_", "PYTHON"))}
+    who = {f"GIT_{role}_{key}": "tests" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
+    return own | who | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull} | more
+
+
+class Project:
+    """A checkout; every method that runs something returns what it printed."""
+
+    def __init__(self, folder: Path, **env: str):
+        self.folder, self.env = folder, environment(**env)
+
+    def __truediv__(self, path: str) -> Path:
+        return self.folder / path
+
+    def run(self, *command: str | Path, fails: bool = False, **env: str) -> str:
+        """Runs a command in the project; `fails` says how it must end."""
+        done = subprocess.run(
+            [str(word) for word in command],
+            cwd=self.folder,
+            env=self.env | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            encoding="utf-8",
+            timeout=300,
+        )
+        assert (done.returncode != 0) == fails, f"{command}: exit status {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    def repro(self, *args: str, fails: bool = False, **env: str) -> str:
+        return self.run("dvc", "repro", *args, fails=fails, **env)
+
+    def set(self, changes: Mapping[str, Any]) -> None:
+        """Changes params.yaml, unchecked, and keeps the rest of it as it is."""
+        yaml = YAML()
+        yaml.width = 4096
+        document = yaml.load(self / "params.yaml")
+        recipe.apply(document, changes)
+        with open(self / "params.yaml", "w", encoding="utf-8", newline="\n") as file:
+            yaml.dump(document, file)
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "-qm", message)
+
+    def clone(self, folder: Path, **env: str) -> "Project":
+        """A fresh clone, without data, cache and local configuration."""
+        self.run("git", "clone", "-q", self.folder, folder)
+        return Project(folder, **env)
+
+    def reset(self) -> None:
+        """Back to the last commit, data included."""
+        self.run("git", "reset", "-q", "--hard")
+        self.run("git", "clean", "-qfd")
+        self.run("dvc", "checkout", "-q")
+
+    def read(self, path: str) -> bytes:
+        return (self / path).read_bytes()
+
+
+def make(folder: Path, root: str = "data/tiny") -> Project:
+    """A tiny project in `folder`/project, with its DVC remote in `folder`/remote and `root` as footage."""
+    project = Project(folder / "project", DVC_SITE_CACHE_DIR=str(folder / "site"))
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
+    for name in files.split("\0"):
+        if name and not name.startswith(NOT_COPIED) and (ROOT / name).is_file():
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, project / name)
+    generate(project / root, CLIPS)
+    project.set(TINY | {"data.root": root})
+    project.run("git", "init", "-q")
+    project.run("dvc", "config", "-q", "remote.storage.url", str(folder / "remote"))
+    project.commit("tiny project")
+    return project
+
+
+def generate(folder: Path, clips: tuple[synthetic.Script, ...], frames: int = 24) -> Path:
+    """Writes synthetic footage of 64x48 pixels."""
+    synthetic.generate(folder, clips=clips, frames=frames, width=64, height=48)
+    return folder
