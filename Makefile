@@ -27,7 +27,7 @@ venv: $(VENV)/ready  ## make the virtual environment
 repro: $(VENV)/ready  ## run what has changed: footage in, scores and reports out
 	@python -m vad.params
 	@dvc repro $(ARGS)
-	@dvc metrics show
+	@sed -n '3,9p' reports/summary.md && echo "more: reports/summary.md, reports/evaluation/, \`make plots\`"
 
 test: $(VENV)/ready-test  ## run the tests (some minutes)
 	@python -m pytest $(ARGS)

@@ -213,6 +213,20 @@ def test_resampling_against_brute_force(milliseconds, fps):
         assert got == [int(np.flatnonzero(row <= 0.0011)[-1]) for row in late]
 
 
+def test_avi_with_frames_coded_out_of_order(tmp_path):
+    """AVI has no times of display; what PyAV calls pts there goes back and forth."""
+    y, x = np.mgrid[:96, :128]
+    waves = [127 + 60 * np.sin(x / 5 + i / 3) + 60 * np.cos(y / 7 - i / 4) for i in range(50)]
+    encode(tmp_path / "a.avi", [w.astype(np.uint8) for w in waves], 25)
+    with av.open(str(tmp_path / "a.avi")) as container:
+        stamps = [frame.pts for frame in container.decode(video=0)]
+    assert stamps != sorted(stamps)
+    assert probe(tmp_path / "a.avi") == Info(50, 25.0, 128, 96)
+    array, _, table = run(tmp_path, tmp_path / "a.avi")
+    np.testing.assert_allclose(table.seconds, np.arange(50) / 25)
+    assert all(np.abs(a - w).mean() < 4 for a, w in zip(array, waves, strict=True))
+
+
 def test_average_rate_follows_the_time_stamps(tmp_path):
     write_timed(tmp_path / "a.mp4", numbered(11), [Fraction(i * i, 20) for i in range(11)])
     assert probe(tmp_path / "a.mp4").fps == pytest.approx(10 / 5, rel=0.1)
@@ -411,6 +425,16 @@ def test_names_of_any_kind(tmp_path, name):
     assert [number(f) for f in array] == [0, 1, 2]
 
 
+def test_relative_name_with_a_colon(tmp_path, monkeypatch):
+    """ffmpeg would take "http:" for a protocol."""
+    monkeypatch.chdir(tmp_path)
+    source = Path("http: 12:30.mp4")
+    encode(source, numbered(4), 10)
+    assert probe(source).frames == 4
+    array, *_ = run(Path("out"), source)
+    assert [number(f) for f in array] == [0, 1, 2, 3]
+
+
 def test_hash_follows_content(tmp_path):
     folder = write_pictures(tmp_path / "a", numbered(3))
     other = shutil.copytree(folder, tmp_path / "b")
@@ -506,15 +530,19 @@ def test_cut_off_before_the_index(tmp_path):
     refused(lambda: probe(tmp_path / "cut.mp4"), "cut.mp4", "cut off", "index is missing")
 
 
-def test_damage_in_the_middle(tmp_path):
+@pytest.mark.parametrize(
+    ("start", "byte", "message"),
+    [(0, b"\xff", r"decoding fails at frame (5\d|60) of 120"), (0.5, b"\0", "frame 60 of 120 is damaged")],
+)
+def test_damage_in_the_middle(tmp_path, start, byte, message):
     source = whole(tmp_path, ".mp4")
     with av.open(str(source)) as container:
         entry = container.streams.video[0].index_entries[60]
-        place, length = entry.pos, entry.size
+        cut = slice(entry.pos + int(start * entry.size), entry.pos + entry.size)
     data = bytearray(source.read_bytes())
-    data[place : place + length] = b"\xff" * length
+    data[cut] = byte * (cut.stop - cut.start)
     (tmp_path / "bad.mp4").write_bytes(data)
-    with pytest.raises(UserError, match=r"bad\.mp4: .*frame (5\d|6\d) of 120.*copy it again"):
+    with pytest.raises(UserError, match=rf"bad\.mp4: {message}.*copy it again"):
         run(tmp_path, tmp_path / "bad.mp4")
     assert not (tmp_path / "out" / "clip.json").exists()
     array, *_ = run(tmp_path, tmp_path / "bad.mp4", 0, 40)  # before the damage all is well

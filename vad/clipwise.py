@@ -109,7 +109,7 @@ def run(
 
 def trim(shelf: Path, limit_gb: float, keep: set[str] = frozenset()) -> None:
     """Deletes the entries that were not used for longest until the cache is within its limit."""
-    entries = [e for e in shelf.iterdir() if e.is_dir()]
+    entries = [e for e in shelf.iterdir() if e.is_dir() and e.suffix != ".part"]
     weight = {e: sum(f.stat().st_size for f in e.iterdir()) for e in entries}
     excess = sum(weight.values()) - limit_gb * 1e9
     for entry in sorted(entries, key=lambda e: e.stat().st_mtime):

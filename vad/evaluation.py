@@ -47,16 +47,25 @@ def score_clips(
 
 
 def evaluate(clips: Sequence[Scored], calibration: Calibration, params: EvaluateParams) -> dict[str, Any]:
-    """All figures of a run, nested; what is undefined is left out, with the reason under `absent`."""
+    """All figures of a run, nested; what is undefined is left out, with the reason under `absent`.
+
+    Raises UserError if there are no clips.
+    """
+    if not clips:
+        raise UserError(
+            "no test clips are left to evaluate; see data/frames/skipped.csv for what was skipped"
+        )
     frame = metrics.frame_level(clips, calibration.threshold)
     total = metrics.row(clips, calibration.threshold)
     return {
         "clips": len(clips),
+        "subjects": len({clip.subject for clip in clips} - {""}),
         "frame": {key: value for key, value in frame.items() if value is not None},
         "baseline": metrics.trivial_scorers(clips, params.seed),
         "threshold": calibration.threshold,
         "anomaly_rate": total["anomaly_rate"],
-        "error": {"mean": total["error_mean"], "std": total["error_std"]},
+        # not called "error": DVC takes a key of that name in a metrics file for a failure to read it
+        "reconstruction_error": {"mean": total["error_mean"], "std": total["error_std"]},
     }
 
 

@@ -18,7 +18,7 @@ from vad.params import Field, Section
 class EvaluateParams(Section):
     """`evaluate`"""
 
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**32)
     histogram_bins: int = Field(ge=2, le=1000)
     plot_points: int = Field(ge=50)
 

@@ -11,12 +11,12 @@ import difflib
 import importlib
 import pkgutil
 from pathlib import Path
-from types import ModuleType
-from typing import Any, ClassVar, TypeVar
+from types import ModuleType, UnionType
+from typing import Any, ClassVar, TypeVar, Union, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from vad import UserError
 
@@ -87,6 +87,8 @@ def read(path: Path = FILE) -> dict[str, Any]:
     except MarkedYAMLError as e:
         line = e.problem_mark.line + 1 if e.problem_mark else "?"
         raise UserError(f"{path}: line {line}: not valid YAML: {e.problem or e.context}") from None
+    except (YAMLError, ValueError) as e:  # characters, or dates, that cannot be
+        raise UserError(f"{path}: not valid YAML: {str(e).splitlines()[0]}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{path}: expected sections such as `data:`, found {type(raw).__name__}")
     return raw
@@ -102,7 +104,7 @@ def load(section: str, model: type[S], raw: dict[str, Any] | None = None) -> S:
     try:
         return model.model_validate({} if value is None else value)
     except ValidationError as e:
-        raise UserError(f"{FILE}: " + "; ".join(_line(section, model, d) for d in e.errors())) from None
+        raise UserError(f"{FILE}: {_explain(section, model, e)}") from None
 
 
 def load_choice(section: str, model: type[C], raw: dict[str, Any] | None = None) -> tuple[C, ModuleType, Any]:
@@ -136,6 +138,22 @@ def check(raw: dict[str, Any] | None = None) -> None:
                 load(f"{section}.{alternative}", own.Params, raw)
 
 
+def _explain(section: str, model: type[BaseModel], error: ValidationError) -> str:
+    """All faults as `key = value: what is allowed`; what alternative types allow, joined by "or"."""
+    faults: dict[str, list[str]] = {}
+    for one in error.errors():
+        # pydantic names the branch of a union like a key below it: `workers.literal['auto']`
+        field = model.model_fields.get(str(one["loc"][0])) if one["loc"] else None
+        union = (
+            field is not None and get_origin(field.annotation) in (Union, UnionType) and len(one["loc"]) > 1
+        )
+        head, _, rest = _line(
+            section, model, one | {"loc": one["loc"][:1] if union else one["loc"]}
+        ).partition(": ")
+        faults.setdefault(head, []).append(rest)
+    return "; ".join(f"{head}: {' or '.join(rest)}" if any(rest) else head for head, rest in faults.items())
+
+
 def _line(section: str, model: type[BaseModel], error: Any) -> str:
     """One pydantic error as `key = value: what is allowed`."""
     key = ".".join(str(part) for part in (section, *error["loc"]))
@@ -151,7 +169,7 @@ def _line(section: str, model: type[BaseModel], error: Any) -> str:
 
 
 def _unknown(key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
+    near = difflib.get_close_matches(str(key), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"unknown key {key!r}{hint} (known: {', '.join(known)})"
 

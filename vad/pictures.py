@@ -66,21 +66,12 @@ def read_picture(path: Path, color: Color) -> np.ndarray:
     data = np.fromfile(path, np.uint8)  # not cv2.imread: on Windows it cannot open non-ASCII names
     kind = cv2.IMREAD_GRAYSCALE if color == "gray" else cv2.IMREAD_COLOR_RGB
     try:
-        picture = cv2.imdecode(data, kind) if _is_whole(data.tobytes()) else None
+        picture = cv2.imdecode(data, kind)
     except cv2.error:
         picture = None
     if picture is None:
         raise UserError(f"{path}: not a whole picture that can be decoded; copy it again, or remove it")
     return picture
-
-
-def _is_whole(data: bytes) -> bool:
-    """False for a JPEG or PNG without its end marker, which OpenCV would fill up with gray or black."""
-    if data.startswith(b"\xff\xd8"):
-        return data.find(b"\xff\xd9", max(0, data.find(b"\xff\xda"))) > 0
-    if data.startswith(b"\x89PNG"):
-        return b"IEND" in data
-    return True
 
 
 def picture_size(path: Path) -> tuple[int, int]:

@@ -60,7 +60,12 @@ def draw_curves(path: Path, clips: Sequence[Scored], threshold: float) -> None:
     columns = min(3, len(clips))
     rows = -(-len(clips) // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(4.2 * columns, 1.9 * rows + 0.5), squeeze=False, layout="constrained"
+        rows,
+        columns,
+        figsize=(4.2 * columns, 1.9 * rows + 0.5),
+        squeeze=False,
+        sharey=True,
+        layout="constrained",
     )
     for axis, clip in zip(axes.flat, clips, strict=False):
         if clip.anomalous is not None:

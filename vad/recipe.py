@@ -9,6 +9,7 @@ A recipe holds only what it changes; its first comment line says what it is for.
 
 import argparse
 import json
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from ruamel.yaml import YAML
 from vad import UserError, params
 
 RECIPES = Path("recipes")
+_NULL = "tag:yaml.org,2002:null"  # written as the word; ruamel would leave the place empty
 
 
 def names() -> dict[str, str]:
@@ -57,8 +59,10 @@ def apply(document: Any, changes: Mapping[str, Any]) -> None:
 
 def write(changes: Mapping[str, Any], path: Path = params.FILE) -> None:
     """Changes params.yaml and keeps its comments. Refuses, with a UserError, what would not be valid."""
+    params.read(path)  # says what is wrong with it, if anything
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
+    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar(_NULL, "null"))
     document = yaml.load(path.read_text("utf-8"))
     apply(document, changes)
     part = path.with_name(path.name + ".part")
@@ -94,7 +98,11 @@ def _root(root: str) -> str:
 
 
 def _hydra(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)  # its quoting of strings is that of JSON
+    if not isinstance(value, str):
+        return json.dumps(value)
+    # within quotes a backslash stands for itself, unless a quote follows it
+    escaped = re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ('\\"' if m[2] else ""), value)
+    return f'"{escaped}"'
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ def metrics(result: dict[str, Any]) -> dict[str, Any]:
 
 def markdown(result: dict[str, Any], folder: Path, skipped: dict[str, str]) -> str:
     """The summary page: headline beside the trivial scorers, clips, subjects, skipped clips."""
-    frame, lines = result["frame"], ["# Evaluation", ""]
+    frame, error, lines = result["frame"], result["reconstruction_error"], ["# Evaluation", ""]
     if "absent" in frame:
         lines += [f"No frame-level metrics: {frame['absent']}.", ""]
     else:
@@ -42,10 +42,10 @@ def markdown(result: dict[str, Any], folder: Path, skipped: dict[str, str]) -> s
     lines += [
         f"Threshold {result['threshold']:.4f}, from normal validation frames; "
         f"{100 * result['anomaly_rate']:.1f} % of the test frames lie above it. Reconstruction error "
-        f"{result['error']['mean']:.3g} ± {result['error']['std']:.3g} (mean ± standard deviation).",
+        f"{error['mean']:.3g} ± {error['std']:.3g} (mean ± standard deviation).",
         "",
         *_table("Clips", folder / "clips.csv"),
-        *_table("Subjects", folder / "subjects.csv"),
+        *(_table("Subjects", folder / "subjects.csv") if result["subjects"] else []),
         "## Skipped clips",
         "",
         *([f"- `{clip}`: {reason}" for clip, reason in skipped.items()] or ["None."]),
@@ -58,7 +58,8 @@ _HEADLINE = ("auc_micro", "auc_macro", "average_precision", "eer", "f1")
 
 
 def _table(title: str, path: Path) -> list[str]:
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"clip": str, "subject": str})
+    kinds = dict.fromkeys(("clip", "camera", "subject"), str) | {"anomalous_frames": "Int64"}
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=kinds)
     table = table.dropna(axis=1, how="all")
     head = [HEADERS.get(column, column) for column in table.columns]
     rows = (_line(*row) for row in table.astype(object).where(table.notna(), "").itertuples(index=False))

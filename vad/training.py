@@ -33,7 +33,7 @@ class TrainParams(Section):
     lr_patience: int = Field(ge=0)
     lr_factor: float = Field(gt=0, lt=1)
     early_stopping: int = Field(ge=1)
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**32)
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
 
 

@@ -52,7 +52,7 @@ Converted = tuple[int, float, np.ndarray]  # number, seconds, uint8 [H, W] or [H
 class ExtractParams(Section):
     """The section `extract` of params.yaml."""
 
-    fps: float | None = Field(gt=0)  # frames per second to keep; null keeps every frame
+    fps: float | None = Field(gt=0, allow_inf_nan=False)  # frames per second to keep; null keeps every frame
     max_side: int | None = Field(ge=16)  # the longer side is shrunk to this; null keeps the size
     color: Color
 
@@ -99,7 +99,9 @@ def _probe_video(source: Path) -> Info:
                     if packet.is_discard:  # outside the edit list: decoded, never shown
                         continue
                     shown += 1
-                    if (ticks := _ticks(container, packet)) is not None:
+                    # AVI stores no times of display, only the pace of decoding
+                    ticks = packet.dts if container.format.name == "avi" else packet.pts
+                    if ticks is not None:
                         start, last = min(start, ticks), max(last, ticks)
                         end = max(end, ticks + (packet.duration or 0))
         except av.FFmpegError as e:
@@ -110,14 +112,8 @@ def _probe_video(source: Path) -> Info:
                 f"{source}: cut off: {promise}, but the file holds {whole} whole frames "
                 f"({end:.2f} s); copy or download it again"
             )
-        if first is None:
-            return Info(0, 0.0, 0, 0)
-        return Info(shown, _rate(_nominal(stream), shown, last - start), *_upright(first))
-
-
-def _ticks(container: InputContainer, packet: av.Packet) -> int | None:
-    """Time stamp of a packet. AVI stores no times of display, only the pace of decoding."""
-    return packet.dts if container.format.name == "avi" else packet.pts
+        size = _upright(first) if first else (0, 0)
+        return Info(shown if first else 0, _rate(_nominal(stream), shown, last - start), *size)
 
 
 def _nominal(stream: av.VideoStream) -> float:
@@ -245,10 +241,8 @@ def _decode_video(
 
 
 def _timed(container: InputContainer, stream: av.VideoStream) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Frames in display order with seconds since the first one, which never go back.
-
-    A frame without a time stamp follows its predecessor by the average frame interval.
-    """
+    """Frames in display order with seconds since the first one, which never go back; where there is no
+    time stamp, a frame follows the last by the average frame interval."""
     start, last, interval = None, 0.0, 1 / _nominal(stream)
     avi, paces = container.format.name == "avi", deque()  # AVI: times of decoding, in order, serve
     for packet in container.demux(stream):
@@ -352,7 +346,4 @@ def _to_yuv420p(frame: np.ndarray) -> av.VideoFrame:
     height, width = frame.shape
     planes = np.full((height * 3 // 2, width), 128, np.uint8)
     planes[:height] = TO_LIMITED[frame]
-    picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-    picture.color_range = ColorRange.MPEG
-    picture.colorspace = Colorspace.SMPTE170M
-    return picture
+    return av.VideoFrame.from_ndarray(planes, format="yuv420p")

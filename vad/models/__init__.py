@@ -98,6 +98,12 @@ def save(model: Autoencoder, folder: Path, **card: Any) -> None:
     (folder / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
+_UNUSABLE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, ImportError),  # the card
+    *(SafetensorError, RuntimeError),  # the weights
+)
+
+
 def load(folder: Path) -> tuple[Autoencoder, dict[str, Any]]:
     """(the stored autoencoder in eval mode, its card).
 
@@ -108,7 +114,7 @@ def load(folder: Path) -> tuple[Autoencoder, dict[str, Any]]:
         module = importlib.import_module(f"{__name__}.{card['name']}")
         model = create(card["name"], module.Params(**card["params"]), card["input_shape"])
         model.load_state_dict(load_file(folder / "weights.safetensors"))
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError, RuntimeError) as e:
+    except _UNUSABLE as e:
         reason = str(e).splitlines()[0]
         raise UserError(f"{folder}: no usable autoencoder ({reason}); run `dvc repro train`") from None
     return model.eval(), card

@@ -1,6 +1,7 @@
 """Convolutional autoencoder on single frames."""
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from vad.params import Field, Section
 class Params(Section):
     """`model.conv2d`"""
 
-    channels: list[int] = Field(min_length=1, max_length=6)
+    channels: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=6)
 
 
 @register("conv2d")

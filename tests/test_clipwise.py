@@ -1,0 +1,395 @@
+"""The loop over clips: only what is missing is made, whatever happened before, and never a half."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vad import UserError, clipwise, imports, regions, store, windows
+from vad.clipwise import ComputeParams, Job
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZE = 1000  # bytes that one clip of `Loop` weighs, at least
+
+
+class Loop:
+    """A loop whose work writes what it was told, and remembers for which clips it was called."""
+
+    def __init__(self, folder: Path):
+        self.out, self.cache, self.made, self.bad = folder / "out", folder / "cache", [], {}
+        self.params: Any = {"a": 1}
+        self.cache_gb = 1.0
+
+    def work(self, stem: Path, clip: str, content: str, *, threads: int) -> None:
+        assert threads >= 1
+        self.made.append(clip)
+        if clip in self.bad:
+            Path(f"{stem}.npy").write_text("half")
+            raise self.bad[clip]
+        Path(f"{stem}.npy").write_text(content * SIZE)
+        Path(f"{stem}.json").write_text(repr(self.params))
+
+    def __call__(self, clips: dict[str, str], **options: Any) -> list[str]:
+        """Makes clips of the given content; returns those that were really made, in their order."""
+        self.made = []
+        jobs = [Job(clip, clip, (content,), (clip, content)) for clip, content in clips.items()]
+        self.skipped = clipwise.run(
+            self.work,
+            jobs,
+            self.out,
+            params=self.params,
+            cache=self.cache,
+            compute=ComputeParams(workers=1, cache_gb=self.cache_gb),
+            label="loop",
+            parallel=False,
+            **options,
+        )
+        return self.made
+
+    def found(self) -> dict[str, str]:
+        """Clip -> content, of the output folder."""
+        return {
+            p.relative_to(self.out).with_suffix("").as_posix(): p.read_text()[0]
+            for p in sorted(self.out.rglob("*.npy"))
+        }
+
+    def entries(self) -> set[str]:
+        return {p.name for p in (self.cache / "clips").iterdir()}
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    return Loop(tmp_path)
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file())
+    return {p.relative_to(folder).as_posix(): (p.read_bytes(), p.stat().st_mtime_ns) for p in files}
+
+
+ABC = {"train/a": "1", "train/b": "2", "test/c": "3"}
+
+
+def test_nothing_is_made_twice(loop):
+    assert loop(ABC) == list(ABC)
+    before = snapshot(loop.cache)
+    assert loop(ABC) == []
+    assert loop.found() == ABC
+    assert snapshot(loop.cache) == before
+
+
+def test_one_more_clip_costs_one_clip(loop):
+    loop(ABC)
+    assert loop(ABC | {"train/d": "4"}) == ["train/d"]
+    assert loop.found() == ABC | {"train/d": "4"}
+
+
+def test_a_removed_clip_is_gone(loop):
+    loop(ABC)
+    assert loop({"train/b": "2"}) == []
+    assert loop.found() == {"train/b": "2"}
+    assert {p.name for p in loop.out.iterdir()} == {"train"}
+
+
+def test_what_lay_in_the_output_does_not_matter(loop):
+    loop(ABC)
+    (loop.out / "train/stray.npy").write_text("s")
+    (loop.out / "train/a.npy").unlink()
+    assert loop(ABC) == []
+    assert loop.found() == ABC
+
+
+def test_a_changed_input_is_made_anew_and_back_again_is_not(loop):
+    loop(ABC)
+    assert loop(ABC | {"train/a": "9"}) == ["train/a"]
+    assert loop.found() == ABC | {"train/a": "9"}
+    assert loop(ABC) == []
+    assert loop.found() == ABC
+
+
+@pytest.mark.parametrize("params", [{"a": 2}, {"b": 1}, {}, None])
+def test_changed_parameters_make_all_anew(loop, params):
+    loop(ABC)
+    loop.params = params
+    assert loop(ABC) == list(ABC)
+    assert (loop.out / "train/a.json").read_text() == repr(params)
+
+
+def test_a_section_counts_by_its_values(loop):
+    loop.params = ComputeParams(workers=1, cache_gb=1)
+    loop(ABC)
+    loop.params = ComputeParams(workers=1, cache_gb=1)
+    assert loop(ABC) == []
+    loop.params = ComputeParams(workers=2, cache_gb=1)
+    assert loop(ABC) == list(ABC)
+
+
+@pytest.mark.parametrize("edited", ["worker.py", "part.py", "chosen.py"])
+def test_edited_code_makes_all_anew(loop, tmp_path, monkeypatch, edited):
+    """The work's module, what it imports, and modules that are named."""
+    code = tmp_path / "code"
+    code.mkdir()
+    for name, text in {"worker": "import part", "part": "", "chosen": "", "other": ""}.items():
+        (code / f"{name}.py").write_text(text)
+    monkeypatch.setattr(imports, "ROOT", code)
+    monkeypatch.setattr(Loop, "__module__", "worker")
+    monkeypatch.setattr(Loop.work, "__module__", "worker")
+    loop(ABC, modules=["chosen"])
+    (code / "other.py").write_text("# edited")
+    assert loop(ABC, modules=["chosen"]) == []
+    (code / edited).write_text((code / edited).read_text() + "\n# edited")
+    assert loop(ABC, modules=["chosen"]) == list(ABC)
+
+
+def test_the_longest_clip_comes_first(loop):
+    jobs = [Job(c, c, (c,), (c, c), frames=n) for c, n in {"s": 1, "l": 9, "m": 5}.items()]
+    compute = ComputeParams(workers=1, cache_gb=1)
+    clipwise.run(
+        loop.work, jobs, loop.out, params=1, cache=loop.cache, compute=compute, label="x", parallel=False
+    )
+    assert loop.made == ["l", "m", "s"]
+
+
+def test_clips_alike_are_made_once_and_both_are_there(loop):
+    assert len(loop({"a": "1", "b": "1"})) == 1
+    assert loop.found() == {"a": "1", "b": "1"}
+
+
+def test_an_error_names_the_clip_and_leaves_the_output_as_it_was(loop):
+    loop(ABC)
+    before = snapshot(loop.out)
+    loop.bad = {"train/y": UserError("frame 3 is broken")}
+    with pytest.raises(UserError, match=r"^clip 'train/y': frame 3 is broken$"):
+        loop({"train/x": "7", "train/y": "8", "train/z": "9"})
+    assert snapshot(loop.out) == before
+    assert not any(name.endswith(".part") for name in loop.entries())
+    loop.bad = {}
+    assert "train/x" not in loop({"train/x": "7", "train/y": "8", "train/z": "9"})  # was kept
+    assert loop.found() == {"train/x": "7", "train/y": "8", "train/z": "9"}
+
+
+def test_skipping_leaves_the_clip_out_and_says_why(loop):
+    loop.bad = {"train/b": UserError("is broken")}
+    assert loop(ABC, on_error="skip") == list(ABC)
+    assert loop.skipped == {"train/b": "is broken"}
+    assert loop.found() == {"train/a": "1", "test/c": "3"}
+    assert loop(ABC, on_error="skip") == ["train/b"]  # tried again, never taken for made
+    loop.bad = {}
+    assert loop(ABC, on_error="skip") == ["train/b"]
+    assert (loop.skipped, loop.found()) == ({}, ABC)
+
+
+def test_skipping_a_clip_skips_those_alike(loop):
+    loop.bad = {"a": UserError("bad"), "b": UserError("bad")}
+    loop({"a": "1", "b": "1", "c": "2"}, on_error="skip")
+    assert loop.skipped == {"a": "bad", "b": "bad"}
+    assert loop.found() == {"c": "2"}
+
+
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+@pytest.mark.parametrize("error", [ValueError("bug"), OSError(28, "No space left on device")])
+def test_what_is_no_clip_s_fault_is_never_skipped(loop, on_error, error):
+    loop.bad = {"train/b": error}
+    with pytest.raises(type(error)) as caught:
+        loop(ABC, on_error=on_error)
+    assert caught.value is error
+    assert not loop.out.exists()
+    assert not any(name.endswith(".part") for name in loop.entries())
+
+
+def test_no_clips_make_an_empty_folder(loop):
+    loop(ABC)
+    assert loop({}) == []
+    assert list(loop.out.iterdir()) == []
+
+
+def test_half_written_entries_are_never_used(loop):
+    loop(ABC)
+    shelf = loop.cache / "clips"
+    for entry in list(shelf.iterdir()):  # as after a kill in mid-write
+        part = entry.rename(shelf / f"{entry.name}.4711.part")
+        (part / "data.npy").write_text("half")
+    assert loop(ABC) == list(ABC)
+    assert loop.found() == ABC
+
+
+def test_half_written_entries_go_when_they_are_old(loop):
+    loop(ABC)
+    old, new = (loop.cache / f"clips/{name}.1.part" for name in ("old", "new"))
+    for part in (old, new):
+        part.mkdir()
+    yesterday = time.time() - 25 * 3600
+    os.utime(old, (yesterday, yesterday))
+    loop(ABC)
+    assert not old.exists()
+    assert new.exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from vad.clipwise import ComputeParams, Job, run
+
+def work(stem, clip, *, threads):
+    Path(f"{stem}.npy").write_text(clip)
+    if clip == sys.argv[1]:
+        Path(f"{stem}.npy").write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    print(clip)
+
+jobs = [Job(c, c, (c,), (c,)) for c in ("a", "b", "c", "d")]
+run(work, jobs, Path("out"), params=None, cache=Path("cache"), label="x", parallel=False,
+    compute=ComputeParams(workers=1, cache_gb=1))
+"""
+
+
+def test_a_kill_in_the_middle_costs_only_the_clip_in_work(tmp_path):
+    (tmp_path / "work.py").write_text(KILLED)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/earlier.npy").write_text("e")
+
+    def run(dies_in: str) -> subprocess.CompletedProcess:
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "work.py", dies_in]
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+
+    assert run("c").returncode == -signal.SIGKILL
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["earlier.npy"]  # nothing happened to it
+    done = run("nobody")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["c", "d"]
+    assert {p.name: p.read_text() for p in (tmp_path / "out").iterdir()} == {f"{c}.npy": c for c in "abcd"}
+
+
+def test_the_cache_lets_go_of_what_was_not_used_for_longest(loop):
+    for i, clip in enumerate("abcd"):
+        loop({clip: str(i)})
+        for entry in (loop.cache / "clips").iterdir():  # a second passes
+            os.utime(entry, ns=(entry.stat().st_atime_ns, entry.stat().st_mtime_ns - 10**9))
+    assert loop({"a": "0"}) == []  # used again
+    clipwise.trim(loop.cache / "clips", 2.5 * SIZE / 1e9)
+    assert len(loop.entries()) == 2
+    assert loop({"a": "0", "d": "3"}) == []
+    assert loop({"b": "1", "c": "2"}) == ["b", "c"]
+
+
+def test_the_cache_keeps_what_is_in_use_whatever_its_limit(loop):
+    loop({"old": "0"})
+    loop.cache_gb = 0.0
+    loop(ABC)
+    assert len(loop.entries()) == len(ABC)
+    assert loop(ABC) == []
+    assert loop({"train/a": "1"}) == []
+    assert len(loop.entries()) == 1
+
+
+def test_the_cache_within_its_limit_keeps_all(loop):
+    loop(ABC)
+    loop({"x": "7"})
+    clipwise.trim(loop.cache / "clips", 1.0)
+    assert len(loop.entries()) == 4
+
+
+@pytest.mark.xfail(strict=True, reason="trim takes *.part folders for finished clips")
+def test_trimming_leaves_alone_what_others_are_writing(loop):
+    loop(ABC)
+    part = loop.cache / "clips/0123.4711.part"
+    part.mkdir()
+    (part / "data.npy").write_text("x" * SIZE)
+    loop.cache_gb = 0.0
+    loop(ABC)
+    assert part.exists()
+
+
+def test_files_are_linked_or_else_copied(loop, monkeypatch):
+    loop(ABC)
+    linked = snapshot(loop.out)
+    assert (loop.out / "train/a.npy").stat().st_nlink == 2
+
+    def refuse(*_: object) -> None:
+        raise OSError("no hard links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert loop(ABC) == []
+    assert snapshot(loop.out) == linked  # times too, so that DVC need not read them again
+    assert (loop.out / "train/a.npy").stat().st_nlink == 1
+
+
+def test_one_cache_serves_several_stages(loop):
+    loop(ABC)
+    other = Loop(loop.out.parent / "elsewhere")
+    other.cache = loop.cache
+    assert other(ABC) == []
+    assert other.found() == ABC
+
+
+def test_a_job_s_inputs_are_the_cards_of_its_files(tmp_path):
+    for name, fps in {"a": 10.0, "b": 10.0, "c": 20.0}.items():
+        store.write_array(tmp_path / name, np.zeros((4, 2), np.uint8), fps=fps)
+    a, b, c = (Job.on("clip", [tmp_path / name], "more") for name in "abc")
+    assert a.inputs == b.inputs != c.inputs
+    assert a.args == (tmp_path / "a", "more")
+    assert (a.name, a.frames) == ("clip", 4)
+    assert Job.on("clip", [tmp_path / "a"], also=["x"]).inputs == (*a.inputs, "x")
+    with pytest.raises(UserError, match=r"nosuch\.json"):
+        Job.on("clip", [tmp_path / "nosuch"])
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory) -> Path:
+    """Frames and regions of five clips, one of them too short for a window of 4."""
+    folder = tmp_path_factory.mktemp("footage")
+    rng = np.random.default_rng(0)
+    for name, length in {"a": 6, "b": 9, "c": 12, "d": 5, "short": 2}.items():
+        store.write_array(folder / f"frames/{name}", rng.integers(0, 256, (length, 24, 32), np.uint8))
+        rows = {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": 32, "y1": 24}
+        regions.write(folder / f"regions/{name}", pd.DataFrame(rows).astype(np.int32))
+    return folder
+
+
+def cut(footage: Path, where: Path, names: str | list[str], workers: int, on_error: str = "fail") -> Any:
+    params = windows.ResizeParams(height=8, width=8, window=4, stride=1, fit="stretch")
+    stems = {name: [footage / "frames" / name, footage / "regions" / name] for name in names}
+    return clipwise.run(
+        windows.cut,
+        [Job.on(name, both, params) for name, both in stems.items()],
+        where / "out",
+        params=params,
+        cache=where / "cache",
+        compute=ComputeParams(workers=workers, cache_gb=1),
+        label="cut",
+        on_error=on_error,
+    )
+
+
+def test_workers_change_no_byte(footage, tmp_path):
+    """With real work in processes of its own; a clip that fails there is named as well."""
+    for workers in (1, 2):
+        cut(footage, tmp_path / str(workers), "abcd", workers)
+    one, two = ({k: v[0] for k, v in snapshot(tmp_path / f"{n}/out").items()} for n in (1, 2))
+    assert len(one) == 4 * 3
+    assert one == two
+    before = snapshot(tmp_path / "2/out")
+    with pytest.raises(UserError, match=r"^clip 'short': has 2 frames"):
+        cut(footage, tmp_path / "2", ["a", "short", "d"], 2)
+    assert snapshot(tmp_path / "2/out") == before
+    skipped = cut(footage, tmp_path / "2", ["a", "short"], 2, "skip")
+    assert list(skipped) == ["short"]
+    assert {p.name for p in (tmp_path / "2/out").iterdir()} == {"a.npy", "a.json", "a.parquet"}
+
+
+def test_progress_is_plain_lines_elsewhere_than_on_a_terminal(loop, capsys):
+    loop(ABC)
+    err = capsys.readouterr().err
+    assert err.startswith("loop: clip 3/3, ")
+    assert err.endswith(" frames/s\n")
+    assert "\r" not in err
+    loop(ABC)
+    assert capsys.readouterr().err == ""  # nothing to do, nothing to say

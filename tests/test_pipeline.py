@@ -1,0 +1,304 @@
+"""Runs DVC for real on a tiny project: what runs again and what does not, bad input, kills, edits."""
+
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import project as tiny
+from tests.project import STAGES, Project, computed, following, ran, restored
+
+METRICS, SUMMARY = "metrics/evaluate.json", "reports/summary.md"
+CACHED = set(STAGES) - {"summarize"}  # git keeps the outputs of summarize, so DVC cannot restore them
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> tuple[Project, str]:
+    """A project that has run once, results committed, and what the run printed."""
+    project = tiny.make(tmp_path_factory.mktemp("pipeline"))
+    output = project.repro()
+    project.commit("results")
+    return project, output
+
+
+@pytest.fixture
+def project(first) -> Project:
+    """The project as it was committed, whatever earlier tests did."""
+    first[0].reset()
+    return first[0]
+
+
+@pytest.fixture(scope="module")
+def spare(tmp_path_factory) -> Path:
+    """Footage that the project does not have."""
+    return tiny.generate(tmp_path_factory.mktemp("spare") / "footage", tiny.SPARE)
+
+
+def hook(folder: Path, code: str) -> dict[str, str]:
+    """An environment in which every Python runs `code` when it starts."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code, "utf-8")
+    return {"PYTHONPATH": str(folder)}
+
+
+def numbers(value: object) -> list[float]:
+    if isinstance(value, dict):
+        return [n for entry in value.values() for n in numbers(entry)]
+    return [value] if isinstance(value, int | float) else []
+
+
+def test_first_run_makes_everything(first):
+    project, output = first
+    assert ran(output) == set(STAGES)
+    assert computed(output) == {
+        "extract": 6,
+        "flow": 6,
+        "preprocess": 6,
+        "resize train": 3,
+        "resize val": 1,
+        "resize test": 2,
+        "score": 3,
+    }
+    metrics = json.loads(project.read(METRICS))
+    assert metrics["frame"]["auc_micro"] > 0
+    assert all(map(math.isfinite, numbers(metrics)))
+    assert "hall_fall" in project.read(SUMMARY).decode()
+    assert "up to date" in project.run("dvc", "status")
+    tracked = project.run("git", "ls-files", "data", "models", "metrics", "reports").splitlines()
+    kept = {f for f in tracked if not f.startswith("data/tiny/") and not f.endswith(".gitignore")}
+    assert kept == {METRICS, SUMMARY}
+
+
+def test_nothing_changed(project):
+    output = project.repro()
+    assert ran(output) == restored(output) == set()
+
+
+def test_comments_and_inactive_sections_change_nothing(project):
+    project.set({"data.table.file": "other.csv", "compute.cache_gb": 10.0})
+    with open(project / "params.yaml", "a", encoding="utf-8") as file:
+        file.write("# a remark\n")
+    output = project.repro()
+    assert ran(output) == restored(output) == set()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("evaluate.histogram_bins", 20, {"evaluate", "summarize"}),
+        ("calibrate.percentile", 50.0, {"calibrate", "evaluate", "summarize"}),
+        ("train.epochs", 2, following("train")),
+        ("resize.height", 24, following("resize")),
+    ],
+)
+def test_a_parameter_reruns_what_depends_on_it(project, key, value, expected):
+    before = project.read(METRICS), project.read("dvc.lock")
+    project.set({key: value})
+    output = project.repro()
+    assert ran(output) == expected
+    assert restored(output) == set()
+
+    project.run("git", "checkout", "-q", "params.yaml")
+    output = project.repro()
+    assert ran(output) == {"summarize"}, "going back computes nothing that is cached"
+    assert restored(output) == expected - {"summarize"}
+    assert (project.read(METRICS), project.read("dvc.lock")) == before
+
+
+def test_a_new_test_video_costs_one_video_and_no_training(project, spare):
+    shutil.copy(spare / "test/hall/walk.mp4", project / "data/tiny/test/hall/Straße mit Bäumen 1.mp4")
+    output = project.repro()
+    assert ran(output) == set(STAGES) - {"train"}
+    assert "7 sources, 1 of them to be read" in output
+    assert computed(output) == {"extract": 1, "flow": 1, "preprocess": 1, "resize test": 1, "score": 1}
+    assert "| hall_Straße_mit_Bäumen_1 |" in project.read(SUMMARY).decode()
+
+
+def test_training_videos_come_and_go_and_unreadable_ones_are_skipped(project, spare):
+    footage = project / "data/tiny"
+    shutil.copy(spare / "train/hall/walk5.mp4", footage / "train/hall/walk5.mp4")
+    (footage / "train/hall/walk2.mp4").unlink()
+    (footage / "test/hall/empty.mp4").touch()
+    damage(spare / "test/hall/walk.mp4", footage / "test/hall/damaged.mp4")
+    project.set({"data.on_error": "skip"})
+    output = project.repro()
+    assert ran(output) == set(STAGES)
+    assert computed(output)["extract"] == 2, "the new one, and the damaged one in vain"
+    assert sum(n for label, n in computed(output).items() if label.startswith("resize")) == 1
+    assert list((project / "data").rglob("*walk2*")) == []
+    summary = project.read(SUMMARY).decode()
+    skipped = summary.partition("## Skipped clips")[2]
+    assert re.findall(r"^- `(.+?)`: .+", skipped, re.M) == ["test/hall_empty", "test/hall_damaged"]
+
+
+def damage(source: Path, target: Path) -> None:
+    """Copies a video without the second half of its pictures; its index still promises all of them."""
+    data = bytearray(source.read_bytes())
+    start = data.index(b"mdat")
+    length = int.from_bytes(data[start - 4 : start], "big")
+    middle, end = start + length // 2, start - 4 + length
+    data[middle:end] = bytes(end - middle)
+    target.write_bytes(data)
+
+
+def test_unreadable_footage_stops_and_leaves_earlier_results(project):
+    (project / "data/tiny/test/hall/run.mp4").write_bytes(b"")
+    output = project.repro(fails=True)
+    assert ran(output) == {"ingest"}
+    assert "Traceback" not in output
+    (line,) = re.findall(r"^ingest: error: .*", output, re.M)
+    assert "data/tiny/test/hall/run.mp4" in line
+    project.run("git", "checkout", "-q", "data/tiny")
+    output = project.repro()
+    assert ran(output) == set()
+    assert restored(output) <= {"ingest"}
+    assert "up to date" in project.run("dvc", "status")
+
+
+def test_a_bad_parameter_stops_before_any_work(project):
+    project.set({"calibrate.percentile": 101.0, "resize.height": -1})
+    output = project.run("python", "-m", "vad.params", fails=True)
+    assert output.startswith("error: params.yaml: resize.height = -1: ")
+    assert len(output.splitlines()) == 1
+    clips = sorted((project / ".cache/clips").iterdir())
+    output = project.repro(fails=True)
+    assert ran(output) == {"resize"}
+    assert re.findall(r"^resize: error: params.yaml: resize.height = -1: .*", output, re.M)
+    assert "Traceback" not in output
+    assert sorted((project / ".cache/clips").iterdir()) == clips
+    project.run("git", "checkout", "-q", "params.yaml")
+    assert ran(project.repro()) == set()
+
+
+def test_experiments_leave_the_workspace_alone_and_share_finished_clips(project):
+    project.set({"extract.max_side": 48})
+    assert computed(project.repro("extract"))["extract"] == 6
+    project.run("git", "checkout", "-q", "params.yaml", "dvc.lock")
+    clean = project.run("git", "status", "--short")
+
+    output = project.run("dvc", "exp", "run", "--temp", "-n", "half", "-S", "calibrate.percentile=70")
+    assert ran(output) == {"calibrate", "evaluate", "summarize"}
+    assert project.run("git", "status", "--short") == clean == ""
+    changes = json.loads(project.run("dvc", "metrics", "diff", "HEAD", "half", "--json"))
+    assert changes[METRICS]["threshold"]["diff"] < 0
+
+    with open(project / "stages/extract.py", "a", encoding="utf-8") as file:
+        file.write("# a remark, so that DVC cannot restore the outputs\n")
+    output = project.run("dvc", "exp", "run", "--temp", "-S", "extract.max_side=48", "extract")
+    assert ran(output) == {"extract"}
+    assert computed(output) == {}, "clips that the workspace finished are not decoded again"
+
+
+def test_a_recipe_as_an_experiment_on_footage_elsewhere(project, tmp_path):
+    root = tmp_path / "my footage, größer"
+    shutil.copytree(project / "data/tiny", root)
+    (project / "recipes/elsewhere.yaml").write_text("# for this test\ndata:\n  root: null\n", "utf-8")
+    command = 'set -o pipefail; python -m vad.recipe elsewhere --root "$0" | xargs dvc exp run --temp extract'
+    output = project.run("bash", "-c", command, root)
+    assert ran(output) == {"ingest", "extract"}
+    assert computed(output) == {}, "the same footage elsewhere is not decoded again"
+    assert project.run("git", "diff", "HEAD", "--stat", "params.yaml") == ""
+
+
+HANG = """
+import os, pathlib, time
+def hang(fd, fsync=os.fsync):
+    shelf = pathlib.Path(os.environ.get("DVC_ROOT", "nowhere")) / ".cache/clips"
+    if any(not entry.name.endswith(".part") for entry in shelf.glob("*")):
+        time.sleep(600)
+    fsync(fd)
+os.fsync = hang
+"""
+
+
+def test_a_killed_clone_ends_with_the_same_bytes(project, tmp_path):
+    """A colleague's clone, with an empty cache and two workers, is killed amid extract and goes on."""
+    clone = project.clone(tmp_path / "a clone", DVC_SITE_CACHE_DIR=str(tmp_path / "site"))
+    assert not (clone / "data/frames").exists()
+    clone.set({"compute.workers": 2})
+    (clone / METRICS).unlink()
+    (clone / SUMMARY).unlink()
+    shelf = clone / ".cache/clips"
+    environment = clone.env | hook(tmp_path / "hook", HANG)
+    dvc = subprocess.Popen(
+        ["dvc", "repro"], cwd=clone.folder, env=environment, start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (done := finished(shelf)) or not (halves := list(shelf.glob("*.part/*.json"))):
+            assert dvc.poll() is None, "dvc ended by itself"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        os.killpg(dvc.pid, signal.SIGKILL)
+        dvc.wait()
+    assert len(done) < 6
+    for half in halves:  # as if killed a little earlier, amid the pictures
+        array = half.with_suffix(".npy")
+        os.truncate(array, array.stat().st_size // 2)
+
+    done = finished(shelf)
+    output = clone.repro()
+    assert ran(output) == following("extract")
+    assert computed(output)["extract"] == 6 - len(done)
+    for file in (METRICS, SUMMARY, "dvc.lock"):
+        assert clone.read(file) == project.read(file), file
+
+
+def finished(shelf: Path) -> list[Path]:
+    return [entry for entry in shelf.glob("*") if entry.suffix != ".part"]
+
+
+def test_a_lock_file_cut_off_by_a_kill_is_mended(project):
+    lock = project / "dvc.lock"
+    whole = lock.read_bytes()
+    lock.write_bytes(whole[: len(whole) // 2])
+    assert "dvc.lock" in project.run("dvc", "status", fails=True)
+    project.run("git", "checkout", "-q", "dvc.lock")
+    assert "up to date" in project.run("dvc", "status")
+
+    lock.unlink()
+    output = project.repro()
+    assert ran(output) == {"summarize"}
+    assert restored(output) == CACHED
+    assert lock.read_bytes() == whole
+
+
+EDIT = """
+import os, sys
+if "stages.extract" in sys.orig_argv:
+    def edit(fd, fsync=os.fsync):
+        os.fsync = fsync
+        with open({path!r}, "r+b") as file:
+            text = file.read().replace({old!r}, {new!r}, 1)
+            file.seek(0)
+            file.write(text)
+        fsync(fd)
+    os.fsync = edit
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "named"),
+    [
+        ("params.yaml", b"max_side: 40", b"max_side: 41", "params.yaml: extract"),
+        ("vad/video.py", b"", b"# a remark\n", "vad/video.py"),
+        ("data/tiny/test/hall/run.mp4", b"mdat", b"damt", "data/tiny/test/hall/run.mp4"),
+    ],
+)
+def test_what_is_edited_while_a_stage_runs_makes_it_fail(project, tmp_path, path, old, new, named):
+    """The edit happens when the first clip is written."""
+    shutil.rmtree(project / ".cache/clips")
+    project.set({"extract.max_side": 40})
+    edit = hook(tmp_path / "hook", EDIT.format(path=str(project / path), old=old, new=new))
+    output = project.repro("extract", fails=True, **edit)
+    (line,) = re.findall(r"^extract: error: .*", output, re.M)
+    assert line.startswith(f"extract: error: {named} was changed while the stage 'extract' ran")
+    assert project.run("git", "diff", "--stat", "dvc.lock") == ""
