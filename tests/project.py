@@ -79,6 +79,7 @@ class Project:
 
     def __init__(self, folder: Path, **env: str):
         self.folder, self.env = folder, environment(**env)
+        self.moved = False  # whether outputs may differ from those of the last commit
 
     def __truediv__(self, path: str) -> Path:
         return self.folder / path
@@ -99,7 +100,9 @@ class Project:
         return done.stdout
 
     def repro(self, *args: str, fails: bool = False, **env: str) -> str:
-        return self.run("dvc", "repro", *args, fails=fails, **env)
+        output = self.run("dvc", "repro", *args, fails=fails, **env)
+        self.moved |= bool(fails or ran(output) or restored(output))
+        return output
 
     def set(self, changes: Mapping[str, Any]) -> None:
         """Changes params.yaml, unchecked, and keeps the rest of it as it is."""
@@ -113,6 +116,7 @@ class Project:
     def commit(self, message: str) -> None:
         self.run("git", "add", "--all")
         self.run("git", "commit", "-qm", message)
+        self.moved = False
 
     def clone(self, folder: Path, **env: str) -> "Project":
         """A fresh clone, without data, cache and local configuration."""
@@ -123,7 +127,9 @@ class Project:
         """Back to the last commit, data included."""
         self.run("git", "reset", "-q", "--hard")
         self.run("git", "clean", "-qfd")
-        self.run("dvc", "checkout", "-q", "--force")
+        if self.moved:
+            self.run("dvc", "checkout", "-q", "--force")
+            self.moved = False
 
     def read(self, path: str) -> bytes:
         return (self / path).read_bytes()

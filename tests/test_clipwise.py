@@ -297,7 +297,6 @@ def test_the_cache_within_its_limit_keeps_all(loop):
     assert len(loop.entries()) == 4
 
 
-@pytest.mark.xfail(strict=True, reason="trim takes *.part folders for finished clips")
 def test_trimming_leaves_alone_what_others_are_writing(loop):
     loop(ABC)
     part = loop.cache / "clips/0123.4711.part"

@@ -9,7 +9,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests import project as tiny
-from tests.project import Project, computed, following, ran, restored
+from tests.project import Project, computed, ran, restored
 
 METRICS, SUMMARY = "metrics/evaluate.json", "reports/summary.md"
 SECRET = "not-a-real-secret-7f3a"

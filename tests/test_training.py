@@ -182,7 +182,6 @@ def test_a_loss_that_is_no_number_stops_and_names_the_learning_rate(data, tmp_pa
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, reason="only the training loss is looked at: the broken weights are kept")
 def test_a_validation_loss_that_is_no_number_stops_too(data, tmp_path):
     """The last step broke the weights: one batch, one epoch, so no later training loss tells."""
     with pytest.raises(UserError, match=r"train\.learning_rate"):
@@ -195,9 +194,6 @@ def test_other_errors_keep_their_kind(data, tmp_path):
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Lightning makes sys.exit(1) of it, so the stage's message and 130 are lost"
-)
 def test_an_interrupt_stays_one(data, tmp_path):
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -211,9 +207,6 @@ def test_an_interrupt_stays_one(data, tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-@pytest.mark.xfail(
-    strict=True, reason="Lightning's MisconfigurationException passes through, with a traceback"
-)
 def test_a_gpu_that_is_not_there_is_a_user_error(data, tmp_path):
     with pytest.raises(UserError, match=r"train\.accelerator"):
         Fitted(data, tmp_path, accelerator="gpu")

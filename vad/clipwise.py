@@ -13,11 +13,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from vad import UserError, imports, store
 from vad.params import Field, Section
@@ -109,10 +111,14 @@ def run(
 
 def trim(shelf: Path, limit_gb: float, keep: set[str] = frozenset()) -> None:
     """Deletes the entries that were not used for longest until the cache is within its limit."""
-    entries = [e for e in shelf.iterdir() if e.is_dir() and e.suffix != ".part"]
-    weight = {e: sum(f.stat().st_size for f in e.iterdir()) for e in entries}
+    weight, used = {}, {}
+    for entry in shelf.iterdir():
+        if entry.suffix != ".part":
+            with suppress(FileNotFoundError):  # another run trims too
+                weight[entry] = sum(f.stat().st_size for f in entry.iterdir())
+                used[entry] = entry.stat().st_mtime
     excess = sum(weight.values()) - limit_gb * 1e9
-    for entry in sorted(entries, key=lambda e: e.stat().st_mtime):
+    for entry in sorted(used, key=used.get):
         if excess <= 0:
             return
         if entry.name not in keep:
@@ -135,7 +141,13 @@ def _results(
         yield from (call(*args) for call, args, _ in tasks)
     else:
         pool = joblib.Parallel(workers, batch_size=1, return_as="generator_unordered")
-        yield from pool(tasks)
+        try:
+            yield from pool(tasks)
+        except TerminatedWorkerError:
+            raise UserError(
+                "a worker process was killed, most likely because memory ran out; lower compute.workers "
+                f"(now {wanted}) or extract.max_side"
+            ) from None
 
 
 def _make(work: Work, args: tuple[Any, ...], shelf: Path, key: str, threads: int) -> tuple[str, str | None]:
@@ -164,11 +176,16 @@ def _fill(out: Path, entries: dict[str, Path]) -> None:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for name, entry in entries.items():
-        os.utime(entry)
-        for file in entry.iterdir():
-            target = part / (name + file.suffix)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _link(file, target)
+        try:
+            os.utime(entry)
+            for file in entry.iterdir():
+                target = part / (name + file.suffix)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _link(file, target)
+        except FileNotFoundError:
+            raise UserError(
+                f"{entry}: removed by another run meanwhile; run again, or raise compute.cache_gb"
+            ) from None
     shutil.rmtree(out, ignore_errors=True)
     part.replace(out)
 

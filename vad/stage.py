@@ -43,13 +43,14 @@ class Run:
 
     def params(self, section: str, model: type[S]) -> S:
         """The checked section of params.yaml."""
-        self._loaded[section] = model
-        return params.load(section, model, self._raw)
+        self._loaded[section] = found = params.load(section, model, self._raw)
+        return found
 
     def choice(self, section: str, model: type[C]) -> tuple[C, ModuleType, Any]:
         """(the section, the module it chooses, that module's own parameters), all checked."""
-        self._loaded[section] = model
         choice, module, own = params.load_choice(section, model, self._raw)
+        fields = {name: getattr(choice, name) for name in model.model_fields}  # of the inactive ones none
+        self._loaded[section], self._loaded[f"{section}.{getattr(choice, model.chooser)}"] = fields, own
         self._modules.append(module.__name__)
         self._at_start |= self._code(module.__name__)
         return choice, module, own
@@ -71,8 +72,8 @@ class Run:
         check it would record the result of the old file as that of the new one.
         """
         now = params.read()
-        for section, model in self._loaded.items():
-            if params.load(section, model, now) != params.load(section, model, self._raw):
+        for section, before in self._loaded.items():
+            if section not in WITHOUT_EFFECT and not _holds(now, section, before):
                 raise UserError(f"params.yaml: {section} {_MEANWHILE.format(self.name)}")
         state = self._state()
         for path in sorted({*state, *self._at_start}):
@@ -88,6 +89,17 @@ class Run:
     def _code(self, *modules: str) -> dict[str, Any]:
         files = imports.sources(*modules)
         return {str(f): hashlib.md5((imports.ROOT / f).read_bytes()).digest() for f in files}
+
+
+WITHOUT_EFFECT = ("compute",)  # sections that change no result
+
+
+def _holds(raw: Any, section: str, values: Any) -> bool:
+    """Whether a section still has these values."""
+    for key in section.split("."):
+        raw = raw.get(key) if isinstance(raw, dict) else None
+    values = values if isinstance(values, dict) else values.model_dump()
+    return all((raw or {}).get(key, ...) == value for key, value in values.items())
 
 
 _MEANWHILE = (

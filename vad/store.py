@@ -84,12 +84,13 @@ def open_array(stem: Path) -> tuple[np.ndarray, dict[str, Any]]:
     path = Path(f"{stem}.npy")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as e:
-        raise UserError(f"{path}: cannot be read ({e}); `dvc repro` makes it anew") from None
-    if list(array.shape) != card["shape"] or array.dtype.name != card["dtype"]:
+        shape, dtype = card["shape"], card["dtype"]
+    except (OSError, ValueError, EOFError, KeyError, TypeError) as e:
+        raise UserError(f"{path}: cannot be read ({e!r}); `dvc repro` makes it anew") from None
+    if list(array.shape) != shape or array.dtype.name != dtype:
         raise UserError(
-            f"{path}: holds {array.dtype} {list(array.shape)}, but its card says {card['dtype']} "
-            f"{card['shape']}; `dvc repro` makes it anew"
+            f"{path}: holds {array.dtype} {list(array.shape)}, but its card says {dtype} {shape}; "
+            "`dvc repro` makes it anew"
         )
     return array, card
 

@@ -1,27 +1,25 @@
 """Fits an autoencoder to normal windows."""
 
-import csv
 import logging
 import math
+import signal
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from torch.utils.data import DataLoader, Sampler
 
 from vad import UserError
-from vad.inference import to_input
 from vad.models import Autoencoder
 from vad.params import Field, Section
 from vad.windows import Windows
+
+# Lightning takes seconds to import, so only those who train do (inside `fit`)
 
 
 class TrainParams(Section):
@@ -39,6 +37,8 @@ class TrainParams(Section):
 
 def fix_seed(seed: int) -> None:
     """Seeds every source of random numbers, for the weights that are drawn next."""
+    import lightning
+
     lightning.seed_everything(seed, workers=True, verbose=False)
 
 
@@ -58,9 +58,15 @@ def fit(
     row per epoch: epoch, train_loss, val_loss, learning_rate; losses are mean squared errors of pixels
     in [0, 1]. `scratch` holds the best checkpoint meanwhile.
 
-    Returns {"epoch": best epoch from 0, "val_loss": its loss}. Raises UserError if the loss is not a
-    finite number.
+    Returns {"epoch": best epoch from 0, "val_loss": its loss}. Raises UserError if a loss is not a
+    finite number, or if the accelerator is not there.
     """
+    import lightning
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+
+    from vad.fitting import Fitting, History
+
     fix_seed(params.seed)
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch) as folder, warnings.catch_warnings():
@@ -69,88 +75,39 @@ def fit(
         warnings.filterwarnings("ignore", module="lightning")
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         best = ModelCheckpoint(folder, monitor="val_loss", save_weights_only=True)
+        terminal = sys.stderr.isatty()
         callbacks = [
+            History(history, log),
             best,
             EarlyStopping("val_loss", patience=params.early_stopping, check_finite=False),
-            _History(history, log),
+            *([TQDMProgressBar(leave=False)] if terminal else []),
         ]
-        terminal = sys.stderr.isatty()
-        trainer = lightning.Trainer(
-            max_epochs=params.epochs,
-            accelerator=params.accelerator,
-            devices=1,
-            callbacks=[*callbacks, TQDMProgressBar(leave=False)] if terminal else callbacks,
-            enable_progress_bar=terminal,
-            logger=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            deterministic=True,
-        )
-        fitting = _Fitting(model, params)
-        trainer.fit(fitting, _loader(train, params, True), _loader(val, params, False))
+        try:
+            trainer = lightning.Trainer(
+                max_epochs=params.epochs,
+                accelerator=params.accelerator,
+                devices=1,
+                callbacks=callbacks,
+                enable_progress_bar=terminal,
+                logger=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                deterministic=True,
+            )
+        except MisconfigurationException as e:
+            reason = str(e).splitlines()[0]
+            raise UserError(f"train.accelerator = {params.accelerator!r} cannot be had: {reason}") from None
+        fitting = Fitting(model, params)
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(fitting, _loader(train, params, True), _loader(val, params, False))
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            signal.signal(signal.SIGINT, before)
+            raise KeyboardInterrupt from None
         saved = torch.load(best.best_model_path, weights_only=True)
         fitting.load_state_dict(saved["state_dict"])
         model.cpu().eval()
         return {"epoch": saved["epoch"], "val_loss": float(best.best_model_score)}
-
-
-class _Fitting(lightning.LightningModule):
-    """The autoencoder as Lightning wants it: one step, one optimiser."""
-
-    def __init__(self, model: Autoencoder, params: TrainParams):
-        super().__init__()
-        self.model, self.params = model, params
-
-    def training_step(self, windows: np.ndarray, batch: int) -> torch.Tensor:
-        loss = self._loss(windows)
-        if not torch.isfinite(loss.detach()):
-            raise UserError(
-                f"the training loss became {loss.item()} in epoch {self.current_epoch}, batch {batch}; "
-                f"lower train.learning_rate (now {self.params.learning_rate})"
-            )
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(windows))
-        return loss
-
-    def validation_step(self, windows: np.ndarray, batch: int) -> None:
-        self.log("val_loss", self._loss(windows), prog_bar=True, batch_size=len(windows))
-
-    def _loss(self, windows: np.ndarray) -> torch.Tensor:
-        return self.model.error(to_input(windows, self.device)).mean()
-
-    def configure_optimizers(self) -> dict:
-        adam = torch.optim.Adam(self.model.parameters(), self.params.learning_rate)
-        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            adam, factor=self.params.lr_factor, patience=self.params.lr_patience
-        )
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"}}
-
-
-class _History(Callback):
-    """Writes a line per epoch, to the history and to the log."""
-
-    def __init__(self, path: Path, log: Callable[[str], None]):
-        self.path, self.say = path, log  # Callback has a `log` of its own
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._write("w", ["epoch", "train_loss", "val_loss", "learning_rate"])
-
-    def on_train_epoch_start(self, trainer: lightning.Trainer, fitting: _Fitting) -> None:
-        self.start = time.monotonic()
-        self.rate = trainer.optimizers[0].param_groups[0]["lr"]
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, fitting: _Fitting) -> None:
-        epoch, seen = trainer.current_epoch, trainer.callback_metrics
-        train, val = float(seen["train_loss"]), float(seen["val_loss"])
-        self._write("a", [epoch, f"{train:.8g}", f"{val:.8g}", f"{self.rate:.8g}"])
-        seconds = time.monotonic() - self.start
-        left = seconds * (trainer.max_epochs - epoch - 1)
-        self.say(
-            f"epoch {epoch + 1}/{trainer.max_epochs}: loss {train:.6f}, validation {val:.6f}, "
-            f"{seconds:.1f} s; at most {left:.0f} s left"
-        )
-
-    def _write(self, mode: str, row: list) -> None:
-        with open(self.path, mode, encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow(row)
 
 
 class _Batches(Sampler):

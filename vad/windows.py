@@ -84,8 +84,10 @@ def resize(frame: np.ndarray, box: Box, params: ResizeParams) -> np.ndarray:
     x0, y0, x1, y1 = box
     left, top, width, height = placement(x1 - x0, y1 - y0, params)
     patch = frame[y0:y1, x0:x1]
-    shrinks = width <= x1 - x0 and height <= y1 - y0
-    patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    # sides that shrink first, by area; then those that grow, by linear interpolation
+    patch = cv2.resize(patch, (min(width, x1 - x0), min(height, y1 - y0)), interpolation=cv2.INTER_AREA)
+    if patch.shape[:2] != (height, width):
+        patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_LINEAR)
     patch = patch[None] if patch.ndim == 2 else patch.transpose(2, 0, 1)
     out = np.zeros((len(patch), params.height, params.width), np.uint8)
     out[:, top : top + height, left : left + width] = patch
