@@ -16,6 +16,7 @@ from tests import project as tiny
 from tests.project import STAGES, Project, computed, following, ran, restored
 
 METRICS, SUMMARY = "metrics/evaluate.json", "reports/summary.md"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CACHED = set(STAGES) - {"summarize"}  # git keeps the outputs of summarize, so DVC cannot restore them
 
 
@@ -198,6 +199,24 @@ def test_experiments_leave_the_workspace_alone_and_share_finished_clips(project)
     output = project.run("dvc", "exp", "run", "--temp", "-S", "extract.max_side=48", "extract")
     assert ran(output) == {"extract"}
     assert computed(output) == {}, "clips that the workspace finished are not decoded again"
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+def test_plots_of_two_revisions_are_drawn_without_a_network(project, tmp_path):
+    project.set({"calibrate.percentile": 80.0})
+    project.repro()
+    project.run("dvc", "plots", "diff", "HEAD", "-o", "dvc_plots")
+    page = project / "dvc_plots/index.html"
+    assert not re.findall(r"""(?:src|href)=["']?https?:""", page.read_text("utf-8"))
+    # no host is ever found, so whatever the page asked of the network would be missing
+    quiet = "--headless --no-sandbox --disable-gpu --virtual-time-budget=10000 --dump-dom".split()
+    offline = ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'chromium'}"]
+    command = [CHROMIUM, *quiet, *offline, page.as_uri()]
+    drawn = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120).stdout
+    charts = re.findall(r"<(?:canvas|svg)[^>]*marks", drawn)
+    assert len(charts) == 5  # error curves, ROC, histogram, AUC per clip, loss
+    for revision in ("workspace", "HEAD"):
+        assert re.search(rf'"rev":\s*"{revision}"', drawn)
 
 
 def test_a_recipe_as_an_experiment_on_footage_elsewhere(project, tmp_path):
