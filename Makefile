@@ -45,7 +45,7 @@ recipe: $(VENV)/ready  ## write a recipe into params.yaml: make recipe NAME=ped2
 	@python -m vad.recipe $(NAME) $(if $(ROOT),--root "$(ROOT)") --write
 
 exp: $(VENV)/ready  ## try a recipe as an experiment, params.yaml stays: make exp NAME=ped2 ROOT=…
-	@set -o pipefail; python -m vad.recipe $(NAME) $(if $(ROOT),--root "$(ROOT)") | xargs dvc exp run $(ARGS)
+	@set -o pipefail; python -m vad.recipe $(NAME) $(if $(ROOT),--root "$(ROOT)") | xargs dvc exp run --temp $(ARGS)
 
 plots: $(VENV)/ready  ## draw the plots of the workspace and the last commit: dvc_plots/index.html
 	@dvc plots diff HEAD -o dvc_plots

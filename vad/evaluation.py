@@ -132,6 +132,7 @@ def _frames(clip: Scored, threshold: float) -> pd.DataFrame:
             "frame": np.arange(len(clip.scores)),
             "source_frame": clip.source_frames,
             "seconds": clip.seconds,
+            "error": clip.errors,
             "score": clip.scores,
             "alarm": (clip.scores > threshold).astype(int),
         }
