@@ -186,7 +186,7 @@ def test_a_parameter_changed_meanwhile_is_refused_and_named(project, capsys, old
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("epochs: 20", "epochs: 5"),  # of another stage
+        ("epochs: 10", "epochs: 5"),  # of another stage
         ("# Every knob", "# Every single knob"),
         ("workers: auto", "workers: 1"),  # changes no result
         ("file: table.csv", "file: other.csv"),  # of an inactive alternative

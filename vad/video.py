@@ -80,7 +80,9 @@ def probe(source: Path) -> Info:
     else:
         info = _probe_video(source)
     if info.frames < 2:
-        raise UserError(f"{source}: holds {info.frames} frame(s); a clip needs at least 2")
+        raise UserError(
+            f"{source}: holds {info.frames} frame{'s' * (info.frames != 1)}; a clip needs at least 2"
+        )
     return info
 
 
