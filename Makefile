@@ -8,6 +8,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL = pip install --disable-pip-version-check -q
 
+# ARGS="…" is handed on: to dvc by repro and exp, to pytest by test
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -27,7 +28,7 @@ venv: $(VENV)/ready  ## make the virtual environment
 repro: $(VENV)/ready  ## run what has changed: footage in, scores and reports out
 	@python -m vad.params
 	@dvc repro $(ARGS)
-	@sed -n '3,9p' reports/summary.md && echo "more: reports/summary.md, reports/evaluation/, \`make plots\`"
+	@sed -n '/^## Clips/q;3,$$p' reports/summary.md; echo "more: reports/summary.md, reports/evaluation/, \`make plots\`"
 
 test: $(VENV)/ready-test  ## run the tests (some minutes)
 	@python -m pytest $(ARGS)
@@ -45,7 +46,7 @@ recipe: $(VENV)/ready  ## write a recipe into params.yaml: make recipe NAME=ped2
 	@python -m vad.recipe $(NAME) $(if $(ROOT),--root "$(ROOT)") --write
 
 exp: $(VENV)/ready  ## try a recipe as an experiment, params.yaml stays: make exp NAME=ped2 ROOT=…
-	@set -o pipefail; python -m vad.recipe $(NAME) $(if $(ROOT),--root "$(ROOT)") | xargs dvc exp run --temp $(ARGS)
+	@set -o pipefail; { python -m vad.recipe $(NAME) $(if $(ROOT),--root "$(ROOT)") && echo '$(ARGS)'; } | xargs dvc exp run --temp
 
 plots: $(VENV)/ready  ## draw the plots of the workspace and the last commit: dvc_plots/index.html
 	@dvc plots diff HEAD -o dvc_plots

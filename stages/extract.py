@@ -36,7 +36,9 @@ def main(run: stage.Run) -> None:
         label="extract",
         on_error=data.on_error,
     )
-    clips.write_skipped(FRAMES / "skipped.csv", skipped)
+    # reports name no folders of this machine
+    reasons = {clip: reason.replace(f"{root}/", "") for clip, reason in skipped.items()}
+    clips.write_skipped(FRAMES / "skipped.csv", reasons)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def test_mask_pictures(tmp_path, suffix, save):
         (np.ones((4, 8, 11)), r"m.npz: mask 0 is 11x8 \(width x height\), but the frames are 12x8"),
         (np.ones((4, 12, 8)), r"m.npz: mask 0 is 8x12"),
         (np.ones(4), r"m.npz: an array of shape \[4\]; expected \[frames, height, width\]"),
-        (np.array([None]), r"m.npz: cannot be read as masks"),
+        (np.array([None]), r"m.npz: not a whole .npy or .npz file of numbers"),
     ],
 )
 def test_bad_masks(tmp_path, array, message):
@@ -136,8 +136,12 @@ def test_bad_masks(tmp_path, array, message):
 
 def test_bad_mask_files(tmp_path):
     (tmp_path / "m.npy").write_text("version https://git-lfs")
-    with pytest.raises(UserError, match=r"m.npy: cannot be read as masks"):
+    with pytest.raises(UserError, match=r"m.npy: not a whole .npy or .npz file of numbers"):
         masks.convert(tmp_path / "packed", tmp_path / "m.npy", 4, 12, 8)
+    np.savez(tmp_path / "m.npz", np.ones((4, 8, 12)))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "m.npz").read_bytes()[:500])
+    with pytest.raises(UserError, match=r"cut.npz: not a whole .npy or .npz file"):
+        masks.convert(tmp_path / "packed", tmp_path / "cut.npz", 4, 12, 8)
     np.savez(tmp_path / "m.npz", a=np.ones(3), b=np.ones(3))
     with pytest.raises(UserError, match=r"m.npz: holds the arrays a, b; expected one"):
         masks.convert(tmp_path / "packed", tmp_path / "m.npz", 4, 12, 8)

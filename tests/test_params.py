@@ -293,11 +293,28 @@ def test_a_section_and_its_choice_are_loaded():
         own.level = "subject"
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("data.root", "no/where", r"data\.root = 'no/where': no such folder"),
+        ("resize.height", 60, r"conv2d needs resize\.height divisible by 8, got 60: try 56 or 64"),
+    ],
+)
+def test_what_values_alone_do_not_tell_is_verified(key, value, message, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    params.verify(RAW)
+    params.check(changed(key, value))
+    with pytest.raises(UserError, match=message):
+        params.verify(changed(key, value))
+
+
 @pytest.mark.parametrize("bad", [False, True])
 def test_the_command_checks_the_whole_file(tmp_path, bad):
     text = (ROOT / "params.yaml").read_text("utf-8")
     text = text.replace("val_fraction: ", "val_fraction: -") if bad else text
     (tmp_path / "params.yaml").write_text(text, "utf-8")
+    (tmp_path / RAW["data"]["root"]).mkdir(parents=True)
+    (tmp_path / RAW["data"]["root"] / "train").mkdir()
     command = [sys.executable, "-m", "vad.params"]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -40,6 +40,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("params.yaml", *(f"recipes/{n}.yaml" for n in RECIPES)):
         (folder / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.chdir(folder)
+    # footage that DVC tracks is found from temporary copies by its relative path
+    (folder / "footage.dvc").touch()
     return folder
 
 
@@ -81,7 +83,7 @@ def test_a_recipe_is_written_with_all_comments_kept(project, name):
     assert list(after) == list(before)
     own = flat(params.read(Path(f"recipes/{name}.yaml")))
     assert {k: after[k] for k in own} == own | {"data.root": "footage"}
-    assert sorted(p.name for p in project.iterdir()) == ["footage", "params.yaml", "recipes"]
+    assert sorted(p.name for p in project.iterdir()) == ["footage", "footage.dvc", "params.yaml", "recipes"]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -148,6 +150,7 @@ def test_any_root_reaches_the_experiment_as_it_is(project, name):
     from dvc.utils.hydra import apply_overrides
 
     (project / name).mkdir()
+    (project / f"{name}.dvc").touch()
     changes = recipe.overrides(NEED_ROOT[0], name)
     assert changes["data.root"] == name
     words = recipe.flags(changes)
@@ -163,6 +166,7 @@ def test_any_root_survives_xargs_and_written_the_file(project, command):
     """`python -m vad.recipe … | xargs` as the Makefile has it, with all awkward names at once."""
     name = " ".join(a for a in AWKWARD)
     (project / name).mkdir()
+    (project / f"{name}.dvc").touch()
     status, out, err = command(NEED_ROOT[0], "--root", name)
     assert (status, err) == (0, "")
     done = subprocess.run(["xargs", "-n1", "printf", "%s\\n"], input=out, capture_output=True, text=True)
@@ -177,10 +181,14 @@ def test_a_backslash_reaches_the_experiment_as_it_is(project):
     test_any_root_reaches_the_experiment_as_it_is(project, "a\\b")
 
 
-def test_a_root_within_the_project_is_relative_and_another_absolute(project, tmp_path):
+def test_a_tracked_root_is_relative_and_another_absolute(project, tmp_path):
     (tmp_path / "else where").mkdir()
+    (project / "untracked").mkdir()
+    (project / "footage/inside").mkdir()
     for given, expected in {
         "footage": "footage",
+        "footage/inside": "footage/inside",
+        "untracked": str(project / "untracked"),
         str(project / "footage"): "footage",
         "../project/footage/": "footage",
         "../else where": str(tmp_path / "else where"),
@@ -205,7 +213,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(project, command, words, mess
     assert err.startswith(message)
     assert err.count("\n") == 1
     assert Path("params.yaml").read_bytes() == before
-    assert sorted(p.name for p in project.iterdir()) == ["footage", "params.yaml", "recipes"]
+    assert sorted(p.name for p in project.iterdir()) == ["footage", "footage.dvc", "params.yaml", "recipes"]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +231,7 @@ def test_what_would_not_be_valid_is_refused_and_nothing_changes(project, changes
     with pytest.raises(UserError, match=message):
         recipe.write(changes)
     assert Path("params.yaml").read_bytes() == before
-    assert sorted(p.name for p in project.iterdir()) == ["footage", "params.yaml", "recipes"]
+    assert sorted(p.name for p in project.iterdir()) == ["footage", "footage.dvc", "params.yaml", "recipes"]
 
 
 @pytest.mark.parametrize("content", [None, "data: [", "- a\n"])

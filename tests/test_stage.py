@@ -72,7 +72,7 @@ def test_its_log_goes_to_stderr(project, capsys):
     ("error", "status", "line"),
     [
         (UserError("clip 'a': is bad"), 2, "probe: error: clip 'a': is bad"),
-        (KeyboardInterrupt(), 130, "probe: error: interrupted; finished clips are kept"),
+        (KeyboardInterrupt(), 130, "probe: error: interrupted; finished stages and clips are kept"),
         (OSError(errno.ENOSPC, "No space left", "data/x.npy"), 2, "probe: error: the disk is full ("),
         (OSError(errno.EDQUOT, "Quota exceeded", "data/x.npy"), 2, "probe: error: the disk is full ("),
     ],
@@ -88,9 +88,15 @@ def test_what_a_user_can_mend_is_one_line(project, capsys, error, status, line):
         assert "free some space" in err
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError("bug"), PermissionError(errno.EACCES, "no"), ZeroDivisionError()]
-)
+def test_a_folder_that_cannot_be_written_is_named(project, capsys):
+    assert run(fail(PermissionError(errno.EACCES, "no", "data/x.npy"))) == 2
+    assert (
+        capsys.readouterr().err
+        == "probe: error: data/x.npy: no permission (no); check its owner and rights\n"
+    )
+
+
+@pytest.mark.parametrize("error", [ValueError("bug"), OSError(errno.EBADF, "no"), ZeroDivisionError()])
 def test_a_bug_keeps_its_traceback(project, error):
     with pytest.raises(type(error)) as caught:
         run(fail(error))

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from vad.params import Field, Section
 from vad.progress import Progress
 
 Work = Callable[..., None]
+# an error in one clip ends the run: that others were cut short is no news
+warnings.filterwarnings("ignore", ".*tasks which were still being processed.*")
 
 
 class ComputeParams(Section):

@@ -1,6 +1,6 @@
 """Runs an autoencoder over windows: what it could not reproduce, one error per window.
 
-Evaluation, export and live use all come through `window_errors`.
+Whoever applies an autoencoder comes through `window_errors`.
 """
 
 from pathlib import Path

@@ -4,6 +4,8 @@
 W x H pixels of the source; its card holds `height` and `width`.
 """
 
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,8 +70,10 @@ def _open(source: Path) -> tuple[int, Iterator[np.ndarray]]:
             if len(names := array.files) != 1:
                 raise UserError(f"{source}: holds the arrays {', '.join(names)}; expected one [frames, H, W]")
             array = array[names[0]]
-    except (OSError, ValueError, EOFError) as e:
-        raise UserError(f"{source}: cannot be read as masks ({e}); expected .npy or .npz") from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):  # numpy's advice is no help
+        raise UserError(
+            f"{source}: not a whole .npy or .npz file of numbers; write it again with numpy.save"
+        ) from None
     if array.ndim != 3:
         raise UserError(f"{source}: an array of shape {list(array.shape)}; expected [frames, height, width]")
     return len(array), (mask != 0 for mask in array)

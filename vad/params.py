@@ -10,6 +10,7 @@ both see the same values.
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, UnionType
 from typing import Any, ClassVar, TypeVar, Union, get_origin
@@ -42,6 +43,9 @@ class Section(BaseModel):
     """A section of params.yaml: every key required, unknown keys refused, types strict, immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    def verify(self, raw: dict[str, Any]) -> None:
+        """Raises UserError for what the values alone do not tell: a missing folder, sections at odds."""
 
 
 class Choice(Section):
@@ -128,14 +132,26 @@ def check(raw: dict[str, Any] | None = None) -> None:
     for key in raw:
         if key not in SECTIONS:
             raise UserError(f"{FILE}: {_unknown(key, list(SECTIONS))}")
-    for section, where in SECTIONS.items():
-        module, name = where.split(":")
-        model = getattr(importlib.import_module(module), name)
+    for section, model in _models():
         found = load(section, model, raw)
         if isinstance(found, Choice):
             for alternative in found.model_extra or {}:
                 own = importlib.import_module(f"{model.package}.{alternative}")
                 load(f"{section}.{alternative}", own.Params, raw)
+
+
+def verify(raw: dict[str, Any] | None = None) -> None:
+    """Checks every section, then what lies beyond their values (`Section.verify`)."""
+    raw = read() if raw is None else raw
+    check(raw)
+    for section, model in _models():
+        load(section, model, raw).verify(raw)
+
+
+def _models() -> Iterator[tuple[str, type[Section]]]:
+    for section, where in SECTIONS.items():
+        module, name = where.split(":")
+        yield section, getattr(importlib.import_module(module), name)
 
 
 def _explain(section: str, model: type[BaseModel], error: ValidationError) -> str:
@@ -174,7 +190,7 @@ def _unknown(key: str, known: list[str]) -> str:
     return f"unknown key {key!r}{hint} (known: {', '.join(known)})"
 
 
-__all__ = ["Choice", "Field", "Section", "alternatives", "check", "load", "load_choice", "read"]
+__all__ = ["Choice", "Field", "Section", "alternatives", "check", "load", "load_choice", "read", "verify"]
 
 if __name__ == "__main__":
     import sys
@@ -182,7 +198,7 @@ if __name__ == "__main__":
     from vad import params  # the sections know this module by that name, not as __main__
 
     try:
-        params.check()
+        params.verify()
     except UserError as e:
         print(f"error: {e}", file=sys.stderr)
         sys.exit(2)

@@ -11,6 +11,7 @@ import argparse
 import json
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -89,12 +90,17 @@ def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def _root(root: str) -> str:
-    """Absolute, unless below the project: experiments in temporary copies must find it too."""
+    """Relative if git or DVC tracks it, else absolute: experiments in temporary copies must find it too."""
     path = Path(root).expanduser().resolve()
     if not path.is_dir():
         raise UserError(f"ROOT={root}: no such folder")
     here = Path.cwd().resolve()
-    return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+    if not path.is_relative_to(here):
+        return path.as_posix()
+    inside = path.relative_to(here)
+    by_git = subprocess.run(["git", "ls-files", "--", inside], capture_output=True).stdout
+    by_dvc = any(Path(f"{p}.dvc").is_file() for p in (inside, *inside.parents))
+    return (inside if by_git or by_dvc else path).as_posix()
 
 
 def _hydra(value: Any) -> str:

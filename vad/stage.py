@@ -125,11 +125,13 @@ def run(main: Callable[[Run], None], doc: str | None, reads: Sequence[Path] = ()
     except UserError as e:
         _stop(name, str(e), 2)
     except KeyboardInterrupt:
-        _stop(name, "interrupted; finished clips are kept, `dvc repro` goes on from here", 130)
+        _stop(name, "interrupted; finished stages and clips are kept, `dvc repro` goes on from there", 130)
     except OSError as e:
-        if e.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        _stop(name, f"the disk is full ({e}); free some space, then run `dvc repro` again", 2)
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            _stop(name, f"the disk is full ({e}); free some space, then run `dvc repro` again", 2)
+        if e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            _stop(name, f"{e.filename}: no permission ({e.strerror}); check its owner and rights", 2)
+        raise
 
 
 def _stop(name: str, message: str, status: int) -> None:

@@ -59,6 +59,7 @@ _HEADLINE = ("auc_micro", "auc_macro", "average_precision", "eer", "f1")
 
 def _table(title: str, path: Path) -> list[str]:
     kinds = dict.fromkeys(("clip", "camera", "subject"), str) | {"anomalous_frames": "Int64"}
+    kinds |= dict.fromkeys(("auc", "anomaly_rate", "error_mean", "error_std"), float)
     table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=kinds)
     table = table.dropna(axis=1, how="all")
     head = [HEADERS.get(column, column) for column in table.columns]

@@ -70,7 +70,7 @@ def survey(
         if isinstance(reason := footage[clip.source], str):
             if on_error == "fail":
                 raise UserError(f"clip {clip.id!r}: {reason} (data.on_error: skip leaves such clips out)")
-            skipped[clip.id] = reason
+            skipped[clip.id] = reason.replace(f"{root}/", "")  # reports name no folders of this machine
             log(f"skipped {clip.id}: {reason}")
         else:
             whole.append(clip)
@@ -191,7 +191,7 @@ def _read_labels(
     labels = {row.clip: clip.intervals for clip, row in zip(found, rows, strict=True) if clip.intervals}
     for clip, row in masked:
         shown = masks.intervals(masks.open_masks(masks_to / row.clip))
-        if clip.intervals is None:
+        if not clip.intervals:
             labels[row.clip] = shown
         elif differing := _differing(clip.intervals, shown, row.frames):
             log(f"clip {row.clip}: labels and masks disagree about {differing} of {row.frames} frames")

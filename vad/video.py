@@ -79,10 +79,8 @@ def probe(source: Path) -> Info:
         info = Info(len(found), PICTURE_FPS, *pictures.common_size(found))
     else:
         info = _probe_video(source)
-    if info.frames < 2:
-        raise UserError(
-            f"{source}: holds {info.frames} frame{'s' * (info.frames != 1)}; a clip needs at least 2"
-        )
+    if (n := info.frames) < 2:
+        raise UserError(f"{source}: holds {n} frame{'s' * (n != 1)}; a clip needs at least 2")
     return info
 
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from vad import UserError, video
 from vad.clips import SPLITS, Found
@@ -28,6 +28,9 @@ class DataParams(Choice):
     val_fraction: float = Field(ge=0, le=0.9)
     on_error: Literal["fail", "skip"]
     allow_anomalous_train: bool
+
+    def verify(self, raw: dict[str, Any]) -> None:
+        open_root(Path(self.root))
 
 
 def entries(folder: Path) -> list[Path]:
@@ -156,7 +159,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, s
                 rows.append((where, {name: value.strip() for name, value in row.items()}))
     except FileNotFoundError:
         raise UserError(f"{path} not found") from None
-    except (UnicodeDecodeError, csv.Error) as e:
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
         raise UserError(f"{path}: not a CSV file in UTF-8 ({e})") from None
     return rows
 
@@ -204,7 +207,11 @@ def label(found: Sequence[Found], path: Path) -> list[Found]:
         if key not in known:
             near = [f"{s}/{key}" for s in SPLITS if f"{s}/{key}" in known]
             near += difflib.get_close_matches(key, known, n=3)
-            what, names = ("similar", near) if near else ("clips are, for example", [*known][:3])
+            what, names = (
+                ("similar", near)
+                if near
+                else ("clips are, for example", [k for k in known if k.startswith("test/")][:3])
+            )
             raise UserError(
                 f"{where}: unknown clip {row['clip']!r}; expected its path below test/; "
                 f"{what}: {', '.join(names)}"

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from vad import UserError
 from vad.params import Choice, Section
+from vad.params import load as load_params
 
 Shape = tuple[int, int, int, int]  # channels, frames, height, width
 
@@ -30,6 +32,16 @@ class ModelChoice(Choice):
     package = "vad.models"
     chooser = "name"
     name: str
+
+    def verify(self, raw: dict[str, Any]) -> None:
+        own = importlib.import_module(f"{__name__}.{self.name}").Params
+        resize = raw["resize"]
+        with torch.device("meta"):  # shapes without memory
+            create(
+                self.name,
+                load_params(f"model.{self.name}", own, raw),
+                (1, resize["window"], resize["height"], resize["width"]),
+            )
 
 
 class Autoencoder(nn.Module):
