@@ -97,6 +97,8 @@ def fit(
         except MisconfigurationException as e:
             reason = str(e).splitlines()[0]
             raise UserError(f"train.accelerator = {params.accelerator!r} cannot be had: {reason}") from None
+        # every element is written before it is read, so results repeat without this, which costs time
+        torch.utils.deterministic.fill_uninitialized_memory = False
         fitting = Fitting(model, params)
         before = signal.getsignal(signal.SIGINT)
         try:
