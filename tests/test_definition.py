@@ -230,3 +230,15 @@ def test_nothing_tracked_is_pickled():
         )
         for call in re.findall(r"torch\.load\((.*)\)", text):
             assert "weights_only=True" in call, path
+
+
+def test_every_parameter_is_documented_once():
+    """The table in the README has a row for each key of params.yaml, and no other."""
+    section = (ROOT / "README.md").read_text("utf-8").partition("## Parameters")[2].partition("\n## ")[0]
+    documented = re.findall(r"^\| `([a-z0-9_.]+)` \|", section, re.M)
+
+    def keys(value, prefix=""):
+        for key, below in value.items():
+            yield from keys(below, f"{prefix}{key}.") if isinstance(below, dict) and below else [prefix + key]
+
+    assert sorted(documented) == sorted(keys(params.read(ROOT / "params.yaml")))

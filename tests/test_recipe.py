@@ -119,11 +119,10 @@ def recipe_result(text: bytes) -> str:
 
 def test_the_sample_s_recipe_is_what_is_in_git(project):
     """Only `null`, written out, may be spelled otherwise afterwards."""
-    text = Path("params.yaml").read_text("utf-8")
+    if params.read()["data"]["root"] != "data/sample":
+        pytest.skip("params.yaml is not that of git: it names other footage")
     recipe.write(recipe.overrides("sample"))
     assert flat(params.read()) == flat(params.read(ROOT / "params.yaml"))
-    if "root: data/sample" in text:
-        assert recipe.overrides("sample")["data.root"] == "data/sample"
 
 
 def test_writing_keeps_the_text_of_what_it_does_not_change(project):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vad import UserError, clipwise, flow, imports, layouts, stage
+from vad import UserError, clipwise, flow, imports, layouts, recipe, stage
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
@@ -19,6 +19,7 @@ SCRIPTS = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with params.yaml, an input and a stage `probe` made of two modules; the current folder."""
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
+    recipe.write(recipe.overrides("sample"), tmp_path / "params.yaml")  # whatever it holds just now
     for name in ["stages/probe.py", "vad/part.py", "vad/other.py", "vad/layouts/folder.py"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("from vad import part\n" if name == "stages/probe.py" else "")
