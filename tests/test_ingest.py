@@ -329,6 +329,8 @@ def test_masks_make_labels_where_there_are_none(tree, ingest, tmp_path):
     (tree / "labels.csv").write_text("clip,start,end\nd,3,7\n")  # labels win, the difference is said
     assert ingest(tree).labels == {"test/d": [(3, 7)]}
     assert "clip test/d: labels and masks disagree about 3 of 10 frames" in ingest.lines
+    (tree / "labels.csv").write_text("clip,start,end\ne ä,0,2\n")  # no row for d: its masks still label it
+    assert ingest(tree).labels == {"test/d": [(3, 6), (8, 10)], "test/e_ä": [(0, 2)]}
 
 
 def test_masks_in_training_are_anomalies_too(tree, ingest):
