@@ -1,26 +1,34 @@
 """Says where to look: the regions of every frame, by the mode that preprocess.mode names.
 
-In: data/manifest.csv, data/frames/, data/flow/. Out: data/regions/.
+In: data/manifest.csv, data/frames/, data/flow/. Out: data/regions/; reports/preprocess/, pictures to check
+at a glance what was found.
 """
 
 from pathlib import Path
 
-from vad import clips, clipwise, regions, stage
+from vad import clips, clipwise, contact_sheet, regions, stage
 
 MANIFEST = Path("data/manifest.csv")
 FRAMES, FLOW, REGIONS = Path("data/frames"), Path("data/flow"), Path("data/regions")
+SHEETS = Path("reports/preprocess")
 
 
 def main(run: stage.Run) -> None:
     _, mode, params = run.choice("preprocess", regions.PreprocessParams)
     compute = run.params("compute", clipwise.ComputeParams)
+    manifest = clips.available(MANIFEST, FRAMES)
+    if mode.SAME_SIZE:
+        regions.check_sizes(manifest, FRAMES)
+    ready, hashes = mode.prepare(params, run.cache)
     jobs = [
-        clipwise.Job.on(clip.clip, [FRAMES / clip.clip, FLOW / clip.clip], params)
-        for clip in clips.available(MANIFEST, FRAMES)
+        clipwise.Job.on(clip.clip, [FRAMES / clip.clip, FLOW / clip.clip], params, ready, also=hashes)
+        for clip in manifest
     ]
     clipwise.run(
         mode.regions, jobs, REGIONS, params=params, cache=run.cache, compute=compute, label="preprocess"
     )
+    contact_sheet.write(SHEETS, manifest, FRAMES, FLOW, REGIONS)
+    regions.review(manifest, REGIONS, run.log)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Cuts regions out of frames and resizes them: windows for the autoencoder, one folder per split.
 
-In: data/manifest.csv, data/frames/, data/regions/. Out: data/tensors/train, …/val, …/test.
+In: data/manifest.csv, data/frames/, data/regions/, data/flow/. Out: data/tensors/train, …/val, …/test.
 """
 
 from pathlib import Path
@@ -8,7 +8,8 @@ from pathlib import Path
 from vad import clips, clipwise, stage, windows
 
 MANIFEST = Path("data/manifest.csv")
-FRAMES, REGIONS, TENSORS = Path("data/frames"), Path("data/regions"), Path("data/tensors")
+FRAMES, REGIONS, FLOW = Path("data/frames"), Path("data/regions"), Path("data/flow")
+TENSORS = Path("data/tensors")
 
 
 def main(run: stage.Run) -> None:
@@ -18,7 +19,10 @@ def main(run: stage.Run) -> None:
     for split in clips.SPLITS:
         jobs = [
             clipwise.Job.on(
-                clip.clip, [FRAMES / clip.clip, REGIONS / clip.clip], params, name=Path(clip.clip).name
+                clip.clip,
+                [folder / clip.clip for folder in (FRAMES, REGIONS, FLOW)],
+                params,
+                name=Path(clip.clip).name,
             )
             for clip in manifest
             if clip.split == split
@@ -35,4 +39,4 @@ def main(run: stage.Run) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(main, __doc__, reads=[MANIFEST, FRAMES, REGIONS])
+    stage.run(main, __doc__, reads=[MANIFEST, FRAMES, REGIONS, FLOW])

@@ -1,13 +1,14 @@
-"""Runs the autoencoder over the validation and test clips: the error of every window.
+"""Runs the autoencoder over the validation and test clips: the error of every window, maps where asked for.
 
-In: data/tensors/val, data/tensors/test, models/autoencoder/. Out: data/errors/.
+In: data/tensors/val, data/tensors/test, data/regions/ (the boxes), models/autoencoder/. Out: data/errors/.
 """
 
 from pathlib import Path
 
-from vad import clipwise, inference, models, stage
+from vad import clip_errors, clipwise, inference, models, stage
 
-TENSORS, AUTOENCODER, ERRORS = Path("data/tensors"), Path("models/autoencoder"), Path("data/errors")
+TENSORS, REGIONS, ERRORS = Path("data/tensors"), Path("data/regions"), Path("data/errors")
+AUTOENCODER = Path("models/autoencoder")
 
 
 def main(run: stage.Run) -> None:
@@ -15,13 +16,15 @@ def main(run: stage.Run) -> None:
     compute = run.params("compute", clipwise.ComputeParams)
     model, card = models.load(AUTOENCODER)
     weights = models.fingerprint(AUTOENCODER)
-    stems = [f.with_suffix("") for split in ("val", "test") for f in sorted((TENSORS / split).glob("*.json"))]
+    names = [
+        f"{split}/{f.stem}" for split in ("val", "test") for f in sorted((TENSORS / split).glob("*.json"))
+    ]
     jobs = [
-        clipwise.Job.on(f"{stem.parent.name}/{stem.name}", [stem], model, params, also=[weights])
-        for stem in stems
+        clipwise.Job.on(name, [TENSORS / name, REGIONS / name], model, params, also=[weights])
+        for name in names
     ]
     clipwise.run(
-        inference.score_clip,
+        clip_errors.score_clip,
         jobs,
         ERRORS,
         params=params,
@@ -34,4 +37,4 @@ def main(run: stage.Run) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(main, __doc__, reads=[TENSORS / "val", TENSORS / "test", AUTOENCODER])
+    stage.run(main, __doc__, reads=[TENSORS / "val", TENSORS / "test", REGIONS, AUTOENCODER])

@@ -14,6 +14,8 @@ import pytest
 
 from vad import UserError, clipwise, imports, regions, store, windows
 from vad.clipwise import ComputeParams, Job
+from vad.flow import none as no_flow
+from vad.params import Section
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = 1000  # bytes that one clip of `Loop` weighs, at least
@@ -129,6 +131,59 @@ def test_a_section_counts_by_its_values(loop):
     assert loop(ABC) == []
     loop.params = ComputeParams(workers=2, cache_gb=1)
     assert loop(ABC) == list(ABC)
+
+
+class Switch(Section):
+    """Values some of which another switches off."""
+
+    mode: str
+    strength: int
+    names: list[str]
+
+    def active(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude={"strength"} if self.mode == "off" else set())
+
+
+def test_of_a_section_only_what_has_an_effect_counts(loop):
+    def made(mode: str, strength: int, *names: str) -> list[str]:
+        loop.params = Switch(mode=mode, strength=strength, names=list(names))
+        return loop(ABC)
+
+    assert made("on", 1) == list(ABC)
+    assert made("on", 2) == list(ABC)
+    assert made("off", 2) == list(ABC)
+    assert made("off", 3) == []
+    assert made("off", 3, "x") == list(ABC)
+    assert made("on", 1) == []
+
+
+def test_all_values_of_a_section_count_unless_it_says_otherwise():
+    assert ComputeParams(workers="auto", cache_gb=2.5).active() == {"workers": "auto", "cache_gb": 2.5}
+
+
+def test_a_clip_may_have_more_files_of_its_own(loop):
+    """Beside <clip>.npy, such as silhouettes: each keeps its name behind the clip's."""
+
+    def work(stem: Path, clip: str, content: str, *, threads: int) -> None:
+        Loop.work(loop, stem, clip, content, threads=threads)
+        store.write_array(Path(f"{stem}.silhouette"), np.full((2, 3), int(content), np.uint8))
+        Path(f"{stem}.data.txt").write_text(content)
+        if clip == "train/b":
+            Path(f"{stem}.classes.npy").write_text(content)
+
+    loop.work = work
+    assert loop(ABC) == list(ABC)
+    each = ["npy", "json", "silhouette.npy", "silhouette.json", "data.txt"]
+    expected = {f"{clip}.{suffix}" for clip in ABC for suffix in each} | {"train/b.classes.npy"}
+    assert set(snapshot(loop.out)) == expected
+    for clip, content in ABC.items():
+        array, _ = store.open_array(loop.out / f"{clip}.silhouette")
+        assert (array == int(content)).all()
+    (loop.out / "train/a.silhouette.npy").unlink()
+    assert loop(ABC) == []
+    assert set(snapshot(loop.out)) == expected
+    loop({"test/c": "3"})
+    assert set(snapshot(loop.out)) == {f"test/c.{suffix}" for suffix in each}
 
 
 @pytest.mark.parametrize("edited", ["worker.py", "part.py", "chosen.py"])
@@ -343,22 +398,26 @@ def test_a_job_s_inputs_are_the_cards_of_its_files(tmp_path):
 
 @pytest.fixture(scope="module")
 def footage(tmp_path_factory) -> Path:
-    """Frames and regions of five clips, one of them too short for a window of 4."""
+    """Frames, regions and no flow of five clips, one of them too short for a window of 4."""
     folder = tmp_path_factory.mktemp("footage")
     rng = np.random.default_rng(0)
     for name, length in {"a": 6, "b": 9, "c": 12, "d": 5, "short": 2}.items():
         store.write_array(folder / f"frames/{name}", rng.integers(0, 256, (length, 24, 32), np.uint8))
         rows = {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": 32, "y1": 24}
-        regions.write(folder / f"regions/{name}", pd.DataFrame(rows).astype(np.int32))
+        table = pd.DataFrame(rows).assign(source="frame", confidence=1)
+        regions.write(folder / f"regions/{name}", table)
+        no_flow.flow(folder / f"flow/{name}", folder / f"frames/{name}", no_flow.Params(), threads=1)
     return folder
 
 
 def cut(footage: Path, where: Path, names: str | list[str], workers: int, on_error: str = "fail") -> Any:
-    params = windows.ResizeParams(height=8, width=8, window=4, stride=1, fit="stretch")
-    stems = {name: [footage / "frames" / name, footage / "regions" / name] for name in names}
+    params = windows.ResizeParams(
+        channels=["gray", "difference"], height=8, width=8, window=4, stride=1, fit="stretch"
+    )
+    stems = {name: [footage / kind / name for kind in ("frames", "regions", "flow")] for name in names}
     return clipwise.run(
         windows.cut,
-        [Job.on(name, both, params) for name, both in stems.items()],
+        [Job.on(name, all_three, params) for name, all_three in stems.items()],
         where / "out",
         params=params,
         cache=where / "cache",

@@ -42,6 +42,13 @@ def dotted(path: Path) -> str:
     return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
 
 
+def alternatives_of(stage: str) -> set[str]:
+    """Files of the modules among which a stage chooses one."""
+    package = CHOOSES.get(stage)
+    names = params.alternatives(package) if package else []
+    return {f"{package.replace('.', '/')}/{name}.py" for name in names}
+
+
 def called(script: Path, method: str) -> set[str]:
     """First arguments of the calls `run.<method>("…")` in a stage."""
     calls = [n for n in ast.walk(ast.parse(script.read_text())) if isinstance(n, ast.Call)]
@@ -57,7 +64,10 @@ def test_every_stage_has_a_script_and_every_script_is_a_stage():
 
 @pytest.mark.parametrize("name", STAGES)
 def test_dependencies_are_the_import_closure(name):
-    closure = {f.as_posix() for f in imports.sources(f"stages.{name}")}
+    modules = [f"stages.{name}"]
+    if name in CHOOSES:
+        modules += [f"{CHOOSES[name]}.{a}" for a in params.alternatives(CHOOSES[name])]
+    closure = {f.as_posix() for f in imports.sources(*modules)} - alternatives_of(name)
     static = {d for d in code_deps(name) if "$" not in d}
     assert closure - static == set(), "an edit to these would re-run nothing"
     assert static - closure == set(), "an edit to these would re-run the stage for nothing"
@@ -233,9 +243,9 @@ def test_nothing_tracked_is_pickled():
 
 
 def test_every_parameter_is_documented_once():
-    """The table in the README has a row for each key of params.yaml, and no other."""
-    section = (ROOT / "README.md").read_text("utf-8").partition("## Parameters")[2].partition("\n## ")[0]
-    documented = re.findall(r"^\| `([a-z0-9_.]+)` \|", section, re.M)
+    """docs/parameters.md has a row for each key of params.yaml, and no other."""
+    text = (ROOT / "docs/parameters.md").read_text("utf-8")
+    documented = re.findall(r"^\| `([a-z0-9_.]+)` \|", text, re.M)
 
     def keys(value, prefix=""):
         for key, below in value.items():

@@ -14,12 +14,14 @@ from sklearn import metrics as sk
 
 from vad import UserError, clips, evaluation, metrics, plots, scoring, store, summary
 from vad.clips import Clip
+from vad.identity import Identity
 from vad.metrics import EvaluateParams, Scored
-from vad.scoring import Calibration
+from vad.scoring import Calibration, ClipErrors
 
 RNG = np.random.default_rng(0)
-PARAMS = EvaluateParams(seed=0, histogram_bins=10, plot_points=50)
-CALIBRATION = Calibration({"error_reconstruction": {"median": 1.0, "q95": 2.0}}, 0.75, 99.0, 500)
+PARAMS = EvaluateParams(identity="identity.csv", seed=0, histogram_bins=10, plot_points=50)
+CALIBRATION = Calibration({"error_reconstruction": {"median": 1.0, "q95": 2.0}}, 0.75, 99.0, 500, 1)
+NOBODY = Identity({}, {})
 INTERVALS = {"test/fall": [(20, 40), (60, 70)], "test/late": [(110, 120)]}
 
 
@@ -57,20 +59,30 @@ def write_inputs(folder: Path, clips_: list[Clip] = CLIPS) -> None:
         times = pd.DataFrame({"source_frame": source, "seconds": source / 10})
         store.write_table(folder / "frames" / clip.clip, times)
         table = pd.DataFrame({"frame": np.arange(len(source)), "region": 0, "track": 0})
-        table = table.assign(error_reconstruction=errors.astype(np.float32))
+        table = table.assign(x0=0, y0=0, x1=8, y1=8, error_reconstruction=errors.astype(np.float32))
         store.write_table(folder / "errors" / clip.clip, table)
-        store.write_json(folder / f"errors/{clip.clip}.json", {"frames": len(source), "hash": "h"})
+        card = {"frames": len(source), "stride": 1, "frame": [8, 8], "hash": "h"}
+        store.write_json(folder / f"errors/{clip.clip}.json", card)
 
 
-def scored(folder: Path, chosen: list[Clip] = CLIPS) -> list[Scored]:
-    return evaluation.score_clips(chosen, INTERVALS, folder / "frames", folder / "errors", CALIBRATION)
+def scored(
+    folder: Path,
+    chosen: list[Clip] = CLIPS,
+    labels: dict[str, clips.Intervals] = INTERVALS,
+    calibration: Calibration = CALIBRATION,
+    who: Identity = NOBODY,
+) -> list[Scored]:
+    errors = scoring.read_errors(folder / "errors", [clip.clip for clip in chosen])
+    return evaluation.score_clips(chosen, labels, folder / "frames", errors, calibration, who)
 
 
 class Paper:
     """Everything that evaluate and summarize write about some clips."""
 
-    def __init__(self, inputs: Path, folder: Path, chosen: list[Clip] = CLIPS, **skipped: str):
-        self.clips = scored(inputs, chosen)
+    def __init__(
+        self, inputs: Path, folder: Path, chosen: list[Clip] = CLIPS, who: Identity = NOBODY, **skipped: str
+    ):
+        self.clips = scored(inputs, chosen, who=who)
         self.result = evaluation.evaluate(self.clips, CALIBRATION, PARAMS)
         self.folder = folder
         evaluation.write(folder, self.clips, CALIBRATION, PARAMS, self.result)
@@ -164,8 +176,7 @@ def test_figures_can_be_computed_anew_from_the_frames(paper):
 def test_labels_a_frame_off_are_noticed(inputs):
     def auc(by: int) -> float:
         moved = {clip: [(a + by, b + by) for a, b in own] for clip, own in INTERVALS.items()}
-        got = evaluation.score_clips(CLIPS, moved, inputs / "frames", inputs / "errors", CALIBRATION)
-        return evaluation.evaluate(got, CALIBRATION, PARAMS)["frame"]["auc_micro"]
+        return evaluation.evaluate(scored(inputs, labels=moved), CALIBRATION, PARAMS)["frame"]["auc_micro"]
 
     assert auc(0) > max(auc(-2), auc(2))
 
@@ -205,7 +216,8 @@ def test_thinned_curves_keep_every_peak(paper):
 @given(st.integers(1, 300), st.integers(50, 120))
 def test_a_thin_curve_holds_the_highest_of_each_run(length, points):
     scores = np.random.default_rng(length).random(length).round(4)
-    clip = Scored("test/a", "", "", scores, scores, scores, np.arange(length) * 3, scores > 0.9)
+    regions = ClipErrors("test/a", length, 1, (8, 8), pd.DataFrame())
+    clip = Scored("test/a", "", "", scores, scores, scores, np.arange(length) * 3, scores > 0.9, regions)
     table = plots.curves([clip], 0.5, points)
     assert len(table) <= points
     step = -(-length // points)
@@ -339,6 +351,127 @@ def test_no_test_clips_are_refused():
 def test_calibration_s_threshold_is_the_one_that_alarms(inputs):
     """The same errors, calibrated by themselves: what lies above the percentile is alarmed."""
     found = scoring.read_errors(inputs / "errors", ["test/walk"])
-    calibration = scoring.calibrate(found, scoring.CalibrateParams(percentile=90))
-    (walk,) = evaluation.score_clips(CLIPS[2:3], INTERVALS, inputs / "frames", inputs / "errors", calibration)
+    how = scoring.CalibrateParams(percentile=90.0, regions="max", top_k=1)
+    calibration = scoring.calibrate(found, how)
+    (walk,) = scored(inputs, CLIPS[2:3], calibration=calibration)
     assert metrics.row([walk], calibration.threshold)["anomaly_rate"] == pytest.approx(0.1)
+
+
+def write_boxes(folder: Path, stride: int = 2) -> None:
+    """The same clips with boxes of people: in `fall` three tracks and some of none, in `walk` nobody."""
+    write_inputs(folder)
+    rng = np.random.default_rng(2)
+    for clip in CLIPS:
+        card = store.read_json(folder / f"errors/{clip.clip}.json") | {"stride": stride}
+        store.write_json(folder / f"errors/{clip.clip}.json", card)
+        rows = [
+            (frame, track)
+            for frame in range(0, card["frames"], stride)
+            for track in ([0, 1, 7, -1] if clip.clip == "test/fall" else [4])
+            if clip.clip != "test/walk" and rng.random() < 0.6
+        ]
+        table = pd.DataFrame(rows, columns=["frame", "track"]).astype(np.int32)
+        errors = rng.gamma(4, 0.25, len(rows)).astype(np.float32)
+        table = table.assign(region=0, x0=1, y0=0, x1=8, y1=8, error_reconstruction=errors)
+        store.write_table(folder / "errors" / clip.clip, table)
+
+
+WHO = Identity({"test/new|er": "eve"}, {"test/fall": {0: "ä b", 7: "eve"}})
+
+
+@pytest.fixture(scope="module")
+def boxes(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("boxes")
+    write_boxes(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def crops(boxes, tmp_path_factory) -> Paper:
+    return Paper(boxes, tmp_path_factory.mktemp("crops") / "evaluation", who=WHO)
+
+
+def test_tracks_have_a_table_of_their_own(boxes, crops):
+    assert sorted(files(crops.folder)) == sorted([*FILES, "tracks.csv"])
+    table = crops.csv("tracks.csv")
+    assert list(table.columns[:6]) == ["clip", "track", "person", "first_frame", "last_frame", "frames"]
+    assert list(table.columns[6:9]) == ["score_mean", "score_max", "anomaly_rate"]
+    assert list(table.columns[9:]) == ["error_mean", "error_std"]
+    names = ["fall", "fall", "fall", "late", "new|er"]
+    assert list(zip(table["clip"], table["track"], strict=True)) == list(
+        zip(names, [0, 1, 7, 4, 4], strict=True)
+    )
+    assert table["person"].fillna("").tolist() == ["ä b", "007", "eve", "ä b", "eve"]
+    own = store.read_table(boxes / "errors/test/fall").query("track == 7")
+    errors = own["error_reconstruction"].astype(float)
+    row = table.iloc[2]
+    assert (row["first_frame"], row["last_frame"], row["frames"]) == (
+        own["frame"].min(),
+        own["frame"].max(),
+        len(own),
+    )
+    assert row["score_mean"] == pytest.approx(errors.mean() - 1, rel=1e-5)
+    assert row["anomaly_rate"] == pytest.approx((errors - 1 > 0.75).mean())
+    assert row["error_std"] == pytest.approx(errors.std(ddof=0), rel=1e-5)
+
+
+def test_rates_per_person_count_his_regions_alone(boxes, crops):
+    subjects = crops.csv("subjects.csv").set_index("subject")
+    # walk is the subject's, with every frame; of fall what nobody else has; nobody is left without a name
+    assert subjects["clips"].to_dict() == {"007": 2, "eve": 2, "ä b": 2}
+    table = store.read_table(boxes / "errors/test/fall")
+    at = np.minimum(np.arange(100) // 2, 49) * 2  # the earlier of the two nearest
+    rest = table[table["track"].isin([1, -1])].groupby("frame")["error_reconstruction"].max()
+    scores = [float(rest[t]) - 1 for t in at if t in rest.index] + [-1.0] * 30
+    assert subjects.loc["007", "frames"] == len(scores)
+    assert subjects.loc["007", "anomaly_rate"] == pytest.approx(np.mean(np.array(scores) > 0.75))
+    assert subjects.loc["007", "error_mean"] == pytest.approx(np.mean(scores) + 1, rel=1e-5)
+    labels = clips.frame_labels(INTERVALS["test/fall"], np.arange(100))[[t in rest.index for t in at]]
+    assert subjects.loc["007", "auc"] == pytest.approx(
+        sk.roc_auc_score([*labels, *[0] * 30], scores), abs=1e-6
+    )
+    late = store.read_table(boxes / "errors/test/late")  # whole, hence with its empty frames
+    own = table[table["track"] == 0]["frame"].nunique()
+    assert subjects.loc["ä b", "frames"] == 2 * own + 120
+    assert len(late) < 60
+    assert crops.csv("clips.csv")["subject"].fillna("").tolist() == ["007", "ä b", "007", "eve"]
+    assert crops.metrics["subjects"] == 3
+
+
+def test_a_frame_without_regions_has_the_lowest_score(crops):
+    table = crops.csv("frames.csv")
+    assert (table[table["clip"] == "walk"]["score"] == -1.0).all()
+    assert table["score"].min() == -1.0
+    assert table[table["score"] == -1.0]["error"].max() == 0
+
+
+def test_the_summary_says_how_much_there_was_to_see(boxes, crops, paper):
+    counts = []
+    for clip in crops.clips:
+        per_frame = store.read_table(boxes / "errors" / clip.clip)["frame"].value_counts()
+        counts += [per_frame.get(t - t % 2, 0) for t in range(len(clip.scores))]
+    expected = {"per_frame": np.mean(counts), "frames_without": counts.count(0), "tracks": 5}
+    assert crops.result["regions"] == pytest.approx(expected)
+    assert crops.metrics["regions"]["frames_without"] == counts.count(0)
+    assert f"\n{np.mean(counts):.2f} regions per frame on average; {counts.count(0)} frames" in crops.markdown
+    assert "5 tracks, one by one in tracks.csv." in crops.markdown
+    assert "regions per frame" not in paper.markdown
+    assert "regions" not in paper.result
+
+
+def test_boxes_without_tracks_make_no_table_of_them(boxes, tmp_path):
+    paper = Paper(boxes, tmp_path / "evaluation", CLIPS[2:3])
+    assert sorted(files(paper.folder)) == sorted(FILES)
+    assert "No tracks." in paper.markdown
+
+
+def test_persons_of_whole_clips(inputs, tmp_path):
+    """Frames as regions: the file gives clips to people, and takes none from the manifest's."""
+    paper = Paper(
+        inputs, tmp_path / "evaluation", who=Identity({"test/late": "007", "test/new|er": "eve"}, {})
+    )
+    subjects = paper.csv("subjects.csv").set_index("subject")
+    assert subjects["clips"].to_dict() == {"007": 3, "eve": 1}
+    assert subjects["frames"].to_dict() == {"007": 250, "eve": 40}
+    own = np.concatenate([clip.scores for clip in paper.clips[:3]])
+    assert subjects.loc["007", "anomaly_rate"] == pytest.approx((own > 0.75).mean())

@@ -3,13 +3,15 @@
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from vad import metrics
-from vad.metrics import Scored
+from vad import UserError, grid, metrics
+from vad.metrics import EvaluateParams, Scored
+from vad.scoring import ClipErrors
 
 RNG = np.random.default_rng(0)
 
@@ -17,6 +19,7 @@ RNG = np.random.default_rng(0)
 def clip(labels, scores=None, name="test/a", seconds=None, subject="") -> Scored:
     """A test clip; `labels` None: nobody labelled it."""
     n = len(labels if labels is not None else scores)
+    whole = pd.DataFrame({"frame": np.arange(n), "track": 0, "x0": 0, "y0": 0, "x1": 8, "y1": 6})
     return Scored(
         clip=name,
         camera="hall",
@@ -26,6 +29,7 @@ def clip(labels, scores=None, name="test/a", seconds=None, subject="") -> Scored
         seconds=np.arange(n) / 10 if seconds is None else np.asarray(seconds, float),
         source_frames=np.arange(n),
         anomalous=None if labels is None else np.asarray(labels, bool),
+        regions=ClipErrors(name, n, 1, (6, 8), whole.assign(score=0.0, error=0.0, person=subject)),
     )
 
 
@@ -189,3 +193,131 @@ def test_a_row_is_about_its_clips_together():
     }
     assert metrics.row(clips[1:], 1.0)["anomalous_frames"] is None
     assert metrics.row(clips[1:], 9.0)["anomaly_rate"] == 0  # above, not at
+
+
+FULL, LEFT = (0, 0, 8, 6), (0, 0, 4, 6)
+NOBODY = ""
+
+
+def found(frames: int, rows: list, stride=1, subject=NOBODY, anomalous=None, name="test/a") -> Scored:
+    """A clip with regions: rows of (frame, track, box, score, person), errors a tenth of the scores."""
+    table = pd.DataFrame(rows, columns=["frame", "track", "box", "score", "person"])
+    boxes = np.array([row[2] for row in rows], int).reshape(-1, 4)
+    table = table.drop(columns="box").assign(**dict(zip(("x0", "y0", "x1", "y1"), boxes.T, strict=True)))
+    table = table.astype({"frame": int, "track": int, "score": float}).assign(error=table["score"] / 10)
+    regions = ClipErrors(name, frames, stride, (6, 8), table)
+    scores = regions.per_frame(table["score"])
+    return Scored(
+        clip=name,
+        camera="hall",
+        subject=subject,
+        scores=scores,
+        errors=scores / 10,
+        seconds=np.arange(frames) / 10,
+        source_frames=2 * np.arange(frames),
+        anomalous=anomalous,
+        regions=regions,
+    )
+
+
+@st.composite
+def tracked(draw: st.DrawFn) -> Scored:
+    """Boxes of a few tracks, some unknown, some whole frames, in any number per frame."""
+    frames, stride = draw(st.integers(1, 12)), draw(st.integers(1, 3))
+    owner = {track: draw(st.sampled_from(["", "anna", "ben"])) for track in range(-1, 5)}
+    rows = []
+    for frame in range(0, frames, stride):
+        for track in draw(st.lists(st.integers(-1, 4), max_size=4)):
+            box = draw(st.sampled_from([FULL, LEFT, LEFT]))
+            rows.append((frame, track, box, draw(st.integers(0, 40)) / 8, owner[track]))
+    labels = np.array(draw(st.lists(st.booleans(), min_size=frames, max_size=frames)), bool)
+    return found(frames, rows, stride, owner[-1], labels)
+
+
+@given(tracked(), st.sampled_from([0.0, 1.0, 2.5]))
+@settings(max_examples=40)
+def test_a_track_s_row_is_that_of_its_regions(case, threshold):
+    table = case.regions.table
+    got = metrics.tracks(case, threshold).set_index("track")
+    expected = []
+    for track in sorted(set(table["track"]) - {-1}):
+        own = table[table["track"] == track]
+        if (own["x1"] == 4).any():  # ever a box
+            expected.append(track)
+            row, scores = got.loc[track], own["score"].tolist()
+            assert row["person"] == own["person"].iloc[0]
+            assert (row["first_frame"], row["last_frame"]) == (own["frame"].min(), own["frame"].max())
+            assert row["frames"] == len(set(own["frame"]))
+            assert row["score_mean"] == pytest.approx(sum(scores) / len(scores))
+            assert row["score_max"] == max(scores)
+            assert row["anomaly_rate"] == pytest.approx(sum(s > threshold for s in scores) / len(scores))
+            assert row["error_mean"] == pytest.approx(np.mean(scores) / 10)
+            assert row["error_std"] == pytest.approx(np.std(scores) / 10, abs=1e-9)
+    assert got.index.tolist() == expected
+
+
+def test_whole_frames_are_no_tracks():
+    case = found(3, [(t, 0, FULL, t, NOBODY) for t in range(3)])
+    assert metrics.tracks(case, 1.0).empty
+    assert metrics.regions([case]) == {}
+    once = found(3, [(0, 0, FULL, 0, NOBODY), (1, 0, LEFT, 0, NOBODY), (2, 0, FULL, 0, NOBODY)])
+    assert metrics.tracks(once, 1.0)["frames"].tolist() == [3]
+    assert metrics.tracks(found(3, [(0, -1, LEFT, 0, NOBODY)]), 1.0).empty  # not known which
+
+
+def test_thousands_of_tracks_are_no_trouble():
+    rows = [(t // 10, t % 5000, LEFT, t % 7, NOBODY) for t in range(20000)]
+    got = metrics.tracks(found(2000, rows), 3.0)
+    assert got["track"].tolist() == list(range(5000))
+    assert got["frames"].tolist() == [4] * 5000
+
+
+def test_regions_are_counted_where_they_are_boxes():
+    none, whole = found(4, []), found(4, [(t, 0, FULL, 0, NOBODY) for t in range(4)])
+    some = found(6, [(0, 1, LEFT, 0, NOBODY), (0, 2, LEFT, 0, NOBODY), (4, 2, LEFT, 0, NOBODY)], stride=2)
+    assert metrics.regions([none]) == {"per_frame": 0.0, "frames_without": 4, "tracks": 0}
+    # at 0, 2 and 4 of 6 frames two, none and one region; 1 counts like 0, 3 like 2, 5 like 4
+    assert metrics.regions([some]) == {"per_frame": 1.0, "frames_without": 2, "tracks": 2}
+    assert metrics.regions([whole, some, none]) == {"per_frame": 10 / 14, "frames_without": 6, "tracks": 2}
+
+
+@given(tracked())
+@settings(max_examples=40)
+def test_a_person_has_the_frames_in_which_he_is_seen(case):
+    table = case.regions.table
+    parts = metrics.by_person([case])
+    if set(table["person"]) <= {case.subject}:
+        assert parts == [case]
+        return
+    assert [part.subject for part in parts] == sorted(set(table["person"]))
+    nearest = grid.nearest(len(case.scores), case.regions.stride) * case.regions.stride
+    for part in parts:
+        own = table[table["person"] == part.subject]
+        highest = own.groupby("frame")["score"].max().to_dict()
+        frames = [t for t, at in enumerate(nearest) if at in highest]
+        assert part.scores.tolist() == [highest[nearest[t]] for t in frames]
+        np.testing.assert_allclose(part.errors, part.scores / 10)
+        assert part.source_frames.tolist() == [2 * t for t in frames]
+        assert part.anomalous.tolist() == case.anomalous[frames].tolist()
+        assert len(part.seconds) == len(frames)
+
+
+def test_a_clip_of_one_person_counts_with_its_empty_frames():
+    one = found(4, [(1, 3, LEFT, 2.0, "anna")], subject="anna")
+    (part,) = metrics.by_person([one])
+    assert metrics.row([part], 1.0)["anomaly_rate"] == 1 / 4
+    visitor = found(4, [(1, 3, LEFT, 2.0, "ben"), (2, 4, LEFT, 0.0, "anna")], subject="anna")
+    anna, ben = metrics.by_person([visitor])
+    assert metrics.row([ben], 1.0)["anomaly_rate"] == 1.0
+    assert (metrics.row([anna], 1.0)["frames"], metrics.row([anna], 1.0)["anomaly_rate"]) == (1, 0.0)
+
+
+def test_the_identity_file_is_looked_for_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = EvaluateParams(identity="who.csv", seed=0, histogram_bins=10, plot_points=50)
+    with pytest.raises(
+        UserError, match=r"evaluate\.identity = 'who\.csv': no such file .*clip, track, person"
+    ):
+        params.verify({})
+    (tmp_path / "who.csv").touch()
+    params.verify({})

@@ -318,6 +318,7 @@ def test_the_command_checks_the_whole_file(tmp_path, bad):
         file.write_text(file.read_text("utf-8").replace("val_fraction: ", "val_fraction: -"), "utf-8")
     (tmp_path / RAW["data"]["root"]).mkdir(parents=True)
     (tmp_path / RAW["data"]["root"] / "train").mkdir()
+    (tmp_path / RAW["evaluate"]["identity"]).write_text("clip,track,person\n")
     command = [sys.executable, "-m", "vad.params"]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -73,6 +73,22 @@ def test_the_header_holds_any_length(folder, length):
     assert np.load(folder / "long.npy").shape == (length,)
 
 
+@pytest.mark.parametrize("item", [(), (3,), (2, 8, 12), (0, 4)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float16])
+def test_an_array_without_items_is_whole(tmp_path, item, dtype):
+    """As the windows of a clip in which nobody is seen."""
+    with store.ArrayWriter(tmp_path / "x", item, dtype, windows=0):
+        pass
+    back, card = store.open_array(tmp_path / "x")
+    assert back.shape == (0, *item)
+    assert back.dtype == dtype
+    assert card["shape"] == [0, *item]
+    assert back[np.zeros(0, int)].shape == (0, *item)
+    (tmp_path / "x.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"x\.npy: .*dvc repro"):
+        store.open_array(tmp_path / "x")
+
+
 def test_an_error_leaves_no_card(tmp_path):
     def write() -> None:
         with store.ArrayWriter(tmp_path / "x", (2,), np.uint8) as writer:
@@ -177,6 +193,15 @@ def table(**changed: object) -> pd.DataFrame:
 def test_a_table_comes_back_as_it_was(tmp_path):
     store.write_table(tmp_path / "deep/x", table())
     pd.testing.assert_frame_equal(store.read_table(tmp_path / "deep/x"), table())
+
+
+def test_a_table_without_rows_keeps_its_columns(tmp_path):
+    empty = table().iloc[:0]
+    store.write_table(tmp_path / "x", empty)
+    back = store.read_table(tmp_path / "x")
+    assert len(back) == 0
+    assert back.dtypes.to_dict() == empty.dtypes.to_dict()
+    assert store.hash_table(back) == store.hash_table(empty) != store.hash_table(empty[["frame"]])
 
 
 def test_a_table_says_no_versions_and_has_the_same_bytes_twice(tmp_path):

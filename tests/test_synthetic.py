@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from vad import UserError
 from vad.clips import frame_labels, intervals_of
-from vad.synthetic import CLIPS, TINY, Script, generate, render
+from vad.synthetic import CLIPS, TINY, Script, generate, instances, render
 from vad.synthetic.__main__ import main
 
 SAMPLE = Path(__file__).parents[1] / "data/sample"
@@ -187,6 +187,47 @@ def test_a_mask_covers_what_differs() -> None:
     inside = np.concatenate([d[m] for d, m in zip(difference, masks, strict=True)])
     assert np.mean(inside > 12) > 0.85
     assert np.mean(difference[~masks] > 12) < 0.2
+
+
+@pytest.mark.parametrize("one", [s for s in CLIPS if s.name.startswith("test/")], ids=lambda s: s.name)
+def test_instances_agree_with_masks(one: Script) -> None:
+    """What is anomalous is one actor per act, whole, and nobody else; a pixel has one owner."""
+    _, masks = render(one, **SMALL)
+    anomalous = set()
+    for labels, mask in zip(instances(one, **SMALL), masks, strict=True):
+        assert labels.dtype == np.int32
+        assert labels.shape == mask.shape
+        here = set(np.unique(labels[mask]).tolist())
+        assert np.array_equal(np.isin(labels, list(here)), mask) if here else not mask.any()
+        anomalous |= here
+    assert 0 not in anomalous
+    assert len(anomalous) == len(one.acts)
+
+
+def test_instances_lie_on_the_picture() -> None:
+    """What is brighter than the empty place, so no shadow, is somebody; what is nobody's does not change."""
+    frames, _ = render(script("train/hall/walk2"), frames=60)
+    labels = np.stack(list(instances(script("train/hall/walk2"), frames=60)))
+    gray = frames.mean(axis=3)
+    # drift of the light scales the picture as a whole
+    gray *= (np.median(gray) / np.median(gray, axis=(1, 2)))[:, None, None]
+    brighter = gray - np.median(gray, axis=0) > 25
+    assert brighter.sum() > 1000
+    assert np.mean(labels[brighter] > 0) > 0.95
+    assert np.mean(brighter[labels == 0]) < 0.001
+
+
+def test_instances_keep_their_numbers() -> None:
+    """Each number is one connected way through the view, at a walker's pace; they come from 1 on."""
+    labels = np.stack(list(instances(script("test/yard/dog"))))
+    numbers = set(np.unique(labels).tolist()) - {0}
+    assert numbers <= set(range(1, 20))
+    assert len(numbers) > 3
+    for number in numbers:
+        mask = labels == number
+        seen = np.flatnonzero(mask.sum(axis=(1, 2)) > 60)
+        middle = np.array([np.flatnonzero(mask[t].any(axis=0)).mean() for t in seen])
+        assert np.all(np.abs(np.diff(middle)) <= 12 * np.diff(seen))
 
 
 @pytest.mark.parametrize(

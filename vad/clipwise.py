@@ -85,10 +85,10 @@ def run(
 ) -> dict[str, str]:
     """Fills the folder `out` with the files of all jobs; returns {clip: reason} of those skipped.
 
-    `work(stem, *args, threads=n)` writes `<stem>.npy`, `<stem>.json`, … for one clip, with at most n
-    threads; it runs in a process of its own unless `parallel` is false, and must depend on nothing
-    but `inputs`, `params` and code. `params` is anything JSON can hold, or a `Section`; `modules` names
-    code that `work` reaches other than by importing it.
+    `work(stem, *args, threads=n)` writes `<stem>.npy`, `<stem>.json`, `<stem>.more.npy`, … for one clip,
+    with at most n threads; it runs in a process of its own unless `parallel` is false, and must depend on
+    nothing but `inputs`, `params` and code. `params` is anything JSON can hold, or a `Section`; `modules`
+    names code that `work` reaches other than by importing it.
 
     Raises UserError with the clip's id at the first clip that fails, unless `on_error` is "skip"; `out`
     then stays as it was.
@@ -96,7 +96,7 @@ def run(
     shelf = cache / "clips"
     shelf.mkdir(parents=True, exist_ok=True)
     _sweep(shelf)
-    base = [_code(work.__module__, *modules), params.model_dump() if isinstance(params, Section) else params]
+    base = [_code(work.__module__, *modules), params.active() if isinstance(params, Section) else params]
     keys = {job.name: _digest([*base, job.inputs]) for job in jobs}
     todo = {keys[job.name]: job for job in jobs if not (shelf / keys[job.name]).is_dir()}
     failed: dict[str, str] = {}
@@ -182,7 +182,7 @@ def _fill(out: Path, entries: dict[str, Path]) -> None:
         try:
             os.utime(entry)
             for file in entry.iterdir():
-                target = part / (name + file.suffix)
+                target = part / (name + file.name.removeprefix("data"))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _link(file, target)
         except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,25 @@ import pandas as pd
 
 from vad import UserError, metrics, plots, store
 from vad.clips import Clip, Intervals, frame_labels
+from vad.identity import Identity
 from vad.metrics import EvaluateParams, Scored
-from vad.scoring import Calibration, branches_of, read_errors
+from vad.scoring import Calibration, ClipErrors, branches_of
 
 
 def score_clips(
-    clips: Sequence[Clip], labels: dict[str, Intervals], frames: Path, errors: Path, calibration: Calibration
+    clips: Sequence[Clip],
+    labels: dict[str, Intervals],
+    frames: Path,
+    errors: Sequence[ClipErrors],
+    calibration: Calibration,
+    identity: Identity,
 ) -> list[Scored]:
-    """Calibrated frame scores of test clips, with their labels where there are any.
+    """Calibrated frame scores of test clips, with their labels where there are any; `errors` one per clip.
 
     Raises UserError if errors and frames of a clip differ in number.
     """
     out = []
-    for clip, found in zip(clips, read_errors(errors, [clip.clip for clip in clips]), strict=True):
+    for clip, found in zip(clips, errors, strict=True):
         times = store.read_table(frames / clip.clip)
         if len(times) != found.frames:
             raise UserError(
@@ -31,16 +38,23 @@ def score_clips(
                 "run `dvc repro`"
             )
         source = times["source_frame"].to_numpy()
+        table, branches = found.table, branches_of(found.table)
+        table = table.assign(
+            score=calibration.scores(table),
+            error=table[branches].sum(axis=1),
+            person=identity.persons(clip, table["track"].to_numpy()),
+        )
         out.append(
             Scored(
                 clip=clip.clip,
                 camera=clip.camera,
-                subject=clip.subject,
-                scores=found.per_frame(calibration.scores(found.table)),
-                errors=found.per_frame(found.table[branches_of(found.table)].sum(axis=1)),
+                subject=identity.person(clip),
+                scores=calibration.frame_scores(found),
+                errors=sum(found.per_frame(table[b], calibration.top_k) for b in branches).astype(float),
                 seconds=times["seconds"].to_numpy(),
                 source_frames=source,
                 anomalous=frame_labels(labels.get(clip.clip, []), source) if clip.labelled else None,
+                regions=replace(found, table=table),
             )
         )
     return out
@@ -57,9 +71,10 @@ def evaluate(clips: Sequence[Scored], calibration: Calibration, params: Evaluate
         )
     frame = metrics.frame_level(clips, calibration.threshold)
     total = metrics.row(clips, calibration.threshold)
-    return {
+    regions = metrics.regions(clips)
+    result = {
         "clips": len(clips),
-        "subjects": len({clip.subject for clip in clips} - {""}),
+        "subjects": len({part.subject for part in metrics.by_person(clips)} - {""}),
         "frame": {key: value for key, value in frame.items() if value is not None},
         "baseline": metrics.trivial_scorers(clips, params.seed),
         "threshold": calibration.threshold,
@@ -67,6 +82,7 @@ def evaluate(clips: Sequence[Scored], calibration: Calibration, params: Evaluate
         # not called "error": DVC takes a key of that name in a metrics file for a failure to read it
         "reconstruction_error": {"mean": total["error_mean"], "std": total["error_std"]},
     }
+    return result | {"regions": regions} if regions else result
 
 
 def headline(result: dict[str, Any]) -> str:
@@ -89,7 +105,10 @@ def write(
     params: EvaluateParams,
     result: dict[str, Any],
 ) -> None:
-    """Writes the folder: metrics.json; frames, clips and subjects as CSV; plots/; curves.png."""
+    """Writes the folder: metrics.json; frames, clips and subjects as CSV; plots/; curves.png.
+
+    tracks.csv too, where regions are boxes that belong to tracks.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     store.write_json(folder / "metrics.json", result)
     threshold = calibration.threshold
@@ -99,12 +118,16 @@ def write(
         for c in clips
     ]
     _csv(folder / "clips.csv", pd.DataFrame(rows))
-    by_subject = groupby(sorted(clips, key=lambda c: c.subject), key=lambda c: c.subject)
+    by_subject = groupby(sorted(metrics.by_person(clips), key=lambda c: c.subject), key=lambda c: c.subject)
     rows = [
         {"subject": subject or "(not given)", "clips": len(own), **metrics.row(own, threshold)}
         for subject, own in ((subject, list(group)) for subject, group in by_subject)
     ]
     _csv(folder / "subjects.csv", pd.DataFrame(rows))
+    tracks = [(plots.name(clip), metrics.tracks(clip, threshold)) for clip in clips]
+    if followed := [table.assign(clip=name) for name, table in tracks if len(table)]:
+        table = pd.concat(followed)
+        _csv(folder / "tracks.csv", table[["clip", *table.columns.drop("clip")]])
     _csv(folder / "plots/curves.csv", plots.curves(clips, threshold, params.plot_points))
     plots.draw_curves(folder / "curves.png", clips, threshold)
     labelled = [clip for clip in clips if clip.anomalous is not None]

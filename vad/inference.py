@@ -1,27 +1,34 @@
-"""Runs an autoencoder over windows: what it could not reproduce, one error per window.
+"""Applies an autoencoder to windows: what it could not reproduce, pixel by pixel and as one error.
 
-Whoever applies an autoencoder comes through `window_errors`.
+Whoever applies an autoencoder comes through `pixel_errors`.
 """
 
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from vad import store
 from vad.models import Autoencoder
 from vad.params import Field, Section
-from vad.windows import Windows
 
 BRANCH = "error_reconstruction"
+Reduce = Literal["mean", "max"]
 
 
 class ScoreParams(Section):
-    """`score`: how the error of a window is made of the errors of its pixels."""
+    """`score`: how the error of a window is made of the errors of its pixels, and whether these are kept.
 
-    reduce: Literal["mean", "max"]
+    `maps`: write maps of the errors per frame, in cells of `map_step` x `map_step` pixels (`vad.maps`).
+    """
+
+    reduce: Reduce
     batch_size: int = Field(ge=1)
+    maps: bool
+    map_step: int = Field(ge=1, le=64)
+
+    def active(self) -> dict[str, Any]:
+        values = super().active()
+        return values if self.maps else values | {"map_step": None}
 
 
 def to_input(windows: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
@@ -30,23 +37,17 @@ def to_input(windows: np.ndarray, device: torch.device | str = "cpu") -> torch.T
 
 
 @torch.inference_mode()
-def window_errors(model: Autoencoder, windows: np.ndarray, reduce: str) -> np.ndarray:
+def pixel_errors(model: Autoencoder, windows: np.ndarray) -> torch.Tensor:
+    """Reconstruction error per pixel: float32 (B, T', h, w) for uint8 (B, C, T, h, w); 0 is perfect."""
+    return model.error(to_input(windows))
+
+
+def reduce_errors(errors: torch.Tensor, reduce: Reduce) -> np.ndarray:
+    """Mean or maximum over the pixels of each window: (B, T', h, w) -> float32 [B]."""
+    flat = errors.flatten(1)
+    return (flat.mean(1) if reduce == "mean" else flat.amax(1)).numpy()
+
+
+def window_errors(model: Autoencoder, windows: np.ndarray, reduce: Reduce) -> np.ndarray:
     """Reconstruction error per window: float32 [B] for uint8 (B, C, T, h, w); 0 is perfect."""
-    error = model.error(to_input(windows)).flatten(1)  # (B, T' * h * w)
-    return (error.mean(1) if reduce == "mean" else error.amax(1)).numpy()
-
-
-def score_clip(stem: Path, tensors: Path, model: Autoencoder, params: ScoreParams, *, threads: int) -> None:
-    """Work function: the errors of all windows of one clip.
-
-    Writes <stem>.parquet with a row per window: `frame`, `region`, `track` and a column per branch,
-    here `error_reconstruction` float32; its card holds the clip's number of frames.
-    """
-    torch.set_num_threads(threads)
-    windows = Windows(tensors.parent, [tensors.name])
-    batches = np.split(np.arange(len(windows)), range(params.batch_size, len(windows), params.batch_size))
-    errors = np.concatenate([window_errors(model, windows[batch], params.reduce) for batch in batches])
-    table = store.read_table(tensors)[["frame", "region", "track"]].assign(**{BRANCH: errors})
-    store.write_table(stem, table)
-    frames = store.read_card(tensors)["frames"]
-    store.write_json(Path(f"{stem}.json"), {"frames": frames, "hash": store.hash_table(table)})
+    return reduce_errors(pixel_errors(model, windows), reduce)

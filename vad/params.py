@@ -44,6 +44,10 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    def active(self) -> dict[str, Any]:
+        """The values that have an effect, as JSON holds them; not all, where some switch others off."""
+        return self.model_dump(mode="json")
+
     def verify(self, raw: dict[str, Any]) -> None:
         """Raises UserError for what the values alone do not tell: a missing folder, sections at odds."""
 
@@ -145,7 +149,10 @@ def verify(raw: dict[str, Any] | None = None) -> None:
     raw = read() if raw is None else raw
     check(raw)
     for section, model in _models():
-        load(section, model, raw).verify(raw)
+        found = load(section, model, raw)
+        found.verify(raw)
+        if isinstance(found, Choice):
+            load_choice(section, model, raw)[2].verify(raw)
 
 
 def _models() -> Iterator[tuple[str, type[Section]]]:

@@ -43,6 +43,7 @@ def markdown(result: dict[str, Any], folder: Path, skipped: dict[str, str]) -> s
         f"Threshold {result['threshold']:.4f}, from normal validation frames; "
         f"{100 * result['anomaly_rate']:.1f} % of the test frames lie above it. Reconstruction error "
         f"{error['mean']:.3g} ± {error['std']:.3g} (mean ± standard deviation).",
+        *_regions(result),
         "",
         *_table("Clips", folder / "clips.csv"),
         *(_table("Subjects", folder / "subjects.csv") if result["subjects"] else []),
@@ -55,6 +56,18 @@ def markdown(result: dict[str, Any], folder: Path, skipped: dict[str, str]) -> s
 
 
 _HEADLINE = ("auc_micro", "auc_macro", "average_precision", "eer", "f1")
+
+
+def _regions(result: dict[str, Any]) -> list[str]:
+    """A paragraph about regions, where these are boxes."""
+    if not (regions := result.get("regions")):
+        return []
+    tracks = f"{regions['tracks']} tracks, one by one in tracks.csv." if regions["tracks"] else "No tracks."
+    return [
+        "",
+        f"{regions['per_frame']:.2f} regions per frame on average; {regions['frames_without']} frames have "
+        f"none, and so the lowest score there is. {tracks}",
+    ]
 
 
 def _table(title: str, path: Path) -> list[str]:

@@ -1,10 +1,9 @@
-"""Windows: regions become tensors, and what was computed on windows goes back to frames.
+"""Windows: regions become tensors.
 
 A window belongs to one region, found in frame t, and consists of `window` consecutive frames around t,
 from t - (window - 1) // 2 on, each cut at the same box. At the edges of a clip the first or the last
-frame is repeated, so that every frame can be the middle of a window. Windows are made for every
-`stride`-th frame; a frame between gets the value of the nearest frame that has one (the earlier of
-two). So every frame has exactly one score, whatever window and stride are.
+frame is repeated, so that every frame can be the middle of a window. Windows are made for the regions
+of every `stride`-th frame (`vad.scoring` says what frames between get).
 
 On disk a cut-out picture ("plane") is stored once, however many windows it is part of.
 """
@@ -12,38 +11,49 @@ On disk a cut-out picture ("plane") is stored once, however many windows it is p
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
 import pandas as pd
 
 from vad import UserError, store
+from vad.channels import Channel, Layers
+from vad.flow import need_flow
 from vad.params import Field, Section
 
 Box = tuple[int, int, int, int]
 
 
 class ResizeParams(Section):
-    """`resize`: the shape of a tensor. (Never a key called `size`: DVC's run cache drops it.)"""
+    """`resize`: the shape of a tensor. (Never a key called `size`: DVC's run cache drops it.)
 
+    `channels`: see `vad.channels`.
+    """
+
+    channels: Annotated[list[Channel], Field(min_length=1)]
     height: int = Field(ge=8, le=1024)
     width: int = Field(ge=8, le=1024)
     window: int = Field(ge=1, le=256)
     stride: int = Field(ge=1)
     fit: Literal["stretch", "letterbox"]
 
+    def verify(self, raw: dict[str, Any]) -> None:
+        if "flow" in self.channels:
+            need_flow(raw["flow"]["method"], "resize.channels: flow")
 
-def cut(stem: Path, frames: Path, regions: Path, params: ResizeParams, *, threads: int) -> None:
+
+def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: ResizeParams, *, threads: int) -> None:
     """Work function: one clip's planes, and the table of its windows.
 
     Writes <stem>.npy, uint8 [M, C, height, width], and <stem>.parquet with a row per window: `frame`,
-    `region` (row in the table of regions), `track`, and `plane_0` … the numbers of its planes.
-    Raises UserError if the clip has fewer frames than a window.
+    `region` (row in the table of regions), `track`, and `plane_0` … the numbers of its planes. A clip
+    without regions has none of either.
+    Raises UserError if the clip has fewer frames than a window, or lacks what a channel is made of.
     """
     cv2.setNumThreads(threads)
-    video, _ = store.open_array(frames)
-    length = len(video)
+    layers = Layers(params.channels, frames, regions, flow, keep=params.window)
+    length, height, width = layers.length, *layers.frame
     if length < params.window:
         raise UserError(
             f"has {length} frames, fewer than resize.window = {params.window}; "
@@ -55,41 +65,45 @@ def cut(stem: Path, frames: Path, regions: Path, params: ResizeParams, *, thread
     offsets = np.arange(params.window) - (params.window - 1) // 2
     numbers: dict[tuple[int, Box], int] = {}
     rows = []
-    channels = ["gray"] if video.ndim == 3 else ["red", "green", "blue"]
-    shape = (len(channels), params.height, params.width)
-    with store.ArrayWriter(stem, shape, np.uint8, channels=channels) as writer:
+    with store.ArrayWriter(stem, (len(layers.names), params.height, params.width), np.uint8) as writer:
         for row in table.itertuples():
             box = (row.x0, row.y0, row.x1, row.y1)
             planes = []
             # rows come in the order of frames: what lies before this window is not needed again
-            numbers = {key: n for key, n in numbers.items() if key[0] >= row.frame + offsets[0]}
+            if rows and rows[-1][0] != row.frame:
+                numbers = {key: n for key, n in numbers.items() if key[0] >= row.frame + offsets[0]}
             for frame in np.clip(row.frame + offsets, 0, length - 1).tolist():
                 if (number := numbers.get((frame, box))) is None:
                     number = numbers[frame, box] = writer.length
-                    writer.append(resize(video[frame], box, params))
+                    parts = [resize(layer.picture(frame), box, params, layer.empty) for layer in layers]
+                    writer.append(np.concatenate(parts))
                 planes.append(number)
             rows.append((row.frame, row.region, row.track, *planes))
         names = ["frame", "region", "track", *(f"plane_{i}" for i in range(params.window))]
         windows = pd.DataFrame(np.array(rows, np.int32).reshape(-1, len(names)), columns=names)
-        writer.card |= {"frames": length, "stride": params.stride, "window": params.window}
+        writer.card |= {"frames": length, "stride": params.stride, "window": params.window, "fit": params.fit}
+        writer.card |= {"channels": layers.names, "frame": [height, width], **layers.card}
         writer.card |= {"windows": len(windows), "windows_hash": store.hash_table(windows)}
     store.write_table(stem, windows)
 
 
-def resize(frame: np.ndarray, box: Box, params: ResizeParams) -> np.ndarray:
-    """Cuts a box out of a frame, uint8 [H, W] or [H, W, 3]; returns uint8 [C, height, width].
+def resize(picture: np.ndarray, box: Box, params: ResizeParams, empty: int = 0) -> np.ndarray:
+    """Cuts a box out of a picture, uint8 [H, W] or [H, W, C]; returns uint8 [C, height, width].
 
-    Averages areas when shrinking. `letterbox` keeps the aspect and fills the rest with black.
+    Averages areas when shrinking. `letterbox` keeps the aspect and fills the rest with `empty`. The values
+    stay what they were: flow is still in pixels of the frame, whatever the size of the tensor.
     """
     x0, y0, x1, y1 = box
     left, top, width, height = placement(x1 - x0, y1 - y0, params)
-    patch = frame[y0:y1, x0:x1]
+    patch = picture[y0:y1, x0:x1]
     # sides that shrink first, by area; then those that grow, by linear interpolation
     patch = cv2.resize(patch, (min(width, x1 - x0), min(height, y1 - y0)), interpolation=cv2.INTER_AREA)
     if patch.shape[:2] != (height, width):
         patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_LINEAR)
     patch = patch[None] if patch.ndim == 2 else patch.transpose(2, 0, 1)
-    out = np.zeros((len(patch), params.height, params.width), np.uint8)
+    if (height, width) == (params.height, params.width):
+        return patch
+    out = np.full((len(patch), params.height, params.width), empty, np.uint8)
     out[:, top : top + height, left : left + width] = patch
     return out
 
@@ -107,11 +121,12 @@ class Windows:
     """All windows of a split, read from memory maps as they are asked for.
 
     `len(windows)`; `windows[[3, 1, 2]]` gives uint8 [3, C, window, height, width]. Memory does not grow
-    with the number of clips. Raises UserError if there is none, or if clips differ in shape.
+    with the number of clips. Clips may be without windows, but a whole split without any is refused with
+    UserError, as are clips that differ in shape.
     """
 
     def __init__(self, folder: Path, names: Sequence[str] | None = None):
-        if names is None:
+        if whole := names is None:
             names = sorted(p.stem for p in folder.glob("*.json"))
         self.folder, self.names = folder, list(names)
         cards = [store.read_card(folder / name) for name in self.names]
@@ -119,7 +134,7 @@ class Windows:
         if len(shapes) > 1:
             raise UserError(f"{folder}: clips differ in shape: {sorted(shapes)}; `dvc repro resize`")
         self._ends = np.cumsum([card["windows"] for card in cards], dtype=np.int64)
-        if not len(self):
+        if not cards or (whole and not len(self)):
             raise UserError(f"{folder}: there is not a single window in it")
         self.shape: tuple[int, int, int, int] = shapes.pop()  # C, window, height, width
         self.channels: list[str] = cards[0]["channels"]
@@ -145,18 +160,3 @@ class Windows:
         planes, card = store.open_array(stem)
         names = [f"plane_{i}" for i in range(card["window"])]
         return planes, store.read_table(stem)[names].to_numpy()
-
-
-def to_frames(frames: np.ndarray, values: np.ndarray, length: int) -> np.ndarray:
-    """One value per frame, float64 [length], from values [N] of windows that belong to `frames` [N].
-
-    The highest of a frame's windows counts; a frame without takes that of the nearest frame that has
-    one, of the earlier where two are as near. Raises ValueError if there is no window at all.
-    """
-    if not len(frames):
-        raise ValueError("no windows")
-    known, place = np.unique(frames, return_inverse=True)
-    highest = np.full(len(known), -np.inf)
-    np.maximum.at(highest, place, values)
-    middles = (known[:-1] + known[1:]) / 2
-    return highest[np.searchsorted(middles, np.arange(length), side="left")]

@@ -14,10 +14,17 @@ class Params(Section):
     """`preprocess.none`: nothing to choose."""
 
 
-def regions(stem: Path, frames: Path, flow: Path, params: Params, *, threads: int) -> None:
+SAME_SIZE = False
+
+
+def prepare(params: Params, cache: Path) -> tuple[None, list[str]]:
+    """Nothing is needed."""
+    return None, []
+
+
+def regions(stem: Path, frames: Path, flow: Path, params: Params, ready: None, *, threads: int) -> None:
     """Writes one region per frame, all of one track; neither pixels nor flow are read."""
     length, height, width = store.read_card(frames)["shape"][:3]
     box = {"x0": 0, "y0": 0, "x1": width, "y1": height}
-    rows = pd.DataFrame({"frame": np.arange(length, dtype=np.int32), "track": np.int32(0)})
-    rows = rows.assign(**{side: np.int32(value) for side, value in box.items()})
-    table.write(stem, rows.assign(source="frame", confidence=np.float32(1)))
+    rows = pd.DataFrame({"frame": np.arange(length), "track": 0}).assign(**box, source="frame", confidence=1)
+    table.write(stem, rows)

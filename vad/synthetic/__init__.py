@@ -1,14 +1,15 @@
 """Synthetic footage with labels and exact masks: drawn, never filmed, made by no learned model.
 
 `generate` writes a data set in the `folder` layout; `render` gives the raw frames and masks of one
-clip. Nothing here was tuned to any model: the generator was fixed before one saw its footage.
+clip, `instances` the masks of everybody in it. Nothing here was tuned to any model: the generator was
+fixed before one saw its footage.
 """
 
 import csv
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ from vad import UserError
 from vad.clips import intervals_of
 from vad.synthetic.clips import CLIPS, DURATION, TINY, Script, cast
 from vad.synthetic.drawing import Camera
-from vad.synthetic.scene import CAMERAS, Light
+from vad.synthetic.scene import CAMERAS, Actor, Light, Scene
 
-__all__ = ["CLIPS", "DURATION", "TINY", "Script", "generate", "render"]
+__all__ = ["CLIPS", "DURATION", "TINY", "Script", "generate", "instances", "render"]
 
 TITLE = "# Synthetic sample"
 
@@ -34,10 +35,8 @@ def render(
     the visible pixels of what is anomalous. The same arguments give the same arrays, whatever other
     clips there are. A clip shows DURATION seconds, however many frames.
     """
-    camera = Camera(width, height)
-    scene = CAMERAS[script.camera](camera, _rng(seed, script.camera))
-    rng = _rng(seed, script.name)
-    actors, light = cast(script, camera, rng), Light(camera, rng)
+    scene, actors, rng = _stage(script, seed, width, height)
+    light = Light(scene.camera, rng)
     footage = np.empty((frames, height, width, 3), np.uint8)
     masks = np.empty((frames, height, width), bool)
     for i in range(frames):
@@ -45,6 +44,29 @@ def render(
         picture, masks[i] = scene.picture(actors, t)
         footage[i] = light.sensor(picture, t)
     return footage, masks
+
+
+def instances(
+    script: Script, *, seed: int = 0, frames: int = 120, width: int = 176, height: int = 132
+) -> Iterator[np.ndarray]:
+    """Who is seen where in the footage that `render` gives for the same arguments, frame by frame.
+
+    Yields int32 [height, width]: 0 where nobody is, else the number of the person or thing, from 1, the
+    same through the clip. Visible pixels alone, covered at least half, without shadows and furniture.
+    """
+    scene, actors, _ = _stage(script, seed, width, height)
+    for i in range(frames):
+        yield scene.visible(actors, i * DURATION / frames)
+
+
+def _stage(
+    script: Script, seed: int, width: int, height: int
+) -> tuple[Scene, list[Actor], np.random.Generator]:
+    """(the place, all who appear, the generator of random numbers for what is left to chance)."""
+    camera = Camera(width, height)
+    scene = CAMERAS[script.camera](camera, _rng(seed, script.camera))
+    rng = _rng(seed, script.name)
+    return scene, cast(script, camera, rng), rng
 
 
 def _rng(seed: int, name: str) -> np.random.Generator:

@@ -1,6 +1,6 @@
 """Two places with a fixed camera, and the picture of what happens in them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,17 +34,47 @@ class Scene:
     def picture(self, actors: Iterable[Actor], t: float) -> tuple[np.ndarray, np.ndarray]:
         """Frame without light and noise, uint8 [H, W, 3], and its anomalous pixels, bool [H, W]."""
         size = (self.camera.width, self.camera.height)
-        actors = [a for a in actors if abs(a.shadow(t)[0]) < self.camera.reach(a.depth(t)) + LONGEST]
+        actors = self._near_view(actors, t)
         canvas = cv2.multiply(self.ground, cv2.merge([self._shade(actors, t)] * 4), dtype=cv2.CV_8U)
-        things: list[tuple[float, Actor | np.ndarray]] = [*self.props, *((a.depth(t), a) for a in actors)]
-        for _, thing in sorted(things, key=lambda pair: -pair[0]):
+        for thing in self._far_to_near(actors, t):
             if isinstance(thing, np.ndarray):
                 cv2.copyTo(thing, thing[..., 3], canvas)
             else:
                 thing.draw(canvas, self.camera, t)
-        covered = (canvas[..., 3] == ANOMALY).astype(np.float32)
         frame = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)[..., :3]
-        return frame, cv2.resize(covered, size, interpolation=cv2.INTER_AREA) >= 0.5
+        return frame, self._at_least_half(canvas[..., 3] == ANOMALY)
+
+    def visible(self, actors: Sequence[Actor], t: float) -> np.ndarray:
+        """Who is seen where: int32 [H, W], 0 nobody, else the actor's place in `actors`, from 1.
+
+        A pixel is the actor's who covers at least half of it; so shared pixels may be nobody's.
+        """
+        numbers = {id(actor): i for i, actor in enumerate(actors, 1)}
+        owners = np.zeros(self.ground.shape[:2], np.int32)
+        for thing in self._far_to_near(self._near_view(actors, t), t):
+            if isinstance(thing, np.ndarray):
+                owners[thing[..., 3] != NOBODY] = 0
+            else:
+                canvas = self.camera.canvas()
+                thing.draw(canvas, self.camera, t)
+                owners[canvas[..., 3] != NOBODY] = numbers[id(thing)]
+        labels = np.zeros((self.camera.height, self.camera.width), np.int32)
+        for number in np.unique(owners[owners > 0]):
+            labels[self._at_least_half(owners == number)] = number
+        return labels
+
+    def _near_view(self, actors: Iterable[Actor], t: float) -> list[Actor]:
+        return [a for a in actors if abs(a.shadow(t)[0]) < self.camera.reach(a.depth(t)) + LONGEST]
+
+    def _far_to_near(self, actors: Iterable[Actor], t: float) -> list[Actor | np.ndarray]:
+        """Furniture and actors in the order in which they are painted."""
+        things: list[tuple[float, Actor | np.ndarray]] = [*self.props, *((a.depth(t), a) for a in actors)]
+        return [thing for _, thing in sorted(things, key=lambda pair: -pair[0])]
+
+    def _at_least_half(self, covered: np.ndarray) -> np.ndarray:
+        """Pixels, bool [H, W], of which at least half is covered: bool [H * SS, W * SS]."""
+        size = (self.camera.width, self.camera.height)
+        return cv2.resize(covered.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
 
     def _shade(self, actors: Iterable[Actor], t: float) -> np.ndarray:
         """How much light soft shadows leave, float32 [H * SS, W * SS], 0 to 1."""

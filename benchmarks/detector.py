@@ -1,0 +1,93 @@
+"""Detector.detect against onnxruntime alone on a picture that is ready for it.
+
+    python -m benchmarks.detector [--frames 30]
+
+The two take turns, frame by frame, in one session, so that what else the machine does hits both alike:
+read the ratios, the absolute figures belong to the machine. Ours letterboxes, runs, decodes, suppresses
+and keeps the map of classes. Weights are `weights/yolox_nano.onnx`, footage is
+`samples/one-by-one-person-detection.mp4`, both under VAD_DATASETS (default ../shared/data).
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+
+from vad import video
+from vad.detector import Detector, DetectorParams
+
+DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
+WEIGHTS = DATA / "weights" / "yolox_nano.onnx"
+CLIP = DATA / "samples" / "one-by-one-person-detection.mp4"
+SIZES = ((360, 240), (768, 432))  # width, height
+PARAMS = DetectorParams(
+    weights=None,
+    sha256=None,
+    layout="auto",
+    classes=[],
+    confidence=0.2,
+    nms_iou=0.5,
+    every_n=1,
+    batch_size=4,
+)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def compare(detector: Detector, frames: list[np.ndarray]) -> tuple[float, float, float]:
+    """Medians of (seconds of detect, seconds of onnxruntime, ratio within a pair)."""
+    session = detector._session
+    name = session.get_inputs()[0].name
+    ready = np.random.default_rng(0).uniform(0, 255, (1, 3, detector.height, detector.width))
+    feed = {name: ready.astype(np.float32)}
+    pairs = []
+    for i, frame in enumerate(frames):
+        works = [lambda frame=frame: detector.detect([frame]), lambda: session.run(None, feed)]
+        if i % 2:  # neither always comes second
+            alone, ours = seconds(works[1]), seconds(works[0])
+        else:
+            ours, alone = seconds(works[0]), seconds(works[1])
+        pairs.append((ours, alone, ours / alone))
+    return tuple(map(median, zip(*pairs[4:], strict=True)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Detector.detect against onnxruntime alone")
+    parser.add_argument("--frames", type=int, default=30, help="measured frames of each row")
+    args = parser.parse_args()
+    if not (WEIGHTS.is_file() and CLIP.is_file()):
+        print(
+            f"skipped: {WEIGHTS} or {CLIP} not found; set VAD_DATASETS to the folder with weights/, samples/"
+        )
+        return
+    step = video.probe(CLIP).frames // (args.frames + 4)
+    capture = cv2.VideoCapture(str(CLIP))
+    shots = []
+    for i in range((args.frames + 4) * step):
+        capture.grab()
+        if i % step == 0:
+            shots.append(capture.retrieve()[1][..., ::-1])
+    print(f"{'ms per frame':<34}{'detect':>9}{'alone':>9}{'ratio':>8}")
+    for threads in (2, 1):
+        cv2.setNumThreads(threads)
+        detector = Detector(WEIGHTS, PARAMS, threads=threads)
+        for width, height in SIZES:
+            rgb = [cv2.resize(shot, (width, height), interpolation=cv2.INTER_AREA) for shot in shots]
+            gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in rgb]
+            for color, frames in (("gray", gray), ("rgb", rgb)):
+                ours, alone, ratio = compare(detector, frames)
+                row = f"{width}x{height} {color}, {threads} thread{'s' * (threads > 1)}"
+                print(f"{row:<34}{1e3 * ours:>9.1f}{1e3 * alone:>9.1f}{ratio:>8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""What the modes of preprocessing find on the sample, against its exact masks.
+
+    python -m benchmarks.sample_regions [--color gray]
+
+Frames are those of data/sample, decoded; parameters are those of params.yaml. A person or thing *moves*
+in a frame if more than MOVED of its visible mask differs from that a second earlier (in the first
+second: later). What stands or lies still for a second does not move; marking it counts as wrong, except
+in the column "anybody", where the truth is everybody in view.
+
+Boxes count one to one: of two people in one box, one is found. The column "shared" lets both be. A box of
+somebody who is tiny or does not move is neither right nor wrong.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import cv2
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from vad import boxes, params, store, video
+from vad.flow import dis
+from vad.foreground import THRESHOLDS, ForegroundParams, foreground
+from vad.motion import MotionParams, masks
+from vad.motion import boxes as motion_boxes
+from vad.regions import person_crop, silhouette
+from vad.synthetic import CLIPS, instances
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "data/sample"
+MOVED = 0.1  # share of the pixels of either moment that differ
+TINY = 100  # px in view: less than half of the farthest walker; nobody asks for a box of that
+FITS = 0.3  # IoU from which on a box is that of a person or thing
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Footage with its truth."""
+
+    name: str
+    frames: np.ndarray  # uint8 [T, H, W] or [T, H, W, 3]
+    actors: np.ndarray  # int32 [T, H, W], 0 nobody, else who is seen
+    moving: np.ndarray  # the same without those who do not move
+    second: int  # frames in a second
+
+
+def read(color: str, folder: Path) -> Iterator[Clip]:
+    """The clips of the sample, decoded into `folder`."""
+    how = video.ExtractParams(fps=None, max_side=None, color=color)
+    for script in CLIPS:
+        source, stem = SAMPLE / f"{script.name}.mp4", folder / script.name
+        found = video.probe(source)
+        video.extract(stem, source, 0, found.frames, how, threads=1)
+        frames, card = store.open_array(stem)
+        # seed and size are those of data/sample/README.md
+        actors = np.stack(list(instances(script, frames=len(frames))))
+        second = round(card["fps"])
+        yield Clip(script.name, frames, actors, moving(actors, second), second)
+
+
+def moving(actors: np.ndarray, second: int) -> np.ndarray:
+    """Labels, int [T, H, W], of those who move; everything else is 0. `second`: its number of frames."""
+    out = np.zeros_like(actors)
+    other = np.arange(len(actors)) - second
+    other = np.where(other < 0, np.arange(len(actors)) + second, other).clip(0, len(actors) - 1)
+    for number in np.unique(actors[actors > 0]):
+        seen = actors == number
+        differs = np.count_nonzero(seen ^ seen[other], axis=(1, 2))
+        moves = differs > MOVED * np.count_nonzero(seen | seen[other], axis=(1, 2))
+        out[seen & moves[:, None, None]] = number
+    return out
+
+
+def iou(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Intersection over union in each frame of two masks, bool [T, H, W]; NaN where both are empty."""
+    both, either = (np.count_nonzero(m, axis=(1, 2)) for m in (found & truth, found | truth))
+    return np.divide(both, either, out=np.full(len(both), np.nan), where=either > 0)
+
+
+def measure_silhouettes(clips: list[Clip], how: ForegroundParams) -> None:
+    """Prints a row per method: means over frames, then over clips."""
+    head = ("method", "all", "train", "test", "worst clip", "first second", "anybody", "precision", "recall")
+    print("silhouettes: IoU with what moves")
+    print(f"{head[0]:<12}" + "".join(f"{word:>14}" for word in head[1:]))
+    for method in THRESHOLDS:
+        # a threshold means something else for each method
+        given = how.threshold if method == how.method else None
+        changed = how.model_copy(update={"method": method, "threshold": given})
+        rows = []
+        for clip in clips:
+            found, truth = np.stack(list(foreground(clip.frames, changed))), clip.moving > 0
+            values = iou(found, truth)
+            right = np.count_nonzero(found & truth)
+            rows.append(
+                (
+                    np.nanmean(values),
+                    np.nanmean(values[: clip.second]),
+                    np.nanmean(iou(found, clip.actors > 0)),
+                    right / max(np.count_nonzero(found), 1),
+                    right / max(np.count_nonzero(truth), 1),
+                )
+            )
+        whole, first, anybody, precision, recall = np.array(rows).T
+        train = np.array([clip.name.startswith("train/") for clip in clips])
+        figures = (whole.mean(), whole[train].mean(), whole[~train].mean(), whole.min(), first.mean())
+        figures = (*figures, anybody.mean(), precision.mean(), recall.mean())
+        print(f"{method:<12}" + "".join(f"{figure:>14.3f}" for figure in figures), flush=True)
+
+
+@dataclass
+class Count:
+    """How boxes and people fit together, over the frames of a clip."""
+
+    people: int = 0  # who moves and is not tiny
+    found: int = 0  # by a box of their own
+    shared: int = 0  # by any box
+    boxes: int = 0  # but those of who is tiny or stands still
+    right: int = 0  # of them, with somebody of their own
+    made: int = 0  # all of them
+
+    def add(self, actors: np.ndarray, moving: np.ndarray, found: np.ndarray) -> None:
+        """Counts one frame: labels int [H, W] twice, boxes [N, 4]."""
+        wanted, others = bounds(actors, moving)
+        fits = boxes.iou(wanted, found) >= FITS
+        rows, columns = linear_sum_assignment(fits, maximize=True)
+        own = fits[rows, columns]
+        excused = (boxes.iou(others, found) >= FITS).any(axis=0)
+        excused[columns[own]] = False
+        self.people += len(wanted)
+        self.found += int(own.sum())
+        self.shared += int(fits.any(axis=1).sum())
+        self.boxes += int((~excused).sum())
+        self.right += int(own.sum())
+        self.made += len(found)
+
+
+def bounds(actors: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes [N, 4] of the visible part of who moves and is not tiny, and those of all others."""
+    wanted, others = [], []
+    for number in np.unique(actors[actors > 0]):
+        seen = actors == number
+        x, y, width, height = cv2.boundingRect(seen.view(np.uint8))
+        counts = np.count_nonzero(seen) >= TINY and (moving[seen] > 0).any()
+        (wanted if counts else others).append((x, y, x + width, y + height))
+    return np.array(wanted, float).reshape(-1, 4), np.array(others, float).reshape(-1, 4)
+
+
+def measure_boxes(
+    clips: list[Clip], folder: Path, how: MotionParams, foreground_params: ForegroundParams, flow: dis.Params
+) -> None:
+    """Prints a row per source, and one for the truth as a mask: what splitting can reach at best."""
+    head = ("source", "recall", "train", "test", "worst clip", "shared", "precision", "boxes", "people")
+    print(f"motion boxes: who moves and shows {TINY} px or more, at IoU {FITS}")
+    print(f"{head[0]:<12}" + "".join(f"{word:>12}" for word in head[1:]))
+    for source in (*get_args(MotionParams.model_fields["source"].annotation), "truth"):
+        counts = []
+        for clip in clips:
+            if source == "truth":
+                seen = iter(clip.moving > 0)
+            else:
+                stem = folder / "flow" / clip.name
+                if source == "flow":
+                    dis.flow(stem, folder / clip.name, flow, threads=1)
+                pair = store.open_array(stem) if source == "flow" else None
+                seen = masks(clip.frames, pair, how.model_copy(update={"source": source}), foreground_params)
+            counts.append(Count())
+            for actors, moving_, mask in zip(clip.actors, clip.moving, seen, strict=True):
+                counts[-1].add(actors, moving_, motion_boxes(mask, how))
+        train = [clip.name.startswith("train/") for clip in clips]
+        table = np.array([list(vars(count).values()) for count in counts])
+        people, found, shared, counted, right, made = table.sum(axis=0)
+        frames = sum(len(clip.frames) for clip in clips)
+        of_train, of_test = table[train].sum(axis=0), table[np.invert(train)].sum(axis=0)
+        figures = (found / people, of_train[1] / of_train[0], of_test[1] / of_test[0])
+        figures = (*figures, (table[:, 1] / table[:, 0]).min(), shared / people, right / counted)
+        figures = (*figures, made / frames, people / frames)
+        print(f"{source:<12}" + "".join(f"{figure:>12.3f}" for figure in figures), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--color", choices=["gray", "rgb"], default="gray", help="as extract.color")
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    raw = params.read(ROOT / "params.yaml")
+    with tempfile.TemporaryDirectory(prefix="vad-bench-") as folder:
+        clips = list(read(args.color, Path(folder)))
+        print(f"{len(clips)} clips of {len(clips[0].frames)} frames, {args.color}")
+        measure_silhouettes(clips, params.load("preprocess.silhouette", silhouette.Params, raw).foreground)
+        print()
+        crop = params.load("preprocess.person_crop", person_crop.Params, raw)
+        flow = params.load("flow.dis", dis.Params, raw)
+        measure_boxes(clips, Path(folder), crop.motion, crop.foreground, flow)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""Channels: each holds what it says, pixel by pixel, against plain numpy."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from vad import UserError, regions, store
+from vad.channels import STILL, Layers
+from vad.flow import none as no_flow
+from vad.windows import ResizeParams, cut
+
+RNG = np.random.default_rng(0)
+LENGTH, HEIGHT, WIDTH = 5, 11, 19  # a width that fills no whole number of bytes
+GRAY = RNG.integers(0, 256, (LENGTH, HEIGHT, WIDTH), np.uint8)
+RGB = RNG.integers(0, 256, (LENGTH, HEIGHT, WIDTH, 3), np.uint8)
+OUTLINE = RNG.random((LENGTH, HEIGHT, WIDTH)) < 0.4
+COUNTS = RNG.integers(-127, 128, (LENGTH, HEIGHT, WIDTH, 2), np.int8)
+
+
+def written(
+    folder: Path,
+    frames: np.ndarray = GRAY,
+    picture: tuple[str, ...] = ("frame",),
+    outline: np.ndarray | None = None,
+    counts: np.ndarray | None = None,
+) -> tuple[Path, Path, Path]:
+    """Stems of frames, regions and flow of a clip; silhouettes and flow are there only if given."""
+    stems = folder / "frames", folder / "regions", folder / "flow"
+    length, height, width = frames.shape[:3]
+    store.write_array(stems[0], frames)
+    table = pd.DataFrame(
+        {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": width, "y1": height}
+    )
+    regions.write(stems[1], table.assign(source="frame", confidence=1), picture)
+    if outline is not None:
+        packed = np.packbits(outline, axis=-1)
+        store.write_array(folder / "regions.silhouette", packed, height=height, width=width)
+    if counts is None:
+        no_flow.flow(stems[2], stems[0], no_flow.Params(), threads=1)
+    else:
+        store.write_array(stems[2], counts, method="dis", scale=0.25)
+    return stems
+
+
+def planes(folder: Path, channels: list[str], keep: int = 8, **clip: Any) -> tuple[list[str], np.ndarray]:
+    """(names, uint8 [T, C, H, W]) of all layers, asked for in some order."""
+    layers = Layers(channels, *written(folder, **clip), keep=keep)
+    out = np.zeros((layers.length, len(layers.names), *layers.frame), np.uint8)
+    for t in [*reversed(range(layers.length)), 0, 0]:
+        parts = [layer.picture(t) for layer in layers]
+        assert all(part.dtype == np.uint8 for part in parts)
+        out[t] = np.concatenate([p[None] if p.ndim == 2 else p.transpose(2, 0, 1) for p in parts])
+    return layers.names, out
+
+
+def luminance(rgb: np.ndarray) -> np.ndarray:
+    """ITU-R BT.601, float [T, H, W]."""
+    return rgb @ np.array([0.299, 0.587, 0.114])
+
+
+def difference(gray: np.ndarray) -> np.ndarray:
+    out = np.abs(np.diff(gray.astype(int), axis=0))
+    return np.concatenate([out[:1], out])
+
+
+def test_gray_is_the_frame(tmp_path):
+    names, found = planes(tmp_path, ["gray"])
+    assert names == ["gray"]
+    np.testing.assert_array_equal(found[:, 0], GRAY)
+
+
+def test_gray_of_colour_is_its_luminance(tmp_path):
+    names, found = planes(tmp_path, ["gray"], frames=RGB)
+    assert names == ["gray"]
+    assert np.abs(found[:, 0] - luminance(RGB)).max() <= 0.51
+
+
+def test_rgb_is_red_green_blue(tmp_path):
+    names, found = planes(tmp_path, ["rgb"], frames=RGB)
+    assert names == ["red", "green", "blue"]
+    np.testing.assert_array_equal(found.transpose(0, 2, 3, 1), RGB)
+
+
+@pytest.mark.parametrize("keep", [1, 2, 8])
+def test_difference_is_to_the_frame_before_and_frame_0_repeats_frame_1(tmp_path, keep):
+    names, found = planes(tmp_path, ["difference"], keep)
+    assert names == ["difference"]
+    np.testing.assert_array_equal(found[:, 0], difference(GRAY))
+
+
+def test_difference_of_colour_is_that_of_gray(tmp_path):
+    _, found = planes(tmp_path, ["gray", "difference"], frames=RGB)
+    np.testing.assert_array_equal(found[:, 1], difference(found[:, 0]))
+
+
+def test_a_single_frame_differs_from_nothing(tmp_path):
+    _, found = planes(tmp_path, ["difference", "gray"], frames=GRAY[:1])
+    assert not found[:, 0].any()
+    np.testing.assert_array_equal(found[:, 1], GRAY[:1])
+
+
+@pytest.mark.parametrize("width", [8, 9, 15, 16, 17, 19])
+def test_silhouettes_are_black_and_white_whatever_the_width(tmp_path, width):
+    outline = OUTLINE[:, :, :width]
+    names, found = planes(tmp_path, ["silhouette"], frames=GRAY[:, :, :width], outline=outline)
+    assert names == ["silhouette"]
+    np.testing.assert_array_equal(found[:, 0], np.where(outline, 255, 0))
+
+
+def test_flow_is_the_count_above_128(tmp_path):
+    names, found = planes(tmp_path, ["flow"], counts=COUNTS)
+    assert names == ["flow_x", "flow_y"]
+    np.testing.assert_array_equal(found.transpose(0, 2, 3, 1).astype(int), COUNTS.astype(int) + 128)
+
+
+def bilinear(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Pixel centres onto pixel centres, the border repeated; float [height, width, C]."""
+
+    def along(axis_length: int, wanted: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        at = np.clip((np.arange(wanted) + 0.5) * axis_length / wanted - 0.5, 0, axis_length - 1)
+        low = np.minimum(np.floor(at).astype(int), axis_length - 1)
+        return low, np.minimum(low + 1, axis_length - 1), at - low
+
+    y0, y1, fy = along(len(picture), height)
+    x0, x1, fx = along(picture.shape[1], width)
+    fy, fx = fy[:, None, None], fx[None, :, None]
+    p = picture.astype(float)
+    upper = p[y0][:, x0] * (1 - fx) + p[y0][:, x1] * fx
+    lower = p[y1][:, x0] * (1 - fx) + p[y1][:, x1] * fx
+    return upper * (1 - fy) + lower * fy
+
+
+def test_smaller_flow_is_brought_to_the_size_of_the_frame(tmp_path):
+    """Its values stay: they are in pixels of the frame already."""
+    small = COUNTS[:, :6, :9]
+    _, found = planes(tmp_path, ["flow"], counts=small)
+    for t in range(LENGTH):
+        expected = bilinear(small[t].astype(int) + 128, HEIGHT, WIDTH)
+        assert np.abs(found[t].transpose(1, 2, 0) - expected).max() <= 1
+
+
+def test_flow_tells_its_scale_and_what_nothing_is(tmp_path):
+    layers = Layers(["gray", "flow"], *written(tmp_path, counts=COUNTS))
+    assert layers.card == {"flow": {"scale": 0.25, "still": 128}}
+    assert [layer.empty for layer in layers] == [0, STILL]
+    assert Layers(["gray"], *written(tmp_path)).card == {}
+
+
+@pytest.mark.parametrize(
+    ("picture", "names", "expected"),
+    [
+        (["frame"], ["gray"], [GRAY]),
+        (["masked"], ["masked_gray"], [np.where(OUTLINE, GRAY, 0)]),
+        (["silhouette"], ["silhouette"], [OUTLINE * 255]),
+        (["frame", "silhouette"], ["gray", "silhouette"], [GRAY, OUTLINE * 255]),
+        (["silhouette", "frame"], ["silhouette", "gray"], [OUTLINE * 255, GRAY]),
+    ],
+)
+def test_the_picture_is_what_preprocessing_says_in_its_order(tmp_path, picture, names, expected):
+    got_names, found = planes(tmp_path, ["picture"], picture=picture, outline=OUTLINE)
+    assert got_names == names
+    np.testing.assert_array_equal(found, np.stack(expected, axis=1))
+
+
+RGB_NAMES = ("red", "green", "blue")
+
+
+@pytest.mark.parametrize("picture", [["frame"], ["masked"], ["frame", "silhouette"]])
+def test_the_picture_of_colour_frames_is_in_colour(tmp_path, picture):
+    names, found = planes(tmp_path, ["picture"], frames=RGB, picture=picture, outline=OUTLINE)
+    seen = np.where(OUTLINE[..., None], RGB, 0) if picture == ["masked"] else RGB
+    expected = seen if len(picture) == 1 else np.concatenate([seen, OUTLINE[..., None] * 255], axis=3)
+    prefix = "masked_" if picture == ["masked"] else ""
+    assert names == [*(prefix + name for name in RGB_NAMES), "silhouette"][: expected.shape[3]]
+    np.testing.assert_array_equal(found.transpose(0, 2, 3, 1), expected)
+
+
+def test_a_picture_without_silhouettes_needs_none(tmp_path):
+    _, found = planes(tmp_path, ["picture"])
+    np.testing.assert_array_equal(found[:, 0], GRAY)
+
+
+ALL = ["picture", "rgb", "difference", "flow", "silhouette"]
+
+
+def test_planes_come_in_the_order_of_the_channels(tmp_path):
+    """In the tensor as well, whose box here is the whole frame at its own size."""
+    clip = {"frames": RGB, "outline": OUTLINE, "counts": COUNTS}
+    single = {c: planes(tmp_path, [c], **clip) for c in ["gray", *ALL[1:]]}
+    for channels in (["flow", "gray", "silhouette"], ["silhouette", "rgb", "difference", "gray", "flow"]):
+        names = [name for c in channels for name in single[c][0]]
+        expected = np.concatenate([single[c][1] for c in channels], axis=1)
+        assert planes(tmp_path, channels, **clip)[0] == names
+        how = ResizeParams(channels=channels, height=HEIGHT, width=WIDTH, window=1, stride=1, fit="stretch")
+        cut(tmp_path / "tensors", *written(tmp_path, **clip), how, threads=1)
+        array, card = store.open_array(tmp_path / "tensors")
+        assert card["channels"] == names
+        np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize(
+    ("channels", "picture"),
+    [
+        (["gray", "gray"], ["frame"]),
+        (["picture", "gray"], ["frame"]),
+        (["picture", "picture"], ["frame"]),
+        (["flow", "gray", "flow"], ["frame"]),
+        (["picture", "silhouette"], ["frame", "silhouette"]),
+        (["silhouette", "picture"], ["silhouette"]),
+    ],
+)
+def test_the_same_plane_twice_is_refused(tmp_path, channels, picture):
+    stems = written(tmp_path, picture=tuple(picture), outline=OUTLINE, counts=COUNTS)
+    with pytest.raises(
+        UserError, match=r"^resize\.channels = \['.*a tensor would hold .*name each source once"
+    ):
+        Layers(channels, *stems)
+
+
+def test_rgb_of_gray_frames_is_refused(tmp_path):
+    with pytest.raises(
+        UserError, match=r"resize\.channels .*rgb, but frames are gray; set extract\.color: rgb"
+    ):
+        Layers(["rgb"], *written(tmp_path))
+
+
+def test_flow_that_was_not_computed_is_refused(tmp_path):
+    message = r"^resize\.channels: flow needs optical flow, but flow\.method is none; set flow\.method: dis$"
+    with pytest.raises(UserError, match=message):
+        Layers(["gray", "flow"], *written(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("channels", "picture"), [(["silhouette"], ["frame"]), (["gray", "silhouette"], ["frame"])]
+)
+def test_silhouettes_that_were_not_made_are_refused(tmp_path, channels, picture):
+    with pytest.raises(UserError, match=r"silhouettes, but there are none; set preprocess\.mode: silhouette"):
+        Layers(channels, *written(tmp_path, picture=tuple(picture)))
+
+
+@pytest.mark.parametrize("channels", [[], ["grey"], "gray", ["gray", 3], None])
+def test_channels_that_do_not_exist_are_refused(channels):
+    with pytest.raises(ValidationError):
+        ResizeParams(channels=channels, height=8, width=8, window=1, stride=1, fit="stretch")
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_a_picture_asked_for_again_is_not_made_again(tmp_path, keep):
+    """As many as a window has frames are held on to: the boxes of a frame share them."""
+    layers = Layers(["silhouette"], *written(tmp_path, outline=OUTLINE), keep=keep)
+    (layer,) = layers
+    window = list(range(keep))
+    first = [layer.picture(t) for t in window]
+    for _ in range(3):
+        assert all(layer.picture(t) is made for t, made in zip(window, first, strict=True))
+    again = layer.picture(keep)
+    assert layer.picture(keep) is again
+    np.testing.assert_array_equal(layer.picture(0), first[0])

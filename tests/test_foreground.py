@@ -1,0 +1,357 @@
+"""Background subtraction: what is foreground, what is not, and what each parameter does."""
+
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import ndimage
+
+from vad import UserError, params
+from vad.foreground import ForegroundParams, clean, foreground, shadow
+
+METHODS = ("mog2", "knn", "median")
+HEIGHT, WIDTH = 60, 90
+
+
+def how(method: str = "mog2", **changes) -> ForegroundParams:
+    values = {
+        "history": 100,
+        "warm_up": 30,
+        "learning_rate": -1,
+        "threshold": None,
+        "background_ratio": 0.7,
+        "shadows": False,
+        "open": 0,
+        "close": 0,
+        "min_area": 8,
+    }
+    return ForegroundParams(method=method, **values | changes)
+
+
+def run(frames: np.ndarray, p: ForegroundParams) -> np.ndarray:
+    masks = list(foreground(frames, p))
+    assert all(mask.dtype == bool and mask.shape == frames.shape[1:3] for mask in masks)
+    return np.stack(masks)
+
+
+def place(length: int, color: bool = False, noise: float = 2.0, seed: int = 0) -> np.ndarray:
+    """An empty place with texture, float [T, H, W] or [T, H, W, 3], and sensor noise."""
+    rng = np.random.default_rng(seed)
+    shape = (HEIGHT, WIDTH, 3) if color else (HEIGHT, WIDTH)
+    ground = 120 + 6 * cv2.GaussianBlur(rng.normal(0, 4, shape), (0, 0), 2)
+    return ground + rng.normal(0, noise, (length, *shape))
+
+
+def film(scene: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(scene), 0, 255).astype(np.uint8)
+
+
+def walk(
+    length: int = 60, starts: int = 0, color: bool = False, speed: float = 1.0, value: float = 210.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Footage with somebody of 30x12 pixels who walks in at frame `starts` (0: is there), and the truth."""
+    scene, truth = place(length, color), np.zeros((length, HEIGHT, WIDTH), bool)
+    for t in range(starts, length):
+        x = round((5 if starts == 0 else -12) + speed * (t - starts))
+        truth[t, 20:50, max(x, 0) : max(x + 12, 0)] = True
+    scene[truth] = value
+    return film(scene), truth
+
+
+def iou(found: np.ndarray, truth: np.ndarray) -> float:
+    return (found & truth).sum() / (found | truth).sum()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("color", [False, True])
+def test_nothing_moves(method, color):
+    still = np.repeat(film(place(1, color)), 40, axis=0)
+    assert not run(still, how(method, min_area=0)).any()
+    assert not run(film(place(40, color)), how(method, shadows=True)).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("color", [False, True])
+def test_somebody_walks_in_later(method, color):
+    frames, truth = walk(length=100, starts=30, color=color)
+    found = run(frames, how(method, shadows=True))
+    assert not found[:30].any()
+    assert min(iou(found[t], truth[t]) for t in range(36, 100) if truth[t].sum() > 100) > 0.9
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_who_is_there_from_the_start_leaves_no_ghost(method):
+    """In frame 0 the walker is foreground and the rest is not; nor is later the place where they stood."""
+    frames, truth = walk(speed=1.2)
+    found = run(frames, how(method))
+    assert min(iou(a, b) for a, b in zip(found, truth, strict=True)) > 0.9
+    unwarned = run(frames, how(method, warm_up=1, learning_rate=0))
+    assert iou(unwarned[30], truth[30]) < 0.7, "learned from frame 0 alone there is a ghost"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stay_is_no_background(method):
+    """Somebody stands for a seventh of the time, then walks off."""
+    frames, truth = walk(length=105)
+    frames[:15], truth[:15] = frames[0], truth[0]
+    found = run(frames, how(method, learning_rate=0, history=105))
+    assert iou(found[:15], truth[:15]) > 0.9
+    if method != "median":
+        tolerant = run(frames, how(method, learning_rate=0, history=105, background_ratio=0.95))
+        assert iou(tolerant[:15], truth[:15]) < 0.6
+
+
+@pytest.mark.parametrize("method", ["mog2", "knn"])
+def test_learning_rate(method):
+    """What is put down becomes background, unless nothing is learned."""
+    frames = film(place(110))
+    frames[60:, 20:40, 30:50] = 220
+    for rate, left in ((0.0, 1.0), (0.2, 0.0)):
+        found = run(frames, how(method, learning_rate=rate, history=50))
+        assert found[60, 20:40, 30:50].mean() > 0.99
+        assert found[109, 20:40, 30:50].mean() == left
+    assert not run(frames, how(method, history=10))[109].any(), "1 / history"
+
+
+def test_a_median_follows_the_background_alone():
+    """Light that changes here and there is followed at the rate; what differs at once is not."""
+    frames = np.full((60, HEIGHT, WIDTH), 100, np.uint8)
+    frames[:, :, 60:] = np.linspace(100, 160, 60)[:, None, None]
+    frames[30:, 20:40, 10:30] = 200
+    p = {"history": 60, "warm_up": 1, "threshold": 10.0}
+    follows = run(frames, how("median", learning_rate=0.5, **p))
+    assert not follows[:, :, 60:].any()
+    assert follows[30:, 20:40, 10:30].all()
+    assert run(frames, how("median", learning_rate=0.0, **p))[59, :, 60:].any()
+
+
+@settings(max_examples=25)
+@given(
+    frames=arrays(np.uint8, st.tuples(st.integers(1, 25), st.integers(1, 6), st.integers(1, 6))),
+    history=st.integers(1, 30),
+)
+def test_median_against_numpy(frames, history):
+    """Each `history` frames have their median as background; the last ones look back to be as many."""
+    p = how("median", history=history, warm_up=1000, learning_rate=0, threshold=20.0, min_area=0)
+    found = run(frames, p)
+    for t, frame in enumerate(frames):
+        end = min(t // history * history + history, len(frames))
+        background = np.median(frames[max(end - history, 0) : end], axis=0)
+        ratio = frame[::4, ::4] / np.maximum(background[::4, ::4], 1)
+        difference = np.abs(frame - background * np.median(ratio))
+        clear = np.abs(difference - 20) > 0.01
+        assert np.array_equal(found[t][clear], difference[clear] > 20)
+
+
+def test_a_median_is_taken_of_frames_spread_over_the_history():
+    frames = np.full((40, 8, 8), 50, np.uint8)
+    frames[20:, :4, :4] = 200  # half of the time
+    frames[20, :4, :4] = frames[39, :4, :4] = 50
+    # of frames 0, 20 and 39 all show 50; of frames 0 to 2 as well, of frames 38 and 39 half
+    p = how("median", history=40, warm_up=3, learning_rate=0, min_area=0)
+    assert run(frames, p)[21:39, :4, :4].all()
+    assert not run(frames, p)[:20].any()
+
+
+@pytest.mark.parametrize("change", [0.85, 1.15])
+def test_a_median_knows_when_the_light_changes(change):
+    frames, truth = walk()
+    brighter = film(frames * np.linspace(1, change, len(frames))[:, None, None])
+    assert iou(run(brighter, how("median")), truth) > 0.85
+
+
+@pytest.mark.parametrize(
+    ("method", "low", "high"), [("mog2", 9.0, 3000.0), ("knn", 100.0, 7000.0), ("median", 9, 80)]
+)
+def test_threshold(method, low, high):
+    frames, truth = walk(value=180)
+    assert iou(run(frames, how(method, threshold=low)), truth) > 0.85
+    assert not run(frames, how(method, threshold=high)).any()
+
+
+# Shadows
+
+
+def shaded(color: bool, length: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A walker with a soft shadow before them; (frames, walker, shadow)."""
+    scene, (_, walker) = place(length, color, noise=1.0), walk(length, speed=2)
+    shade = np.zeros((length, HEIGHT, WIDTH), np.float32)
+    for t in range(length):
+        cv2.ellipse(shade[t], (5 + 2 * t + 22, 49), (14, 6), 0, 0, 360, 0.4, -1)
+        shade[t] = cv2.GaussianBlur(shade[t], (0, 0), 2)
+    scene *= 1 - (shade[..., None] if color else shade)
+    scene[walker] = 225
+    return film(scene), walker, (shade > 0.25) & ~walker
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("color", [False, True])
+def test_shadows_are_taken_out(method, color):
+    frames, walker, shade = shaded(color)
+    found = run(frames, how(method))
+    assert found[shade].mean() > 0.8
+    without = run(frames, how(method, shadows=True))
+    assert without[shade].mean() < 0.15
+    assert without[walker].mean() > 0.9
+    assert not (without & ~found).any()
+
+
+def test_dark_clothes_are_no_shadow():
+    """Plain and darker than the background, as a shadow is, but with an edge."""
+    background = film(place(1, noise=0))[0].astype(np.float32)
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[15:45, 30:60] = True
+    frame = np.where(mask, 0.7 * background, background)
+    assert not (shadow(frame, background, mask) & mask).any()
+    soft = background * (1 - 0.3 * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 3))
+    assert shadow(soft, background, mask)[mask].all()
+    # brighter than the background, or nearly black: never
+    for change in (0.3, 0.75):
+        bright = background * (1 + change * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 3))
+        assert not shadow(bright, background, mask)[20:40, 35:55].any()
+    black = background * (1 - 0.8 * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 3))
+    assert not shadow(black, background, mask)[20:40, 35:55].any()
+
+
+def test_another_colour_is_no_shadow():
+    background = film(place(1, color=True, noise=0))[0].astype(np.float32)
+    mask = np.zeros((HEIGHT, WIDTH), np.float32)
+    mask[15:45, 30:60] = 1
+    soft = cv2.GaussianBlur(mask, (0, 0), 3)[..., None]
+    here = mask > 0
+    assert shadow(background * (1 - 0.3 * soft), background, here)[here].all()
+    red = background * (1 - np.array([0.0, 0.3, 0.3]) * soft)
+    assert not shadow(red, background, here)[20:40, 35:55].any()
+
+
+# Cleaning
+
+
+@settings(max_examples=60)
+@given(
+    mask=arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24))),
+    opening=st.sampled_from([0, 1, 3, 5]),
+    closing=st.sampled_from([0, 1, 3, 5]),
+    min_area=st.integers(0, 12),
+)
+def test_clean_against_scipy(mask, opening, closing, min_area):
+    def ellipse(diameter: int) -> np.ndarray:
+        # a row of OpenCV's ellipse reaches as far as the rounded half chord
+        r = diameter // 2
+        reach = [round(r * np.sqrt(max(1 - (y / r) ** 2, 0))) if r else 0 for y in range(-r, r + 1)]
+        return np.array([[abs(x) <= n for x in range(-r, r + 1)] for n in reach])
+
+    want = mask
+    if opening:
+        want = ndimage.binary_erosion(want, ellipse(opening), border_value=1)
+        want = ndimage.binary_dilation(want, ellipse(opening))
+    if closing:
+        want = ndimage.binary_dilation(want, ellipse(closing))
+        want = ndimage.binary_erosion(want, ellipse(closing), border_value=1)
+    blobs, _ = ndimage.label(want, np.ones((3, 3)))
+    areas = np.bincount(blobs.ravel())
+    want = want & (areas[blobs] >= min_area)
+    before = mask.copy()
+    assert np.array_equal(clean(mask, opening, closing, min_area), want)
+    assert np.array_equal(mask, before)
+
+
+def test_morphology_acts():
+    frames, truth = walk()
+    frames[30, 5, 5] = 0  # a speck
+    frames[30, 35, 35:47] = frames[0, 35, 75]  # a gap through the walker
+    assert truth[30, 35, 35:47].all()
+    plain = run(frames, how(min_area=0))[30]
+    assert plain[5, 5]
+    assert not plain[35, 37:45].any()
+    assert not run(frames, how(min_area=2))[30, 5, 5]
+    assert not run(frames, how(min_area=0, open=3))[30, 5, 5]
+    assert run(frames, how(min_area=0, close=5))[30, 35, 37:45].all()
+    assert not run(frames, how(min_area=HEIGHT * WIDTH)).any()
+
+
+# Running
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_same_frames_same_masks(method):
+    frames, _ = walk(color=True)
+    p = how(method, shadows=True, close=3, history=15)
+    threads = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(1)
+        one = run(frames, p)
+        cv2.setNumThreads(3)
+        assert np.array_equal(run(frames, p), one)
+    finally:
+        cv2.setNumThreads(threads)
+    for mask, want in zip(foreground(frames, p), one, strict=True):
+        cv2.randu(np.empty(7), 0, 1)  # somebody else draws random numbers meanwhile
+        assert np.array_equal(mask, want)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("length", [1, 2, 7])
+def test_fewer_frames_than_warm_up(method, length):
+    frames, _ = walk(length)
+    assert run(frames, how(method, warm_up=1000)).shape == frames.shape
+    assert not run(film(place(length)), how(method, warm_up=1000)).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_memory_is_flat(method, tmp_path):
+    peaks = []
+    for length in (300, 1500):
+        path = tmp_path / f"{length}.npy"
+        shape = (length, 48, 64, 3)
+        file = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+        file[:] = np.random.default_rng(0).integers(90, 110, shape, np.uint8)
+        frames = np.load(path, mmap_mode="r")
+        tracemalloc.start()
+        for _ in foreground(frames, how(method, shadows=True, close=3)):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[1] < 1500 * 48 * 64 * 3 / 4
+
+
+def test_frames_are_read_as_they_are_asked_for():
+    class Film:
+        """Frames of which the first alone can be read, once the background is learned."""
+
+        shape = (10**6, HEIGHT, WIDTH)
+
+        def __len__(self) -> int:
+            return 10**6
+
+        def __getitem__(self, t: int) -> np.ndarray:
+            assert t < 100, "beyond the history"
+            return np.full((HEIGHT, WIDTH), 50, np.uint8)
+
+        def __iter__(self):
+            return (self[0] for _ in range(10**6))
+
+    assert not next(foreground(Film(), how())).any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"learning_rate": -0.5}, r"learning_rate = -0.5: should be -1 or from 0 to 1"),
+        ({"learning_rate": 2.0}, r"learning_rate = 2.0: "),
+        ({"threshold": 0.0}, r"threshold = 0.0: .*greater than 0"),
+        ({"method": "gmm"}, r"method = 'gmm': .*'mog2', 'knn' or 'median'"),
+        ({"warm_up": 0}, r"warm_up = 0: "),
+        ({"background_ratio": 1.0}, r"background_ratio = 1.0: "),
+        ({"open": -1}, r"open = -1: "),
+    ],
+)
+def test_bad_parameters(changes, words):
+    raw = {"foreground": how().model_dump() | changes}
+    with pytest.raises(UserError, match=words):
+        params.load("foreground", ForegroundParams, raw)

@@ -1,0 +1,170 @@
+"""Maps: where in the frame the errors of windows end up."""
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vad import store
+from vad.maps import MapWriter, Tensor, paste
+from vad.windows import ResizeParams, placement, resize
+
+RNG = np.random.default_rng(0)
+STRETCH = Tensor(8, 12, "stretch")
+
+
+def canvas(height: int, width: int, step: int = 1) -> np.ndarray:
+    return np.zeros((-(-height // step), -(-width // step)), np.float32)
+
+
+def touched(height: int, width: int, box: tuple, step: int) -> np.ndarray:
+    """Which cells hold a pixel of the box, by painting it."""
+    pixels = np.zeros((height, width), bool)
+    pixels[box[1] : box[3], box[0] : box[2]] = True
+    rows, columns = canvas(height, width, step).shape
+    pixels = np.pad(pixels, ((0, rows * step - height), (0, columns * step - width)))
+    return pixels.reshape(rows, step, columns, step).any((1, 3))
+
+
+@st.composite
+def pasted(draw: st.DrawFn) -> tuple[int, int, tuple[int, int, int, int], Tensor, int]:
+    """Height and width of a frame, a box in it, often at its border, a tensor, and a step."""
+    height, width = draw(st.integers(1, 60)), draw(st.integers(1, 60))
+    x0, y0 = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
+    box = x0, y0, draw(st.integers(x0 + 1, width)), draw(st.integers(y0 + 1, height))
+    tensor = Tensor(draw(st.integers(8, 20)), draw(st.integers(8, 20)), draw(st.sampled_from(FITS)))
+    return height, width, box, tensor, draw(st.integers(1, 9))
+
+
+FITS = ["stretch", "letterbox"]
+
+
+@given(pasted())
+def test_a_constant_fills_exactly_its_box(case):
+    """Also at the border; and what stands in the bars of a letterbox is nowhere."""
+    height, width, box, tensor, step = case
+    left, top, w, h = placement(box[2] - box[0], box[3] - box[1], tensor)
+    error = np.full((tensor.height, tensor.width), 100, np.float32)
+    error[top : top + h, left : left + w] = 0.5
+    found = canvas(height, width, step)
+    paste(found, box, error, tensor, step)
+    inside = touched(height, width, box, step)
+    np.testing.assert_allclose(found[inside], 0.5, rtol=1e-6)
+    assert not found[~inside].any()
+
+
+def slowly(height: int, width: int, box: tuple, error: np.ndarray, tensor: Tensor, step: int) -> np.ndarray:
+    """Means over a grid so fine that cells and the tensor's pixels consist of whole squares of it."""
+    x0, y0, x1, y1 = box
+    left, top, w, h = placement(x1 - x0, y1 - y0, tensor)
+    part = error[top : top + h, left : left + w].astype(float)
+    fine = np.kron(part, np.ones((y1 - y0, x1 - x0)))  # each pixel of the frame is h x w of these
+    rows, columns = canvas(height, width, step).shape
+    out = np.zeros((rows, columns))
+    for i in range(rows):
+        for j in range(columns):
+            a, b = np.clip([i * step, (i + 1) * step], y0, y1) - y0
+            c, d = np.clip([j * step, (j + 1) * step], x0, x1) - x0
+            if a < b and c < d:
+                out[i, j] = fine[a * h : b * h, c * w : d * w].mean()
+    return out
+
+
+@given(pasted())
+@settings(max_examples=60)
+def test_a_cell_has_the_mean_of_what_the_box_shows_in_it(case):
+    height, width, box, tensor, step = case
+    error = np.random.default_rng(height * width).random((tensor.height, tensor.width), np.float32)
+    found = canvas(height, width, step)
+    paste(found, box, error, tensor, step)
+    np.testing.assert_allclose(found, slowly(height, width, box, error, tensor, step), rtol=1e-5, atol=1e-6)
+
+
+def test_where_boxes_overlap_the_highest_counts():
+    boxes = [(0, 0, 12, 8), (6, 4, 18, 12), (8, 4, 12, 8)]
+    found, expected = canvas(16, 24), np.zeros((16, 24))
+    for value, (x0, y0, x1, y1) in zip((0.3, 0.9, 0.1), boxes, strict=True):
+        paste(found, (x0, y0, x1, y1), np.full((8, 12), value, np.float32), STRETCH)
+        expected[y0:y1, x0:x1] = np.maximum(expected[y0:y1, x0:x1], value)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("box", [(10, 20, 40, 60), (0, 0, 90, 70), (60, 5, 90, 70), (3, 60, 80, 70)])
+def test_what_was_cut_out_comes_back_to_its_place(box, fit):
+    """A bright spot of the frame, resized as the resize stage does it, is brightest where it was."""
+    x0, y0, x1, y1 = box
+    frame = np.zeros((70, 90), np.uint8)
+    y, x = y0 + (y1 - y0) // 3, x0 + 2 * (x1 - x0) // 3
+    frame[y - 2 : y + 3, x - 2 : x + 3] = 255
+    how = ResizeParams(channels=["gray"], height=32, width=24, window=1, stride=1, fit=fit)
+    found = canvas(70, 90)
+    paste(found, box, resize(frame, box, how)[0].astype(np.float32), Tensor(32, 24, fit))
+    total = found.sum()
+    centre = np.array([(found.sum(1) * np.arange(70)).sum(), (found.sum(0) * np.arange(90)).sum()]) / total
+    np.testing.assert_allclose(centre, [y, x], atol=0.6)
+    assert total == pytest.approx(frame.sum(), rel=0.15)
+
+
+def write(stem: Path, added: list, frames=7, stride=1, size=(16, 24), step=4) -> tuple[np.ndarray, dict]:
+    with MapWriter(stem, frames, stride, size, STRETCH, step) as writer:
+        for frame, box, value in added:
+            writer.add(frame, box, np.full((8, 12), value, np.float32))
+    return store.open_array(stem)
+
+
+def test_a_clip_has_a_map_for_every_frame(tmp_path):
+    box = (0, 0, 12, 8)
+    added = [(1, box, 0.5), (1, (4, 0, 16, 8), 0.25), (4, box, 2.0)]
+    maps, card = write(tmp_path / "a", added)
+    assert (maps.shape, maps.dtype) == ((7, 4, 6), np.float16)
+    assert (card["step"], card["frame"]) == (4, [16, 24])
+    assert maps.any((1, 2)).tolist() == [False, True, False, False, True, False, False]
+    assert maps[1].tolist() == [[0.5, 0.5, 0.5, 0.25, 0, 0]] * 2 + [[0] * 6] * 2
+    assert maps[4].max() == 2.0
+
+
+@pytest.mark.parametrize(
+    ("stride", "found", "expected"),
+    [
+        (2, [2], [0, 0, 1, 1, 0, 0, 0]),
+        (3, [0, 6], [1, 1, 0, 0, 0, 1, 1]),
+        (3, [3], [0, 0, 1, 1, 1, 0, 0]),
+        (9, [0], [1] * 7),
+        (9, [], [0] * 7),
+    ],
+)
+def test_frames_between_have_the_map_of_the_nearest(tmp_path, stride, found, expected):
+    maps, _ = write(tmp_path / "a", [(f, (0, 0, 24, 16), 1.0) for f in found], stride=stride)
+    assert maps.any((1, 2)).astype(int).tolist() == expected
+
+
+def test_errors_too_high_for_the_file_are_cut_not_infinite(tmp_path):
+    maps, _ = write(tmp_path / "a", [(0, (0, 0, 24, 16), 1e9)])
+    assert (maps[0] == np.finfo(np.float16).max).all()
+
+
+def test_windows_come_in_the_order_of_frames(tmp_path):
+    with pytest.raises(ValueError, match="window of frame 1 after one of frame 3"):
+        write(tmp_path / "a", [(3, (0, 0, 24, 16), 1.0), (1, (0, 0, 24, 16), 1.0)])
+    assert not (tmp_path / "a.json").exists()  # so it counts as not written
+
+
+def peak(folder: Path, frames: int) -> int:
+    """Bytes that are in use at most while maps of 20 kB each are written."""
+    error = RNG.random((8, 12), np.float32)
+    tracemalloc.start()
+    with MapWriter(folder / f"{frames}", frames, 1, (100, 100), STRETCH, 1) as writer:
+        for frame in range(frames):
+            writer.add(frame, (10, 10, 90, 90), error)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return used
+
+
+def test_memory_does_not_grow_with_the_clip(tmp_path):
+    peak(tmp_path, 5)
+    assert peak(tmp_path, 2000) < peak(tmp_path, 100) + 100_000  # 2000 maps are 40 MB

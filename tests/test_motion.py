@@ -1,0 +1,329 @@
+"""Boxes of what moves: against brute force, on drawn shapes, on rendered clips."""
+
+import tracemalloc
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from pydantic import ValidationError
+from scipy import ndimage
+
+from vad import UserError, motion
+from vad.foreground import ForegroundParams, foreground
+from vad.motion import MotionParams, boxes, masks
+
+EVERY = {"close": 0, "min_area": 1, "min_width": 1, "min_height": 1, "split": 0.0}
+MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=20))
+SMALL = st.integers(1, 6)
+
+
+def params(source="foreground", **changes) -> MotionParams:
+    keys = {"source": source, "difference_threshold": 8.0, "flow_threshold": 0.4}
+    return MotionParams(**(keys | EVERY | changes))
+
+
+def filled(mask: np.ndarray, close: int) -> np.ndarray:
+    """Brute force: column by column, gaps of up to `close` px between two moving pixels."""
+    out = mask.copy()
+    for column in out.T:
+        rows = np.flatnonzero(column)
+        for a, b in zip(rows[:-1], rows[1:], strict=True):
+            if b - a - 1 <= close:
+                column[a:b] = True
+    return out
+
+
+def blobs(mask: np.ndarray, how: MotionParams) -> list[np.ndarray]:
+    """Brute force: the blobs that count, each as a mask of the frame."""
+    labels, number = ndimage.label(filled(mask, how.close), np.ones((3, 3)))
+    found = [labels == i for i in range(1, number + 1)]
+    tall = [(blob.any(0).sum(), blob.any(1).sum(), blob.sum()) for blob in found]
+    least = (how.min_width, how.min_height, how.min_area)
+    return [blob for blob, size in zip(found, tall, strict=True) if np.all(np.array(size) >= least)]
+
+
+def bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
+    ys, xs = np.nonzero(mask)
+    return int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """[N, 4] and [M, 4] -> [N, M]"""
+    a, b = np.asarray(a, float)[:, None], np.asarray(b, float)[None]
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    shared = sides.clip(0).prod(-1)
+    area = [(box[..., 2:] - box[..., :2]).prod(-1) for box in (a, b)]
+    return shared / (area[0] + area[1] - shared)
+
+
+# Boxes of a mask
+
+
+@given(MASKS, st.integers(0, 6), SMALL, SMALL, SMALL)
+def test_boxes_are_those_of_the_blobs_that_count(mask, close, area, width, height):
+    how = params(close=close, min_area=area, min_width=width, min_height=height)
+    assert [tuple(box) for box in boxes(mask, how)] == sorted(bounds(blob) for blob in blobs(mask, how))
+
+
+@given(MASKS, st.integers(0, 4), SMALL, st.sampled_from([0.0, 0.2, 0.5, 0.9]))
+def test_boxes_cover_what_moves(mask, close, area, split):
+    """Whatever is split: every pixel of a blob that counts is in a box, and no box leaves its blob's."""
+    how = params(close=close, min_area=area, split=split)
+    found = boxes(mask, how)
+    assert found.dtype == np.int32
+    assert found.shape == (len(found), 4)
+    x0, y0, x1, y1 = found.T
+    assert ((x0 >= 0) & (x0 < x1) & (x1 <= mask.shape[1])).all()
+    assert ((y0 >= 0) & (y0 < y1) & (y1 <= mask.shape[0])).all()
+    assert ((x1 - x0) * (y1 - y0) >= area).all()
+    covered = np.zeros(mask.shape, bool)
+    for a, b, c, d in found:
+        covered[b:d, a:c] = True
+    whole = blobs(mask, how)
+    assert covered[np.any([blob for blob in whole] or [np.zeros_like(mask)], axis=0)].all()
+    for a, b, c, d in found:
+        frames = [bounds(blob) for blob in whole]
+        assert any(a >= f[0] and b >= f[1] and c <= f[2] and d <= f[3] for f in frames)
+
+
+def test_a_mask_may_be_uint8():
+    mask = np.zeros((20, 30), bool)
+    mask[3:9, 4:11] = True
+    for same in (mask, mask.astype(np.uint8), mask.astype(np.uint8) * 255):
+        assert boxes(same, params(close=2, split=0.4)).tolist() == [[4, 3, 11, 9]]
+
+
+@pytest.mark.parametrize("split", [0.0, 0.4])
+def test_nothing_and_everything(split):
+    how = params(close=12, min_area=50, min_width=6, min_height=10, split=split)
+    assert boxes(np.zeros((132, 176), bool), how).shape == (0, 4)
+    assert boxes(np.ones((132, 176), bool), how).tolist() == [[0, 0, 176, 132]]
+
+
+DIRECTIONS = {"beside": (50, 0), "below": (0, 50), "askew": (36, 36)}
+
+
+def discs(way: str, bridge: int) -> tuple[np.ndarray, list[tuple[int, int, int, int]]]:
+    """Two discs of radius 15 with a bridge between them, as a mask, and their boxes."""
+    mask = np.zeros((90, 90), np.uint8)
+    dx, dy = DIRECTIONS[way]
+    truth = []
+    for x, y in ((20, 20), (20 + dx, 20 + dy)):
+        cv2.circle(mask, (x, y), 15, 1, -1)
+        truth.append((x - 15, y - 15, x + 16, y + 16))
+    cv2.line(mask, (20, 20), (20 + dx, 20 + dy), 1, bridge)
+    return mask.astype(bool), truth
+
+
+@pytest.mark.parametrize("way", DIRECTIONS)
+def test_a_thin_bridge_is_cut(way):
+    mask, truth = discs(way, bridge=3)
+    assert len(boxes(mask, params())) == 1
+    found = boxes(mask, params(split=0.4))
+    assert len(found) == 2
+    assert iou(truth, found).max(1).min() > 0.7
+
+
+@pytest.mark.parametrize("way", DIRECTIONS)
+def test_a_thick_bridge_is_none(way):
+    """As thick as the discs are, no outline dips, no neck is thin."""
+    mask, _ = discs(way, bridge=29)
+    assert len(boxes(mask, params(split=0.4))) == 1
+
+
+def test_split_says_how_thin_a_neck_must_be():
+    """One disc below the other, where no heads are: the bridge is 9 px thick, the discs are 31."""
+    mask, _ = discs("below", bridge=9)
+    counts = [len(boxes(mask, params(split=split))) for split in (0.0, 0.2, 0.4, 0.8)]
+    assert counts == [1, 1, 1, 2]
+
+
+def person(mask: np.ndarray, x: int, feet: int, height: int = 60) -> tuple[int, int, int, int]:
+    """Draws somebody upright, 14 px broad if 60 px tall; returns the box."""
+    u = height / 60
+    own = np.zeros(mask.shape, np.uint8)
+
+    def part(x0: float, y0: float, x1: float, y1: float) -> None:
+        own[round(feet - y1 * u) : round(feet - y0 * u), round(x + x0 * u) : round(x + x1 * u)] = 1
+
+    cv2.circle(own, (x, round(feet - 55.5 * u)), round(4 * u), 1, -1)
+    part(-2, 48, 2, 54)
+    part(-7, 24, 7, 50)
+    part(-6, 0, -1, 25)
+    part(1, 0, 6, 25)
+    mask |= own.astype(bool)
+    return bounds(own)
+
+
+@pytest.mark.parametrize(("second", "feet"), [(13, 80), (18, 80), (12, 74), (-15, 70), (16, 88)])
+def test_people_side_by_side_are_split_between_their_heads(second, feet):
+    mask = np.zeros((100, 120), bool)
+    truth = [person(mask, 60, 80), person(mask, 60 + second, feet)]
+    assert len(boxes(mask, params())) == 1
+    found = boxes(mask, params(split=0.4))
+    assert len(found) == 2
+    assert iou(truth, found).max(1).min() > 0.6
+
+
+@pytest.mark.parametrize("height", [30, 60, 120])
+def test_one_person_stays_one(height):
+    mask = np.zeros((140, 100), bool)
+    truth = person(mask, 50, 130, height)
+    noise = np.random.default_rng(0).random(mask.shape) < 0.3  # ragged by a pixel, as masks are
+    edge = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    for ragged in (mask, mask ^ (edge & noise)):
+        found = boxes(ragged, params(close=2, min_area=50, split=0.4))
+        assert len(found) == 1
+        assert iou([truth], found).min() > 0.8
+
+
+def test_who_lies_is_not_cut_at_his_bumps():
+    """Head, hip and feet stand out of somebody on the ground; nobody stands there, wider than tall."""
+    mask = np.zeros((60, 100), bool)
+    mask[40:52, 10:90] = True
+    for x in (14, 44, 76):
+        mask[34:40, x : x + 10] = True
+    assert boxes(mask, params(split=0.4)).tolist() == [[10, 34, 90, 52]]
+
+
+def test_fragments_of_one_person_are_joined_and_neighbours_are_not():
+    mask = np.zeros((100, 120), bool)
+    truth = [person(mask, 40, 90), person(mask, 56, 90)]
+    mask[50:58] = False  # the shirts are as gray as the wall
+    assert len(boxes(mask, params(min_area=20))) == 4
+    assert boxes(mask, params(close=8, min_area=20)).tolist() == [list(box) for box in truth]
+
+
+def test_what_is_near_the_border_does_not_grow_to_it():
+    mask = np.zeros((40, 30), bool)
+    mask[4:36, 5:15] = True
+    assert boxes(mask, params(close=12)).tolist() == [[5, 4, 15, 36]]
+
+
+def test_threads_change_nothing():
+    """Blobs may be numbered otherwise; boxes come from left to right."""
+    mask = cv2.blur(np.random.default_rng(0).random((240, 360)), (9, 9)) > 0.5
+    found = []
+    before = cv2.getNumThreads()
+    for threads in (1, 4):
+        cv2.setNumThreads(threads)
+        found.append(boxes(mask, params(close=3, min_area=20, split=0.4)).tolist())
+    cv2.setNumThreads(before)
+    assert found[0] == found[1] == sorted(found[0])
+    assert len(found[0]) > 20
+
+
+# Masks of what moves
+
+FOREGROUND: ForegroundParams | None = None  # only the source `foreground` asks
+
+
+def moving(frames: np.ndarray, how: MotionParams, flow=None, foreground_params=FOREGROUND) -> np.ndarray:
+    found = list(masks(frames, flow, how, foreground_params))
+    assert all(one.dtype == bool for one in found)
+    return np.array(found)
+
+
+def square(*places: tuple[int, int]) -> np.ndarray:
+    """A bright square of 12 px in each place, one per frame."""
+    frames = np.full((len(places), 48, 64), 80, np.uint8)
+    for frame, (x, y) in zip(frames, places, strict=True):
+        frame[y : y + 12, x : x + 12] = 160
+    return frames
+
+
+def test_difference_is_where_something_came_or_went():
+    seen = moving(square((10, 10), (10, 10), (40, 20)), params("difference"))
+    assert not seen[:2].any()
+    assert seen[2][10:22, 10:22].all()
+    assert seen[2][20:32, 40:52].all()
+    assert not seen[2][:, 26:36].any()
+
+
+def test_the_first_frame_is_compared_with_the_second():
+    seen = moving(square((10, 10), (40, 20)), params("difference"))
+    assert (seen[0] == seen[1]).all()
+    assert seen[0].any()
+    assert not moving(square((10, 10)), params("difference")).any()
+
+
+@pytest.mark.parametrize(("step", "moves"), [(9, True), (8, False), (7, False)])
+def test_difference_is_above_its_threshold(step, moves):
+    frames = np.stack([np.full((20, 20), 100, np.uint8), np.full((20, 20), 100 + step, np.uint8)])
+    assert moving(frames, params("difference", difference_threshold=8.0)).all() == moves
+    assert moving(frames, params("difference", difference_threshold=8.0)).any() == moves
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_a_colour_that_changes_moves(channel):
+    frames = np.full((2, 20, 30, 3), 100, np.uint8)
+    frames[1, 5:15, 5:15, channel] = 130
+    seen = moving(frames, params("difference"))
+    assert seen.shape == (2, 20, 30)
+    assert seen[1, 5:15, 5:15].all()
+    assert not seen[1, :, 20:].any()
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_flow_is_scaled_to_the_frame(factor):
+    """What moves by 3 px of the frame, in a flow of fewer pixels whose counts are worth 0.1 px."""
+    height, width = 96, 128
+    counts = np.zeros((2, height // factor, width // factor, 2), np.int8)
+    box = np.array([40, 24, 80, 72]) // factor
+    counts[:, box[1] : box[3], box[0] : box[2]] = (-24, 18)  # 3 px
+    frames = np.zeros((2, height, width), np.uint8)
+    seen = moving(frames, params("flow", flow_threshold=1.0), (counts, {"scale": 0.1}))
+    assert seen.shape == frames.shape
+    for one in seen:
+        found = boxes(one, params())
+        assert len(found) == 1
+        assert np.abs(found[0] - [40, 24, 80, 72]).max() <= max(1, factor // 2)
+
+
+@pytest.mark.parametrize(("scale", "moves"), [(0.021, True), (0.019, False)])
+def test_flow_is_above_its_threshold(scale, moves):
+    """30 and 40 counts make 50, hence about 1 px."""
+    counts = np.full((1, 20, 30, 2), (30, 40), np.int8)
+    seen = moving(
+        np.zeros((1, 20, 30), np.uint8), params("flow", flow_threshold=1.0), (counts, {"scale": scale})
+    )
+    assert seen.all() == seen.any() == moves
+
+
+def test_flow_is_cut_at_half_the_speed_nearby():
+    """Dense flow falls off gradually: of a hill of speed, the upper half moves."""
+    hill = np.abs(np.arange(101) - 50)
+    counts = np.zeros((1, 60, 101, 2), np.int8)
+    counts[..., 0] = np.clip(120 - 10 * np.clip(hill - 10, 0, None), 0, None)
+    how = params("flow", flow_threshold=0.4)
+    (seen,) = moving(np.zeros((1, 60, 101), np.uint8), how, (counts, {"scale": 0.1}))
+    x0, _, x1, _ = boxes(seen, params())[0]
+    assert abs(x0 - (50 - 16)) <= 2
+    assert abs(x1 - (50 + 17)) <= 2
+
+
+def test_flow_that_is_not_there_is_refused_at_once():
+    with pytest.raises(UserError, match=r"flow.method is none; set flow.method: dis"):
+        masks(np.zeros((3, 20, 30), np.uint8), None, params("flow"), FOREGROUND)
+
+
+def test_memory_does_not_grow_with_the_clip(tmp_path: Path):
+    frames = np.lib.format.open_memmap(tmp_path / "frames.npy", "w+", np.uint8, (600, 240, 360))
+    counts = np.lib.format.open_memmap(tmp_path / "flow.npy", "w+", np.int8, (600, 120, 180, 2))
+    for source in ("difference", "flow"):
+        tracemalloc.start()
+        for mask in masks(frames, (counts, {"scale": 0.1}), params(source), FOREGROUND):
+            boxes(mask, params(close=12, split=0.4))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 5e6  # the clip has 52 MB
+
+
+@pytest.mark.parametrize("change", [{"source": "sound"}, {"split": 1.0}, {"close": -1}, {"min_area": 0}])
+def test_parameters_are_checked(change):
+    with pytest.raises(ValidationError):
+        params(**change)

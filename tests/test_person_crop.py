@@ -1,0 +1,219 @@
+"""person_crop: regions of moving things and of a detector, their union, tracks and class scores."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.test_detector import N, export
+from vad import UserError, boxes, params, regions, store
+from vad.flow import dis
+from vad.flow import none as no_flow
+from vad.regions import person_crop
+
+DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
+NANO = DATA / "weights/yolox_nano.onnx"
+NANO_SHA256 = "e8af074932d4ed7e232278e3055cefcdea3edf178874a3694ae292649fb464dd"
+HEIGHT, WIDTH = 96, 160
+SHIPPED = params.read(Path(__file__).parents[1] / "params.yaml")["preprocess"]["person_crop"]
+
+
+def how(**changes) -> person_crop.Params:
+    """The parameters as shipped, but exact boxes; `motion__source="flow"` changes a nested one."""
+    raw = {key: dict(value) if isinstance(value, dict) else value for key, value in SHIPPED.items()}
+    raw |= {"margin": 0.0, "crop": "box", "detectors": ["motion"]}
+    raw["motion"] |= {"source": "difference", "split": 0.0}
+    for key, value in changes.items():
+        section, _, name = key.rpartition("__")
+        (raw[section] if section else raw)[name or key] = value
+    return person_crop.Params(**raw)
+
+
+def texture(height: int, width: int, seed: int = 1) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(128, 60, (height, width))
+    return np.clip(cv2.GaussianBlur(noise, (0, 0), 1.5) * 3 - 256, 0, 255).astype(np.uint8)
+
+
+def walk(length: int = 30, speed: int = 3, size: tuple[int, int] = (40, 20), at: int = 30) -> np.ndarray:
+    """A textured thing that crosses a still frame; it is at column `speed * t + 8` in frame t."""
+    height, width = size
+    video = np.repeat(texture(HEIGHT, WIDTH, seed=2)[None] // 3 + 60, length, axis=0)
+    for t in range(length):
+        x = speed * t + 8
+        video[t, at : at + height, x : x + width] = texture(height, width)[:, : max(WIDTH - x, 0)]
+    return video
+
+
+def truth(t: int, speed: int = 3) -> np.ndarray:
+    return np.array([[speed * t + 8, 30, speed * t + 28, 70]])
+
+
+def run(folder: Path, video: np.ndarray, p: person_crop.Params, method: str = "none"):
+    """(table of regions, card) of a clip."""
+    stem = folder / "regions/clip"
+    store.write_array(folder / "frames", video)
+    if method == "dis":
+        flow_params = dis.Params(preset="medium", height=240, limit=16.0)
+        dis.flow(folder / "flow", folder / "frames", flow_params, threads=1)
+    else:
+        no_flow.flow(folder / "flow", folder / "frames", no_flow.Params(), threads=1)
+    ready, _ = person_crop.prepare(p, folder / "cache")
+    person_crop.regions(stem, folder / "frames", folder / "flow", p, ready, threads=1)
+    return store.read_table(stem), store.read_card(stem)
+
+
+def seeing(folder: Path, *found: tuple[float, float, float, float], batch: int | str = "batch") -> dict:
+    """Parameters of a detector that sees these boxes in every frame, whatever it shows (class `car`)."""
+    out = np.zeros((7, N), np.float32)
+    for i, (x0, y0, x1, y1) in enumerate(found):
+        # its input is 64x96 with the frame of 96x160 in the middle, so scaled by 0.6
+        centre = [(x0 + x1) / 2 * 0.6, (y0 + y1) / 2 * 0.6 + (64 - 57.6) / 2]
+        out[:, i] = *centre, (x1 - x0) * 0.6, (y1 - y0) * 0.6, 0.1, 0.05, 0.9
+    path = export(folder / "tiny.onnx", out, meta={"names": "{0: 'person', 1: 'bicycle', 2: 'car'}"})
+    return {
+        "onnx__weights": str(path),
+        "onnx__sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "onnx__classes": [],
+        "onnx__layout": "yolov8",
+    }
+
+
+@pytest.mark.parametrize("source", ["difference", "flow", "foreground"])
+def test_a_walker_is_found_and_followed(tmp_path, source):
+    method = "dis" if source == "flow" else "none"
+    table, card = run(tmp_path, walk(), how(motion__source=source), method)
+    for t in range(2, 30):
+        found = table[table["frame"] == t]
+        overlap = boxes.iou(truth(t), found[["x0", "y0", "x1", "y1"]].to_numpy())
+        assert overlap.max() > (0.4 if source == "flow" else 0.5), f"frame {t}"
+    assert set(table["source"]) == {"motion"}
+    assert (table["confidence"] == 1).all()
+    known = table[table["track"] >= 0]
+    assert known["track"].value_counts(normalize=True).iloc[0] > 0.9, "one track"
+    assert 0 < card["foreground"] < 0.3
+    assert table.dtypes.astype(str).to_dict() == {**regions.COLUMNS}
+
+
+def test_nothing_moves(tmp_path):
+    table, card = run(tmp_path, np.full((20, HEIGHT, WIDTH), 90, np.uint8), how())
+    assert len(table) == card["regions"] == card["foreground"] == 0
+    assert table.dtypes.astype(str).to_dict() == {**regions.COLUMNS}
+
+
+def test_union_of_detector_and_motion(tmp_path):
+    still = (110.0, 20.0, 140.0, 80.0)
+    p = how(detectors=["onnx", "motion"], overlap=0.5, **seeing(tmp_path, still))
+    table, card = run(tmp_path, walk(), p)
+    for t in range(2, 30):
+        found = table[table["frame"] == t]
+        seen = found[found["source"] == "detector"]
+        assert boxes.iou(np.array([still]), seen[["x0", "y0", "x1", "y1"]].to_numpy())[0, 0] > 0.9
+        moving = found[found["source"] == "motion"][["x0", "y0", "x1", "y1"]].to_numpy()
+        if truth(t)[0, 2] < 105:  # still apart
+            assert boxes.iou(truth(t), moving).max() > 0.5, f"frame {t}"
+        assert boxes.adds(moving, np.array([still]), 0.5).all(), "what the detector sees is no news"
+    classes, about = store.open_array(tmp_path / "regions/clip.classes")
+    assert about["classes"] == ["person", "bicycle", "car"]
+    assert classes.shape == (len(table), 3)
+    assert classes.dtype == np.float16
+    assert about["hash"] != card["hash"]
+
+
+def test_a_detector_shown_every_nth_frame_has_boxes_in_all(tmp_path):
+    still = (110.0, 20.0, 140.0, 80.0)
+    one, _ = run(tmp_path / "1", walk(), how(detectors=["onnx"], **seeing(tmp_path, still)))
+    p = how(detectors=["onnx"], onnx__every_n=4, **seeing(tmp_path, still))
+    four, card = run(tmp_path / "4", walk(), p)
+    assert one["frame"].tolist() == four["frame"].tolist() == list(range(30))
+    sides = ["x0", "y0", "x1", "y1"]
+    assert np.abs(one[sides].to_numpy() - four[sides].to_numpy()).max() <= 1
+    assert len(set(four["track"]) - {-1}) == 1
+    assert "foreground" not in card
+
+
+def test_two_classes_on_one_thing_are_one_region(tmp_path):
+    twice = (110.0, 20.0, 140.0, 80.0), (111.0, 20.0, 141.0, 81.0)
+    table, _ = run(tmp_path, walk(5), how(detectors=["onnx"], onnx__nms_iou=1.0, **seeing(tmp_path, *twice)))
+    assert table["frame"].tolist() == list(range(5))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sides"),
+    [
+        ({}, (30, 60)),
+        ({"margin": 0.5}, (60, 96)),  # as far as the frame goes
+        ({"crop": "square"}, (60, 60)),
+    ],
+)
+def test_margin_and_square(tmp_path, changes, sides):
+    p = how(detectors=["onnx"], **seeing(tmp_path, (70.0, 20.0, 100.0, 80.0)), **changes)
+    table, _ = run(tmp_path, walk(3), p)
+    first = table.iloc[0]
+    assert np.abs(np.array([first.x1 - first.x0, first.y1 - first.y0]) - sides).max() <= 2
+
+
+def test_small_boxes_are_dropped(tmp_path):
+    p = how(detectors=["onnx"], min_width=40, **seeing(tmp_path, (70.0, 20.0, 100.0, 80.0)))
+    assert not len(run(tmp_path, walk(3), p)[0])
+
+
+def test_what_is_not_in_use_changes_no_key(tmp_path):
+    motion = how()
+    assert motion.active() == how(onnx__confidence=0.9, foreground__history=999).active()
+    assert motion.active() != how(motion__min_area=SHIPPED["motion"]["min_area"] + 1).active()
+    seen = seeing(tmp_path, (0, 0, 9, 9))
+    detector = how(detectors=["onnx"], **seen)
+    assert detector.active() == how(detectors=["onnx"], overlap=0.9, motion__min_area=1, **seen).active()
+    moved = seen | {"onnx__weights": "elsewhere.onnx"}
+    assert detector.active() == how(detectors=["onnx"], **moved).active()
+    assert detector.active() != how(detectors=["onnx"], **(seen | {"onnx__sha256": "0" * 64})).active()
+
+
+def test_flow_that_was_not_computed(tmp_path):
+    with pytest.raises(UserError, match=r"motion\.source: flow needs optical flow.*set flow\.method: dis"):
+        run(tmp_path, walk(4), how(motion__source="flow"))
+    with pytest.raises(UserError, match=r"set flow\.method: dis"):
+        how(motion__source="flow").verify({"flow": {"method": "none"}})
+    how(motion__source="flow").verify({"flow": {"method": "dis"}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"onnx__weights": None}, r"onnx\.weights is not set; name a YOLOX or YOLOv8"),
+        ({"onnx__weights": "gone.onnx"}, r"gone\.onnx not found"),
+        ({"onnx__sha256": "0" * 64}, "its sha256 is"),
+        ({"onnx__sha256": None}, r"set preprocess\.person_crop\.onnx\.sha256: [0-9a-f]{64}"),
+        ({"onnx__classes": ["persn"]}, r"'persn' is no class.*did you mean 'person'"),
+    ],
+)
+def test_weights_that_do_not_do(tmp_path, changes, said):
+    p = how(detectors=["onnx"], **(seeing(tmp_path, (0, 0, 9, 9)) | changes))
+    with pytest.raises(UserError, match=said):
+        person_crop.prepare(p, tmp_path / "cache")
+
+
+@pytest.mark.datasets
+@pytest.mark.skipif(not NANO.is_file(), reason=f"{NANO} is not there")
+def test_carried_boxes_are_near_those_of_the_detector(tmp_path):
+    """People who walk: boxes moved on by their tracks against the detector's own of the same frame."""
+    video = cv2.VideoCapture(str(DATA / "samples/one-by-one-person-detection.mp4"))
+    video.set(cv2.CAP_PROP_POS_FRAMES, 250)
+    frames = [cv2.resize(video.read()[1], (384, 216))[..., ::-1] for _ in range(24)]
+    own = {"onnx__weights": str(NANO), "onnx__sha256": NANO_SHA256, "onnx__classes": ["person"]}
+    found = {}
+    for n in (1, 3):
+        p = how(detectors=["onnx"], onnx__every_n=n, onnx__confidence=0.4, **own)
+        found[n], _ = run(tmp_path / str(n), np.stack(frames), p)
+    sides = ["x0", "y0", "x1", "y1"]
+    overlaps = []
+    for t in range(6, 24):
+        exact, carried = (found[n][found[n]["frame"] == t][sides].to_numpy() for n in (1, 3))
+        if len(exact) and t % 3:
+            assert len(carried), f"frame {t}"
+            overlaps += boxes.iou(exact, carried).max(axis=1).tolist()
+    assert len(overlaps) >= 6
+    assert np.median(overlaps) > 0.7

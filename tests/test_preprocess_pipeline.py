@@ -1,0 +1,144 @@
+"""Runs DVC for real with the modes of preprocessing: what is computed anew and what is not, bad input."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import project as tiny
+from tests.project import Project, computed, following, ran, restored
+from vad import store
+
+CLIPS = 6
+CROPS = {
+    "flow.method": "dis",
+    "preprocess.mode": "person_crop",
+    "preprocess.person_crop.detectors": ["motion"],
+    "preprocess.person_crop.motion.source": "flow",
+    "preprocess.person_crop.motion.min_area": 12,
+    "preprocess.person_crop.motion.min_width": 2,
+    "preprocess.person_crop.motion.min_height": 4,
+    "preprocess.person_crop.min_width": 2,
+    "preprocess.person_crop.min_height": 4,
+    "resize.channels": ["picture", "flow"],
+}
+SHEETS = {f"reports/preprocess/{split}.png" for split in ("train", "val", "test")}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Project:
+    """A project that ran with whole frames, results committed."""
+    project = tiny.make(tmp_path_factory.mktemp("whole"))
+    project.repro()
+    project.commit("whole frames")
+    return project
+
+
+@pytest.fixture(scope="module")
+def crops(whole) -> tuple[Project, str]:
+    """The same project after it ran with crops, and what that run printed."""
+    whole.set(CROPS)
+    output = whole.repro()
+    whole.commit("crops")
+    return whole, output
+
+
+@pytest.fixture
+def project(crops) -> Project:
+    crops[0].reset()
+    return crops[0]
+
+
+def test_crops_run_to_the_end(crops):
+    project, output = crops
+    assert ran(output) == following("flow")
+    assert computed(output)["flow"] == computed(output)["preprocess"] == CLIPS
+    metrics = json.loads(project.read("metrics/evaluate.json"))
+    assert 0 <= metrics["frame"]["auc_micro"] <= 1
+    tables = [store.read_table(project / f"data/regions/test/hall_{name}") for name in ("run", "fall")]
+    assert any(len(table) for table in tables)
+    assert {source for table in tables for source in table["source"]} == {"motion"}
+    card = store.read_card(project / "data/tensors/test/hall_run")
+    assert card["channels"] == ["gray", "flow_x", "flow_y"]
+
+
+def test_pictures_are_dvc_plots(project):
+    output = project.run("dvc", "plots", "diff", "HEAD~1", "-o", "page")
+    page = (project / "page/index.html").read_text("utf-8")
+    assert "file://" in output
+    for sheet in SHEETS:
+        assert (project / sheet).read_bytes().startswith(b"\x89PNG")
+        assert Path(sheet).name in page
+    assert page.count(".png") >= 2 * len(SHEETS), "both revisions"
+
+
+def test_resize_computes_neither_flow_nor_regions_anew(project):
+    project.set({"resize.height": 24, "resize.width": 24})
+    assert ran(project.repro()) == following("resize")
+
+
+def test_an_inactive_mode_runs_nothing(project):
+    project.set({"preprocess.silhouette.output": "binary", "preprocess.person_crop.onnx.confidence": 0.6})
+    output = project.repro("preprocess")
+    assert ran(output) <= {"preprocess"}  # the section is the active mode's own, its detector is not in use
+    assert "preprocess" not in computed(output)
+
+
+def test_going_back_is_restored(project):
+    project.set({key: value for key, value in tiny.recipe.overrides("sample").items() if key in CROPS})
+    output = project.repro()
+    assert ran(output) == {"summarize"}
+    assert restored(output) == following("flow") - {"summarize"}
+
+
+def test_one_more_clip_is_one_more_clip(project, tmp_path):
+    spare = tiny.generate(tmp_path / "spare", tiny.SPARE)
+    (clip,) = [p for p in (spare / "train/hall").iterdir()][:1]
+    (project / "data/tiny/train/hall" / clip.name).write_bytes(clip.read_bytes())
+    output = project.repro("resize")
+    counts = computed(output)
+    assert counts["flow"] == counts["preprocess"] == 1
+    assert counts.get("resize train", 0) + counts.get("resize val", 0) == 1
+
+
+def test_switching_to_silhouettes(project):
+    project.set({"preprocess.mode": "silhouette", "flow.method": "none", "resize.channels": ["picture"]})
+    output = project.repro()
+    assert ran(output) == following("preprocess") or restored(output) >= {"flow"}
+    assert "hall_run" in project.read("reports/summary.md").decode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"flow.method": "none"}, "flow.method is none; set flow.method: dis"),
+        (
+            {
+                "preprocess.person_crop.detectors": ["onnx"],
+                "preprocess.person_crop.onnx.weights": "gone.onnx",
+            },
+            "gone.onnx not found",
+        ),
+        ({"preprocess.person_crop.motion.flow_threshold": 90.0}, "nothing was found in any of the"),
+        ({"resize.channels": ["silhouette"]}, "set preprocess.mode: silhouette"),
+    ],
+)
+def test_bad_input_is_one_line(project, changes, said):
+    kept = project.read("metrics/evaluate.json")
+    project.set(changes)
+    output = project.repro(fails=True)
+    assert said in output
+    assert "Traceback" not in output
+    assert project.read("metrics/evaluate.json") == kept
+
+
+def test_frames_of_a_camera_must_have_one_size(project, tmp_path):
+    from vad import synthetic
+
+    synthetic.generate(tmp_path / "odd", clips=tiny.SPARE[:1], frames=24, width=80, height=48)
+    (clip,) = (tmp_path / "odd/train").rglob("*.mp4")
+    (project / "data/tiny/train" / clip.parent.name / "odd.mp4").write_bytes(clip.read_bytes())
+    output = project.repro("preprocess", fails=True)
+    assert "80x48" in output
+    assert "64x48" in output
+    assert "Traceback" not in output

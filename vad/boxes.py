@@ -1,0 +1,79 @@
+"""Boxes: arrays [N, 4] of x0, y0, x1, y1 in pixels, end exclusive. Pure functions."""
+
+from typing import Literal
+
+import numpy as np
+
+Crop = Literal["box", "square"]
+
+
+def area(boxes: np.ndarray) -> np.ndarray:
+    """Pixels in each box, float64 [N]; 0 where a side is not positive."""
+    sides = np.maximum(boxes[:, 2:].astype(float) - boxes[:, :2], 0)
+    return sides[:, 0] * sides[:, 1]
+
+
+def intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pixels that each box of a [N, 4] shares with each of b [M, 4]: float64 [N, M]."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2]).astype(float)
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.prod(np.maximum(high - low, 0), axis=2)
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Intersection over union of each pair, float64 [N, M] in [0, 1]; 0 for empty boxes."""
+    shared = intersection(a, b)
+    union = area(a)[:, None] + area(b)[None, :] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def adds(boxes: np.ndarray, others: np.ndarray, overlap: float) -> np.ndarray:
+    """Which boxes show what no other does: bool [N].
+
+    A box adds nothing if one of `others` [M, 4] covers more than the share `overlap` of it.
+    """
+    if not len(boxes) or not len(others):
+        return np.ones(len(boxes), bool)
+    covered = intersection(boxes, others).max(axis=1)
+    return covered <= overlap * area(boxes)
+
+
+def distinct(boxes: np.ndarray, limit: float) -> np.ndarray:
+    """Which boxes overlap none of those kept before them by an IoU above `limit`: bool [N]."""
+    keep = np.ones(len(boxes), bool)
+    overlaps = iou(boxes, boxes)
+    for i in range(1, len(boxes)):
+        keep[i] = not (overlaps[i, :i][keep[:i]] > limit).any()
+    return keep
+
+
+def clip(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The part of each box that lies in a frame of width x height; empty for one outside it."""
+    return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))
+
+
+def shape(boxes: np.ndarray, margin: float, crop: Crop, width: int, height: int) -> np.ndarray:
+    """Boxes to be cut out of a frame of width x height: int32 [N, 4], inside it, with positive area.
+
+    Each grows by the share `margin` of its sides on every side, to whole pixels; `square` then widens the
+    shorter side to the longer, and moves the box inwards where it would leave the frame, as far as it fits.
+    What still sticks out is cut off.
+    """
+    boxes = np.asarray(boxes, float).reshape(-1, 4)
+    grow = margin * (boxes[:, 2:] - boxes[:, :2])
+    low, high = np.floor(boxes[:, :2] - grow), np.ceil(boxes[:, 2:] + grow)
+    limit = np.array([width, height])
+    if crop == "square":
+        sides = high - low
+        side = sides.max(axis=1, keepdims=True)
+        low = np.clip(low - (side - sides) // 2, 0, np.maximum(limit - side, 0))
+        high = low + side
+    low = np.clip(low, 0, limit - 1)
+    high = np.clip(high, low + 1, limit)
+    return np.concatenate([low, high], axis=1).astype(np.int32)
+
+
+def large_enough(boxes: np.ndarray, min_width: int, min_height: int) -> np.ndarray:
+    """Which boxes have at least these sides and a positive area: bool [N]."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return (sides[:, 0] >= max(min_width, 1)) & (sides[:, 1] >= max(min_height, 1))

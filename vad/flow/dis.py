@@ -1,0 +1,85 @@
+"""Dense inverse search (DIS; Kroeger et al. 2016, arXiv:1603.03590), as in OpenCV."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from vad import UserError, store
+from vad.params import Field, Section
+
+PRESETS = {
+    "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
+    "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
+    "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+}
+STEPS = 127  # counts of an int8, either way
+
+
+class Params(Section):
+    """`flow.dis`: `height` is the number of rows at which it is computed and stored; frames are not enlarged.
+
+    A displacement beyond `limit` pixels of the extracted frame is kept as `limit`.
+    """
+
+    preset: Literal["ultrafast", "fast", "medium"]
+    height: int = Field(ge=16, le=2160)
+    limit: float = Field(gt=0, le=1000)
+
+
+def flow(stem: Path, frames: Path, params: Params, *, threads: int) -> None:
+    """Work function: the flow of one clip, streamed. The card says how much was cut off at `limit`.
+
+    Raises UserError if the pictures are too small to be compared.
+    """
+    cv2.setNumThreads(threads)
+    video, _ = store.open_array(frames)
+    height, width = video.shape[1:3]
+    h = min(height, params.height)
+    w = max(1, round(width * h / height))
+    if min(w, h) < 8 or max(w, h) < 12:  # a patch of DIS, and what its pyramid needs
+        raise UserError(
+            f"its frames of {width}x{height} are {w}x{h} at flow.dis.height = {params.height}, too small for "
+            "flow, which needs 8x12 at least; raise flow.dis.height, or use larger frames"
+        )
+    scale = params.limit / STEPS
+    to_counts = np.array([width / w, height / h], np.float32) / np.float32(scale)
+    clipped = 0
+    card = {"method": "dis", "scale": scale, "frame": [height, width]}
+    with store.ArrayWriter(stem, (h, w, 2), np.int8, **card) as writer:
+        for displacement in displacements(video, params.preset, w, h):
+            counts = np.rint(displacement * to_counts)
+            clipped += int((np.abs(counts).max(axis=2) > STEPS).sum())
+            writer.append(np.clip(counts, -STEPS, STEPS).astype(np.int8))
+        writer.card["clipped"] = round(clipped / (len(video) * h * w), 6)
+
+
+def displacements(video: np.ndarray, preset: str, width: int, height: int) -> Iterator[np.ndarray]:
+    """Flow of each frame in pixels of the reduced picture, float32 [height, width, 2]; frame 0 as frame 1.
+
+    `video` is uint8 [T, H, W] or [T, H, W, 3] RGB. A single frame does not move.
+    """
+    dis = cv2.DISOpticalFlow_create(PRESETS[preset])
+    # a finest scale beyond the coarsest (as OpenCV derives it from the size) kills the process: opencv#14554
+    coarsest = min(int(np.log2(max(width, height) / 32) + 0.5), int(np.log2(min(width, height) / 8)))
+    dis.setFinestScale(min(dis.getFinestScale(), coarsest))
+    before = _reduced(video[0], width, height)
+    if len(video) == 1:
+        yield np.zeros((height, width, 2), np.float32)
+    for t in range(1, len(video)):
+        now = _reduced(video[t], width, height)
+        backward = dis.calc(now, before, None)  # where the pixels of this frame were
+        np.negative(backward, out=backward)
+        if t == 1:
+            yield backward
+        yield backward
+        before = now
+
+
+def _reduced(frame: np.ndarray, width: int, height: int) -> np.ndarray:
+    gray = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    if gray.shape == (height, width):
+        return np.ascontiguousarray(gray)
+    return cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)

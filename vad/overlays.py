@@ -1,0 +1,147 @@
+"""What was found in a frame, drawn into it: boxes, tracks, silhouettes; and optical flow as colours.
+
+Pictures are uint8 [H, W, 3] RGB and are drawn into, unless a function says otherwise. Colours are those
+of Okabe and Ito (2008, jfly.uni-koeln.de/color), which colour-blind people can tell apart. Flow is
+coloured as usual (Baker et al. 2011, doi:10.1007/s11263-010-0390-2): hue is direction, saturation speed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+Color = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont
+
+TRACKS: tuple[Color, ...] = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+)
+SILHOUETTE: Color = (204, 121, 167)
+INK: Color = (20, 20, 20)
+PAPER: Color = (255, 255, 255)
+FONTS = Path(matplotlib.get_data_path(), "fonts/ttf")  # the same everywhere, and not of Latin letters alone
+TAG = 12  # height of a tag, pixels
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A region as it is drawn: `box` is x0, y0, x1, y1 in pixels of the picture, end exclusive."""
+
+    box: tuple[int, int, int, int]
+    track: int
+    source: str
+    confidence: float
+
+    @property
+    def color(self) -> Color:
+        """That of its track."""
+        return color_of(self.track)
+
+    @property
+    def area(self) -> int:
+        """Pixels of the picture."""
+        return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
+
+
+def color_of(track: int) -> Color:
+    """The colour of a track; the colours repeat. White for what has no track, -1."""
+    return TRACKS[track % len(TRACKS)] if track >= 0 else PAPER
+
+
+@lru_cache
+def font(height: int, bold: bool = False) -> Font:
+    """The font of all texts; `height` of its letters in pixels, from the lowest to the highest."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(FONTS / name), height, layout_engine=ImageFont.Layout.BASIC)
+
+
+def outline(picture: np.ndarray, mark: Mark) -> None:
+    """The outermost pixels inside a box, two deep, or one if it is small; dashed for the source `motion`.
+
+    What lies outside the picture is left out.
+    """
+    height, width = picture.shape[:2]
+    x0, y0, x1, y1 = np.clip(mark.box, 0, (width, height) * 2)
+    patch = picture[y0:y1, x0:x1]
+    row, column = np.ogrid[: y1 - y0, : x1 - x0]
+    depth = np.minimum(np.minimum(row, y1 - y0 - 1 - row), np.minimum(column, x1 - x0 - 1 - column))
+    line = depth < (2 if min(patch.shape[:2]) >= 20 else 1)
+    patch[line] = mark.color
+    if mark.source == "motion":
+        patch[line & ((row + column) % 8 >= 5)] = INK
+
+
+def path(picture: np.ndarray, points: np.ndarray, color: Color) -> None:
+    """A line through points [N, 2], x and y in pixels of the picture."""
+    sixteenths = np.rint((points - 0.5) * 16).astype(np.int32)
+    cv2.polylines(picture, [sixteenths], False, color, 2, cv2.LINE_AA, shift=4)
+
+
+def tint(picture: np.ndarray, silhouette: np.ndarray) -> None:
+    """A silhouette, bool [h, w] of any size: tinted, with its outline."""
+    inside = cv2.resize(silhouette.astype(np.float32), picture.shape[1::-1]) > 0.5
+    picture[inside] = np.rint(picture[inside] * 0.55 + np.array(SILHOUETTE) * 0.45)
+    edges, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, edges, -1, SILHOUETTE, 1)
+
+
+def tags(picture: np.ndarray, marks: Sequence[Mark]) -> tuple[np.ndarray, set[str]]:
+    """Track numbers above boxes, and confidences below 1 below them, as long as there is room.
+
+    Returns (a picture of its own, what of "track" and "confidence" is in it). The first marks come first.
+    """
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    height, width = picture.shape[:2]
+    taken, written = np.zeros((height, width), bool), set()
+    for mark in marks:
+        x0, y0, _, y1 = mark.box
+        texts = []
+        if mark.track >= 0:
+            texts.append(("track", str(mark.track), y0 - TAG if y0 >= TAG else y0))
+        if mark.confidence < 1:
+            texts.append(("confidence", f"{mark.confidence:.0%}", y1 if y1 + TAG <= height else y1 - TAG))
+        for what, text, y in texts:
+            w = round(font(10).getlength(text)) + 4
+            x, y = max(0, min(x0, width - w)), max(0, y)
+            if taken[y : y + TAG, x : x + w].any():
+                continue
+            taken[y : y + TAG, x : x + w] = True
+            written.add(what)
+            draw.rectangle((x, y, x + w - 1, y + TAG - 1), mark.color)
+            bright = np.dot(mark.color, (0.299, 0.587, 0.114)) > 120
+            draw.text((x + 2, y), text, INK if bright else PAPER, font(10))
+    return np.array(image), written
+
+
+def color_flow(displacement: np.ndarray, full: float) -> np.ndarray:
+    """Flow [h, w, 2], x and y, as colours: red is to the right, white is rest, and `full` is full colour."""
+    x, y = displacement[..., 0], displacement[..., 1]
+    hue = np.degrees(np.arctan2(y, x)) % 360
+    hsv = np.stack([hue, np.minimum(np.hypot(x, y) / full, 1), np.ones_like(hue)], axis=-1)
+    return np.rint(cv2.cvtColor(hsv.astype(np.float32), cv2.COLOR_HSV2RGB) * 255).astype(np.uint8)
+
+
+def wheel(radius: int) -> np.ndarray:
+    """The colours of all directions and speeds, as a disc on white: its rim is full colour."""
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32) / radius
+    disc = color_flow(np.stack([x, y], axis=-1), 1.0)
+    disc[np.hypot(x, y) > 1] = PAPER
+    return disc
+
+
+def flow_colors() -> np.ndarray:
+    """A palette that serves any flow: uint8 [64, 3], 16 directions in 4 speeds."""
+    angle, speed = np.meshgrid(np.arange(16) * np.pi / 8, np.arange(1, 5) / 4)
+    field = np.stack([np.cos(angle) * speed, np.sin(angle) * speed], axis=-1)
+    return color_flow(field.astype(np.float32), 1.0).reshape(-1, 3)

@@ -1,0 +1,183 @@
+"""Look at people and at what moves: the boxes of one or several detectors, joined by tracks.
+
+Motion sees what no detector knows and what it misses, such as people who lie; a detector tells people
+apart who move as one blob, and sees those who stand still. The union of both is what HF2-VAD
+(arXiv:2108.06852) and AI-VAD (arXiv:2212.00789) look at.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from vad import UserError, store, weights
+from vad import boxes as box_arrays
+from vad import regions as table
+from vad.detector import Detections, Detector, DetectorParams, check
+from vad.flow import need_flow, open_flow
+from vad.foreground import ForegroundParams
+from vad.motion import MotionParams, boxes, masks
+from vad.params import Field, Section
+from vad.tracking import Tracker, TrackParams, between
+
+SAME_SIZE = True
+KEY = "preprocess.person_crop"
+SAME = 0.7  # IoU above which two boxes of a detector are one
+WEIGHTS = "a YOLOX or YOLOv8 detector exported to ONNX"
+FLOW_WANTED_BY = f"{KEY}.motion.source: flow"
+
+
+class Params(Section):
+    """`preprocess.person_crop`
+
+    `overlap`: a motion box more of which lies in a detector's box adds nothing; `margin`: share of its
+    sides by which a box grows on each side before it is cut out.
+    """
+
+    detectors: Annotated[list[Literal["motion", "onnx"]], Field(min_length=1)]
+    overlap: float = Field(ge=0, le=1)
+    margin: float = Field(ge=0, le=2)
+    crop: box_arrays.Crop
+    min_width: int = Field(ge=1)
+    min_height: int = Field(ge=1)
+    track: TrackParams
+    motion: MotionParams
+    foreground: ForegroundParams
+    onnx: DetectorParams
+
+    def active(self) -> dict[str, Any]:
+        # where the weights lie and how many frames they are shown at once change nothing
+        off: dict[str, Any] = {"onnx": {"weights", "batch_size"} if "onnx" in self.detectors else True}
+        if "motion" not in self.detectors:
+            off |= {"motion": True, "foreground": True, "overlap": True}
+        elif self.motion.source != "foreground":
+            off["foreground"] = True
+        return self.model_dump(mode="json", exclude=off)
+
+    def verify(self, raw: dict[str, Any]) -> None:
+        if "motion" in self.detectors and self.motion.source == "flow":
+            need_flow(raw["flow"]["method"], FLOW_WANTED_BY)
+
+
+def prepare(params: Params, cache: Path) -> tuple[Path | None, list[str]]:
+    """(the verified weights, their hash), if a detector is asked for. Raises UserError if they do not do."""
+    if "onnx" not in params.detectors:
+        return None, []
+    path = weights.fetch(
+        params.onnx.weights, params.onnx.sha256, cache / "weights", key=f"{KEY}.onnx", what=WEIGHTS
+    )
+    if params.onnx.sha256 is None:
+        raise UserError(
+            f"{KEY}.onnx.sha256 is not set, so DVC could not tell these weights from others; set "
+            f"{KEY}.onnx.sha256: {weights.hash_file(path)} if you trust {path}"
+        )
+    check(path, params.onnx)
+    return path, [params.onnx.sha256]
+
+
+def regions(
+    stem: Path, frames: Path, flow: Path, params: Params, ready: Path | None, *, threads: int
+) -> None:
+    """Writes a row per box and frame; beside it, where a detector tells, what each looks like.
+
+    <stem>.classes.npy is float16 [N, C], a row per region: the probability of each of the detector's
+    classes, as a maximum over the box (`vad.detector`); its card has their names as `classes`.
+    """
+    cv2.setNumThreads(threads)
+    video, _ = store.open_array(frames)
+    height, width = video.shape[1:3]
+    detector = Detector(ready, params.onnx, threads=threads, key=f"{KEY}.onnx") if ready else None
+    tracker = Tracker(params.track)
+    numbers, sources, confidences = [], [], []
+    foreground = 0.0
+    with _Classes(stem, detector.names if detector else ()) as classes:
+        moving, seen = _moving(video, flow, params), _seen(video, detector, params.onnx.every_n)
+        for t, (mask, (boxes_seen, detections)) in enumerate(zip(moving, seen, strict=True)):
+            parts = _union(mask, boxes_seen, params, width, height)
+            found = np.concatenate(parts)
+            tracks = tracker.update(found[:, :4])
+            cut = box_arrays.shape(found[:, :4], params.margin, params.crop, width, height)
+            classes.append(cut, detections)
+            numbers.append(np.column_stack([np.full(len(cut), t), tracks, cut]))
+            sources += ["detector"] * len(parts[0]) + ["motion"] * len(parts[1])
+            confidences += found[:, 4].tolist()
+            foreground += 0 if mask is None else np.count_nonzero(mask) / mask.size
+    rows = pd.DataFrame(np.concatenate(numbers), columns=["frame", "track", "x0", "y0", "x1", "y1"])
+    card = {} if "motion" not in params.detectors else {"foreground": round(foreground / len(video), 6)}
+    table.write(stem, rows.assign(source=sources, confidence=confidences), also=classes.hashes, **card)
+
+
+NOTHING = np.zeros((0, 5))
+Seen = tuple[np.ndarray, Detections | None]  # boxes with confidence [N, 5], what was detected last
+
+
+def _union(
+    mask: np.ndarray | None, seen: np.ndarray, params: Params, width: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(boxes of the detector, those of motion that show something else), with confidence: [N, 5] each."""
+    least = params.min_width, params.min_height
+    detected = seen.copy()
+    detected[:, :4] = box_arrays.clip(seen[:, :4], width, height)
+    detected = detected[box_arrays.large_enough(detected[:, :4], *least)]
+    if mask is None:
+        return detected, NOTHING
+    moving = boxes(mask, params.motion)
+    moving = moving[box_arrays.large_enough(moving, *least)]
+    moving = moving[box_arrays.adds(moving, detected[:, :4], params.overlap)]
+    return detected, np.column_stack([moving, np.ones(len(moving))])
+
+
+class _Classes:
+    """Writes what each region looks like, as far as the detector tells. A context manager."""
+
+    def __init__(self, stem: Path, names: Sequence[str]):
+        self.stem, self.names, self.writer = Path(f"{stem}.classes"), names, None
+        self.hashes: list[str] = []
+
+    def append(self, found: np.ndarray, detections: Detections | None) -> None:
+        """Adds the regions of a frame, `detections` being the last that were made."""
+        if detections is None or detections.class_map is None:
+            return
+        if self.writer is None:
+            shape = (len(self.names),)
+            self.writer = store.ArrayWriter(self.stem, shape, np.float16, classes=list(self.names))
+        for box in found:
+            self.writer.append(detections.class_scores_in(box).astype(np.float16))
+
+    def __enter__(self) -> "_Classes":
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        if self.writer is not None:
+            self.writer.__exit__(*raised)
+            if raised[0] is None:
+                self.hashes = [store.read_card(self.stem)["hash"]]
+
+
+def _moving(video: np.ndarray, flow: Path, params: Params) -> Iterator[np.ndarray | None]:
+    """What moves in each frame; None for each if motion is not asked for."""
+    if "motion" not in params.detectors:
+        return repeat(None, len(video))
+    pair = open_flow(flow, FLOW_WANTED_BY) if params.motion.source == "flow" else None
+    return masks(video, pair, params.motion, params.foreground)
+
+
+def _seen(video: np.ndarray, detector: Detector | None, every_n: int) -> Iterator[Seen]:
+    """What the detector sees: it is shown every `every_n`-th frame and the last, others are interpolated."""
+    if detector is None:
+        yield from repeat((NOTHING, None), len(video))
+        return
+    shown = sorted({*range(0, len(video), every_n), len(video) - 1})
+    before, detected = NOTHING, None
+    for i, detections in enumerate(detector.stream(video[t] for t in shown)):
+        once = box_arrays.distinct(detections.boxes, SAME)  # one thing may have been seen as two classes
+        now = np.column_stack([detections.boxes, detections.confidence])[once].astype(float)
+        if i:
+            for carried in between(before, now, shown[i] - shown[i - 1]):
+                yield carried, detected
+        yield now, detections
+        before, detected = now, detections

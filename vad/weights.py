@@ -1,0 +1,188 @@
+"""Weights made elsewhere: a file, or an address that is downloaded once; verified every time.
+
+Weights decide results as much as code does, so a download needs its sha256: it is kept under that name
+and is never taken for another. What lies on this disk may be named without.
+"""
+
+import base64
+import errno
+import hashlib
+import http
+import http.client
+import re
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import IO
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from tqdm import tqdm
+
+from vad import UserError
+from vad.pictures import LFS, refuse_placeholder
+
+TIMEOUT = 30.0  # seconds without a single byte
+BLOCK = 1 << 20
+SCHEMES = ("http", "https", "file")
+
+
+def fetch(source: str | None, sha256: str | None, cache: Path, *, key: str, what: str) -> Path:
+    """The verified file that `source` names: a path, or an http://, https:// or file:// URL.
+
+    A path counts from the current folder, `~` is the home folder. A URL is downloaded once, to
+    <cache>/<sha256><suffix>, with its user and password if it has any. `key` is the section of params.yaml
+    that holds `weights` and `sha256`, and `what` the kind of file, both for messages, which never show
+    passwords or query strings. `sha256` may be None for a path alone.
+
+    Raises UserError if the file is missing, empty, a Git-LFS pointer or other than `sha256` says, or if
+    it cannot be downloaded.
+    """
+    if not source:
+        raise UserError(f"{key}.weights is not set; name {what}: a path, or a URL together with {key}.sha256")
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise UserError(f"{key}.sha256 = {sha256!r}: expected 64 hexadecimal digits, as `sha256sum` prints")
+    wanted = sha256 and sha256.lower()
+    # of a single letter it would be a drive of Windows
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
+        return _fetch_url(source, wanted, cache, key, what)
+    return _check_path(source, wanted, key, what)
+
+
+def hash_file(path: Path) -> str:
+    """The sha256 of a file, as 64 lower-case hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_path(source: str, wanted: str | None, key: str, what: str) -> Path:
+    try:
+        path = Path(source).expanduser()
+    except RuntimeError:  # ~somebody who does not exist
+        path = Path(source)
+    if not path.is_file():
+        found = "is a folder" if path.is_dir() else "not found"
+        where = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise UserError(
+            f"{key}.weights: {path} {found}{where}; name {what}: its path, or its URL together with "
+            f"{key}.sha256"
+        )
+    refuse_placeholder(path)
+    if wanted and (found := hash_file(path)) != wanted:
+        raise UserError(
+            f"{path}: its sha256 is {found}, but {key}.sha256 says {wanted}; copy the file again, or set "
+            f"{key}.sha256: {found} if you trust it"
+        )
+    return path
+
+
+def _fetch_url(source: str, wanted: str | None, cache: Path, key: str, what: str) -> Path:
+    try:
+        url = urlsplit(source)
+        host = url.netloc.rpartition("@")[2]
+        _ = url.port  # raises if it is no number, as where a password has a slash
+    except ValueError:  # shows nothing of it: who knows what a password is in here
+        raise UserError(f"{key}.weights: not a valid URL; expected https://host/path") from None
+    if url.scheme not in SCHEMES:
+        raise UserError(
+            f"{key}.weights: {url.scheme}:// is not supported; give a path, or a URL of {', '.join(SCHEMES)}"
+        )
+    shown = f"{url.scheme}://{host}{url.path}"
+    suffix = Path(unquote(url.path)).suffix
+    suffix = suffix if re.fullmatch(r"\.\w{1,15}", suffix, re.ASCII) else ""
+    kept = cache / f"{wanted}{suffix}"
+    if wanted and kept.is_file() and hash_file(kept) == wanted:
+        return kept
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"{cache}: a file is in the way of the folder for downloads; remove it") from None
+    with tempfile.TemporaryDirectory(prefix="download-", dir=cache) as folder:
+        part = Path(folder) / "part"
+        found = _download(url, host, shown, part, key, what)
+        _refuse_other_content(part, shown, key)
+        if wanted is None:
+            part.replace(cache / f"{found}{suffix}")  # found there once the key is set
+            raise UserError(
+                f"{key}.sha256 is not set, but a download needs it: set {key}.sha256: {found} if you trust "
+                f"{shown}"
+            )
+        if found != wanted:
+            raise UserError(
+                f"{shown}: its sha256 is {found}, but {key}.sha256 says {wanted}; the download was removed. "
+                f"Look for the right address, or set {key}.sha256: {found} if you trust it"
+            )
+        part.replace(kept)
+    return kept
+
+
+def _download(url: SplitResult, host: str, shown: str, part: Path, key: str, what: str) -> str:
+    """Copies what the URL gives into the file `part`; returns its sha256."""
+    # user and password go into a header that no redirection takes to another host
+    address = url._replace(netloc=host, path=quote(url.path, safe="/%:@!$&'()*+,;=~"), fragment="")
+    try:
+        request = urllib.request.Request(address.geturl())
+        if url.username is not None:
+            login = f"{unquote(url.username)}:{unquote(url.password or '')}"
+            token = base64.b64encode(login.encode()).decode()
+            request.add_unredirected_header("Authorization", f"Basic {token}")
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, open(part, "wb") as file:
+            return _copy(answer, file, shown)
+    except urllib.error.HTTPError as e:
+        names = {status.value: f" ({status.phrase})" for status in http.HTTPStatus}
+        reason = f"HTTP {e.code}{names.get(e.code, '')}"
+    except urllib.error.URLError as e:
+        reason = _why(e.reason)
+    except OSError as e:
+        if e.filename is not None or e.errno in (errno.ENOSPC, errno.EDQUOT):  # no fault of the network
+            raise
+        reason = _why(e)
+    except (http.client.HTTPException, ValueError) as e:  # their texts repeat parts of the URL
+        reason = f"not a valid URL, or no HTTP server ({type(e).__name__})"
+    raise UserError(
+        f"{key}.weights: {shown} cannot be downloaded: {reason}; download {what} elsewhere and name it as a "
+        "path"
+    )
+
+
+def _copy(answer: IO[bytes], file: IO[bytes], shown: str) -> str:
+    """Copies block by block with a bar; returns the sha256. Raises ConnectionError if cut off."""
+    length = int(answer.headers["Content-Length"] or 0)
+    digest = hashlib.sha256()
+    terminal = sys.stderr.isatty()
+    if not terminal:
+        print(f"downloading {shown} ({length / 1e6:.1f} MB)", file=sys.stderr, flush=True)
+    with tqdm(total=length or None, unit="B", unit_scale=True, leave=False, disable=not terminal) as bar:
+        while block := answer.read(BLOCK):
+            file.write(block)
+            digest.update(block)
+            bar.update(len(block))
+    if length and file.tell() != length:
+        raise ConnectionError(f"cut off after {file.tell()} of {length} bytes")
+    return digest.hexdigest()
+
+
+def _why(error: object) -> str:
+    """What the network said, in one line."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {TIMEOUT:g} s"
+    return getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _refuse_other_content(part: Path, shown: str, key: str) -> None:
+    """Raises UserError if a download is plainly no weights, whatever its hash."""
+    with open(part, "rb") as file:
+        head = file.read(512)
+    if not head:
+        raise UserError(f"{key}.weights: {shown} is empty (0 bytes); look for the right address")
+    if head.startswith(LFS):
+        raise UserError(
+            f"{key}.weights: {shown} is a Git-LFS pointer, not the file itself; take the address behind the "
+            "site's download button"
+        )
+    if re.match(rb"\s*<(!doctype )?html", head, re.IGNORECASE):
+        raise UserError(
+            f"{key}.weights: {shown} is a web page, not the file itself; take the address behind its "
+            "download link"
+        )

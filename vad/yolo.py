@@ -1,0 +1,210 @@
+"""What YOLO exports take and give, in plain arrays: letterboxed pictures, anchors, boxes.
+
+An export's output for one picture of H x W px has one of these layouts. N is the number of anchors: the
+H/8 * W/8 cells of 8 px, row by row, then those of 16 and of 32 px. C is the number of classes.
+
+| layout | output | box | confidence | picture |
+|---|---|---|---|---|
+| `yolox` | [N, 5 + C] | offset from the cell, log of the size | objectness * class | BGR 0..255, top left |
+| `yolox_decoded` | [N, 5 + C] | centre, size in px | objectness * class | BGR 0..255, top left |
+| `yolov8` | [4 + C, N] | centre, size in px | class | RGB 0..1, centred |
+| `end_to_end` | [K, 6] | corners in px | as told, with its class; NMS is done | RGB 0..1, centred |
+
+The two of YOLOX (Ge et al. 2021, arXiv:2107.08430) have one shape: see `recognise`.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+
+STRIDES = (8, 16, 32)  # px per cell of the three levels of anchors
+GRAY = 114  # fills what a frame leaves of the input, as both families were trained
+# the 80 classes of COCO (Lin et al. 2014, arXiv:1405.0312), numbered as its detectors number them
+_COCO = (
+    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,"
+    "parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,"
+    "tie,suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,"
+    "tennis racket,bottle,wine glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,"
+    "hot dog,pizza,donut,cake,chair,couch,potted plant,bed,dining table,toilet,tv,laptop,mouse,remote,"
+    "keyboard,cell phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,teddy bear,"
+    "hair drier,toothbrush"
+)
+COCO = tuple(_COCO.split(","))
+
+Layout = Literal["yolox", "yolox_decoded", "yolov8", "end_to_end"]
+
+
+class Letterbox(NamedTuple):
+    """How a frame lies in the input of a model: input px = frame px * scale + offset, in x and in y."""
+
+    scale_x: float
+    scale_y: float
+    left: int
+    top: int
+
+
+def letterbox(
+    frame: np.ndarray, height: int, width: int, *, centred: bool = False
+) -> tuple[np.ndarray, Letterbox]:
+    """Fits a frame, uint8 [H, W] or [H, W, 3], into a picture of height x width px, keeping its aspect.
+
+    It lies at the top left, or centred; the rest is gray. The scales are those of the rounded size, in x
+    and in y, so that `unletterbox` is exact.
+    """
+    rows, columns = frame.shape[:2]
+    scale = min(height / rows, width / columns)
+    h, w = max(1, round(rows * scale)), max(1, round(columns * scale))
+    top, left = ((height - h) // 2, (width - w) // 2) if centred else (0, 0)
+    out = np.full((height, width, *frame.shape[2:]), GRAY, np.uint8)
+    out[top : top + h, left : left + w] = cv2.resize(frame, (w, h), interpolation=cv2.INTER_LINEAR)
+    return out, Letterbox(w / columns, h / rows, left, top)
+
+
+def unletterbox(boxes: np.ndarray, fit: Letterbox) -> np.ndarray:
+    """Boxes [K, 4] (x0, y0, x1, y1) in input px as float32 in frame px, not clipped."""
+    offset = np.array([fit.left, fit.top] * 2, np.float32)
+    return (boxes.astype(np.float32) - offset) / np.array([fit.scale_x, fit.scale_y] * 2, np.float32)
+
+
+def fill(picture: np.ndarray, frame: np.ndarray, layout: Layout) -> Letterbox:
+    """Letterboxes a frame, uint8 [H, W] or [H, W, 3] RGB, into float32 [3, height, width] as trained."""
+    yolox = layout in ("yolox", "yolox_decoded")
+    small, fit = letterbox(frame, *picture.shape[1:], centred=not yolox)
+    planes = [small] * 3 if small.ndim == 2 else cv2.split(small)
+    for out, plane in zip(picture, reversed(planes) if yolox else planes, strict=True):
+        np.multiply(plane, np.float32(1 if yolox else 1 / 255), out=out)
+    return fit
+
+
+@lru_cache
+def anchors(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """(x and y of every cell, float32 [N, 2], counted in cells; its stride in px, float32 [N, 1])."""
+    cells, strides = [], []
+    for stride in STRIDES:
+        y, x = np.mgrid[: height // stride, : width // stride]
+        cells.append(np.stack([x.ravel(), y.ravel()], axis=1))
+        strides.append(np.full((x.size, 1), stride))
+    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
+
+
+def recognise(out: np.ndarray, height: int, width: int) -> list[Layout]:
+    """The layouts that an output for one picture may have, by its shape.
+
+    YOLOX gives offsets of a few cells, or centres that lie a few cells from their own: which of both
+    the numbers are is told by which are smaller. For YOLOX-nano that is a factor of 30 on black,
+    gray, noise and real pictures alike.
+    """
+    cells, strides = anchors(height, width)
+    rows, columns = out.shape
+    found: list[Layout] = []
+    if rows == len(cells) and columns > 5:
+        from_cell, from_zero = np.abs(out[:, :2] / strides - cells), np.abs(out[:, :2])
+        found.append("yolox_decoded" if np.median(from_cell) < np.median(from_zero) else "yolox")
+    if columns == len(cells) and rows > 4:
+        found.append("yolov8")
+    if columns == 6 and not found:
+        found.append("end_to_end")
+    return found
+
+
+def count_classes(shape: tuple[int, int], layout: Layout, height: int, width: int) -> int | None:
+    """C of an output of this shape; 0 where it cannot tell; None if the layout has no such shape.
+
+    `yolov8` may have any number of anchors, as exports with other levels have.
+    """
+    rows, columns = shape
+    if layout == "end_to_end":
+        return 0 if columns == 6 else None
+    if layout == "yolov8":
+        return rows - 4 if rows > 4 else None
+    return columns - 5 if columns > 5 and rows == len(anchors(height, width)[0]) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """n boxes before NMS.
+
+    `boxes` float32 [n, 4], x0, y0, x1, y1 in px of the input; `confidence` float32 [n]; `classes` int [n];
+    `class_scores` float32 [n, C], probabilities without objectness.
+    """
+
+    boxes: np.ndarray
+    confidence: np.ndarray
+    classes: np.ndarray
+    class_scores: np.ndarray
+
+    def select(self, kept: np.ndarray) -> "Found":
+        """The boxes that a mask or an array of numbers names."""
+        return Found(self.boxes[kept], self.confidence[kept], self.classes[kept], self.class_scores[kept])
+
+
+def decode(out: np.ndarray, layout: Layout, height: int, width: int, confidence: float, count: int) -> Found:
+    """The boxes with more than `confidence` in the output for one picture, each with the best of its
+    `count` classes. What is not finite is left out.
+    """
+    if layout == "end_to_end":
+        rows = out[out[:, 4] > confidence]
+        boxes, score, best = rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)
+        scores = np.where(best[:, None] == np.arange(count), score[:, None], np.float32(0))
+    else:
+        centre, side, objectness, scores = (
+            _rows_of_yolov8(out, confidence)
+            if layout == "yolov8"
+            else _rows_of_yolox(
+                out, confidence, None if layout == "yolox_decoded" else anchors(height, width)
+            )
+        )
+        boxes = np.concatenate([centre - side / 2, centre + side / 2], axis=1)
+        best = scores.argmax(1)
+        score = objectness * scores[np.arange(len(scores)), best]
+    found = Found(boxes, score, best, scores)
+    return found.select((score > confidence) & np.isfinite(boxes).all(1))
+
+
+def _rows_of_yolov8(out: np.ndarray, confidence: float) -> tuple[np.ndarray, ...]:
+    """(centre [n, 2], size [n, 2], objectness [n], class scores [n, C]) of candidates."""
+    rows = out[:, out[4:].max(0) > confidence].T
+    return rows[:, :2], rows[:, 2:4], np.ones(len(rows), np.float32), rows[:, 4:]
+
+
+def _rows_of_yolox(
+    out: np.ndarray, confidence: float, grid: tuple[np.ndarray, np.ndarray] | None
+) -> tuple[np.ndarray, ...]:
+    """The same; `grid` are the anchors, if the boxes count from them."""
+    # no class is more probable than 1, so what lacks objectness cannot be confident
+    kept = np.flatnonzero(out[:, 4] > confidence)
+    rows = out[kept]
+    centre, side = rows[:, :2], rows[:, 2:4]
+    if grid is not None:
+        cells, strides = grid[0][kept], grid[1][kept]
+        with np.errstate(over="ignore"):  # noise, which `decode` leaves out
+            centre, side = (centre + cells) * strides, np.exp(side) * strides
+    return centre, side, rows[:, 4], rows[:, 5:]
+
+
+def class_map(out: np.ndarray, layout: Layout, height: int, width: int) -> np.ndarray | None:
+    """Class probabilities without objectness of all cells of 8 px, float32 [C, height/8, width/8].
+
+    None where the layout has none, or levels of anchors other than `STRIDES`.
+    """
+    rows, columns = height // 8, width // 8
+    if layout == "end_to_end" or len(anchors(height, width)[0]) not in out.shape:
+        return None
+    scores = out[4:, : rows * columns] if layout == "yolov8" else out[: rows * columns, 5:].T
+    return scores.reshape(-1, rows, columns).copy()  # of its own, so that the output can go
+
+
+def nms(boxes: np.ndarray, confidence: np.ndarray, classes: np.ndarray, iou: float) -> np.ndarray:
+    """Non-maximum suppression class by class: numbers of the boxes kept, the most confident first.
+
+    A box [n, 4] (x0, y0, x1, y1) goes if it overlaps a kept one of its class by more than `iou`.
+    """
+    if not len(boxes):
+        return np.zeros(0, np.int64)
+    # OpenCV keeps classes apart by shifting them, which takes coordinates that are not negative
+    shifted = boxes.astype(np.float64) - boxes.min()
+    shifted[:, 2:] -= shifted[:, :2]
+    return np.asarray(cv2.dnn.NMSBoxesBatched(shifted, confidence, classes.astype(np.int32), 0.0, iou))
