@@ -25,8 +25,7 @@ from scipy.optimize import linear_sum_assignment
 from vad import boxes, params, store, video
 from vad.flow import dis
 from vad.foreground import THRESHOLDS, ForegroundParams, foreground
-from vad.motion import MotionParams, masks
-from vad.motion import boxes as motion_boxes
+from vad.motion import Boxes, MotionParams, masks
 from vad.regions import person_crop, silhouette
 from vad.synthetic import CLIPS, instances
 
@@ -168,8 +167,9 @@ def measure_boxes(
                 pair = store.open_array(stem) if source == "flow" else None
                 seen = masks(clip.frames, pair, how.model_copy(update={"source": source}), foreground_params)
             counts.append(Count())
-            for actors, moving_, mask in zip(clip.actors, clip.moving, seen, strict=True):
-                counts[-1].add(actors, moving_, motion_boxes(mask, how))
+            finder = Boxes(how)
+            for t, mask in enumerate(seen):
+                counts[-1].add(clip.actors[t], clip.moving[t], finder.next(mask))
         train = [clip.name.startswith("train/") for clip in clips]
         table = np.array([list(vars(count).values()) for count in counts])
         people, found, shared, counted, right, made = table.sum(axis=0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vad.boxes import adds, area, clip, distinct, intersection, iou, large_enough, shape
+from vad.boxes import area, clip, distinct, intersection, iou, large_enough, shape
 
 SIDE = 12
 EDGE = st.integers(0, SIDE)
@@ -55,28 +55,6 @@ def test_large_boxes_do_not_overflow():
     big = array([(0, 0, 100_000, 100_000)])
     assert area(big)[0] == intersection(big, big)[0, 0] == 1e10
     assert iou(big, big)[0, 0] == 1
-
-
-@given(boxes_of(), boxes_of(), st.sampled_from([0, 0.25, 0.5, 0.75, 1]))
-def test_a_box_adds_something_unless_one_other_covers_enough_of_it(boxes, others, overlap):
-    got = adds(boxes, others, overlap)
-    assert got.dtype == bool
-    for box, kept in zip(boxes, got, strict=True):
-        own = pixels(box)
-        assert kept == all(len(own & pixels(other)) <= overlap * len(own) for other in others)
-
-
-def test_a_box_half_covered_by_each_of_two_adds_something():
-    """As a group of which a detector sees two: no single box shows it."""
-    halves = array([(0, 0, 5, 10), (5, 0, 10, 10)])
-    assert adds(array([(0, 0, 10, 10)]), halves, 0.5).tolist() == [True]
-    assert adds(array([(0, 0, 10, 10)]), halves, 0.4).tolist() == [False]
-
-
-def test_without_others_every_box_adds_something():
-    boxes, none = array([(0, 0, 5, 5), (1, 1, 1, 1)]), array([])
-    assert adds(boxes, none, 0.5).tolist() == [True, True]
-    assert adds(none, boxes, 0.5).tolist() == adds(none, none, 0.5).tolist() == []
 
 
 @given(boxes_of(), st.sampled_from([0, 0.3, 0.5, 1]))

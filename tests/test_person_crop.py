@@ -105,7 +105,7 @@ def test_nothing_moves(tmp_path):
 
 def test_union_of_detector_and_motion(tmp_path):
     still = (110.0, 20.0, 140.0, 80.0)
-    p = how(detectors=["onnx", "motion"], overlap=0.5, **seeing(tmp_path, still))
+    p = how(detectors=["onnx", "motion"], **seeing(tmp_path, still))
     table, card = run(tmp_path, walk(), p)
     for t in range(2, 30):
         found = table[table["frame"] == t]
@@ -114,7 +114,7 @@ def test_union_of_detector_and_motion(tmp_path):
         moving = found[found["source"] == "motion"][["x0", "y0", "x1", "y1"]].to_numpy()
         if truth(t)[0, 2] < 105:  # still apart
             assert boxes.iou(truth(t), moving).max() > 0.5, f"frame {t}"
-        assert boxes.adds(moving, np.array([still]), 0.5).all(), "what the detector sees is no news"
+        assert (boxes.intersection(moving, np.array([still])) == 0).all(), "what the detector sees is no news"
     classes, about = store.open_array(tmp_path / "regions/clip.classes")
     assert about["classes"] == ["person", "bicycle", "car"]
     assert classes.shape == (len(table), 3)
@@ -166,7 +166,7 @@ def test_what_is_not_in_use_changes_no_key(tmp_path):
     assert motion.active() != how(motion__min_area=SHIPPED["motion"]["min_area"] + 1).active()
     seen = seeing(tmp_path, (0, 0, 9, 9))
     detector = how(detectors=["onnx"], **seen)
-    assert detector.active() == how(detectors=["onnx"], overlap=0.9, motion__min_area=1, **seen).active()
+    assert detector.active() == how(detectors=["onnx"], reach=0.9, motion__min_area=1, **seen).active()
     moved = seen | {"onnx__weights": "elsewhere.onnx"}
     assert detector.active() == how(detectors=["onnx"], **moved).active()
     assert detector.active() != how(detectors=["onnx"], **(seen | {"onnx__sha256": "0" * 64})).active()

@@ -27,17 +27,6 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def adds(boxes: np.ndarray, others: np.ndarray, overlap: float) -> np.ndarray:
-    """Which boxes show what no other does: bool [N].
-
-    A box adds nothing if one of `others` [M, 4] covers more than the share `overlap` of it.
-    """
-    if not len(boxes) or not len(others):
-        return np.ones(len(boxes), bool)
-    covered = intersection(boxes, others).max(axis=1)
-    return covered <= overlap * area(boxes)
-
-
 def distinct(boxes: np.ndarray, limit: float) -> np.ndarray:
     """Which boxes overlap none of those kept before them by an IoU above `limit`: bool [N]."""
     keep = np.ones(len(boxes), bool)

@@ -28,8 +28,8 @@ class ForegroundParams(Section):
     among samples per pixel; Zivkovic and van der Heijden, Pattern Recognition Letters 2006), `median`
     (temporal median of `history` frames at a time, scaled to the brightness of each frame).
     `history`: frames after which the past is forgotten. `warm_up`: how many of the first `history`
-    frames, spread evenly, it learns from before it judges frame 0; for `median`, how many of each
-    `history` frames the median is taken of.
+    frames, spread evenly, it learns from before it judges frame 0 (a shorter clip has fewer); for
+    `median`, how many of each `history` frames the median is taken of.
     `learning_rate`: 0 the background stays as first learned, 1 it is the last frame; -1 OpenCV's choice,
     which comes down to 1 / history. For `median` the share by which a pixel that is not foreground
     follows the frame; -1 is 1 / history there, too.
@@ -78,26 +78,34 @@ def foreground(frames: np.ndarray, params: ForegroundParams) -> Iterator[np.ndar
 
 
 def shadow(frame: np.ndarray, background: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Which pixels are a shadow rather than a thing that differs from the background: bool [H, W].
+    """Which pixels of `mask` are a shadow rather than a thing that differs from the background.
 
     A shadow darkens: the ratio of frame to background, at least DARKEST, changes slowly from pixel to
     pixel and is the same in all colours (Jacques, Jung and Musse, SIBGRAPI 2005). Plain clothes before a
     plain wall do as much, but have an edge all around, whereas a soft shadow passes into lit background;
-    so only what is joined with pixels outside `mask`, bool [H, W], without an edge between is a shadow.
-    `frame` and `background` are [H, W] or [H, W, 3].
+    so only what is joined with pixels outside the mask, without an edge between, is a shadow.
+    `frame` and `background` are [H, W] or [H, W, 3]; `mask` and what is returned bool [H, W].
     """
-    ratio = (np.atleast_3d(frame).astype(np.float32) + 1) / (np.atleast_3d(background).astype(np.float32) + 1)
-    alike = np.ones(mask.shape, bool)
-    for one in np.moveaxis(ratio, 2, 0):
-        one = np.ascontiguousarray(one)
-        variance = cv2.sqrBoxFilter(one, -1, (3, 3)) - cv2.blur(one, (3, 3)) ** 2
-        alike &= (one >= DARKEST) & (one <= BRIGHTEST) & (variance < UNEVEN**2)
-    if ratio.shape[2] > 1:
-        alike &= np.ptp(ratio, axis=2) < COLOURED
-    number, areas = cv2.connectedComponents(alike.view(np.uint8), connectivity=4)
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    part = np.s_[max(y - 2, 0) : y + height + 2, max(x - 2, 0) : x + width + 2]
+    inside = np.ascontiguousarray(mask[part])
+    ratio = cv2.divide(frame[part].astype(np.float32) + 1, background[part].astype(np.float32) + 1)
+    # the mask and the pixels around it, as far as there is no edge
+    alike = cv2.dilate(inside.view(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
+    for one in cv2.split(ratio):
+        mean, variance = cv2.blur(one, (3, 3)), cv2.sqrBoxFilter(one, cv2.CV_32F, (3, 3))
+        cv2.subtract(variance, cv2.multiply(mean, mean, dst=mean), dst=variance)
+        alike &= cv2.inRange(one, DARKEST, BRIGHTEST) & cv2.inRange(variance, -1, UNEVEN**2)
+    if ratio.ndim == 3:
+        alike[np.ptp(ratio, axis=2) > COLOURED] = 0
+    number, areas = cv2.connectedComponents(alike, connectivity=4)
     lit = np.zeros(number, bool)
-    lit[areas[alike & ~mask]] = True
-    return lit[areas]
+    lit[areas[(alike > 0) & ~inside]] = True
+    found = inside & (alike > 0)
+    found[found] = lit[areas[found]]
+    out = np.zeros_like(mask)
+    out[part] = found
+    return out
 
 
 def clean(mask: np.ndarray, opening: int, closing: int, min_area: int) -> np.ndarray:
@@ -105,17 +113,17 @@ def clean(mask: np.ndarray, opening: int, closing: int, min_area: int) -> np.nda
 
     A blob is joined by sides or corners. All in px; 0 leaves a step out.
     """
-    out = mask.view(np.uint8)
+    out = mask.astype(np.uint8)
     for step, diameter in ((cv2.MORPH_OPEN, opening), (cv2.MORPH_CLOSE, closing)):
         if diameter > 1:
             ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
             out = cv2.morphologyEx(out, step, ellipse)
     if min_area > 1:
-        _, blobs, stats, _ = cv2.connectedComponentsWithStats(out, connectivity=8)
-        large = stats[:, cv2.CC_STAT_AREA] >= min_area
-        large[0] = False  # the background
-        return large[blobs]
-    return out.astype(bool)
+        _, blobs = cv2.connectedComponents(out, connectivity=8)
+        some = out > 0
+        numbers = blobs[some]
+        out[some] = (np.bincount(numbers) >= min_area)[numbers]
+    return out.view(bool)
 
 
 class _Model(Protocol):
@@ -135,9 +143,8 @@ class _OpenCV:
 
     def __init__(self, frames: np.ndarray, params: ForegroundParams):
         self.rate = params.learning_rate
-        threshold = params.threshold or THRESHOLDS[params.method]
+        threshold, least = params.threshold or THRESHOLDS[params.method], params.warm_up
         # OpenCV's own test for shadows takes any darker gray for one, dark clothes above all
-        least = params.warm_up
         if params.method == "mog2":
             self.model = cv2.createBackgroundSubtractorMOG2(params.history, threshold, detectShadows=False)
             self.model.setBackgroundRatio(params.background_ratio)

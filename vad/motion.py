@@ -152,8 +152,8 @@ def _boxes(mask: np.ndarray, params: MotionParams, expected: np.ndarray) -> np.n
     # the quickest of OpenCV's algorithms; any gives the same blobs, if in another order
     _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(filled, 8, cv2.CV_32S, cv2.CCL_GRANA)
     found = []
-    for label, (x, y, width, height, area) in enumerate(stats[1:].tolist(), 1):
-        if _counts(width, height, area, params):
+    for label, (x, y, width, height, pixels) in enumerate(stats[1:].tolist(), 1):
+        if _counts(width, height, pixels, params):
             blob = labels[y : y + height, x : x + width] == label
             here = expected - [x, y, x, y]
             for part in _parts(blob, params):
@@ -174,8 +174,8 @@ def _fill(mask: np.ndarray, close: int) -> np.ndarray:
     return cv2.erode(grown, column, anchor=(0, close))[close:]
 
 
-def _counts(width: int, height: int, area: int, params: MotionParams) -> bool:
-    return width >= params.min_width and height >= params.min_height and area >= params.min_area
+def _counts(width: int, height: int, pixels: int, params: MotionParams) -> bool:
+    return width >= params.min_width and height >= params.min_height and pixels >= params.min_area
 
 
 def _parts(blob: np.ndarray, params: MotionParams) -> list[np.ndarray]:

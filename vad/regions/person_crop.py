@@ -34,12 +34,13 @@ FLOW_WANTED_BY = f"{KEY}.motion.source: flow"
 class Params(Section):
     """`preprocess.person_crop`
 
-    `overlap`: a motion box more of which lies in a detector's box adds nothing; `margin`: share of its
-    sides by which a box grows on each side before it is cut out.
+    `reach`: share of its sides by which a detector's box grows on each side before what moves in it is
+    taken for its own, so that motion boxes hold the rest alone; `margin`: the share by which every box
+    grows before it is cut out.
     """
 
     detectors: Annotated[list[Literal["motion", "onnx"]], Field(min_length=1)]
-    overlap: float = Field(ge=0, le=1)
+    reach: float = Field(ge=0, le=2)
     margin: float = Field(ge=0, le=2)
     crop: box_arrays.Crop
     min_width: int = Field(ge=1)
@@ -53,7 +54,7 @@ class Params(Section):
         # where the weights lie and how many frames they are shown at once change nothing
         off: dict[str, Any] = {"onnx": {"weights", "batch_size"} if "onnx" in self.detectors else True}
         if "motion" not in self.detectors:
-            off |= {"motion": True, "foreground": True, "overlap": True}
+            off |= {"motion": True, "foreground": True, "reach": True}
         elif self.motion.source != "foreground":
             off["foreground"] = True
         return self.model_dump(mode="json", exclude=off)
@@ -125,9 +126,11 @@ def _union(
     detected = detected[box_arrays.large_enough(detected[:, :4], *least)]
     if mask is None:
         return detected, NOTHING
-    moving = boxes(mask, params.motion)
+    rest = mask.astype(bool)  # a copy
+    for x0, y0, x1, y1 in box_arrays.shape(detected[:, :4], params.reach, "box", width, height):
+        rest[y0:y1, x0:x1] = False
+    moving = boxes(rest, params.motion)
     moving = moving[box_arrays.large_enough(moving, *least)]
-    moving = moving[box_arrays.adds(moving, detected[:, :4], params.overlap)]
     return detected, np.column_stack([moving, np.ones(len(moving))])
 
 

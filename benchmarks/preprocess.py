@@ -1,0 +1,154 @@
+"""Preprocessing and optical flow, per frame, against the calls of OpenCV or onnxruntime alone.
+
+    python -m benchmarks.preprocess [--rounds 5] [--frames 60]
+
+Ours is the work function of the stage: it reads stored frames, and writes regions, silhouettes or flow.
+"Alone" is a loop in memory over the library's calls that the mode is made of, with the same parameters and
+nothing else. One thread each; the two take turns, so read the ratios: the absolute figures belong to the
+machine. Footage is `samples/one-by-one-person-detection.mp4`, weights are `weights/yolox_nano.onnx`, both
+under VAD_DATASETS (default ../shared/data); parameters are those of params.yaml.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+
+from vad import params, store, video
+from vad.detector import Detector
+from vad.flow import dis
+from vad.foreground import THRESHOLDS, ForegroundParams
+from vad.regions import person_crop, silhouette
+
+DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
+CLIP = DATA / "samples" / "one-by-one-person-detection.mp4"
+WEIGHTS = DATA / "weights" / "yolox_nano.onnx"
+SHA256 = "e8af074932d4ed7e232278e3055cefcdea3edf178874a3694ae292649fb464dd"
+SIZES = ((360, 240), (768, 432))  # width, height
+RAW = params.read(Path(__file__).parents[1] / "params.yaml")
+
+
+def subtract(frames: np.ndarray, how: ForegroundParams) -> None:
+    """The background model, its morphology and its blobs."""
+    make = {"mog2": cv2.createBackgroundSubtractorMOG2, "knn": cv2.createBackgroundSubtractorKNN}[how.method]
+    model = make(how.history, how.threshold or THRESHOLDS[how.method], detectShadows=how.shadows)
+    shown = np.linspace(0, min(how.history, len(frames)) - 1, how.warm_up).round().astype(int)
+    for frame in [*frames[np.unique(shown)], *frames]:  # both learn first
+        mask = model.apply(frame)
+    for frame in frames:
+        for step, diameter in ((cv2.MORPH_OPEN, how.open), (cv2.MORPH_CLOSE, how.close)):
+            if diameter > 1:
+                ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
+                mask = cv2.morphologyEx(mask, step, ellipse)
+        cv2.connectedComponentsWithStats(mask)
+
+
+def flow(frames: np.ndarray, how: dis.Params) -> None:
+    height = min(how.height, frames.shape[1])
+    width = round(frames.shape[2] * height / frames.shape[1])
+    small = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in frames]
+    method = cv2.DISOpticalFlow_create(dis.PRESETS[how.preset])
+    for before, now in zip(small, small[1:], strict=False):
+        method.calc(now, before, None)
+
+
+def detect(frames: np.ndarray, detector: Detector) -> None:
+    session, shape = detector._session, (1, 3, detector.height, detector.width)
+    ready = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    for _ in frames:
+        session.run(None, {session.get_inputs()[0].name: ready})
+
+
+def change(frames: np.ndarray) -> None:
+    """Smoothed difference to the frame before, and its blobs."""
+    before = cv2.GaussianBlur(frames[0], (5, 5), 0)
+    for frame in frames:
+        now = cv2.GaussianBlur(frame, (5, 5), 0)
+        mask = cv2.threshold(cv2.absdiff(now, before), 8, 255, cv2.THRESH_BINARY)[1]
+        mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((10, 1), np.uint8))
+        cv2.connectedComponentsWithStats(mask)
+        before = now
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def rows(folder: Path, frames: np.ndarray) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+    """Name -> (ours, alone)."""
+    stem, moved, out = folder / "frames", folder / "flow", folder / "out"
+    store.write_array(stem, frames)
+    silhouettes = params.load("preprocess.silhouette", silhouette.Params, RAW)
+    crops = params.load("preprocess.person_crop", person_crop.Params, RAW)
+    how_flow = params.load("flow.dis", dis.Params, RAW)
+    dis.flow(moved, stem, how_flow, threads=1)
+    found: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {}
+    for method in ("mog2", "knn"):
+        for shadows in (False, True):
+            changed = silhouettes.foreground.model_copy(
+                update={"method": method, "threshold": None, "shadows": shadows}
+            )
+            own = silhouettes.model_copy(update={"foreground": changed})
+            found[f"silhouette, {method}{', shadows' * shadows}"] = (
+                lambda own=own: silhouette.regions(out, stem, moved, own, None, threads=1),
+                lambda changed=changed: subtract(frames, changed),
+            )
+    motion = crops.model_copy(
+        update={
+            "detectors": ["motion"],
+            "motion": crops.motion.model_copy(update={"source": "difference"}),
+        }
+    )
+    found["person_crop, motion (difference)"] = (
+        lambda: person_crop.regions(out, stem, moved, motion, None, threads=1),
+        lambda: change(frames),
+    )
+    onnx = crops.onnx.model_copy(update={"weights": str(WEIGHTS), "sha256": SHA256, "every_n": 1})
+    detector = Detector(WEIGHTS, onnx, threads=1)
+    seen = crops.model_copy(update={"detectors": ["onnx"], "onnx": onnx})
+    found["person_crop, onnx"] = (
+        lambda: person_crop.regions(out, stem, moved, seen, WEIGHTS, threads=1),
+        lambda: detect(frames, detector),
+    )
+    found[f"flow, dis {how_flow.preset}"] = (
+        lambda: dis.flow(out, stem, how_flow, threads=1),
+        lambda: flow(frames, how_flow),
+    )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds of each row")
+    parser.add_argument("--frames", type=int, default=60, help="frames of each round")
+    args = parser.parse_args()
+    if not (WEIGHTS.is_file() and CLIP.is_file()):
+        print(f"skipped: {WEIGHTS} or {CLIP} not found; VAD_DATASETS names the folder that has them")
+        return
+    cv2.setNumThreads(1)
+    start = 260  # somebody is in view
+    with tempfile.TemporaryDirectory(prefix="vad-bench-") as name:
+        folder = Path(name)
+        how = video.ExtractParams(fps=None, max_side=None, color="gray")
+        video.extract(folder / "video", CLIP, start, start + args.frames, how, threads=2)
+        filmed, _ = store.open_array(folder / "video")
+        print(f"{'ms per frame':<46}{'ours':>9}{'alone':>9}{'ratio':>8}")
+        for size in SIZES:
+            frames = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in filmed])
+            for row, (ours, alone) in rows(folder, frames).items():
+                pairs = [(seconds(ours), seconds(alone)) for _ in range(args.rounds + 1)][1:]
+                a, b = (1e3 * median(side) / len(frames) for side in zip(*pairs, strict=True))
+                ratio = median(x / y for x, y in pairs)
+                print(f"{f'{size[0]}x{size[1]} {row}':<46}{a:>9.2f}{b:>9.2f}{ratio:>8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
