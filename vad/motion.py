@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from vad import UserError
-from vad.boxes import area, distinct, intersection, iou
+from vad.boxes import area, distinct, intersection, iou, large_enough
 from vad.foreground import ForegroundParams, foreground
 from vad.params import Field, Section
 
@@ -155,11 +155,19 @@ def _boxes(mask: np.ndarray, params: MotionParams, expected: np.ndarray) -> np.n
     for label, (x, y, width, height, pixels) in enumerate(stats[1:].tolist(), 1):
         if _counts(width, height, pixels, params):
             blob = labels[y : y + height, x : x + width] == label
-            here = expected - [x, y, x, y]
+            here = _inside(expected, (x, y, x + width, y + height))
             for part in _parts(blob, params):
-                for x0, y0, x1, y1 in _among(part, here):
+                for x0, y0, x1, y1 in _among(part, here - [x, y, x, y], params):
                     found.append((x + x0, y + y0, x + x1, y + y1))
     return np.array(sorted(found), np.int32).reshape(-1, 4)
+
+
+def _inside(expected: np.ndarray, whole: Bounds) -> np.ndarray:
+    """Those of the boxes [N, 4] that belong to a larger one; none if it is one alone."""
+    if len(expected) < 2:
+        return expected[:0]
+    inside = expected[intersection(expected, np.array([whole]))[:, 0] > INSIDE * area(expected)]
+    return inside if len(inside) > 1 else expected[:0]
 
 
 def _fill(mask: np.ndarray, close: int) -> np.ndarray:
@@ -185,16 +193,15 @@ def _parts(blob: np.ndarray, params: MotionParams) -> list[np.ndarray]:
     return [part for group in _at_necks(blob, params) for part in _between_heads(group, params)]
 
 
-def _among(part: np.ndarray, expected: np.ndarray) -> list[Bounds]:
-    """Bounds of a part, bool [h, w]; or those of the expected boxes [N, 4] that explain it better."""
+def _among(part: np.ndarray, expected: np.ndarray, params: MotionParams) -> list[Bounds]:
+    """Bounds of a part, bool [h, w]; or those of several expected boxes [N, 4] that it consists of."""
     whole = _bounds(part)
-    if len(expected) < 2:
+    several = _inside(expected, whole)
+    if not len(several):
         return [whole]
-    inside = intersection(expected, np.array([whole]))[:, 0] > INSIDE * area(expected)
-    several = expected[inside]
+    several = np.clip(np.floor(several + 0.5).astype(int), whole[:2] * 2, whole[2:] * 2)
+    several = several[large_enough(several, params.min_width, params.min_height)]
     several = several[distinct(several, ALIKE)]
-    low, high = whole[:2] * 2, whole[2:] * 2
-    several = np.clip(np.rint(several).astype(int), low, high)
     rest = part.copy()
     for x0, y0, x1, y1 in several:
         rest[y0:y1, x0:x1] = False

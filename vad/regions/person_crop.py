@@ -20,7 +20,7 @@ from vad import regions as table
 from vad.detector import Detections, Detector, DetectorParams, check
 from vad.flow import need_flow, open_flow
 from vad.foreground import ForegroundParams
-from vad.motion import MotionParams, boxes, masks
+from vad.motion import Boxes, MotionParams, masks
 from vad.params import Field, Section
 from vad.tracking import Tracker, TrackParams, between
 
@@ -92,13 +92,14 @@ def regions(
     video, _ = store.open_array(frames)
     height, width = video.shape[1:3]
     detector = Detector(ready, params.onnx, threads=threads, key=f"{KEY}.onnx") if ready else None
-    tracker = Tracker(params.track)
+    tracker, blobs = Tracker(params.track), Boxes(params.motion)
     numbers, sources, confidences = [], [], []
     foreground = 0.0
     with _Classes(stem, detector.names if detector else ()) as classes:
         moving, seen = _moving(video, flow, params), _seen(video, detector, params.onnx.every_n)
         for t, (mask, (boxes_seen, detections)) in enumerate(zip(moving, seen, strict=True)):
-            parts = _union(mask, boxes_seen, params, width, height)
+            detected = _detected(boxes_seen, params, width, height)
+            parts = detected, NOTHING if mask is None else _rest(mask, detected, params, blobs)
             found = np.concatenate(parts)
             tracks = tracker.update(found[:, :4])
             cut = box_arrays.shape(found[:, :4], params.margin, params.crop, width, height)
@@ -116,22 +117,20 @@ NOTHING = np.zeros((0, 5))
 Seen = tuple[np.ndarray, Detections | None]  # boxes with confidence [N, 5], what was detected last
 
 
-def _union(
-    mask: np.ndarray | None, seen: np.ndarray, params: Params, width: int, height: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(boxes of the detector, those of motion that show something else), with confidence: [N, 5] each."""
-    least = params.min_width, params.min_height
-    detected = seen.copy()
-    detected[:, :4] = box_arrays.clip(seen[:, :4], width, height)
-    detected = detected[box_arrays.large_enough(detected[:, :4], *least)]
-    if mask is None:
-        return detected, NOTHING
-    rest = mask.astype(bool)  # a copy
-    for x0, y0, x1, y1 in box_arrays.shape(detected[:, :4], params.reach, "box", width, height):
+def _detected(seen: np.ndarray, params: Params, width: int, height: int) -> np.ndarray:
+    """The part of a detector's boxes [N, 5] that lies in the frame, where it is large enough."""
+    inside = np.column_stack([box_arrays.clip(seen[:, :4], width, height), seen[:, 4]])
+    return inside[box_arrays.large_enough(inside[:, :4], params.min_width, params.min_height)]
+
+
+def _rest(mask: np.ndarray, detected: np.ndarray, params: Params, blobs: Boxes) -> np.ndarray:
+    """Boxes [N, 5] of what moves outside those of the detector."""
+    rest = mask.copy()
+    for x0, y0, x1, y1 in box_arrays.shape(detected[:, :4], params.reach, "box", *mask.shape[::-1]):
         rest[y0:y1, x0:x1] = False
-    moving = boxes(rest, params.motion)
-    moving = moving[box_arrays.large_enough(moving, *least)]
-    return detected, np.column_stack([moving, np.ones(len(moving))])
+    moving = blobs.next(rest)
+    moving = moving[box_arrays.large_enough(moving, params.min_width, params.min_height)]
+    return np.column_stack([moving, np.ones(len(moving))])
 
 
 class _Classes:
