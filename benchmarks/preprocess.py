@@ -14,6 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -39,9 +40,10 @@ def subtract(frames: np.ndarray, how: ForegroundParams) -> None:
     make = {"mog2": cv2.createBackgroundSubtractorMOG2, "knn": cv2.createBackgroundSubtractorKNN}[how.method]
     model = make(how.history, how.threshold or THRESHOLDS[how.method], detectShadows=how.shadows)
     shown = np.linspace(0, min(how.history, len(frames)) - 1, how.warm_up).round().astype(int)
-    for frame in [*frames[np.unique(shown)], *frames]:  # both learn first
-        mask = model.apply(frame)
+    for frame in frames[np.unique(shown)]:  # both learn first
+        model.apply(frame)
     for frame in frames:
+        mask = model.apply(frame)
         for step, diameter in ((cv2.MORPH_OPEN, how.open), (cv2.MORPH_CLOSE, how.close)):
             if diameter > 1:
                 ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
@@ -54,7 +56,7 @@ def flow(frames: np.ndarray, how: dis.Params) -> None:
     width = round(frames.shape[2] * height / frames.shape[1])
     small = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in frames]
     method = cv2.DISOpticalFlow_create(dis.PRESETS[how.preset])
-    for before, now in zip(small, small[1:], strict=False):
+    for before, now in pairwise(small):
         method.calc(now, before, None)
 
 

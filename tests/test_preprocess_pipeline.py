@@ -93,7 +93,7 @@ def test_going_back_is_restored(project):
 
 def test_one_more_clip_is_one_more_clip(project, tmp_path):
     spare = tiny.generate(tmp_path / "spare", tiny.SPARE)
-    (clip,) = [p for p in (spare / "train/hall").iterdir()][:1]
+    clip = min((spare / "train/hall").iterdir())
     (project / "data/tiny/train/hall" / clip.name).write_bytes(clip.read_bytes())
     output = project.repro("resize")
     counts = computed(output)
