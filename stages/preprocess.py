@@ -6,7 +6,7 @@ at a glance what was found.
 
 from pathlib import Path
 
-from vad import clips, clipwise, contact_sheet, regions, stage
+from vad import clips, clipwise, contact_sheet, regions, stage, store
 
 MANIFEST = Path("data/manifest.csv")
 FRAMES, FLOW, REGIONS = Path("data/frames"), Path("data/flow"), Path("data/regions")
@@ -20,8 +20,16 @@ def main(run: stage.Run) -> None:
     if mode.SAME_SIZE:
         regions.check_sizes(manifest, FRAMES)
     ready, hashes = mode.prepare(params, run.cache)
+    flow = mode.needs_flow(params)  # else another flow makes no clip anew
     jobs = [
-        clipwise.Job.on(clip.clip, [FRAMES / clip.clip, FLOW / clip.clip], params, ready, also=hashes)
+        clipwise.Job.on(
+            clip.clip,
+            [FRAMES / clip.clip],
+            FLOW / clip.clip,
+            params,
+            ready,
+            also=[*hashes, store.read_card(FLOW / clip.clip)["hash"] if flow else ""],
+        )
         for clip in manifest
     ]
     clipwise.run(

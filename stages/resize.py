@@ -5,7 +5,7 @@ In: data/manifest.csv, data/frames/, data/regions/, data/flow/. Out: data/tensor
 
 from pathlib import Path
 
-from vad import clips, clipwise, stage, windows
+from vad import clips, clipwise, stage, store, windows
 
 MANIFEST = Path("data/manifest.csv")
 FRAMES, REGIONS, FLOW = Path("data/frames"), Path("data/regions"), Path("data/flow")
@@ -20,9 +20,12 @@ def main(run: stage.Run) -> None:
         jobs = [
             clipwise.Job.on(
                 clip.clip,
-                [folder / clip.clip for folder in (FRAMES, REGIONS, FLOW)],
+                [FRAMES / clip.clip, REGIONS / clip.clip],
+                FLOW / clip.clip,
                 params,
                 name=Path(clip.clip).name,
+                # another flow makes no clip anew that does not show it
+                also=[store.read_card(FLOW / clip.clip)["hash"]] if "flow" in params.channels else [],
             )
             for clip in manifest
             if clip.split == split

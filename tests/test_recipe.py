@@ -15,6 +15,7 @@ from vad import UserError, params, recipe
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted(p.stem for p in (ROOT / "recipes").glob("*.yaml"))
 NEED_ROOT = [n for n in RECIPES if params.read(ROOT / f"recipes/{n}.yaml")["data"]["root"] is None]
+CLASSES = "preprocess.person_crop.onnx.classes"
 AWKWARD = [
     "with space",
     "it's",
@@ -241,3 +242,18 @@ def test_a_broken_params_file_is_a_user_error(project, content):
         Path("params.yaml").write_text(content)
     with pytest.raises(UserError, match=r"params\.yaml"):
         recipe.write({"train.epochs": 3})
+
+
+@pytest.mark.parametrize("key", ["resize.channels", "preprocess.person_crop.detectors", CLASSES])
+def test_dvc_may_fill_and_empty_every_list(tmp_path, key):
+    """ruamel loses the end of a line where a list with a comment beside it becomes empty."""
+    from dvc.utils.hydra import apply_overrides
+
+    file = tmp_path / "params.yaml"
+    file.write_bytes((ROOT / "params.yaml").read_bytes())
+    for value in ("[a,b]", "[]", "[a]"):
+        apply_overrides(file, [f"{key}={value}"])
+        section = params.read(file)
+        for part in key.split("."):
+            section = section[part]
+        assert section == [word for word in value.strip("[]").split(",") if word]

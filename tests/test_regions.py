@@ -175,19 +175,19 @@ def reviewed(folder: Path, cards: dict[Clip, dict[str, Any]]) -> list[str]:
 
 
 def test_clips_that_look_right_are_not_mentioned(tmp_path):
-    cards = {clip("a"): {"regions": 3}, clip("b"): {"regions": 9, "foreground": 0.5}}
+    cards = {clip("a"): {"regions": 3}, clip("b"): {"regions": 9, "changing": 0.3}}
     assert reviewed(tmp_path, cards) == []
 
 
 def test_a_moving_camera_is_named_with_the_measured_share(tmp_path):
     cards = {
-        clip("still"): {"regions": 3, "foreground": 0.02},
-        clip("shaken"): {"regions": 3, "foreground": 0.8349},
-        clip("swung", split="test"): {"regions": 3, "foreground": 0.51},
+        clip("still"): {"regions": 3, "changing": 0.02},
+        clip("shaken"): {"regions": 3, "changing": 0.8349},
+        clip("swung", split="test"): {"regions": 3, "changing": 0.51},
     }
     lines = reviewed(tmp_path, cards)
     assert len(lines) == 2
-    assert lines[0].startswith("clip 'train/shaken': 83% of its pixels stand out from the background")
+    assert lines[0].startswith("clip 'train/shaken': 83% of its pixels differ from its usual picture")
     assert "does the camera move" in lines[0]
     assert lines[1].startswith("clip 'test/swung': 51%")
 
@@ -203,9 +203,15 @@ def test_training_clips_in_which_nothing_is_found_are_refused(tmp_path, others):
         reviewed(tmp_path, cards)
 
 
+def test_validation_clips_in_which_nothing_is_found_are_refused(tmp_path):
+    cards = {clip("a"): {"regions": 1}, clip("b", split="val"): {"regions": 0}}
+    with pytest.raises(UserError, match=r"any of the 1 validation clips, .* to calibrate with"):
+        reviewed(tmp_path, cards)
+
+
 def test_a_moving_camera_is_named_before_the_refusal(tmp_path):
     lines: list[str] = []
-    store.write_json(tmp_path / "train/a.json", {"regions": 0, "foreground": 0.9})
+    store.write_json(tmp_path / "train/a.json", {"regions": 0, "changing": 0.9})
     with pytest.raises(UserError, match="nothing was found"):
         regions.review([clip("a")], tmp_path, lines.append)
     assert len(lines) == 1

@@ -18,6 +18,9 @@ THRESHOLDS = {"mog2": 16.0, "knn": 400.0, "median": 15.0}  # OpenCV's own; for m
 DARKEST, BRIGHTEST = 0.5, 1.1  # of the background, what may be a shadow; a little over 1 for noise
 UNEVEN = 0.08  # standard deviation of that ratio in 3x3 pixels from which on it is an edge
 COLOURED = 0.1  # spread of that ratio over red, green and blue from which on it is another colour
+DARK = 8.0  # gray levels, below which a pixel tells nothing of the light
+CHANGED = 15  # gray levels from the usual picture from which on a pixel has changed
+SHOTS = 16  # frames that tell what is usual
 CHUNK = 1 << 24  # bytes of footage of which a median is taken at a time
 
 
@@ -75,6 +78,17 @@ def foreground(frames: np.ndarray, params: ForegroundParams) -> Iterator[np.ndar
         if params.shadows and mask.any():
             mask &= ~shadow(frame, model.background(), mask)
         yield clean(mask, params.open, params.close, params.min_area)
+
+
+def changing(frames: np.ndarray) -> float:
+    """Share of a clip's pixels that differ from its usual picture, whatever finds its foreground.
+
+    `frames` is as in `foreground`. Of SHOTS frames, spread over the clip, each is compared with their
+    temporal median. A share above about 0.3 means that the camera moves, or that the light changes.
+    """
+    shots = frames[_spread(0, len(frames), SHOTS), ::2, ::2].astype(np.float32)
+    shots = shots if shots.ndim == 3 else shots.mean(axis=3)
+    return float((np.abs(shots - np.median(shots, axis=0)) > CHANGED).mean())
 
 
 def shadow(frame: np.ndarray, background: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -187,7 +201,9 @@ class _Median:
             self.level = _median(self.frames, _spread(start, end, self.warm_up))
         frame = frame.astype(np.float32)
         # the light may change as a whole: every fourth row and column tell enough
-        brightness = np.median(frame[::4, ::4] / np.maximum(self.level[::4, ::4], 1))
+        level = self.level[::4, ::4]
+        told = level >= DARK  # black stays black, whatever the light
+        brightness = np.median(frame[::4, ::4][told] / level[told]) if told.any() else 1.0
         self.shown = self.level * brightness
         differs = np.atleast_3d(np.abs(frame - self.shown)).max(axis=2) > self.threshold
         if self.rate > 0:

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import http
 import http.client
+import os
 import re
 import sys
 import tempfile
@@ -31,10 +32,10 @@ SCHEMES = ("http", "https", "file")
 def fetch(source: str | None, sha256: str | None, cache: Path, *, key: str, what: str) -> Path:
     """The verified file that `source` names: a path, or an http://, https:// or file:// URL.
 
-    A path counts from the current folder, `~` is the home folder. A URL is downloaded once, to
-    <cache>/<sha256><suffix>, with its user and password if it has any. `key` is the section of params.yaml
-    that holds `weights` and `sha256`, and `what` the kind of file, both for messages, which never show
-    passwords or query strings. `sha256` may be None for a path alone.
+    A path counts from the current folder, or else from DVC's main checkout; `~` is the home folder. A URL
+    is downloaded once, to <cache>/<sha256><suffix>, with its user and password if it has any. `key` is the
+    section of params.yaml that holds `weights` and `sha256`, and `what` the kind of file, both for messages,
+    which never show passwords or query strings. `sha256` may be None for a path alone.
 
     Raises UserError if the file is missing, empty, a Git-LFS pointer or other than `sha256` says, or if
     it cannot be downloaded.
@@ -61,6 +62,8 @@ def _check_path(source: str, wanted: str | None, key: str, what: str) -> Path:
         path = Path(source).expanduser()
     except RuntimeError:  # ~somebody who does not exist
         path = Path(source)
+    if not path.is_absolute() and not path.is_file():  # not in the copy that an experiment runs in
+        path = Path(os.environ.get("DVC_ROOT", ".")) / path
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "not found"
         where = "" if path.is_absolute() else f" in {Path.cwd()}"

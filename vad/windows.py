@@ -41,6 +41,8 @@ class ResizeParams(Section):
     def verify(self, raw: dict[str, Any]) -> None:
         if "flow" in self.channels:
             need_flow(raw["flow"]["method"], "resize.channels: flow")
+        if "rgb" in self.channels and raw["extract"]["color"] != "rgb":
+            raise UserError("resize.channels asks for rgb, but frames are gray; set extract.color: rgb")
 
 
 def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: ResizeParams, *, threads: int) -> None:
@@ -135,7 +137,10 @@ class Windows:
             raise UserError(f"{folder}: clips differ in shape: {sorted(shapes)}; `dvc repro resize`")
         self._ends = np.cumsum([card["windows"] for card in cards], dtype=np.int64)
         if not cards or (whole and not len(self)):
-            raise UserError(f"{folder}: there is not a single window in it")
+            raise UserError(
+                f"{folder}: there is not a single window in it; see reports/preprocess for what was found, "
+                "and lower resize.stride if it is above 1"
+            )
         self.shape: tuple[int, int, int, int] = shapes.pop()  # C, window, height, width
         self.channels: list[str] = cards[0]["channels"]
         self._open = lru_cache(maxsize=128)(self._open_clip)  # files are limited, clips are not

@@ -103,7 +103,7 @@ def recognise(out: np.ndarray, height: int, width: int) -> list[Layout]:
     if rows == len(cells) and columns > 5:
         from_cell, from_zero = np.abs(out[:, :2] / strides - cells), np.abs(out[:, :2])
         found.append("yolox_decoded" if np.median(from_cell) < np.median(from_zero) else "yolox")
-    if columns == len(cells) and rows > 4:
+    if columns == len(cells) and 4 < rows < columns:
         found.append("yolov8")
     if columns == 6 and not found:
         found.append("end_to_end")
@@ -119,7 +119,7 @@ def count_classes(shape: tuple[int, int], layout: Layout, height: int, width: in
     if layout == "end_to_end":
         return 0 if columns == 6 else None
     if layout == "yolov8":
-        return rows - 4 if rows > 4 else None
+        return rows - 4 if 4 < rows < columns else None
     return columns - 5 if columns > 5 and rows == len(anchors(height, width)[0]) else None
 
 
@@ -191,7 +191,8 @@ def class_map(out: np.ndarray, layout: Layout, height: int, width: int) -> np.nd
     None where the layout has none, or levels of anchors other than `STRIDES`.
     """
     rows, columns = height // 8, width // 8
-    if layout == "end_to_end" or len(anchors(height, width)[0]) not in out.shape:
+    axis = 1 if layout == "yolov8" else 0
+    if layout == "end_to_end" or len(anchors(height, width)[0]) != out.shape[axis]:
         return None
     scores = out[4:, : rows * columns] if layout == "yolov8" else out[: rows * columns, 5:].T
     return scores.reshape(-1, rows, columns).copy()  # of its own, so that the output can go

@@ -4,6 +4,7 @@ A mode's module has
 
 - `Params`, its sub-section of params.yaml;
 - `SAME_SIZE`: whether these are in pixels, so that all clips of a camera must have frames of one size;
+- `needs_flow(params)`: whether the clips' optical flow is read;
 - `prepare(params, cache)`, called once before any clip: checks what the mode needs, such as weights,
   and returns (what `regions` gets as `ready`, content hashes of it);
 - the work function `regions(stem, frames, flow, params, ready, *, threads)`, which writes one clip: a
@@ -15,7 +16,8 @@ time, -1 where unknown; `x0`, `y0`, `x1`, `y1` int32, in pixels of the extracted
 
 The card holds `regions`, their number; `hash`; and `picture`, what a mode makes of the frame for a
 tensor: some of "frame" (as it is), "masked" (black where nothing stands out) and "silhouette" (255 where
-something does). `foreground`, where known, is the share of pixels that stand out. Silhouettes lie
+something does). `foreground`, where known, is the share of pixels that stand out, and `changing` that of
+pixels that differ from the clip's usual picture, whatever the mode makes of them. Silhouettes lie
 beside the table, as packed bits in the format of `vad.masks`, under the stem `<stem>.silhouette`.
 """
 
@@ -36,7 +38,7 @@ COLUMNS = {
     "source": "str",
     "confidence": "float32",
 }
-BUSY = 0.5  # share of foreground above which hardly anything is background
+UNSTEADY = 0.3  # share of changing pixels; with a camera that stands still about 0.1
 
 
 class PreprocessParams(Choice):
@@ -81,22 +83,25 @@ def check_sizes(clips: Sequence[Clip], frames: Path) -> None:
 def review(clips: Sequence[Clip], folder: Path, log: Callable[[str], None]) -> None:
     """Says in the log which clips look wrong: hardly any background, or nothing in them at all.
 
-    Raises UserError if not one training clip has a region.
+    Raises UserError if no training clip has a region, or no validation clip.
     """
     cards = {clip.clip: store.read_card(folder / clip.clip) for clip in clips}
     for clip, card in cards.items():
-        if card.get("foreground", 0) > BUSY:
+        if card.get("changing", 0) > UNSTEADY:
             log(
-                f"clip {clip!r}: {card['foreground']:.0%} of its pixels stand out from the background on "
-                "average; does the camera move, or the light change? Boxes and silhouettes then mean little"
+                f"clip {clip!r}: {card['changing']:.0%} of its pixels differ from its usual picture; does "
+                "the camera move, or the light change? Boxes and silhouettes then mean little"
             )
     empty = [clip for clip, card in cards.items() if not card["regions"]]
-    train = [clip.clip for clip in clips if clip.split == "train"]
-    if train and set(train) <= set(empty):
-        raise UserError(
-            f"nothing was found in any of the {len(train)} training clips, so there is nothing to learn "
-            "from; see reports/preprocess, lower the thresholds of the mode, or set preprocess.mode: none"
-        )
+    needed = {"train": ("training", "learn from"), "val": ("validation", "calibrate with")}
+    for split, (word, purpose) in needed.items():
+        names = [clip.clip for clip in clips if clip.split == split]
+        if names and set(names) <= set(empty):
+            raise UserError(
+                f"nothing was found in any of the {len(names)} {word} clips, so there is nothing to "
+                f"{purpose}; see reports/preprocess, lower the thresholds of the mode, or set "
+                "preprocess.mode: none"
+            )
     if empty:
         names = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
         log(f"nothing moves or is found in {len(empty)} of {len(clips)} clips: {names}")

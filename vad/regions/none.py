@@ -17,6 +17,11 @@ class Params(Section):
 SAME_SIZE = False
 
 
+def needs_flow(params: Params) -> bool:
+    """Never."""
+    return False
+
+
 def prepare(params: Params, cache: Path) -> tuple[None, list[str]]:
     """Nothing is needed."""
     return None, []

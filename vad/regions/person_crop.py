@@ -19,7 +19,7 @@ from vad import boxes as box_arrays
 from vad import regions as table
 from vad.detector import Detections, Detector, DetectorParams, check
 from vad.flow import need_flow, open_flow
-from vad.foreground import ForegroundParams
+from vad.foreground import ForegroundParams, changing
 from vad.motion import Boxes, MotionParams, masks
 from vad.params import Field, Section
 from vad.tracking import Tracker, TrackParams, between
@@ -27,7 +27,10 @@ from vad.tracking import Tracker, TrackParams, between
 SAME_SIZE = True
 KEY = "preprocess.person_crop"
 SAME = 0.7  # IoU above which two boxes of a detector are one
-WEIGHTS = "a YOLOX or YOLOv8 detector exported to ONNX"
+WEIGHTS = (
+    "a YOLOX or YOLOv8 detector exported to ONNX (YOLOX has some among its releases on GitHub; "
+    "`yolo export format=onnx` makes one of YOLOv8)"
+)
 FLOW_WANTED_BY = f"{KEY}.motion.source: flow"
 
 
@@ -55,13 +58,21 @@ class Params(Section):
         off: dict[str, Any] = {"onnx": {"weights", "batch_size"} if "onnx" in self.detectors else True}
         if "motion" not in self.detectors:
             off |= {"motion": True, "foreground": True, "reach": True}
-        elif self.motion.source != "foreground":
-            off["foreground"] = True
+        else:
+            off["motion"] = {"difference_threshold", "flow_threshold"} - {f"{self.motion.source}_threshold"}
+            off["foreground"] = self.motion.source != "foreground"
         return self.model_dump(mode="json", exclude=off)
 
     def verify(self, raw: dict[str, Any]) -> None:
-        if "motion" in self.detectors and self.motion.source == "flow":
+        if needs_flow(self):
             need_flow(raw["flow"]["method"], FLOW_WANTED_BY)
+        if "onnx" in self.detectors and not self.onnx.weights:
+            raise UserError(f"{KEY}.onnx.weights is not set; name {WEIGHTS}")
+
+
+def needs_flow(params: Params) -> bool:
+    """Whether boxes are made of optical flow."""
+    return "motion" in params.detectors and params.motion.source == "flow"
 
 
 def prepare(params: Params, cache: Path) -> tuple[Path | None, list[str]]:
@@ -109,7 +120,9 @@ def regions(
             confidences += found[:, 4].tolist()
             foreground += 0 if mask is None else np.count_nonzero(mask) / mask.size
     rows = pd.DataFrame(np.concatenate(numbers), columns=["frame", "track", "x0", "y0", "x1", "y1"])
-    card = {} if "motion" not in params.detectors else {"foreground": round(foreground / len(video), 6)}
+    card = {"changing": round(changing(video), 6)}
+    if "motion" in params.detectors:
+        card["foreground"] = round(foreground / len(video), 6)
     table.write(stem, rows.assign(source=sources, confidence=confidences), also=classes.hashes, **card)
 
 
@@ -164,7 +177,7 @@ def _moving(video: np.ndarray, flow: Path, params: Params) -> Iterator[np.ndarra
     """What moves in each frame; None for each if motion is not asked for."""
     if "motion" not in params.detectors:
         return repeat(None, len(video))
-    pair = open_flow(flow, FLOW_WANTED_BY) if params.motion.source == "flow" else None
+    pair = open_flow(flow, FLOW_WANTED_BY) if needs_flow(params) else None
     return masks(video, pair, params.motion, params.foreground)
 
 

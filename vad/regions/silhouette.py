@@ -9,7 +9,7 @@ import pandas as pd
 
 from vad import regions as table
 from vad import store
-from vad.foreground import ForegroundParams, foreground
+from vad.foreground import ForegroundParams, changing, foreground
 from vad.params import Section
 
 PICTURES = {"binary": ["silhouette"], "masked": ["masked"], "frame+mask": ["frame", "silhouette"]}
@@ -27,6 +27,11 @@ class Params(Section):
 
 
 SAME_SIZE = True
+
+
+def needs_flow(params: Params) -> bool:
+    """Never."""
+    return False
 
 
 def prepare(params: Params, cache: Path) -> tuple[None, list[str]]:
@@ -57,4 +62,5 @@ def regions(stem: Path, frames: Path, flow: Path, params: Params, ready: None, *
         picture=PICTURES[params.output],
         also=[store.read_card(silhouettes)["hash"]],
         foreground=round(seen / (length * height * width), 6),
+        changing=round(changing(video), 6),
     )
