@@ -195,7 +195,7 @@ def class_map(out: np.ndarray, layout: Layout, height: int, width: int) -> np.nd
     if layout == "end_to_end" or len(anchors(height, width)[0]) != out.shape[axis]:
         return None
     scores = out[4:, : rows * columns] if layout == "yolov8" else out[: rows * columns, 5:].T
-    return scores.reshape(-1, rows, columns).copy()  # of its own, so that the output can go
+    return scores.reshape(-1, rows, columns)
 
 
 def nms(boxes: np.ndarray, confidence: np.ndarray, classes: np.ndarray, iou: float) -> np.ndarray:

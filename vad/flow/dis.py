@@ -45,14 +45,15 @@ def flow(stem: Path, frames: Path, params: Params, *, threads: int) -> None:
             "flow, which needs 8x12 at least; raise flow.dis.height, or use larger frames"
         )
     scale = params.limit / STEPS
-    to_counts = np.array([width / w, height / h], np.float32) / np.float32(scale)
+    to_counts = (width / w / scale, height / h / scale, 0, 0)
     clipped = 0
     card = {"method": "dis", "scale": scale, "frame": [height, width]}
     with store.ArrayWriter(stem, (h, w, 2), np.int8, **card) as writer:
         for displacement in displacements(video, params.preset, w, h):
-            counts = np.rint(displacement * to_counts)
-            clipped += int((np.abs(counts).max(axis=2) > STEPS).sum())
-            writer.append(np.clip(counts, -STEPS, STEPS).astype(np.int8))
+            counts = cv2.multiply(displacement, to_counts, dtype=cv2.CV_16S)  # rounds
+            small = np.clip(counts, -STEPS, STEPS)
+            clipped += np.count_nonzero((small != counts).any(axis=2)) if cv2.norm(counts, small) else 0
+            writer.append(small.astype(np.int8))
         writer.card["clipped"] = round(clipped / (len(video) * h * w), 6)
 
 
