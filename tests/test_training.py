@@ -14,7 +14,7 @@ from vad.regions import none
 from vad.training import TrainParams
 from vad.windows import ResizeParams, Windows, cut
 
-RESIZE = ResizeParams(height=16, width=16, window=1, stride=1, fit="stretch")
+RESIZE = ResizeParams(channels=["picture"], height=16, width=16, window=1, stride=1, fit="stretch")
 CHANNELS = conv2d.Params(channels=[4])
 
 
@@ -27,9 +27,9 @@ def params(**changed: object) -> TrainParams:
 def tensors(folder: Path, frames: np.ndarray) -> Windows:
     """The windows of one clip, made by the stages' own functions."""
     store.write_array(folder / "frames/a", frames)
-    none.regions(folder / "regions/a", folder / "frames/a", folder, none.Params(), threads=1)
+    none.regions(folder / "regions/a", folder / "frames/a", folder, none.Params(), None, threads=1)
     (folder / "tensors").mkdir(parents=True)
-    cut(folder / "tensors/a", folder / "frames/a", folder / "regions/a", RESIZE, threads=1)
+    cut(folder / "tensors/a", folder / "frames/a", folder / "regions/a", folder / "flow", RESIZE, threads=1)
     return Windows(folder / "tensors")
 
 
