@@ -160,6 +160,15 @@ def test_small_boxes_are_dropped(tmp_path):
     assert not len(run(tmp_path, walk(3), p)[0])
 
 
+@pytest.mark.parametrize("detectors", [["motion"], ["onnx"], ["onnx", "motion"]])
+@pytest.mark.parametrize("source", ["foreground", "difference", "flow"])
+def test_every_choice_has_a_key(detectors, source):
+    found = how(detectors=detectors, motion__source=source).active()
+    assert ("onnx" in found) == ("onnx" in detectors)
+    assert ("motion" in found) == ("motion" in detectors)
+    assert ("foreground" in found) == ("motion" in detectors and source == "foreground")
+
+
 def test_what_is_not_in_use_changes_no_key(tmp_path):
     motion = how()
     assert motion.active() == how(onnx__confidence=0.9, foreground__history=999).active()

@@ -60,7 +60,8 @@ class Params(Section):
             off |= {"motion": True, "foreground": True, "reach": True}
         else:
             off["motion"] = {"difference_threshold", "flow_threshold"} - {f"{self.motion.source}_threshold"}
-            off["foreground"] = self.motion.source != "foreground"
+            if self.motion.source != "foreground":
+                off["foreground"] = True
         return self.model_dump(mode="json", exclude=off)
 
     def verify(self, raw: dict[str, Any]) -> None:
