@@ -13,7 +13,9 @@ TENSORS = Path("data/tensors")
 
 
 def main(run: stage.Run) -> None:
-    params = run.params("resize", windows.ResizeParams)
+    name = run.params("model", windows.ModelName).name
+    model = run.params(f"model.{name}", windows.ModelWindow)
+    params = windows.WindowParams.of(run.params("resize", windows.ResizeParams), model)
     compute = run.params("compute", clipwise.ComputeParams)
     manifest = clips.available(MANIFEST, FRAMES)
     for split in clips.SPLITS:

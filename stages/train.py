@@ -1,6 +1,8 @@
 """Fits the autoencoder that model.name names to normal windows.
 
-In: data/tensors/train, data/tensors/val. Out: models/autoencoder/, reports/training/history.csv.
+In: data/tensors/train, data/tensors/val. Out: models/autoencoder/, reports/training/ (loss per epoch).
+Speed goes to reports/throughput.csv, which nobody keeps. An interrupted training goes on after its last
+epoch. Several GPUs: train.devices; several machines: the same with `torchrun … -m stages.train` on each.
 """
 
 import shutil
@@ -9,7 +11,8 @@ from pathlib import Path
 from vad import models, stage, training, windows
 
 TRAIN, VAL = Path("data/tensors/train"), Path("data/tensors/val")
-AUTOENCODER, HISTORY = Path("models/autoencoder"), Path("reports/training/history.csv")
+AUTOENCODER, REPORTS = Path("models/autoencoder"), Path("reports/training")
+THROUGHPUT = Path("reports/throughput.csv")
 
 
 def main(run: stage.Run) -> None:
@@ -17,12 +20,14 @@ def main(run: stage.Run) -> None:
     params = run.params("train", training.TrainParams)
     train, val = windows.Windows(TRAIN), windows.Windows(VAL)
     training.fix_seed(params.seed)  # before the weights are drawn
-    model = models.create(choice.name, own, train.shape)
+    model = models.create(choice.name, own, train.shape, train.channels)
     run.log(f"{model.describe()} on {len(train)} windows, {len(val)} for validation")
-    best = training.fit(model, train, val, params, HISTORY, run.cache / "checkpoints", run.log)
+    best = training.fit(model, train, val, params, REPORTS, THROUGHPUT, run.cache, run.log)
+    if best is None:  # a helper process of a distributed run
+        return
     run.log(f"kept epoch {best['epoch'] + 1}, validation loss {best['val_loss']:.6f}")
     shutil.rmtree(AUTOENCODER, ignore_errors=True)
-    models.save(model, AUTOENCODER, channels=train.channels, best=best)
+    models.save(model, AUTOENCODER, best=best)
 
 
 if __name__ == "__main__":

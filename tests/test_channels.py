@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from vad import UserError, regions, store
 from vad.channels import STILL, Layers
 from vad.flow import none as no_flow
-from vad.windows import ResizeParams, cut
+from vad.windows import WindowParams, cut
 
 RNG = np.random.default_rng(0)
 LENGTH, HEIGHT, WIDTH = 5, 11, 19  # a width that fills no whole number of bytes
@@ -195,7 +195,15 @@ def test_planes_come_in_the_order_of_the_channels(tmp_path):
         names = [name for c in channels for name in single[c][0]]
         expected = np.concatenate([single[c][1] for c in channels], axis=1)
         assert planes(tmp_path, channels, **clip)[0] == names
-        how = ResizeParams(channels=channels, height=HEIGHT, width=WIDTH, window=1, stride=1, fit="stretch")
+        how = WindowParams(
+            channels=channels,
+            height=HEIGHT,
+            width=WIDTH,
+            window=1,
+            position="middle",
+            stride=1,
+            fit="stretch",
+        )
         cut(tmp_path / "tensors", *written(tmp_path, **clip), how, threads=1)
         array, card = store.open_array(tmp_path / "tensors")
         assert card["channels"] == names
@@ -245,7 +253,9 @@ def test_silhouettes_that_were_not_made_are_refused(tmp_path, channels, picture)
 @pytest.mark.parametrize("channels", [[], ["grey"], "gray", ["gray", 3], None])
 def test_channels_that_do_not_exist_are_refused(channels):
     with pytest.raises(ValidationError):
-        ResizeParams(channels=channels, height=8, width=8, window=1, stride=1, fit="stretch")
+        WindowParams(
+            channels=channels, height=8, width=8, window=1, position="middle", stride=1, fit="stretch"
+        )
 
 
 @pytest.mark.parametrize("keep", [1, 3])

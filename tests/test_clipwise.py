@@ -411,8 +411,14 @@ def footage(tmp_path_factory) -> Path:
 
 
 def cut(footage: Path, where: Path, names: str | list[str], workers: int, on_error: str = "fail") -> Any:
-    params = windows.ResizeParams(
-        channels=["gray", "difference"], height=8, width=8, window=4, stride=1, fit="stretch"
+    params = windows.WindowParams(
+        channels=["gray", "difference"],
+        height=8,
+        width=8,
+        window=4,
+        position="middle",
+        stride=1,
+        fit="stretch",
     )
     stems = {name: [footage / kind / name for kind in ("frames", "regions", "flow")] for name in names}
     return clipwise.run(

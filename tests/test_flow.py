@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from vad import UserError, regions, store
 from vad.flow import dis, need_flow, none, open_flow
-from vad.windows import ResizeParams, cut, placement
+from vad.windows import WindowParams, cut, placement
 
 HEIGHT, WIDTH = 120, 168
 WHOLE, MIDDLE = (0, 0, WIDTH, HEIGHT), (40, 30, 120, 86)
@@ -49,7 +49,9 @@ def in_tensor(folder: Path, box: tuple[int, ...], height=32, width=32, fit="stre
     length = store.read_card(folder / "frames")["shape"][0]
     table = regions_at([(t, *box) for t in range(length)])
     regions.write(folder / "regions", table)
-    how = ResizeParams(channels=["flow"], height=height, width=width, window=1, stride=1, fit=fit)
+    how = WindowParams(
+        channels=["flow"], height=height, width=width, window=1, position="middle", stride=1, fit=fit
+    )
     cut(folder / "tensors", folder / "frames", folder / "regions", folder / "flow", how, threads=1)
     planes, card = store.open_array(folder / "tensors")
     left, top, w, h = placement(box[2] - box[0], box[3] - box[1], how)

@@ -13,11 +13,20 @@ from hypothesis import strategies as st
 from vad import UserError, clip_errors, evaluation, grid, inference, models, scoring, store
 from vad.clips import Clip
 from vad.identity import Identity
-from vad.inference import BRANCH, ScoreParams
+from vad.inference import ScoreParams
 from vad.models import Autoencoder, conv2d
 from vad.scoring import CalibrateParams, Calibration, ClipErrors
 
 RNG = np.random.default_rng(0)
+BRANCH = "error_reconstruction"
+
+
+def own(window: int = 1, channels: int = 1) -> conv2d.Params:
+    return conv2d.Params(window=window, position="middle", objective="reconstruct", channels=[channels])
+
+
+def of_windows(model: Autoencoder, windows: np.ndarray, reduce: str) -> np.ndarray:
+    return inference.reduce_errors(inference.pixel_errors(model, windows)["reconstruction"], reduce)
 
 
 def clip(errors, frames: int | None = None, at=None, name="val/a", stride=1) -> ClipErrors:
@@ -119,7 +128,7 @@ class Half(Autoencoder):
     name = "half"
 
     def __init__(self, channels: int = 1, window: int = 1):
-        super().__init__(conv2d.Params(channels=[1]), (channels, window, 8, 8))
+        super().__init__(own(window), (channels, window, 8, 8), ["gray"])
 
     def forward(self, x):
         return x / 2
@@ -130,7 +139,7 @@ class Half(Autoencoder):
 def test_the_error_of_a_window_is_that_of_its_pixels(reduce, shape):
     windows = RNG.integers(0, 256, shape, np.uint8)
     pixels = ((windows / 255 / 2) ** 2).mean(1).reshape(len(windows), -1)
-    got = inference.window_errors(Half(*shape[1:3]), windows, reduce)
+    got = of_windows(Half(*shape[1:3]), windows, reduce)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, getattr(pixels, reduce)(1), rtol=1e-5)
 
@@ -138,6 +147,7 @@ def test_the_error_of_a_window_is_that_of_its_pixels(reduce, shape):
 def tensors(folder: Path, windows: int = 7, boxes: pd.DataFrame | None = None, name="a") -> tuple[Path, Path]:
     """Stems of tensors and regions: `windows` windows of two planes each, one at every second frame."""
     card = {"frames": 14, "window": 2, "windows": windows, "stride": 2, "channels": ["gray"]}
+    card["position"] = "middle"
     planes = RNG.integers(0, 256, (windows + 1 if windows else 0, 1, 8, 8), np.uint8)
     store.write_array(folder / "tensors" / name, planes, **card, fit="stretch", frame=[32, 40])
     n = np.arange(windows)
@@ -252,10 +262,10 @@ def test_an_error_that_is_no_number_is_refused_with_clip_and_frame(tmp_path, val
 def test_scores_of_one_window_do_not_depend_on_its_neighbours(n, at):
     """What live use relies on: a window scored alone has the score that it has in a batch."""
     torch.manual_seed(0)
-    model = models.create("conv2d", conv2d.Params(channels=[4]), (1, 1, 16, 16)).eval()
+    model = models.create("conv2d", own(channels=4), (1, 1, 16, 16)).eval()
     windows = np.random.default_rng(n).integers(0, 256, (n + at, 1, 1, 16, 16), np.uint8)
-    together = inference.window_errors(model, windows, "mean")
-    alone = inference.window_errors(model, windows[at : at + 1], "mean")
+    together = of_windows(model, windows, "mean")
+    alone = of_windows(model, windows[at : at + 1], "mean")
     np.testing.assert_allclose(together[at : at + 1], alone, rtol=1e-4)
 
 

@@ -10,18 +10,26 @@ import torch
 
 from vad import UserError, models, store, training
 from vad.models import Autoencoder, conv2d
+from vad.params import read as load_raw
 from vad.regions import none
 from vad.training import TrainParams
-from vad.windows import ResizeParams, Windows, cut
+from vad.windows import WindowParams, Windows, cut
 
-RESIZE = ResizeParams(channels=["picture"], height=16, width=16, window=1, stride=1, fit="stretch")
-CHANNELS = conv2d.Params(channels=[4])
+RESIZE = WindowParams(
+    channels=["picture"], height=16, width=16, window=1, position="middle", stride=1, fit="stretch"
+)
+CHANNELS = conv2d.Params(window=1, position="middle", objective="reconstruct", channels=[4])
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def params(**changed: object) -> TrainParams:
-    defaults = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "lr_patience": 9, "lr_factor": 0.5}
-    defaults |= {"early_stopping": 9, "seed": 0, "accelerator": "cpu"}
-    return TrainParams(**defaults | changed)
+    """Those of params.yaml, quick, and changed; `pseudo` and `loss` take what changes in them."""
+    raw = load_raw(ROOT / "params.yaml")["train"]
+    raw |= {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "lr_patience": 9, "early_stopping": 9}
+    raw |= {"accelerator": "cpu"}
+    for section in ("pseudo", "loss"):
+        changed[section] = raw[section] | changed.get(section, {})
+    return TrainParams(**raw | changed)
 
 
 def tensors(folder: Path, frames: np.ndarray) -> Windows:
@@ -56,18 +64,19 @@ class Fitted:
     def __init__(self, data, folder: Path, val="val", model: Autoencoder | None = None, **changed):
         own = params(**changed)
         training.fix_seed(own.seed)
-        self.model = model or models.create("conv2d", CHANNELS, data["train"].shape)
+        self.model = model or models.create("conv2d", CHANNELS, data["train"].shape, ["gray"])
         self.log: list[str] = []
         self.best = training.fit(
             self.model,
             data["train"],
             data[val],
             own,
-            folder / "history.csv",
-            folder / "scratch",
+            folder / "reports",
+            folder / "throughput.csv",
+            folder / "cache",
             self.log.append,
         )
-        self.history = pd.read_csv(folder / "history.csv")
+        self.history = pd.read_csv(folder / "reports/history.csv")
         models.save(self.model, folder / "model")
         self.weights = (folder / "model/weights.safetensors").read_bytes()
 
@@ -86,20 +95,21 @@ def test_history_and_log_have_a_line_per_epoch(data, tmp_path, capfd):
     assert history["epoch"].tolist() == [0, 1, 2, 3]
     assert (history["learning_rate"] == 0.01).all()
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
-    for i, line in enumerate(fitted.log):
+    lines = [line for line in fitted.log if line.startswith("epoch")]
+    for i, line in enumerate(lines):
         loss, val = history.loc[i, ["train_loss", "val_loss"]]
         assert line.startswith(f"epoch {i + 1}/4: loss {loss:.6f}, validation {val:.6f}, ")
         assert "\r" not in line
-    assert len(fitted.log) == 4
+    assert len(lines) == 4
     assert capfd.readouterr() == ("", "")  # no terminal: no bar, and nothing of Lightning's own
-    assert list((tmp_path / "scratch").iterdir()) == []
+    assert list((tmp_path / "cache/checkpoints").iterdir()) == []
     assert not fitted.model.training
 
 
 def test_the_first_loss_is_that_of_the_first_weights(data, tmp_path):
     """One batch of all windows: what is written is the error before anything was learnt."""
     training.fix_seed(0)
-    before = mean_error(models.create("conv2d", CHANNELS, data["train"].shape), data["train"])
+    before = mean_error(models.create("conv2d", CHANNELS, data["train"].shape, ["gray"]), data["train"])
     fitted = Fitted(data, tmp_path, epochs=1, batch_size=100)
     assert fitted.history.loc[0, "train_loss"] == pytest.approx(before, rel=1e-5)
 
@@ -128,7 +138,9 @@ def test_the_seed_decides_every_byte(data, tmp_path):
     torch.rand(7)
     same, other = Fitted(data, tmp_path / "same", seed=5), Fitted(data, tmp_path / "other", seed=6)
     assert one.weights == same.weights
-    assert (tmp_path / "one/history.csv").read_bytes() == (tmp_path / "same/history.csv").read_bytes()
+    assert (tmp_path / "one/reports/history.csv").read_bytes() == (
+        tmp_path / "same/reports/history.csv"
+    ).read_bytes()
     assert one.weights != other.weights
 
 
@@ -167,7 +179,7 @@ class Broken(Autoencoder):
     name = "broken"
 
     def __init__(self, raises: type[BaseException] | None = None):
-        super().__init__(CHANNELS, (1, 1, 16, 16))
+        super().__init__(CHANNELS, (1, 1, 16, 16), ["gray"])
         self.weight, self.raises = torch.nn.Parameter(torch.tensor(1e-4)), raises
 
     def forward(self, x):
@@ -177,9 +189,9 @@ class Broken(Autoencoder):
 
 
 def test_a_loss_that_is_no_number_stops_and_names_the_learning_rate(data, tmp_path):
-    with pytest.raises(UserError, match=r"epoch 0, batch 1; lower train\.learning_rate \(now 0\.01\)"):
+    with pytest.raises(UserError, match=r"epoch 1, batch 2; lower train\.learning_rate \(now 0\.01\)"):
         Fitted(data, tmp_path, model=Broken())
-    assert list((tmp_path / "scratch").iterdir()) == []
+    assert list((tmp_path / "cache/checkpoints").iterdir()) == []
 
 
 def test_a_validation_loss_that_is_no_number_stops_too(data, tmp_path):
@@ -191,7 +203,7 @@ def test_a_validation_loss_that_is_no_number_stops_too(data, tmp_path):
 def test_other_errors_keep_their_kind(data, tmp_path):
     with pytest.raises(ZeroDivisionError):
         Fitted(data, tmp_path, model=Broken(ZeroDivisionError))
-    assert list((tmp_path / "scratch").iterdir()) == []
+    assert list((tmp_path / "cache/checkpoints").iterdir()) == []
 
 
 def test_an_interrupt_stays_one(data, tmp_path):

@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 from vad import UserError, regions, store
 from vad.flow import none as no_flow
 from vad.regions import none
-from vad.windows import ResizeParams, Windows, cut, placement, resize
+from vad.windows import WindowParams, Windows, cut, placement, resize
 
 RNG = np.random.default_rng(0)
 
 
-def params(height=8, width=8, window=1, stride=1, fit="stretch", channels=("picture",)) -> ResizeParams:
-    return ResizeParams(
-        channels=list(channels), height=height, width=width, window=window, stride=stride, fit=fit
-    )
+def params(
+    height=8, width=8, window=1, stride=1, fit="stretch", channels=("picture",), position="middle"
+) -> WindowParams:
+    shape = {"height": height, "width": width, "window": window, "position": position}
+    return WindowParams(channels=list(channels), stride=stride, fit=fit, **shape)
 
 
 def write(
@@ -46,7 +47,7 @@ def table_of(rows: list[tuple[int, ...]]) -> pd.DataFrame:
     return pd.DataFrame(np.array(rows, np.int32).reshape(-1, 6), columns=columns)
 
 
-def cut_clip(folder: Path, frames: np.ndarray, how: ResizeParams, name="clip", boxes=None) -> Path:
+def cut_clip(folder: Path, frames: np.ndarray, how: WindowParams, name="clip", boxes=None) -> Path:
     out = folder / "tensors" / name
     out.parent.mkdir(exist_ok=True)
     cut(out, *write(folder, name, frames, boxes), how, threads=1)
@@ -58,7 +59,7 @@ def numbered(length: int, height=8, width=8) -> np.ndarray:
     return np.full((length, height, width), np.arange(length)[:, None, None], np.uint8)
 
 
-def frames_of_windows(folder: Path, length: int, how: ResizeParams) -> list[list[int]]:
+def frames_of_windows(folder: Path, length: int, how: WindowParams) -> list[list[int]]:
     """Which frame each place of each window shows."""
     cut_clip(folder, numbered(length), how)
     found = Windows(folder / "tensors")
@@ -111,7 +112,7 @@ def test_several_regions_of_a_frame_have_windows_of_their_own(tmp_path):
 
 @pytest.mark.parametrize("length", [1, 4])
 def test_a_clip_shorter_than_a_window_is_refused(tmp_path, length):
-    with pytest.raises(UserError, match=f"has {length} frames, fewer than resize.window = 5"):
+    with pytest.raises(UserError, match=f"has {length} frames, fewer than a window's 5"):
         cut_clip(tmp_path, numbered(length), params(window=5))
 
 
@@ -173,7 +174,7 @@ def test_a_placed_box_fills_one_side_and_leaves_none(w, h, width, height):
 
 
 @pytest.fixture(scope="module")
-def split(tmp_path_factory) -> tuple[Path, dict[str, np.ndarray], ResizeParams]:
+def split(tmp_path_factory) -> tuple[Path, dict[str, np.ndarray], WindowParams]:
     folder = tmp_path_factory.mktemp("split")
     how = params(8, 12, window=4, stride=2)
     clips = {f"c{i}": RNG.integers(0, 256, (n, 8, 12, 3), np.uint8) for i, n in enumerate([5, 4, 11])}
@@ -182,7 +183,7 @@ def split(tmp_path_factory) -> tuple[Path, dict[str, np.ndarray], ResizeParams]:
     return folder / "tensors", clips, how
 
 
-def naive(clips: dict[str, np.ndarray], how: ResizeParams) -> np.ndarray:
+def naive(clips: dict[str, np.ndarray], how: WindowParams) -> np.ndarray:
     """All windows [N, C, window, h, w] by indexing frames."""
     out = []
     for frames in clips.values():
@@ -314,7 +315,7 @@ CHANNELS = ["gray", "difference", "flow", "silhouette"]
 PLACES = st.tuples(st.integers(0, 8), st.integers(0, W - CROP[1]), st.integers(0, H - CROP[0]))
 
 
-def naive_boxes(planes: np.ndarray, rows: list, how: ResizeParams) -> list[np.ndarray]:
+def naive_boxes(planes: np.ndarray, rows: list, how: WindowParams) -> list[np.ndarray]:
     """The windows [C, window, h, w] of rows (frame, x0, y0), one by one, by indexing."""
     out = []
     for frame, x0, y0 in rows:

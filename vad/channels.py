@@ -24,6 +24,7 @@ from vad.flow import open_flow
 from vad.masks import open_masks
 
 Channel = Literal["picture", "gray", "rgb", "difference", "flow", "silhouette"]
+PLANES = {"rgb": ["red", "green", "blue"], "flow": ["flow_x", "flow_y"]}  # of channels with several
 STILL = 128  # the value of a flow plane where nothing moves
 
 
@@ -81,7 +82,7 @@ class Layers:
     def _rgb(self) -> list[Layer]:
         if self.video.ndim == 3:
             raise UserError("resize.channels asks for rgb, but frames are gray; set extract.color: rgb")
-        return [Layer(["red", "green", "blue"], self.video.__getitem__)]
+        return [Layer(PLANES["rgb"], self.video.__getitem__)]
 
     def _difference(self) -> list[Layer]:
         def difference(t: int) -> np.ndarray:
@@ -103,7 +104,7 @@ class Layers:
                 shifted = cv2.resize(shifted, size, interpolation=cv2.INTER_LINEAR)
             return shifted
 
-        return [Layer(["flow_x", "flow_y"], self._keep(moved), STILL)]
+        return [Layer(PLANES["flow"], self._keep(moved), STILL)]
 
     def _silhouette(self) -> list[Layer]:
         return [Layer(["silhouette"], self._keep(self._standing_out()))]

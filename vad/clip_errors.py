@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from vad import UserError, store
-from vad.inference import BRANCH, ScoreParams, pixel_errors, reduce_errors
+from vad.inference import PREFIX, ScoreParams, pixel_errors, reduce_errors
 from vad.maps import MapWriter, Tensor
 from vad.models import Autoencoder
 from vad.windows import Windows
@@ -21,12 +21,11 @@ def score_clip(
     """Work function: the errors of all windows of one clip, which may have none.
 
     Writes <stem>.parquet with a row per window: `frame`, `region`, `track`, its box `x0`, `y0`, `x1`, `y1`
-    int32, and a column per branch, here `error_reconstruction` float32. Its card holds the clip's number
-    of `frames`, the `stride` of those with windows, and the [height, width] of a `frame`.
+    int32, and a column per branch of the model, such as `error_reconstruction`, float32. Its card holds the
+    clip's number of `frames`, the `stride` of those with windows, and the [height, width] of a `frame`.
 
-    With `params.maps` also <stem>.maps.npy (see `vad.maps`). Of a model that makes several frames of a
-    window, the map shows the error of the middle one, which is the frame that the window belongs to; one
-    that makes a single frame, such as the next, has that frame's error in the map.
+    With `params.maps` also <stem>.maps.npy (see `vad.maps`): the errors of the frame that the window belongs
+    to, the mean of all branches.
 
     Raises UserError if tensors and regions are not of one run.
     """
@@ -38,7 +37,7 @@ def score_clip(
     if (boxes["frame"].to_numpy() != table["frame"].to_numpy()).any():
         raise UserError(f"{tensors} was not made of {regions}, as they stand; run `dvc repro resize`")
     table[BOX] = boxes[BOX].to_numpy(np.int32)
-    errors = np.empty(len(windows), np.float32)
+    errors: dict[str, list[np.ndarray]] = {}
     rows = list(zip(table["frame"].tolist(), map(tuple, table[BOX].to_numpy().tolist()), strict=True))
     with ExitStack() as stack:
         if params.maps:
@@ -49,12 +48,15 @@ def score_clip(
             stack.enter_context(writer)
         for start in range(0, len(windows), params.batch_size):
             batch = np.arange(start, min(start + params.batch_size, len(windows)))
-            pixels = pixel_errors(model, windows[batch])
-            errors[batch] = reduce_errors(pixels, params.reduce)
+            branches = pixel_errors(model, windows[batch])
+            for name, pixels in branches.items():
+                errors.setdefault(PREFIX + name, []).append(reduce_errors(pixels, params.reduce))
             if params.maps:
-                for i, error in zip(batch, pixels[:, (pixels.shape[1] - 1) // 2].numpy(), strict=True):
+                own = torch.stack([pixels[:, model.own_frame] for pixels in branches.values()]).mean(0)
+                for i, error in zip(batch, own.numpy(), strict=True):
                     writer.add(*rows[i], error)
-    table = table.assign(**{BRANCH: errors})
+    none = {PREFIX + name: np.empty(0, np.float32) for name in model.branches}
+    table = table.assign(**none | {name: np.concatenate(parts) for name, parts in errors.items()})
     store.write_table(stem, table)
     kept = {key: card[key] for key in ("frames", "stride", "frame")}
     store.write_json(Path(f"{stem}.json"), kept | {"hash": store.hash_table(table)})

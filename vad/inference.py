@@ -11,7 +11,7 @@ import torch
 from vad.models import Autoencoder
 from vad.params import Field, Section
 
-BRANCH = "error_reconstruction"
+PREFIX = "error_"  # of the column of a branch
 Reduce = Literal["mean", "max"]
 
 
@@ -37,17 +37,12 @@ def to_input(windows: np.ndarray, device: torch.device | str = "cpu") -> torch.T
 
 
 @torch.inference_mode()
-def pixel_errors(model: Autoencoder, windows: np.ndarray) -> torch.Tensor:
-    """Reconstruction error per pixel: float32 (B, T', h, w) for uint8 (B, C, T, h, w); 0 is perfect."""
-    return model.error(to_input(windows))
+def pixel_errors(model: Autoencoder, windows: np.ndarray) -> dict[str, torch.Tensor]:
+    """Per branch the error of each pixel, float32 (B, T', h, w) for uint8 (B, C, T, h, w); 0 is perfect."""
+    return model.errors(to_input(windows))
 
 
 def reduce_errors(errors: torch.Tensor, reduce: Reduce) -> np.ndarray:
     """Mean or maximum over the pixels of each window: (B, T', h, w) -> float32 [B]."""
     flat = errors.flatten(1)
     return (flat.mean(1) if reduce == "mean" else flat.amax(1)).numpy()
-
-
-def window_errors(model: Autoencoder, windows: np.ndarray, reduce: Reduce) -> np.ndarray:
-    """Reconstruction error per window: float32 [B] for uint8 (B, C, T, h, w); 0 is perfect."""
-    return reduce_errors(pixel_errors(model, windows), reduce)

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from vad import UserError, grid, store
 from vad.params import Field, Section
 
-PREFIX = "error_"
+PREFIX = "error_"  # as `vad.inference` names them; this room does without torch
 
 
 class CalibrateParams(Section):

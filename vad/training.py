@@ -1,38 +1,70 @@
 """Fits an autoencoder to normal windows."""
 
+import hashlib
+import json
 import logging
-import math
+import os
+import platform
 import signal
-import sys
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
 
-from vad import UserError
-from vad.models import Autoencoder
-from vad.params import Field, Section
-from vad.windows import Windows
+from vad import UserError, imports, losses, models, pseudo, store
+from vad.checkpoints import Checkpoints
+from vad.models import Autoencoder, ModelChoice
+from vad.params import Field, Section, load, load_choice
+from vad.windows import ResizeParams, Windows
 
 # Lightning takes seconds to import, so only those who train do (inside `fit`)
 
+ADAPT_TO = 4096  # windows that a model is shown before training, spread evenly
+
 
 class TrainParams(Section):
-    """`train`"""
+    """`train`: every key is explained in docs/parameters.md."""
 
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
+    accumulate: int = Field(ge=1)
     learning_rate: float = Field(gt=0, le=1)
+    schedule: Literal["constant", "plateau", "cosine"]
     lr_patience: int = Field(ge=0)
     lr_factor: float = Field(gt=0, lt=1)
+    warm_up: float = Field(ge=0)
+    weight_decay: float = Field(ge=0)
+    clip_gradient: float | None = Field(gt=0)
     early_stopping: int = Field(ge=1)
+    loss: losses.LossParams
+    motion_weight: float = Field(ge=0)
+    pseudo: pseudo.PseudoParams
+    init_from: str | None
     seed: int = Field(ge=0, lt=2**32)
+    precision: Literal[32, "bf16-mixed"]
+    compile: bool
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
+    devices: int | Literal["auto"]
+    num_nodes: int = Field(ge=1)
+    strategy: Literal["auto", "ddp"]
+
+    def verify(self, raw: dict[str, Any]) -> None:
+        """Whether the model can be built for the tensors, and trained in this way."""
+        resize = load("resize", ResizeParams, raw)
+        choice, _, own = load_choice("model", ModelChoice, raw)
+        planes = resize.planes(raw["extract"]["color"])
+        with torch.device("meta"):  # shapes without memory
+            models.create(choice.name, own, (len(planes), own.window, resize.height, resize.width), planes)
+        self.need(planes, own.window)
+
+    def need(self, planes: list[str], window: int) -> None:
+        """Raises UserError if windows of these planes cannot be trained on in this way."""
+        pseudo.need(self.pseudo, planes, window)
+        if self.motion_weight:
+            losses.need_motion(planes, window)
 
 
 def fix_seed(seed: int) -> None:
@@ -47,91 +79,227 @@ def fit(
     train: Windows,
     val: Windows,
     params: TrainParams,
-    history: Path,
-    scratch: Path,
+    reports: Path,
+    throughput: Path,
+    cache: Path,
     log: Callable[[str], None],
-) -> dict[str, float]:
+) -> dict[str, float] | None:
     """Trains `model` in place and leaves it with the weights of the epoch of lowest validation loss.
 
-    Adam; the learning rate is multiplied by `lr_factor` when the validation loss has not fallen for
-    `lr_patience` epochs, and training ends when it has not for `early_stopping`. `history` (CSV) gets a
-    row per epoch: epoch, train_loss, val_loss, learning_rate; losses are mean squared errors of pixels
-    in [0, 1]. `scratch` holds the best checkpoint meanwhile.
+    AdamW and the schedule that `params` name; training ends early when the validation loss has not fallen
+    for `early_stopping` epochs. Writes <reports>/history.csv and steps.csv, and `throughput` (see
+    `vad.history`). After each epoch the whole state is kept below `cache`/checkpoints: an interrupted
+    training goes on from there when the same is asked for again, and ends with the same weights.
 
-    Returns {"epoch": best epoch from 0, "val_loss": its loss}. Raises UserError if a loss is not a
-    finite number, or if the accelerator is not there.
+    Returns {"epoch": best epoch from 0, "val_loss": its loss}; None in the helper processes of a
+    distributed run, which write nothing. Raises UserError if a loss is not a finite number, if memory runs
+    out, or if the accelerator is not there.
     """
-    import lightning
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+    params.need(train.channels, train.shape[1])
+    files = {"history": reports / "history.csv", "steps": reports / "steps.csv", "throughput": throughput}
+    model.prepare(cache, log)
+    if params.init_from is not None:
+        _start_from(Path(params.init_from), model)
+        if model.fit_at_once is not None:
+            raise UserError(f"train.init_from has no effect on {model.name}, which is fitted anew: set null")
+    if model.fit_at_once is not None:
+        return _fit_at_once(model, train, val, params, files)
+    if params.init_from is None and type(model).adapt is not Autoencoder.adapt:
+        some = np.unique(np.linspace(0, len(train) - 1, ADAPT_TO).round().astype(int))
+        model.adapt(torch.from_numpy(train[some]).float() / 255)
+    _advise(params, log)
+    what = _what(model, train, val, params)
+    if not _is_first():
+        return _run(model, train, val, params, files, None, log)
+    with Checkpoints(cache / "checkpoints", what, log) as kept:
+        best = _run(model, train, val, params, files, kept, log)
+        kept.done()
+    return best
 
-    from vad.fitting import Fitting, History
 
-    fix_seed(params.seed)
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch) as folder, warnings.catch_warnings():
-        # a memory-mapped store needs no loader processes, and Lightning's own affairs are no user's concern
+def _run(
+    model: Autoencoder,
+    train: Windows,
+    val: Windows,
+    params: TrainParams,
+    files: dict[str, Path],
+    kept: Checkpoints | None,
+    log: Callable[[str], None],
+) -> dict[str, float] | None:
+    from vad.fitting import Fitting
+    from vad.history import History, Keeper
+
+    history = History(files, log, first=kept is not None)
+    keeper = Keeper(params.early_stopping, history, kept)
+    keeper.resumed = kept.load() if kept else None
+    with warnings.catch_warnings():
+        # Lightning's own affairs are no user's concern
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", module="lightning")
+        warnings.filterwarnings("ignore", ".*does not have a deterministic implementation.*")
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-        best = ModelCheckpoint(folder, monitor="val_loss", save_weights_only=True)
-        terminal = sys.stderr.isatty()
-        callbacks = [
-            History(history, log),
-            best,
-            EarlyStopping("val_loss", patience=params.early_stopping, check_finite=False),
-            *([TQDMProgressBar(leave=False)] if terminal else []),
-        ]
-        try:
-            trainer = lightning.Trainer(
-                max_epochs=params.epochs,
-                accelerator=params.accelerator,
-                devices=1,
-                callbacks=callbacks,
-                enable_progress_bar=terminal,
-                logger=False,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
-                deterministic=True,
-            )
-        except MisconfigurationException as e:
-            reason = str(e).splitlines()[0]
-            raise UserError(f"train.accelerator = {params.accelerator!r} cannot be had: {reason}") from None
+        trainer = _trainer(params, [keeper, history])
         # every element is written before it is read, so results repeat without this, which costs time
         torch.utils.deterministic.fill_uninitialized_memory = False
-        fitting = Fitting(model, params)
+        if params.compile:
+            model.compile()
         before = signal.getsignal(signal.SIGINT)
         try:
-            trainer.fit(fitting, _loader(train, params, True), _loader(val, params, False))
+            trainer.fit(Fitting(model, train, val, params))
         except SystemExit:  # what Lightning makes of Ctrl-C
             signal.signal(signal.SIGINT, before)
             raise KeyboardInterrupt from None
-        saved = torch.load(best.best_model_path, weights_only=True)
-        fitting.load_state_dict(saved["state_dict"])
-        model.cpu().eval()
-        return {"epoch": saved["epoch"], "val_loss": float(best.best_model_score)}
+        except UserError as e:
+            raise UserError(f"{e}{_keep_best(model, keeper, kept)}") from None
+        except (MemoryError, RuntimeError) as e:
+            if not _out_of_memory(e):
+                raise
+            raise UserError(
+                f"out of memory with train.batch_size = {params.batch_size} and {model.describe()}: lower "
+                "train.batch_size (train.accumulate makes up for it), resize.height and width, or the model's"
+                " channels"
+            ) from None
+    model.load_state_dict(keeper.best["weights"])
+    model.cpu().eval()
+    if kept is None:
+        return None
+    return {"epoch": keeper.best["epoch"], "val_loss": keeper.best["val_loss"]}
 
 
-class _Batches(Sampler):
-    """Indices of windows, a batch at a time; shuffled by seed and epoch, so that epochs can be repeated."""
+def _trainer(params: TrainParams, callbacks: list) -> Any:
+    import lightning
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    def __init__(self, n: int, batch_size: int, seed: int | None):
-        self.n, self.batch_size, self.seed, self.epoch = n, batch_size, seed, 0
+    distributed = params.strategy == "ddp" or params.num_nodes > 1
+    try:
+        return lightning.Trainer(
+            max_epochs=params.epochs,
+            accelerator=params.accelerator,
+            devices=params.devices,
+            num_nodes=params.num_nodes,
+            strategy=params.strategy,
+            precision="32-true" if params.precision == 32 else params.precision,
+            accumulate_grad_batches=params.accumulate,
+            gradient_clip_val=params.clip_gradient,
+            use_distributed_sampler=False,  # `vad.batches.Order` shares the windows out
+            sync_batchnorm=distributed and params.accelerator != "cpu" and torch.cuda.is_available(),
+            callbacks=callbacks,
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+            logger=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            deterministic="warn",  # some operations have no such form on a GPU
+        )
+    except (MisconfigurationException, RuntimeError, ValueError) as e:
+        reason = str(e).splitlines()[0]
+        how = f"train.accelerator = {params.accelerator!r} with train.devices = {params.devices!r}"
+        raise UserError(f"{how} cannot be had: {reason}") from None
 
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
 
-    def __len__(self) -> int:
-        return math.ceil(self.n / self.batch_size)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        order = np.arange(self.n)
-        if self.seed is not None:
-            np.random.default_rng((self.seed, self.epoch)).shuffle(order)
-        return iter(np.array_split(order, range(self.batch_size, self.n, self.batch_size)))
+def _is_first() -> bool:
+    """Whether this process is the only one, or the first of a distributed run."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
 
 
-def _loader(windows: Windows, params: TrainParams, shuffle: bool) -> DataLoader:
-    batches = _Batches(len(windows), params.batch_size, params.seed if shuffle else None)
-    # batch_size=None: `windows` is asked for a whole batch of indices at once
-    return DataLoader(windows, sampler=batches, batch_size=None, collate_fn=lambda batch: batch)
+def _what(model: Autoencoder, train: Windows, val: Windows, params: TrainParams) -> dict[str, Any]:
+    """All that decides the result of a training, by names that people know."""
+    code = imports.sources("vad.training", "vad.fitting", "vad.history", type(model).__module__)
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in model.state_dict().items():
+        digest.update(name.encode() + value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return {
+        **{f"train.{key}": value for key, value in params.model_dump(mode="json").items()},
+        **{f"model.{model.name}.{key}": v for key, v in model.params.model_dump(mode="json").items()},
+        "model.name": model.name,
+        "shape of a window": model.shape,
+        "planes": model.channels,
+        "training data": _data(train),
+        "validation data": _data(val),
+        "code": _hash([(imports.ROOT / file).read_text("utf-8") for file in sorted(code)]),
+        "weights at the start": digest.hexdigest(),
+        "version of torch": torch.__version__,
+    }
+
+
+def _data(windows: Windows) -> str:
+    return _hash([[name, store.read_card(windows.folder / name)] for name in windows.names])
+
+
+def _hash(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _start_from(folder: Path, model: Autoencoder) -> None:
+    """Takes over the weights of a stored autoencoder, for fine-tuning."""
+    if not folder.is_dir():
+        raise UserError(
+            f"train.init_from = {str(folder)!r}: no such folder with weights.safetensors and card.json "
+            "(DVC empties models/autoencoder before it trains: copy it elsewhere first)"
+        )
+    other, _ = models.load(folder)
+    pairs = [
+        ("model.name", other.name, model.name),
+        (f"model.{model.name}", other.params, model.params),
+        ("channels", other.channels, model.channels),
+        ("shape of a window", list(other.shape), list(model.shape)),
+    ]
+    for what, has, wanted in pairs:
+        if has != wanted:
+            raise UserError(
+                f"train.init_from = {str(folder)!r} holds another autoencoder: its {what} is {has}, that of "
+                f"params.yaml {wanted}"
+            )
+    model.load_state_dict(other.state_dict())
+
+
+def _fit_at_once(
+    model: Autoencoder, train: Windows, val: Windows, params: TrainParams, files: dict[str, Path]
+) -> dict[str, float]:
+    """For a model that another library fits: its history has the validation loss at the end alone."""
+    import pandas as pd
+
+    from vad.history import COLUMNS
+
+    trained = model.fit_at_once(train[np.arange(len(train))].astype(np.float32) / 255, params)
+    model.eval()
+    errors = []
+    with torch.inference_mode():
+        for start in range(0, len(val), params.batch_size):
+            x = (
+                torch.from_numpy(val[np.arange(start, min(start + params.batch_size, len(val)))]).float()
+                / 255
+            )
+            errors.append((model(x) - model.target(x)).square().flatten(1).mean(1))
+    loss = torch.cat(errors).mean().item()
+    best = len(trained) - 1
+    rows = {"epoch": range(len(trained)), "train_loss": trained, "val_loss": [None] * best + [loss]}
+    history = pd.DataFrame(rows).assign(learning_rate=params.learning_rate)
+    files["history"].parent.mkdir(parents=True, exist_ok=True)
+    history.to_csv(files["history"], index=False, float_format="%.8g", lineterminator="\n")
+    pd.DataFrame(columns=COLUMNS["steps"]).to_csv(files["steps"], index=False, lineterminator="\n")
+    return {"epoch": best, "val_loss": loss}
+
+
+def _keep_best(model: Autoencoder, keeper: Any, kept: Checkpoints | None) -> str:
+    """Stores the best weights of a training that failed; says where."""
+    if kept is None or keeper.best["weights"] is None:
+        return ""
+    model.load_state_dict(keeper.best["weights"])
+    folder = kept.folder / "best"
+    models.save(model, folder, best={k: keeper.best[k] for k in ("epoch", "val_loss")})
+    return f"; the best weights so far, of epoch {keeper.best['epoch'] + 1}, are in {folder}"
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
+
+
+def _advise(params: TrainParams, log: Callable[[str], None]) -> None:
+    """Says when the processor would gain from bf16, which is not the default since DVC cannot know it."""
+    if params.precision != 32 or params.accelerator == "gpu" or torch.cuda.is_available():
+        return
+    if platform.system() == "Linux" and {"avx512_bf16", "amx_bf16"} & set(
+        Path("/proc/cpuinfo").read_text("utf-8").partition("flags")[2].partition("\n")[0].split()
+    ):
+        log("this processor computes in bf16: train.precision: bf16-mixed may be faster")

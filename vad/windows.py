@@ -1,14 +1,14 @@
 """Windows: regions become tensors.
 
-A window belongs to one region, found in frame t, and consists of `window` consecutive frames around t,
-from t - (window - 1) // 2 on, each cut at the same box. At the edges of a clip the first or the last
-frame is repeated, so that every frame can be the middle of a window. Windows are made for the regions
-of every `stride`-th frame (`vad.scoring` says what frames between get).
+A window belongs to one region, found in frame t, and consists of `window` consecutive frames, each cut
+at the same box: around t, from t - (window - 1) // 2 on, or up to t, as its `position` says. At the edges
+of a clip the first or the last frame is repeated, so that every frame has its window. Windows are made for
+the regions of every `stride`-th frame (`vad.scoring` says what frames between get).
 
 On disk a cut-out picture ("plane") is stored once, however many windows it is part of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,9 +16,10 @@ from typing import Annotated, Any, Literal
 import cv2
 import numpy as np
 import pandas as pd
+from pydantic import ConfigDict
 
 from vad import UserError, store
-from vad.channels import Channel, Layers
+from vad.channels import PLANES, Channel, Layers
 from vad.flow import need_flow
 from vad.params import Field, Section
 
@@ -34,9 +35,13 @@ class ResizeParams(Section):
     channels: Annotated[list[Channel], Field(min_length=1)]
     height: int = Field(ge=8, le=1024)
     width: int = Field(ge=8, le=1024)
-    window: int = Field(ge=1, le=256)
     stride: int = Field(ge=1)
     fit: Literal["stretch", "letterbox"]
+
+    def planes(self, color: str) -> list[str]:
+        """Names of the planes of a tensor, where `picture` is the frame as filmed: `color` gray or rgb."""
+        frame = ["gray"] if color == "gray" else PLANES["rgb"]
+        return [name for c in self.channels for name in (frame if c == "picture" else PLANES.get(c, [c]))]
 
     def verify(self, raw: dict[str, Any]) -> None:
         if "flow" in self.channels:
@@ -45,7 +50,33 @@ class ResizeParams(Section):
             raise UserError("resize.channels asks for rgb, but frames are gray; set extract.color: rgb")
 
 
-def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: ResizeParams, *, threads: int) -> None:
+class ModelName(Section):
+    """`model`: which is chosen, and no more."""
+
+    model_config = ConfigDict(extra="ignore")
+    name: str
+
+
+class ModelWindow(Section):
+    """Of the chosen model's section, which frames a window has (`vad.models.ModelParams`)."""
+
+    model_config = ConfigDict(extra="ignore")
+    window: int = Field(ge=1, le=256)
+    position: Literal["middle", "last"]
+
+
+class WindowParams(ResizeParams, ModelWindow):
+    """`resize` together with the window of the chosen model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def of(cls, resize: ResizeParams, model: ModelWindow) -> "WindowParams":
+        """Both in one."""
+        return cls(**resize.model_dump(), **model.model_dump())
+
+
+def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: WindowParams, *, threads: int) -> None:
     """Work function: one clip's planes, and the table of its windows.
 
     Writes <stem>.npy, uint8 [M, C, height, width], and <stem>.parquet with a row per window: `frame`,
@@ -58,13 +89,13 @@ def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: ResizeParam
     length, height, width = layers.length, *layers.frame
     if length < params.window:
         raise UserError(
-            f"has {length} frames, fewer than resize.window = {params.window}; "
-            "lower resize.window or leave the clip out"
+            f"has {length} frames, fewer than a window's {params.window}; "
+            "lower the model's `window` or leave the clip out"
         )
     table = store.read_table(regions)
     table = table.assign(region=np.arange(len(table)))
     table = table[table["frame"] % params.stride == 0]
-    offsets = np.arange(params.window) - (params.window - 1) // 2
+    offsets = _offsets(params.window, params.position)
     numbers: dict[tuple[int, Box], int] = {}
     rows = []
     with store.ArrayWriter(stem, (len(layers.names), params.height, params.width), np.uint8) as writer:
@@ -84,9 +115,15 @@ def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: ResizeParam
         names = ["frame", "region", "track", *(f"plane_{i}" for i in range(params.window))]
         windows = pd.DataFrame(np.array(rows, np.int32).reshape(-1, len(names)), columns=names)
         writer.card |= {"frames": length, "stride": params.stride, "window": params.window, "fit": params.fit}
+        writer.card["position"] = params.position
         writer.card |= {"channels": layers.names, "frame": [height, width], **layers.card}
         writer.card |= {"windows": len(windows), "windows_hash": store.hash_table(windows)}
     store.write_table(stem, windows)
+
+
+def _offsets(window: int, position: str) -> np.ndarray:
+    """Which frames a window has, relative to the one that it belongs to."""
+    return np.arange(window) - ((window - 1) // 2 if position == "middle" else window - 1)
 
 
 def resize(picture: np.ndarray, box: Box, params: ResizeParams, empty: int = 0) -> np.ndarray:
@@ -143,21 +180,50 @@ class Windows:
             )
         self.shape: tuple[int, int, int, int] = shapes.pop()  # C, window, height, width
         self.channels: list[str] = cards[0]["channels"]
-        self._open = lru_cache(maxsize=128)(self._open_clip)  # files are limited, clips are not
+        self._offsets = _offsets(cards[0]["window"], cards[0]["position"])
+        self._open = lru_cache(maxsize=512)(self._open_clip)  # files are limited, clips are not
+        self._tracks = lru_cache(maxsize=512)(self._tracks_of_clip)
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def __getitem__(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        indices = np.asarray(indices)
+        return self._gather(np.asarray(indices), lambda clip, rows, _: self._open(clip)[1][rows])
+
+    def skipping(self, indices: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """The same windows with frames `steps` apart, uint8 like `windows[indices]`; `steps` int [len].
+
+        A frame is taken as the region's track was cut out there, so a box moves along with its person.
+        Where the track is not in a frame, or the clip has ended, the nearest frame that has it is repeated.
+        """
+        steps = np.asarray(steps)
+
+        def planes(clip: int, rows: np.ndarray, here: np.ndarray) -> np.ndarray:
+            frames, tracks, known = self._tracks(clip)
+            out = []
+            for row, step in zip(rows, steps[here], strict=True):
+                there, numbers = known[int(tracks[row])]
+                wanted = frames[row] + self._offsets * step
+                right = np.searchsorted(there, wanted).clip(1, max(len(there) - 1, 1))
+                left = right - 1
+                right = right.clip(0, len(there) - 1)
+                nearer = np.where(np.abs(there[left] - wanted) <= np.abs(there[right] - wanted), left, right)
+                out.append(numbers[nearer])
+            return np.array(out)
+
+        return self._gather(np.asarray(indices), planes)
+
+    def _gather(
+        self, indices: np.ndarray, planes_of: Callable[[int, np.ndarray, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Windows of the planes numbered by `planes_of(clip, rows of its table, their places in indices)`."""
         clips = np.searchsorted(self._ends, indices, side="right")
         channels, window, height, width = self.shape
         out = np.empty((len(indices), window, channels, height, width), np.uint8)
-        for clip in np.unique(clips):
+        for clip in np.unique(clips).tolist():
             here = np.flatnonzero(clips == clip)
-            planes, numbers = self._open(int(clip))
             first = self._ends[clip - 1] if clip else 0
-            out[here] = planes[numbers[indices[here] - first]]
+            out[here] = self._open(clip)[0][planes_of(clip, indices[here] - first, here)]
         return out.transpose(0, 2, 1, 3, 4)
 
     def _open_clip(self, clip: int) -> tuple[np.ndarray, np.ndarray]:
@@ -165,3 +231,21 @@ class Windows:
         planes, card = store.open_array(stem)
         names = [f"plane_{i}" for i in range(card["window"])]
         return planes, store.read_table(stem)[names].to_numpy()
+
+    def _tracks_of_clip(self, clip: int) -> tuple[np.ndarray, np.ndarray, dict[int, tuple]]:
+        """(frame and track of each window, {track: (frames that show it, their planes)})."""
+        stem = self.folder / self.names[clip]
+        table, length = store.read_table(stem), store.read_card(stem)["frames"]
+        frames, tracks = table["frame"].to_numpy(), table["track"].to_numpy()
+        seen = pd.DataFrame(
+            {
+                "track": np.repeat(tracks, len(self._offsets)),
+                "frame": (frames[:, None] + self._offsets).clip(0, length - 1).ravel(),
+                "plane": self._open(clip)[1].ravel(),
+                "away": np.tile(np.abs(self._offsets), len(table)),
+            }
+        )
+        # a frame's own window has the box that was found there
+        seen = seen.sort_values(["track", "frame", "away"], kind="stable").drop_duplicates(["track", "frame"])
+        known = {t: (g["frame"].to_numpy(), g["plane"].to_numpy()) for t, g in seen.groupby("track")}
+        return frames, tracks, known

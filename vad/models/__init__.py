@@ -10,20 +10,32 @@ safetensors beside a JSON card; no pickle is ever read.
 import hashlib
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-import torch
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from vad import UserError
-from vad.params import Choice, Section
-from vad.params import load as load_params
+from vad.params import Choice, Field, Section
 
 Shape = tuple[int, int, int, int]  # channels, frames, height, width
+FLOW = ("flow_x", "flow_y")  # names of planes
+BRANCHES = {"reconstruct": "reconstruction", "predict": "prediction", "translate": "translation"}
+
+
+class ModelParams(Section):
+    """What the sub-section of every model has.
+
+    `window`: consecutive frames in a window. `position`: which of them a window belongs to; a model that
+    predicts must have `last`. Models that can do more than reconstruct declare `objective` as a field.
+    """
+
+    window: int = Field(ge=1, le=256)
+    position: Literal["middle", "last"]
 
 
 class ModelChoice(Choice):
@@ -33,43 +45,89 @@ class ModelChoice(Choice):
     chooser = "name"
     name: str
 
-    def verify(self, raw: dict[str, Any]) -> None:
-        own = importlib.import_module(f"{__name__}.{self.name}").Params
-        resize = raw["resize"]
-        with torch.device("meta"):  # shapes without memory
-            create(
-                self.name,
-                load_params(f"model.{self.name}", own, raw),
-                (1, resize["window"], resize["height"], resize["width"]),
-            )
-
 
 class Autoencoder(nn.Module):
     """What all autoencoders have in common.
 
-    `forward(x)` takes float32 (B, C, T, h, w) in [0, 1] and returns what it makes of it, in the same
-    shape or the part that it predicts. A subclass calls `super().__init__(params, shape)` and raises
-    UserError for a shape (C, T, h, w) that it cannot take. Its module's `Params` is its sub-section.
+    `forward(x)` takes float32 windows (B, C, T, h, w) in [0, 1] and returns what it makes of them,
+    (B, C', T', h, w), to be compared with `target(x)`. The objective decides what is shown and wanted:
+
+    | objective | `given(x)` | `target(x)` |
+    |---|---|---|
+    | reconstruct | the window | the window |
+    | predict | all frames but the last | the last frame (Liu et al., CVPR 2018) |
+    | translate | the planes of appearance | the planes of flow (Nguyen & Meunier, ICCV 2019) |
+
+    A subclass calls `super().__init__(params, shape, channels)` with the shape (C, T, h, w) of a window
+    and the names of its C planes, builds a network from `given_shape` to `made_shape`, and raises
+    UserError for a shape that it cannot take. Its module's `Params` is its sub-section.
     """
 
     name: ClassVar[str]  # set by `register`
 
-    def __init__(self, params: Section, shape: Shape):
+    def __init__(self, params: ModelParams, shape: Shape, channels: Sequence[str]):
         super().__init__()
-        self.params, self.shape = params, tuple(shape)
+        self.params, self.shape, self.channels = params, tuple(shape), list(channels)
+        self.objective: str = getattr(params, "objective", "reconstruct")
+        self._given, self._made = slice(None), slice(None)  # planes
+        c, t, h, w = self.shape
+        self.given_shape, self.made_shape = self.shape, self.shape
+        self.own_frame = (t - 1) // 2 if params.position == "middle" else t - 1  # of what is made
+        if self.objective == "predict":
+            if t < 2 or params.position != "last":
+                raise UserError(
+                    f"model.{self.name}: objective predict needs window at least 2 and position last, "
+                    f"got {t} and {params.position}"
+                )
+            self.given_shape, self.made_shape, self.own_frame = (c, t - 1, h, w), (c, 1, h, w), 0
+        elif self.objective == "translate":
+            self._made = [i for i, name in enumerate(self.channels) if name in FLOW]
+            self._given = [i for i in range(c) if i not in self._made]
+            if not self._made or not self._given:
+                raise UserError(
+                    f"model.{self.name}: objective translate needs planes of appearance and of flow, got "
+                    f"{', '.join(self.channels) or 'planes without names'}; set resize.channels: [gray, flow]"
+                )
+            self.given_shape, self.made_shape = (len(self._given), t, h, w), (len(self._made), t, h, w)
 
     def describe(self) -> str:
         """`conv2d, 332,801 parameters, windows of 1x1x64x64`"""
         shape = "x".join(str(n) for n in self.shape)
         return f"{self.name}, {sum(p.numel() for p in self.parameters()):,} parameters, windows of {shape}"
 
-    def target(self, x: Tensor) -> Tensor:
-        """What `forward(x)` should have been; the input itself unless a subclass says otherwise."""
-        return x
+    def given(self, x: Tensor) -> Tensor:
+        """What of the windows the network is shown: (B, *given_shape)."""
+        return x[:, self._given, : self.given_shape[1]]
 
-    def error(self, x: Tensor) -> Tensor:
-        """Squared difference of output and target, averaged over channels: (B, T', h, w)."""
-        return (self(x) - self.target(x)).square().mean(1)
+    def target(self, x: Tensor) -> Tensor:
+        """What `forward(x)` should have been: (B, *made_shape)."""
+        return x[:, self._made, self.shape[1] - self.made_shape[1] :]
+
+    @property
+    def branches(self) -> list[str]:
+        """The sources of error, each calibrated by itself; one unless a subclass says otherwise."""
+        return [BRANCHES[self.objective]]
+
+    def errors(self, x: Tensor) -> dict[str, Tensor]:
+        """Per branch the squared difference of output and target, averaged over channels: (B, T', h, w).
+
+        The keys are `branches`.
+        """
+        return {self.branches[0]: (self(x) - self.target(x)).square().mean(1)}
+
+    def penalty(self) -> Tensor | float:
+        """What the loss of the last `forward` has beside the difference to the target."""
+        return 0.0
+
+    def prepare(self, cache: Path, log: Callable[[str], None]) -> None:
+        """Is called once before training, for weights that come from elsewhere; `cache` keeps downloads."""
+
+    def adapt(self, sample: Tensor) -> None:
+        """Is called once before training with some of its windows, float32 (B, C, T, h, w) in [0, 1]."""
+
+    # A model that is not trained step by step: gets all windows, float32 (N, C, T, h, w) in [0, 1], and the
+    # section `train`; returns the mean squared error of each epoch.
+    fit_at_once: Callable[[np.ndarray, Section], list[float]] | None = None
 
 
 _REGISTRY: dict[str, type[Autoencoder]] = {}
@@ -88,10 +146,19 @@ def register(name: str) -> Callable[[type[Autoencoder]], type[Autoencoder]]:
     return remember
 
 
-def create(name: str, params: Section, shape: Shape) -> Autoencoder:
-    """The autoencoder `name` for inputs of shape (channels, frames, height, width)."""
+def create(name: str, params: ModelParams, shape: Shape, channels: Sequence[str] = ()) -> Autoencoder:
+    """The autoencoder `name` for windows of shape (channels, frames, height, width).
+
+    `channels` names the planes; objectives and branches that tell flow from appearance need it.
+    Raises UserError if the model cannot take this shape.
+    """
     importlib.import_module(f"{__name__}.{name}")
-    return _REGISTRY[name](params, shape)
+    if shape[1] != params.window:
+        raise UserError(
+            f"the tensors hold windows of {shape[1]} frames, but model.{name}.window = {params.window}; "
+            "run `dvc repro resize`"
+        )
+    return _REGISTRY[name](params, shape, channels)
 
 
 def save(model: Autoencoder, folder: Path, **card: Any) -> None:
@@ -104,6 +171,7 @@ def save(model: Autoencoder, folder: Path, **card: Any) -> None:
         "params": model.params.model_dump(),
         "input_shape": list(model.shape),
         "input_axes": "channels, frames, height, width",
+        "channels": model.channels,
         "normalisation": "uint8 / 255",
         "parameters": sum(p.numel() for p in model.parameters()),
     }
@@ -124,7 +192,7 @@ def load(folder: Path) -> tuple[Autoencoder, dict[str, Any]]:
     try:
         card = json.loads((folder / "card.json").read_text("utf-8"))
         module = importlib.import_module(f"{__name__}.{card['name']}")
-        model = create(card["name"], module.Params(**card["params"]), card["input_shape"])
+        model = create(card["name"], module.Params(**card["params"]), card["input_shape"], card["channels"])
         model.load_state_dict(load_file(folder / "weights.safetensors"))
     except _UNUSABLE as e:
         reason = str(e).splitlines()[0]

@@ -1,0 +1,118 @@
+"""The table of all autoencoders on one data set: size, speed, memory, AUC.
+
+    python -m benchmarks._models ped2 --root PATH [--only conv2d,cube] [--epochs 10]
+
+Runs the pipeline in a clone of the last commit below .cache/models, once per model, with the same frames
+and epochs. It takes most of an hour on two cores, so `make bench` leaves it out. Prints a table in Markdown,
+and adds each row to .cache/models/<recipe>.csv as it comes. This looks at test labels: note it in
+reports/experiments.md.
+"""
+
+import argparse
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from vad import params, recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+STRIDED = {"resize.stride": 2}  # of windows of several frames every second is enough, and half the work
+CROPS = {
+    "preprocess.mode": "person_crop",
+    "flow.method": "dis",
+    "flow.dis.limit": 4.0,
+    "resize.channels": ["gray", "flow"],
+    "resize.height": 16,
+    "resize.width": 16,
+    "train.batch_size": 256,
+    "train.learning_rate": 0.002,
+    "train.pseudo.kind": "jitter",
+}
+RUNS = {  # what each model needs beside its own section
+    "mlp": {},
+    "dense": {},
+    "conv2d": {},
+    "vgg16": {},
+    "convlstm": STRIDED,
+    "conv3d": STRIDED,
+    "memae": {},
+    "unet": STRIDED,
+    "cube": CROPS | STRIDED,
+}
+COLUMNS = ["model", "parameters", "windows", "train s", "windows/s", "peak MB", "micro", "macro"]
+COLUMNS += ["score ms/frame"]
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("recipe", help="ped2, falls, …")
+    parser.add_argument("--root", required=True, help="the footage")
+    parser.add_argument("--only", default=",".join(RUNS), help="models, by comma")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--set", nargs="*", default=[], help="more parameters for all, key=value in JSON")
+    args = parser.parse_args()
+    folder = ROOT / ".cache/models" / args.recipe
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
+    base = recipe.overrides(args.recipe, str(Path(args.root).resolve())) | {"train.epochs": args.epochs}
+    base |= {key: json.loads(value) for key, _, value in (item.partition("=") for item in args.set)}
+    rows = []
+    for name in args.only.split(","):
+        subprocess.run(["git", "checkout", "-q", "params.yaml"], cwd=folder, check=True)
+        recipe.write(base | RUNS[name] | {"model.name": name}, folder / params.FILE)
+        rows.append(measure(folder, name))
+        with open(folder.with_suffix(".csv"), "a", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerow(rows[-1])
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+    for row in rows:
+        print(f"| {' | '.join(str(value) for value in row)} |")
+
+
+def measure(folder: Path, name: str) -> list:
+    """One row of the table."""
+    run(folder, "dvc", "repro", "-q", "resize")
+    seconds, peak, said = run(folder, sys.executable, "-m", "stages.train")
+    *_, scored = run(folder, sys.executable, "-m", "stages.score")
+    for stage in ("calibrate", "evaluate", "summarize"):
+        run(folder, sys.executable, "-m", f"stages.{stage}")
+    card = json.loads((folder / "models/autoencoder/card.json").read_text("utf-8"))
+    frame = json.loads((folder / "metrics/evaluate.json").read_text("utf-8"))["frame"]
+    windows = re.search(r"on (\d+) windows", said)[1]
+    speeds = (folder / "reports/throughput.csv").read_text("utf-8").split()[1:] if name != "mlp" else []
+    speeds = sorted(float(line.partition(",")[2]) for line in speeds)
+    frames = re.search(r"score: clip .*, (\d+) frames/s", scored)[1]
+    return [
+        name,
+        f"{card['parameters']:,}",
+        windows,
+        f"{seconds:.0f}",
+        f"{speeds[len(speeds) // 2]:.0f}" if speeds else "",
+        f"{peak:.0f}",
+        frame["auc_micro"],
+        frame["auc_macro"],
+        f"{1000 / int(frames):.2f}",
+    ]
+
+
+def run(folder: Path, *command: str) -> tuple[float, float, str]:
+    """(seconds, peak resident megabytes of that process, what it said)"""
+    start = time.monotonic()
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    child = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, encoding="utf-8")
+    said = child.stderr.read()
+    _, status, used = os.wait4(child.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{said}")
+    sys.stderr.write(said)
+    return time.monotonic() - start, used.ru_maxrss / 1024, said
+
+
+if __name__ == "__main__":
+    main()

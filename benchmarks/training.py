@@ -1,0 +1,348 @@
+"""Training against Keras, scikit-learn, and a bare torch loop.
+
+    python -m benchmarks.training [--rounds 3] [--epochs 2] [--pictures 960] [--no-keras]
+
+All take turns on the same pictures, so that what else the machine does hits them alike: read the ratios,
+the absolute figures belong to the machine. Ours is the whole of `vad.training.fit`, with its validation,
+history and checkpoints; what is imported, compiled or warmed up once is not counted. The losses beside are
+those of the last epoch of training: who is fast learns as much.
+
+- The network of `conv2d` in Keras, from the same first weights (it is checked that both begin with the same
+  loss): reading JPEG files with OpenCV, against our tensors on disk; then both from memory. Keras computes
+  in 32 bits; ours also with bf16 autocast where the processor has instructions for it.
+- scikit-learn's MLPRegressor against `dense`, the same layers, from memory.
+- A torch loop of a dozen lines against `fit`, both from memory.
+
+Keras lives in an environment of its own, .cache/bench-keras, that the first run makes (PyPI, 1.7 GB, some
+minutes). Pictures are the first of UCSD Ped2 under VAD_DATASETS (default ../shared/data), otherwise those
+of data/sample, written as JPEG.
+"""
+
+import argparse
+import copy
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn import functional
+
+from vad import models, params, store, training, video
+from vad.models import Autoencoder, conv2d, dense
+from vad.regions import none
+from vad.windows import WindowParams, Windows, cut
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("VAD_DATASETS", ROOT.parent / "shared" / "data"))
+HOME = ROOT / ".cache" / "bench-keras"
+NEEDED = ["tensorflow-cpu==2.21.0", f"opencv-python-headless=={version('opencv-python-headless')}"]
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+SIZE, BATCH, RATE, VALIDATION = 64, 32, 1e-3, 64
+HIDDEN = [1024, 256, 64, 256, 1024]
+RESIZE = WindowParams(
+    channels=["picture"], height=SIZE, width=SIZE, window=1, position="middle", stride=1, fit="stretch"
+)
+WINDOW = {"window": 1, "position": "middle", "objective": "reconstruct"}
+CONV = conv2d.Params(channels=[32, 64, 128], **WINDOW)
+DENSE = dense.Params(hidden=HIDDEN, **WINDOW)
+
+
+class Run(NamedTuple):
+    """A finished training."""
+
+    rate: float  # samples per second
+    thrift: float  # samples per second of processor time
+    loss: float  # of the last epoch
+
+
+class Stopwatch:
+    """Runs from its making on, by the clock and by the processor."""
+
+    def __init__(self):
+        self.begin = time.perf_counter(), time.process_time()
+
+    def run(self, samples: int) -> Callable[[float], Run]:
+        """Stops; what comes of it lacks the loss."""
+        seconds = time.perf_counter() - self.begin[0]
+        return partial(Run, samples / seconds, samples / (time.process_time() - self.begin[1]))
+
+
+class Row(NamedTuple):
+    """A comparison of two sides."""
+
+    title: str
+    ours: str
+    theirs: str
+    target: float
+
+
+class Held(Windows):
+    """Windows that are kept in memory."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        self.held = super().__getitem__(np.arange(len(self)))
+
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        return self.held[indices]
+
+    def floats(self) -> torch.Tensor:
+        """All of them, in [0, 1]."""
+        return torch.from_numpy(self.held).float() / 255
+
+
+def pictures(folder: Path) -> tuple[str, list[Path]]:
+    """(where they are from, JPEG files: a folder per clip)."""
+    if found := sorted((DATA / "ucsd_ped2/Train").glob("*/*.jpg")):
+        return "UCSD Ped2", found
+    how = video.ExtractParams(fps=None, max_side=None, color="gray")
+    for source in sorted((ROOT / "data/sample/train").glob("*/*.mp4")):
+        clip = folder / f"{source.parent.name}-{source.stem}"
+        clip.mkdir(parents=True)
+        video.extract(clip / "all", source, 0, video.probe(source).frames, how, threads=1)
+        for i, frame in enumerate(store.open_array(clip / "all")[0]):
+            cv2.imwrite(str(clip / f"{i:04}.jpg"), frame)
+    return "data/sample (no ucsd_ped2/Train under VAD_DATASETS)", sorted(folder.glob("*/*.jpg"))
+
+
+def tensors(folder: Path, paths: list[Path]) -> Path:
+    """The folder of the windows of these pictures, made by the stages' own functions."""
+    for clip, files in groupby(paths, lambda path: path.parent.name):
+        frames, regions = folder / "frames" / clip, folder / "regions" / clip
+        read = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
+        store.write_array(frames, np.stack(read))
+        none.regions(regions, frames, folder / "flow", none.Params(), None, threads=1)
+        cut(folder / "tensors" / clip, frames, regions, folder / "flow", RESIZE, threads=1)
+    return folder / "tensors"
+
+
+def fit(
+    start: Autoencoder, train: Windows, val: Windows, epochs: int, precision: Any = 32, batch: int = BATCH
+) -> Run:
+    """Ours, as the stage `train` does it; parameters that do not matter here are those of params.yaml."""
+    how = params.load("train", training.TrainParams, params.read(ROOT / "params.yaml"))
+    changed = {"epochs": epochs, "batch_size": batch, "accumulate": 1, "learning_rate": RATE}
+    changed |= {"schedule": "constant", "early_stopping": epochs, "precision": precision, "seed": 0}
+    how = how.model_copy(update=changed | {"compile": False, "accelerator": "cpu"})
+    model = copy.deepcopy(start)
+    with tempfile.TemporaryDirectory(prefix="vad-bench-") as name:
+        folder = Path(name)
+        watch = Stopwatch()
+        training.fit(
+            model, train, val, how, folder, folder / "throughput.csv", folder / "cache", lambda line: None
+        )
+        run = watch.run(epochs * len(train))
+        loss = pd.read_csv(folder / "history.csv")["train_loss"].iloc[-1]
+    return run(loss)
+
+
+def bare(start: Autoencoder, x: torch.Tensor, val: torch.Tensor, epochs: int, precision: Any = 32) -> Run:
+    """What anybody would write in torch."""
+    model = copy.deepcopy(start)
+
+    def mse(batch: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision != 32):
+            return functional.mse_loss(model(batch).float(), batch)
+
+    watch = Stopwatch()
+    adam = torch.optim.Adam(model.parameters(), RATE)
+    for _ in range(epochs):
+        model.train()
+        total = 0.0
+        for chosen in torch.randperm(len(x)).split(BATCH):
+            adam.zero_grad()
+            loss = mse(x[chosen])
+            loss.backward()
+            adam.step()
+            total += loss.item() * len(chosen)
+        model.eval()
+        with torch.no_grad():
+            sum(mse(batch).item() for batch in val.split(BATCH))
+    return watch.run(epochs * len(x))(total / len(x))
+
+
+def scikit(x: np.ndarray, epochs: int, batch: int) -> Run:
+    """scikit-learn; it does not validate, unless it is to stop early."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPRegressor
+
+    fitted = MLPRegressor(
+        hidden_layer_sizes=HIDDEN,
+        alpha=0,
+        batch_size=batch,
+        learning_rate_init=RATE,
+        max_iter=epochs,
+        n_iter_no_change=epochs,
+        random_state=0,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # all epochs were used, as they should
+        watch = Stopwatch()
+        fitted.fit(x, x)
+        run = watch.run(epochs * len(x))
+    return run(2 * fitted.loss_curve_[-1])  # which is of half the squared error
+
+
+class Keras:
+    """The process of benchmarks/_keras.py, which works only while it is asked to."""
+
+    def __init__(self, python: Path, folder: Path, start: Autoencoder, train: list[Path], val: list[Path]):
+        folder.mkdir()
+        numbers = [p.detach().numpy() for p in start.parameters()]
+        named = {f"{'wb'[i % 2]}{i // 2}": number for i, number in enumerate(numbers)}
+        np.savez(folder / "weights.npz", **named)
+        task = {"train": [*map(str, train)], "val": [*map(str, val)], "height": SIZE, "width": SIZE}
+        task |= {"channels": CONV.channels, "batch_size": BATCH, "learning_rate": RATE, "threads": CORES}
+        (folder / "task.json").write_text(json.dumps(task), "utf-8")
+        self.log, self.samples = folder / "log", len(train)
+        command = [python, Path(__file__).with_name("_keras.py"), folder]
+        with open(self.log, "w") as log:
+            pipe = subprocess.PIPE
+            self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, text=True)
+        self.built = self._answer()
+
+    def fit(self, feed: str, epochs: int) -> Run:
+        """`feed`: "files" or "memory"."""
+        print(feed, epochs, file=self.process.stdin, flush=True)
+        found = self._answer()
+        done = epochs * self.samples
+        return Run(done / found["seconds"], done / found["spent"], found["loss"][-1])
+
+    def stop(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+    def _answer(self) -> dict[str, Any]:
+        if not (line := self.process.stdout.readline()):
+            sys.exit(f"Keras has ended:\n{self.log.read_text('utf-8')[-2000:]}")
+        return json.loads(line)
+
+
+def keras_python() -> Path | None:
+    """The interpreter of the environment that has Keras, which is made if need be; None if it cannot be."""
+    python, ready = HOME / "bin" / "python", HOME / "ready"
+    if ready.is_file() and ready.read_text("utf-8").split() == NEEDED:
+        return python
+    print(f"making {HOME.relative_to(ROOT)} with {' and '.join(NEEDED)}: some minutes, once", flush=True)
+    install = [python, "-m", "pip", "install", "--disable-pip-version-check", "-q", *NEEDED]
+    for command in ([sys.executable, "-m", "venv", "--clear", HOME], install):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            print(f"rows of Keras are left out: {(done.stderr or done.stdout).strip()[-500:]}")
+            return None
+    ready.write_text("\n".join(NEEDED), "utf-8")
+    return python
+
+
+def has_bf16() -> bool:
+    """Whether the processor computes in bf16; only Linux is asked."""
+    info = Path("/proc/cpuinfo")
+    return info.is_file() and not {"avx512_bf16", "amx_bf16"}.isdisjoint(info.read_text("utf-8").split())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="measured runs of each side")
+    parser.add_argument("--epochs", type=int, default=2, help="of each run")
+    parser.add_argument("--pictures", type=int, default=960, help="for training")
+    parser.add_argument("--no-keras", action="store_true", help="leave Keras out")
+    args = parser.parse_args()
+    python = None if args.no_keras else keras_python()
+    with tempfile.TemporaryDirectory(prefix="vad-bench-") as name:
+        compare(Path(name), args.rounds, args.epochs, args.pictures, python)
+
+
+def compare(folder: Path, rounds: int, epochs: int, n: int, python: Path | None) -> None:
+    """Makes the data, lets all sides take turns, prints a row per comparison."""
+    source, paths = pictures(folder / "pictures")
+    n = min(n, len(paths) - VALIDATION)
+    used, rest = paths[:n], paths[n : n + VALIDATION]
+    stored = [Windows(tensors(folder / split, p)) for split, p in (("train", used), ("val", rest))]
+    held = [Held(windows.folder) for windows in stored]
+    x, val = (windows.floats() for windows in held)
+    training.fix_seed(0)
+    conv = models.create("conv2d", CONV, held[0].shape, held[0].channels)
+    full = models.create("dense", DENSE, held[0].shape, held[0].channels)
+    precisions = {"fp32": 32} | ({"bf16": "bf16-mixed"} if has_bf16() else {})
+
+    sides: dict[str, Callable[[], Run]] = {}
+    rows: list[Row] = []
+    keras = None
+    if python:
+        keras = Keras(python, folder / "keras", conv, used, rest)
+        check(keras, conv, val)
+        sides |= {f"keras {feed}": lambda feed=feed: keras.fit(feed, epochs) for feed in ("files", "memory")}
+    for bits, p in precisions.items():
+        sides[f"stored {bits}"] = lambda p=p: fit(conv, *stored, epochs, p)
+        sides[f"held {bits}"] = lambda p=p: fit(conv, *held, epochs, p)
+        sides[f"bare {bits}"] = lambda p=p: bare(conv, x, val, epochs, p)
+        fit(conv, held[1], held[1], 1, p)  # warms up
+    if keras:
+        for bits in precisions:
+            title = f"conv2d {bits}, tensors : Keras, JPEG files"
+            rows.append(Row(title, f"stored {bits}", "keras files", 2))
+        for bits, target in zip(precisions, (1, 1.5), strict=False):
+            title = f"conv2d {bits} : Keras fp32, both from memory"
+            rows.append(Row(title, f"held {bits}", "keras memory", target))
+    for batch in (32, 200):
+        sides[f"scikit {batch}"] = lambda batch=batch: scikit(x.flatten(1).numpy(), epochs, batch)
+        sides[f"dense {batch}"] = lambda batch=batch: fit(full, *held, epochs, batch=batch)
+        title = f"dense fp32 : scikit-learn, batches of {batch}"
+        rows.append(Row(title, f"dense {batch}", f"scikit {batch}", 2))
+    for bits in precisions:
+        rows.append(Row(f"conv2d {bits} : bare torch loop", f"held {bits}", f"bare {bits}", 0.95))
+
+    print(f"{n} pictures of {source}, {SIZE}x{SIZE}, {epochs} epochs, {rounds} rounds, {CORES} threads")
+    print(f"{conv.describe()}; {full.describe()}", flush=True)
+    runs: dict[str, list[Run]] = {side: [] for side in sides}
+    for i in range(rounds):
+        begin = time.monotonic()
+        for side, work in sides.items():
+            runs[side].append(work())
+        print(f"round {i + 1}: {time.monotonic() - begin:.0f} s", flush=True)
+    if keras:
+        keras.stop()
+    show(rows, runs)
+
+
+def check(keras: Keras, model: Autoencoder, val: torch.Tensor) -> None:
+    """Refuses to compare unlike networks."""
+    with torch.inference_mode():
+        loss = functional.mse_loss(model(val), val).item()
+    built, numbers = keras.built, sum(p.numel() for p in model.parameters())
+    if built["parameters"] != numbers or abs(built["val_loss"] - loss) > 1e-6:
+        sys.exit(f"not the same network: ours has {numbers} parameters and loss {loss:.6f}, Keras {built}")
+    print(f"Keras {built['version']}: {numbers:,} parameters, first loss {loss:.6f}, as ours")
+
+
+def show(rows: list[Row], runs: dict[str, list[Run]]) -> None:
+    """Medians over the rounds; ratios are medians of those within a round.
+
+    Processor time tells more than the clock where others use the machine.
+    """
+    heads = ("ours", "theirs", "ratio", "target", "by CPU time", "our loss", "their loss")
+    print(f"{'samples per second':<46}" + "".join(f"{head:>12}" for head in heads))
+    for row in rows:
+        a, b = (Run(*map(np.array, zip(*runs[side], strict=True))) for side in (row.ours, row.theirs))
+        cells = [f"{np.median(side.rate):.0f}" for side in (a, b)]
+        cells += [f"{np.median(a.rate / b.rate):.2f}", f">= {row.target:g}"]
+        cells += [f"{np.median(a.thrift / b.thrift):.2f}"]
+        cells += [f"{np.median(side.loss):.6f}" for side in (a, b)]
+        print(f"{row.title:<46}" + "".join(f"{cell:>12}" for cell in cells))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Two processes on this machine, over gloo, against one process with the doubled batch."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from tests.test_training import ROOT, Fitted, ramps, tensors
+from vad.batches import Order
+
+WORKER = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.test_training import CHANNELS, params
+from vad import models, training
+from vad.windows import Windows
+
+if __name__ == "__main__":
+    folder = Path({folder!r})
+    train, val = Windows(folder / "train/tensors"), Windows(folder / "val/tensors")
+    own = params(epochs=3, batch_size=3, strategy="ddp", devices=2)
+    training.fix_seed(own.seed)
+    model = models.create("conv2d", CHANNELS, train.shape, ["gray"])
+    out = Path({out!r})
+    best = training.fit(
+        model, train, val, own, out / "reports", out / "throughput.csv", out / "cache", lambda line: None
+    )
+    rank = int(os.environ.get("LOCAL_RANK", 0))
+    assert (best is None) == (rank > 0)
+    models.save(model, out / f"model{{rank}}", best=best)
+"""
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory):
+    """17 windows: not a multiple of the batch, and the last step has fewer than there are processes."""
+    folder = tmp_path_factory.mktemp("footage")
+    return folder, {
+        "train": tensors(folder / "train", ramps(19, 20)),
+        "val": tensors(folder / "val", ramps(7, 20)[::-1]),
+    }
+
+
+@pytest.mark.parametrize("start", ["lightning", "torchrun"])
+def test_two_processes_give_what_one_gives_with_the_doubled_batch(footage, tmp_path, start):
+    folder, data = footage
+    script = tmp_path / "worker.py"
+    script.write_text(
+        textwrap.dedent(WORKER).format(root=str(ROOT), folder=str(folder), out=str(tmp_path / "two"))
+    )
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, *(launcher if start == "torchrun" else []), script]
+    env = {k: v for k, v in os.environ.items() if k not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")}
+    done = subprocess.run(
+        command, cwd=ROOT, env=env | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    one = Fitted(data, tmp_path / "one", epochs=3, batch_size=6)
+    two = tmp_path / "two"
+    weights = [
+        load_file(p)
+        for p in (
+            tmp_path / "one/model/weights.safetensors",
+            two / "model0/weights.safetensors",
+            two / "model1/weights.safetensors",
+        )
+    ]
+    for name, value in weights[0].items():
+        np.testing.assert_allclose(weights[1][name], value, rtol=1e-3, atol=1e-5, err_msg=name)
+        np.testing.assert_array_equal(weights[2][name], weights[1][name])
+    history = pd.read_csv(two / "reports/history.csv")
+    pd.testing.assert_frame_equal(history, one.history, rtol=1e-4)
+    assert len(history) == 3
+
+
+@pytest.mark.parametrize(("n", "batch", "world"), [(10, 2, 2), (7, 2, 3), (1, 4, 2), (12, 4, 1)])
+def test_processes_share_the_windows_out(n, batch, world):
+    orders = [Order(n, batch, seed=3, rank=rank, world=world) for rank in range(world)]
+    together = Order(n, batch * world, seed=3)
+    for order in [*orders, together]:
+        order.set_epoch(5)
+    steps = list(zip(*orders, strict=True))
+    assert len(steps) == len(together)
+    for parts, (whole, weight, _) in zip(steps, together, strict=True):
+        assert weight == 1
+        counted = [indices for indices, share, _ in parts if share]
+        assert np.concatenate(counted).tolist() == whole.tolist()
+        for indices, share, _ in parts:
+            assert share == (len(indices) * world / len(whole) if share else 0)
+        assert sum(share for _, share, _ in parts) == pytest.approx(world)

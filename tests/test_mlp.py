@@ -1,0 +1,209 @@
+"""The two fully connected autoencoders: vad.models.mlp against scikit-learn itself, and vad.models.dense."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+from vad import UserError, models
+from vad.models import Autoencoder, dense, mlp
+from vad.params import Section
+
+SHAPE = (2, 3, 4, 5)
+
+
+class Train(Section):
+    """What mlp takes of the section `train`."""
+
+    epochs: int = 12
+    batch_size: int = 16
+    learning_rate: float = 0.005
+    early_stopping: int = 4
+    seed: int = 7
+
+
+TRAIN = Train()
+
+
+def create(hidden=(24, 6, 24), shape=SHAPE) -> Autoencoder:
+    torch.manual_seed(0)
+    params = mlp.Params(window=shape[1], position="middle", hidden=list(hidden))
+    return models.create("mlp", params, shape, ["gray", "difference"][: shape[0]])
+
+
+@pytest.fixture
+def windows() -> np.ndarray:
+    """Mixtures of three pictures; one pixel never changes, and another hardly."""
+    rng = np.random.default_rng(3)
+    mixed = rng.random((80, 3)) @ rng.random((3, int(np.prod(SHAPE)))) / 3
+    mixed[:, 17] = 0.25
+    mixed[:, 18] = 0.5 + mixed[:, 18] / 100
+    return mixed.astype(np.float32).reshape(80, *SHAPE)
+
+
+def with_sklearn(x: np.ndarray, train: Train, hidden=(24, 6, 24)):
+    flat = x.reshape(len(x), -1)
+    scaler = MinMaxScaler()
+    network = MLPRegressor(
+        hidden_layer_sizes=hidden,
+        max_iter=train.epochs,
+        batch_size=train.batch_size,
+        learning_rate_init=train.learning_rate,
+        early_stopping=True,
+        n_iter_no_change=train.early_stopping,
+        random_state=train.seed,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network.fit(scaler.fit_transform(flat), scaler.transform(flat))
+    return make_pipeline(scaler, network)
+
+
+def test_it_is_what_scikit_learn_makes_of_the_windows(windows):
+    model, reference = create(), with_sklearn(windows, TRAIN)
+    scaler, network = reference[0], reference[1]
+    losses = model.fit_at_once(windows, TRAIN)
+
+    assert losses == pytest.approx([2 * loss for loss in network.loss_curve_])
+    assert len(losses) == network.n_iter_
+    assert losses[-1] < losses[0] / 1.5
+    linear = [layer for layer in model.net if isinstance(layer, torch.nn.Linear)]
+    assert [layer.out_features for layer in linear] == [24, 6, 24, np.prod(SHAPE)]
+    for layer, weight, bias in zip(linear, network.coefs_, network.intercepts_, strict=True):
+        np.testing.assert_array_equal(layer.weight.detach().numpy(), weight.T)
+        np.testing.assert_array_equal(layer.bias.detach().numpy(), bias)
+
+    others = np.random.default_rng(4).random((9, *SHAPE), dtype=np.float32)
+    others.reshape(9, -1)[:, 18] = 0.5  # scaled, others would be a hundred times as large
+    for x in (windows, others):
+        flat = x.reshape(len(x), -1)
+        with torch.inference_mode():
+            made, target = model(torch.from_numpy(x)), model.target(torch.from_numpy(x))
+            (error,) = model.errors(torch.from_numpy(x)).values()
+        assert made.shape == target.shape == x.shape
+        assert made.dtype == target.dtype == torch.float32
+        np.testing.assert_allclose(made.reshape(flat.shape), reference.predict(flat), atol=1e-4)
+        np.testing.assert_allclose(target.reshape(flat.shape), scaler.transform(flat), atol=1e-4)
+        by_hand = (reference.predict(flat) - scaler.transform(flat)).reshape(x.shape) ** 2
+        np.testing.assert_allclose(error, by_hand.mean(1), atol=1e-3)
+
+
+def test_the_windows_are_left_as_they_were(windows):
+    before = windows.copy()
+    create().fit_at_once(windows, TRAIN)
+    np.testing.assert_array_equal(windows, before)
+
+
+def test_the_fit_repeats_and_depends_on_the_seed(windows):
+    one, same, other = create(), create(), create()
+    one.fit_at_once(windows, TRAIN)
+    torch.manual_seed(5)  # that of torch has no part in it
+    same.fit_at_once(windows, TRAIN)
+    other.fit_at_once(windows, TRAIN.model_copy(update={"seed": 8}))
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, same.state_dict()[name])
+    assert not torch.equal(one.net[0].weight, other.net[0].weight)
+
+
+def test_early_stopping_ends_the_fit(windows):
+    losses = create().fit_at_once(windows, TRAIN.model_copy(update={"epochs": 500, "learning_rate": 0.05}))
+    assert 5 < len(losses) < 500
+
+
+def test_what_scikit_learn_says_on_the_way_is_no_users_concern(windows):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        create().fit_at_once(windows, TRAIN.model_copy(update={"epochs": 1, "batch_size": 1000}))
+
+
+def test_a_pixel_that_never_changes_is_scaled_by_one(windows):
+    model = create()
+    model.fit_at_once(windows, TRAIN)
+    assert model.low.flatten()[17] == 0.25
+    assert model.span.flatten()[17] == 1
+    x = torch.full((1, *SHAPE), 0.75)
+    assert model.target(x).flatten()[17] == 0.5
+    black = create()
+    assert np.isfinite(black.fit_at_once(np.zeros_like(windows), TRAIN)).all()
+    with torch.inference_mode():
+        assert torch.isfinite(black(x)).all()
+
+
+def test_stored_and_loaded_it_is_the_same_without_pickle(windows, tmp_path):
+    model = create()
+    model.fit_at_once(windows, TRAIN)
+    models.save(model, tmp_path / "a")
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["card.json", "weights.safetensors"]
+    stored = load_file(tmp_path / "a" / "weights.safetensors")
+    assert sorted(stored) == sorted(
+        ["low", "span", *(f"net.{i}.{kind}" for i in (0, 2, 4, 6) for kind in ("weight", "bias"))]
+    )
+    back, _ = models.load(tmp_path / "a")
+    x = torch.from_numpy(windows)
+    with torch.inference_mode():
+        assert torch.equal(back(x), model(x))
+        assert torch.equal(back.target(x), model.target(x))
+
+
+def test_more_windows_than_memory_holds_are_refused(windows, monkeypatch):
+    monkeypatch.setattr(mlp, "physical_memory", lambda: 5 * windows.nbytes)
+    create().fit_at_once(windows, TRAIN)
+    monkeypatch.setattr(mlp, "physical_memory", lambda: 5 * windows.nbytes - 1)
+    with pytest.raises(UserError, match=r"resize\.height and resize\.width.*model\.name: dense") as caught:
+        create().fit_at_once(windows, TRAIN)
+    assert "\n" not in str(caught.value)
+
+
+def test_memory_is_told_in_bytes():
+    assert mlp.physical_memory() > 1 << 28
+
+
+@pytest.mark.parametrize("n", [1, 10])
+def test_too_few_windows_are_refused(windows, n):
+    with pytest.raises(UserError, match=rf"at least 11 windows for training, got {n}; lower resize\.stride"):
+        create().fit_at_once(windows[:n], TRAIN)
+
+
+def test_the_fewest_windows_will_do(windows):
+    before = create().net[0].weight
+    model = create()
+    model.fit_at_once(windows[:11], TRAIN)
+    assert not torch.equal(model.net[0].weight, before)
+
+
+def test_a_loss_that_is_not_finite_is_refused(windows):
+    with pytest.raises(UserError, match=r"not a finite number; lower train\.learning_rate \(now 1e\+30\)"):
+        create().fit_at_once(windows, TRAIN.model_copy(update={"learning_rate": 1e30}))
+
+
+@pytest.mark.parametrize(
+    ("objective", "given", "made"),
+    [
+        ("reconstruct", (3, 4, 5, 7), (3, 4, 5, 7)),
+        ("predict", (3, 3, 5, 7), (3, 1, 5, 7)),
+        ("translate", (1, 4, 5, 7), (2, 4, 5, 7)),
+    ],
+)
+def test_dense_has_the_same_layers_and_every_objective(objective, given, made):
+    params = dense.Params(window=4, position="last", objective=objective, hidden=[24, 6, 24])
+    model = models.create("dense", params, (3, 4, 5, 7), ["gray", "flow_x", "flow_y"])
+    kinds = [type(layer).__name__ for layer in model.net]
+    assert kinds == [*(["Linear", "ReLU"] * 3), "Linear"]
+    sizes = [layer.in_features for layer in model.net if isinstance(layer, torch.nn.Linear)]
+    assert sizes == [np.prod(given), 24, 6, 24]
+    x = torch.rand(2, 3, 4, 5, 7)
+    assert model(x).shape == model.target(x).shape == (2, *made)
+
+
+def test_dense_shows_its_network_the_window_pixel_by_pixel():
+    params = dense.Params(window=2, position="last", objective="predict", hidden=[8])
+    model = models.create("dense", params, (1, 2, 3, 3), ["gray"])
+    x = torch.rand(2, 1, 2, 3, 3)
+    first, _, last = model.net
+    by_hand = torch.relu(x[:, 0, 0].reshape(2, 9) @ first.weight.T + first.bias) @ last.weight.T + last.bias
+    torch.testing.assert_close(model(x), by_hand.reshape(2, 1, 1, 3, 3))

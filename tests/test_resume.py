@@ -1,0 +1,217 @@
+"""Interrupted trainings: they go on from the last whole epoch and end as if nothing had happened."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from tests.test_training import CHANNELS, ROOT, Fitted, data, params  # noqa: F401
+from vad import UserError, models, training
+from vad.checkpoints import KEPT_DAYS, Checkpoints
+
+HARD = {"epochs": 6, "lr_patience": 0, "early_stopping": 4}  # the schedule and the patience have a state too
+
+
+class Interrupted(Exception):
+    """What a log raises in the middle of a training, as Ctrl-C would."""
+
+
+def stop_after(epoch: int):
+    """A log that interrupts at the end of an epoch, counted from 1."""
+
+    def log(line: str) -> None:
+        if line.startswith(f"epoch {epoch}/"):
+            raise Interrupted
+
+    return log
+
+
+def interrupted(data, folder: Path, after: int, **changed: object) -> None:  # noqa: F811
+    own = params(**changed)
+    training.fix_seed(own.seed)
+    model = models.create("conv2d", CHANNELS, data["train"].shape, ["gray"])
+    with pytest.raises(Interrupted):
+        training.fit(
+            model,
+            data["train"],
+            data["bright"],
+            own,
+            folder / "reports",
+            folder / "throughput.csv",
+            folder / "cache",
+            stop_after(after),
+        )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What a training leaves that must not differ."""
+    names = ["reports/history.csv", "reports/steps.csv", "model/weights.safetensors", "model/card.json"]
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "cosine", "constant"])
+def test_a_resumed_training_ends_as_an_uninterrupted_one(data, tmp_path, schedule):  # noqa: F811
+    own = HARD | {"schedule": schedule, "accumulate": 2, "clip_gradient": 0.5, "weight_decay": 0.01}
+    whole = Fitted(data, tmp_path / "whole", "bright", **own)
+    for after in (2, 4):  # twice on the way
+        interrupted(data, tmp_path / "parts", after, **own)
+        (state,) = (tmp_path / "parts/cache/checkpoints").glob("*/state.pt")
+        assert torch.load(state, weights_only=True)["epochs"] == after - 1  # the last whole one
+    (tmp_path / "parts/reports/history.csv").unlink()  # DVC removes outputs before a stage
+    (tmp_path / "parts/reports/steps.csv").unlink()
+    resumed = Fitted(data, tmp_path / "parts", "bright", **own)
+    assert any(line.startswith("goes on after epoch 3, from") for line in resumed.log)
+    assert next(line for line in resumed.log if line.startswith("epoch ")).startswith("epoch 4/")
+    assert resumed.best == whole.best
+    assert files(tmp_path / "parts") == files(tmp_path / "whole")
+    assert list((tmp_path / "parts/cache/checkpoints").iterdir()) == []  # nothing is left behind
+
+
+def test_what_is_resumed_differs_from_a_start_afresh(data, tmp_path):  # noqa: F811
+    """The test above would pass, too, if training always began anew; this one counts epochs and time."""
+    interrupted(data, tmp_path, 4, **HARD)
+    (state,) = (tmp_path / "cache/checkpoints").glob("*/state.pt")
+    broken = torch.load(state, weights_only=True)
+    for value in broken["model"].values():
+        value.add_(0.5)
+    torch.save(broken, state)
+    resumed = Fitted(data, tmp_path, "bright", **HARD)
+    other = Fitted(data, tmp_path / "other", "bright", **HARD)
+    assert resumed.history["train_loss"][:3].tolist() == other.history["train_loss"][:3].tolist()
+    assert resumed.history["train_loss"][3] != other.history["train_loss"][3]
+
+
+def test_early_stopping_counts_over_the_interruption(data, tmp_path):  # noqa: F811
+    own = {"epochs": 20, "early_stopping": 3}
+    interrupted(data, tmp_path, 3, **own)
+    assert len(Fitted(data, tmp_path, "bright", **own).history) == 1 + 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"learning_rate": 0.02}, "train.learning_rate"),
+        ({"seed": 3}, "train.seed, weights at the start"),
+        ({"batch_size": 5, "clip_gradient": 1.0}, "train.batch_size, train.clip_gradient"),
+    ],
+)
+def test_a_changed_parameter_starts_afresh_and_says_so(data, tmp_path, changed, named):  # noqa: F811
+    interrupted(data, tmp_path, 3, **HARD)
+    (folder,) = (p for p in (tmp_path / "cache/checkpoints").iterdir() if p.is_dir())
+    fitted = Fitted(data, tmp_path, "bright", **HARD | changed)
+    assert f"starts afresh: the interrupted training in {folder} differs in {named}" in fitted.log
+    assert fitted.weights == Fitted(data, tmp_path / "new", "bright", **HARD | changed).weights
+    assert folder.is_dir()  # the parameter may be set back
+
+
+def test_other_data_start_afresh_and_it_says_so(data, tmp_path):  # noqa: F811
+    interrupted(data, tmp_path, 3, **HARD)
+    fitted = Fitted(data, tmp_path, "val", **HARD)
+    assert any(line.endswith("differs in validation data") for line in fitted.log)
+
+
+@pytest.mark.parametrize("left", [0, 1, 100, -1], ids=str)
+def test_a_checkpoint_cut_off_starts_afresh_and_says_so(data, tmp_path, left):  # noqa: F811
+    interrupted(data, tmp_path, 3, **HARD)
+    (state,) = (tmp_path / "cache/checkpoints").glob("*/state.pt")
+    state.write_bytes(state.read_bytes()[:left])
+    fitted = Fitted(data, tmp_path, "bright", **HARD)
+    assert any(f"the checkpoint {state} cannot be read" in line for line in fitted.log)
+    assert fitted.weights == Fitted(data, tmp_path / "new", "bright", **HARD).weights
+
+
+def test_a_power_cut_in_mid_write_leaves_the_state_before(tmp_path):
+    """A new state is written beside the old one; until it is whole the old one is what counts."""
+    with Checkpoints(tmp_path, {"a": 1}, print) as kept:
+        kept.save({"epochs": 1})
+
+        class Cut:
+            def __reduce__(self):
+                raise OSError("no power")
+
+        with pytest.raises(OSError, match="no power"):
+            kept.save({"epochs": 2, "weights": torch.zeros(10**5), "cut": Cut()})
+        assert kept.load() == {"epochs": 1}
+        (kept.folder / "state.part").write_bytes(b"half")
+        assert kept.load() == {"epochs": 1}
+
+
+def test_no_pickle_is_executed(tmp_path):
+    said = []
+    with Checkpoints(tmp_path, {}, said.append) as kept:
+        kept.save({"epochs": 1, "more": subprocess.Popen})
+        assert kept.load() is None
+    assert "cannot be read" in said[0]
+
+
+def test_two_at_once_are_refused(tmp_path):
+    with Checkpoints(tmp_path, {"a": 1}, print):
+        second = Checkpoints(tmp_path, {"a": 1}, print)
+        with pytest.raises(UserError, match="very same"):
+            second.__enter__()
+    with Checkpoints(tmp_path, {"a": 1}, print), Checkpoints(tmp_path, {"a": 2}, print):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_forgotten_trainings_are_swept(tmp_path):
+    with Checkpoints(tmp_path, {"a": 1}, print) as kept:
+        kept.save({"epochs": 1})
+    (tmp_path / "tmpabc").mkdir()
+    with Checkpoints(tmp_path, {"a": 2}, print):
+        assert kept.state_file.exists()
+        assert not (tmp_path / "tmpabc").exists()
+    long_ago = time.time() - (KEPT_DAYS + 1) * 86400
+    os.utime(kept.folder, (long_ago, long_ago))
+    with Checkpoints(tmp_path, {"a": 2}, print):
+        assert not kept.folder.exists()
+
+
+def test_killed_it_goes_on(data, tmp_path):  # noqa: F811
+    """kill -9 of a process of its own, in the middle of an epoch."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import sys
+        from pathlib import Path
+        sys.path.insert(0, {str(ROOT)!r})
+        from tests.test_training import Fitted
+        from vad.windows import Windows
+        import tests.test_training as t
+        folder = Path({str(tmp_path)!r})
+        data = {{"train": Windows(Path({str(data["train"].folder)!r})),
+                 "bright": Windows(Path({str(data["bright"].folder)!r}))}}
+        original = t.training.fit
+        def fit(*args):
+            return original(*args[:-1], lambda line: print(line, flush=True))
+        t.training.fit = fit
+        Fitted(data, folder / "parts", "bright", epochs=1500, early_stopping=1500)
+        """)
+    )
+    child = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, encoding="utf-8", cwd=ROOT)
+    for line in child.stdout:
+        if line.startswith("epoch 5/"):
+            child.send_signal(signal.SIGKILL)
+            break
+    child.wait()
+    assert child.returncode == -signal.SIGKILL
+    (state,) = (tmp_path / "parts/cache/checkpoints").glob("*/state.pt")
+    epochs = torch.load(state, weights_only=True)["epochs"]
+    assert 4 <= epochs < 1499
+    # the rest would take long: what was kept is what an uninterrupted training has after so many epochs
+    first = pd.read_csv(tmp_path / "parts/reports/history.csv")["train_loss"][:4].tolist()
+    own = {"epochs": 1500, "early_stopping": 1500}
+    interrupted(data, tmp_path / "whole", epochs + 1, **own)
+    (whole,) = (tmp_path / "whole/cache/checkpoints").glob("*/state.pt")
+    one, two = (torch.load(f, weights_only=True) for f in (state, whole))
+    assert first == pd.read_csv(tmp_path / "whole/reports/history.csv")["train_loss"][:4].tolist()
+    assert one["rows"] == two["rows"]
+    for name in ("model", "optimizer"):
+        torch.testing.assert_close(one[name], two[name], rtol=0, atol=0)

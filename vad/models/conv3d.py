@@ -1,0 +1,60 @@
+"""Convolutions over space and time."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from vad import UserError
+from vad.layers import decoder, encoder
+from vad.models import Autoencoder, ModelParams, Shape, divisible, register
+
+PRESETS = {  # channels, and strides over (frames, height, width)
+    "small": ([8, 16], [(2, 2, 2), (2, 2, 2)]),
+    "memae": ([96, 128, 256, 256], [(1, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2)]),
+}
+
+
+class Params(ModelParams):
+    """`model.conv3d`"""
+
+    objective: Literal["reconstruct", "translate"]
+    preset: Literal["small", "memae"]
+
+
+@register("conv3d")
+class Conv3d(Autoencoder):
+    """Convolutional autoencoder over space and time, in the layout of MemAE's (Gong et al., ICCV 2019).
+
+    Encoder: 3x3x3 convolutions with stride, BatchNorm3d, LeakyReLU 0.2. Decoder: the same in reverse order
+    with transposed convolutions, a sigmoid at the end. `preset`:
+
+    | preset | channels | halves | frames | sides | parameters, C = 1 |
+    |---|---|---|---|---|---|
+    | small | 8, 16 | both times all axes | multiples of 4 | multiples of 4 | 7,409 |
+    | memae | 96, 128, 256, 256 | space, then all axes three times | of 8 | of 16 | 5,979,585 |
+
+    `memae` is the published geometry, without the memory (see the model `memae`). Windows (C, T, h, w) ->
+    the same shape, or that of their flow. Made for windows of 16 frames.
+    """
+
+    def __init__(self, params: Params, shape: Shape, channels: Sequence[str]):
+        super().__init__(params, shape, channels)
+        filters, strides = PRESETS[params.preset]
+        divisible("conv3d", shape, 2 ** len(strides))
+        frames, by = shape[1], 2 ** sum(stride[0] == 2 for stride in strides)
+        if frames % by:
+            raise UserError(
+                f"conv3d with preset {params.preset} needs model.conv3d.window divisible by {by}, got "
+                f"{frames}: try {frames + -frames % by}"
+            )
+        self.encoder = encoder(self.given_shape[0], filters, strides)
+        self.decoder = decoder(self.made_shape[0], filters, strides)
+        self.end = nn.Sigmoid()
+        # channels last is the layout in which convolutions are fastest on CPUs
+        self.to(memory_format=torch.channels_last_3d)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.encoder(self.given(x).contiguous(memory_format=torch.channels_last_3d))  # (B, N, T', h', w')
+        return self.end(self.decoder(z))  # (B, C', T, h, w)
