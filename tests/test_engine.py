@@ -49,7 +49,7 @@ def test_every_model_is_trained_and_stored_as_params_yaml_has_it(name, tmp_path)
     own = load(f"model.{name}", importlib.import_module(f"vad.models.{name}").Params, RAW)
     both = {
         split: windows(tmp_path, split, length, own.window, own.position, 32)
-        for split, length in (("train", 16), ("val", 12))
+        for split, length in (("train", 20), ("val", 16))
     }
     training.fix_seed(0)
     model = models.create(name, own, both["train"].shape, both["train"].channels)
@@ -123,25 +123,24 @@ def test_bf16_learns_the_same(data, tmp_path):  # noqa: F811
 
 
 def test_compiled_it_learns_the_same(data, tmp_path):  # noqa: F811
-    eager = Fitted(data, tmp_path / "eager", epochs=2)
-    compiled = Fitted(data, tmp_path / "compiled", epochs=2, compile=True)
+    eager = Fitted(data, tmp_path / "eager", epochs=1)
+    compiled = Fitted(data, tmp_path / "compiled", epochs=1, compile=True)
     assert compiled.best["val_loss"] == pytest.approx(eager.best["val_loss"], rel=1e-3)
 
 
 def test_pseudo_anomalies_change_what_is_learnt(tmp_path):
     own = CHANNELS.model_copy(update={"window": 4})
     both = {s: windows(tmp_path, s, n, 4, "middle", 16) for s, n in (("train", 16), ("val", 12))}
-    weights = {}
+    found = {}
     for kind, goal in (("none", "restore"), ("skip_frame", "restore"), ("skip_frame", "repel")):
         training.fix_seed(0)
         model = models.create("conv2d", own, both["train"].shape, ["gray"])
         out = tmp_path / f"{kind}-{goal}"
-        found = Fitted(both, out, model=model, pseudo={"kind": kind, "goal": goal, "share": 0.3})
-        weights[kind, goal] = found.weights
-        if goal == "repel":  # what is not to be reproduced is subtracted
-            assert found.history["train_loss"][0] < whole
-        whole = found.history["train_loss"][0]
-    assert len(set(weights.values())) == 3
+        found[kind, goal] = Fitted(both, out, model=model, pseudo={"kind": kind, "goal": goal, "share": 0.3})
+    assert len({one.weights for one in found.values()}) == 3
+    first = {which: one.history["train_loss"][0] for which, one in found.items()}
+    # what is not to be reproduced is subtracted, what is to be restored is harder than what is normal
+    assert first["skip_frame", "repel"] < first["none", "restore"] < first["skip_frame", "restore"]
 
 
 # -- fine-tuning
@@ -210,7 +209,7 @@ class Fragile(Autoencoder):
 def test_after_a_loss_that_is_no_number_the_best_weights_are_kept(data, tmp_path):  # noqa: F811
     model = Fragile(lambda y: y * float("nan"))
     message = (
-        r"training loss became nan in epoch 2, batch 2; lower .+ best weights so far, of epoch 1, are in "
+        r"training loss became nan in epoch 2, batch 1; lower .+ best weights so far, of epoch 1, are in "
     )
     with pytest.raises(UserError, match=message) as caught:
         Fitted(data, tmp_path, model=model, epochs=3, batch_size=3)
@@ -302,10 +301,10 @@ print(peak, len(split))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_data(tmp_path):
-    """Ten times as many windows, 120 MB of them, in memory of their own: at most a tenth of that more."""
+    """41 MB of windows instead of 4: the process's own memory stays as it was."""
     (tmp_path / "tensors").mkdir()
     for k in range(10):
-        windows_of_zeros(tmp_path / f"tensors/{k}", 750)
+        same_windows(tmp_path / f"tensors/{k}", 250)
     peaks = {}
     for n in (1, 10):
         names = [str(k) for k in range(n)]
@@ -313,11 +312,11 @@ def test_memory_does_not_grow_with_the_data(tmp_path):
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         peaks[n], count = map(int, done.stdout.split())
-        assert count == 750 * n
-    assert (peaks[10] - peaks[1]) / 1024 < 12, peaks
+        assert count == 250 * n
+    assert (peaks[10] - peaks[1]) / 1024 < 8, peaks
 
 
-def windows_of_zeros(stem: Path, n: int, side: int = 128) -> None:
+def same_windows(stem: Path, n: int, side: int = 128) -> None:
     card = {"frames": n, "stride": 1, "window": 1, "position": "middle", "fit": "stretch", "windows": n}
     card |= {"channels": ["gray"], "frame": [side, side]}
     noise = np.random.default_rng(n).integers(0, 256, (1, side, side), np.uint8)
