@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vad import UserError, models
-from vad.layers import decoder, encoder
+from vad.layers import UpConv2d, decoder, encoder
 from vad.models import Autoencoder, Shape
 from vad.models.convlstm import ConvLSTM
 from vad.models.cube import STILL
@@ -217,6 +217,27 @@ def test_convlstm_remembers_the_past_and_knows_no_future():
         difference = (model(x) - model(changed(x, slice(None), 0, 2))).abs().amax((0, 1, 3, 4))
     assert (difference[:2] == 0).all()
     assert (difference[2:] > 0).all()
+
+
+# -- layers
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(2, 3, 1, 1), (2, 3, 4, 5)], ids=str)
+def test_one_transposed_convolution_is_upsampling_and_a_convolution(shape, bias):
+    """Output and gradients, edges included, against the two steps that it stands for."""
+    torch.manual_seed(0)
+    layer = UpConv2d(3, 4, bias)
+    plain = torch.nn.Conv2d(3, 4, 3, padding=1, bias=bias)
+    plain.load_state_dict(layer.state_dict())
+    x, y = (torch.randn(shape, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in range(2))
+    one, two = layer(x), plain(torch.nn.functional.interpolate(y, scale_factor=2))
+    torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-6)
+    one.square().sum().backward()
+    two.square().sum().backward()
+    torch.testing.assert_close(x.grad, y.grad, rtol=1e-4, atol=1e-5)
+    for a, b in zip(layer.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-5)
 
 
 # -- memae

@@ -156,10 +156,8 @@ def test_conv2d_has_as_many_parameters_as_it_should():
     model = models.create("conv2d", settings([32, 64, 128]), (1, 1, 64, 64))
     assert model.describe() == "conv2d, 332,801 parameters, windows of 1x1x64x64"
     kinds = [type(layer).__name__ for layer in model.net]
-    assert kinds == ["Conv2d", "ReLU", "MaxPool2d"] * 3 + ["Conv2d", "ReLU", "Upsample"] * 3 + [
-        "Conv2d",
-        "Sigmoid",
-    ]
+    down, up = ["Conv2d", "MaxPool2d", "ReLU"], ["UpConv2d", "ReLU"]
+    assert kinds == down * 3 + ["Conv2d", "ReLU", *up, *up, "UpConv2d", "Sigmoid"]
     convolutions = [layer.out_channels for layer in model.net if isinstance(layer, torch.nn.Conv2d)]
     assert convolutions == [32, 64, 128, 128, 64, 32, 1]
 

@@ -73,7 +73,7 @@ def test_its_log_goes_to_stderr(project, capsys):
     ("error", "status", "line"),
     [
         (UserError("clip 'a': is bad"), 2, "probe: error: clip 'a': is bad"),
-        (KeyboardInterrupt(), 130, "probe: error: interrupted; finished stages and clips are kept"),
+        (KeyboardInterrupt(), 130, "probe: error: interrupted; finished stages, clips and epochs are kept"),
         (OSError(errno.ENOSPC, "No space left", "data/x.npy"), 2, "probe: error: the disk is full ("),
         (OSError(errno.EDQUOT, "Quota exceeded", "data/x.npy"), 2, "probe: error: the disk is full ("),
     ],

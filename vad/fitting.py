@@ -86,7 +86,9 @@ class Fitting(lightning.LightningModule):
     def configure_optimizers(self) -> dict:
         params = self.params
         learnt = [p for p in self.model.parameters() if p.requires_grad]
-        adam = torch.optim.AdamW(learnt, params.learning_rate, weight_decay=params.weight_decay)
+        # one pass over all weights; where bf16 meets clipping, Lightning wants the optimiser to itself
+        fused = params.clip_gradient is None or params.precision == 32
+        adam = torch.optim.AdamW(learnt, params.learning_rate, weight_decay=params.weight_decay, fused=fused)
         if params.schedule == "constant":
             return {"optimizer": adam}
         if params.schedule == "plateau":

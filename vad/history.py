@@ -31,6 +31,7 @@ COLUMNS = {
     "throughput": ["epoch", "samples_per_second"],
 }
 SAID_EVERY = 30.0  # seconds between lines within a long epoch
+SPACING = 20.0  # between two states lies so many times what it takes to save one: epochs may be short
 
 
 class History(Callback):
@@ -123,12 +124,13 @@ class History(Callback):
 
 class Keeper(Callback):
     """Keeps the weights of the epoch of lowest validation loss, ends training when none is lower for long,
-    and the whole state in `kept` after each epoch, to go on from `resumed`."""
+    and the whole state in `kept` between epochs, to go on from `resumed`."""
 
     def __init__(self, patience: int, history: History, kept: Checkpoints | None):
         self.patience, self.history, self.kept = patience, history, kept
         self.best: dict[str, Any] = {"epoch": -1, "val_loss": np.inf, "weights": None}
         self.resumed: dict[str, Any] | None = None
+        self.next_save = -np.inf
 
     def on_train_start(self, trainer: lightning.Trainer, fitting: lightning.LightningModule) -> None:
         # the first process alone can read it
@@ -149,6 +151,9 @@ class Keeper(Callback):
         epochs = trainer.current_epoch
         if self.kept is None or epochs == (self.resumed["epochs"] if self.resumed else 0):
             return
+        start = time.monotonic()
+        if start < self.next_save:
+            return
         configs = trainer.lr_scheduler_configs
         self.kept.save(
             {
@@ -160,6 +165,8 @@ class Keeper(Callback):
                 "rows": self.history.rows,
             }
         )
+        now = time.monotonic()
+        self.next_save = now + SPACING * (now - start)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, fitting: lightning.LightningModule) -> None:
         val = float(trainer.callback_metrics["val_loss"])

@@ -125,7 +125,8 @@ def run(main: Callable[[Run], None], doc: str | None, reads: Sequence[Path] = ()
     except UserError as e:
         _stop(name, str(e), 2)
     except KeyboardInterrupt:
-        _stop(name, "interrupted; finished stages and clips are kept, `dvc repro` goes on from there", 130)
+        kept = "finished stages, clips and epochs are kept, `dvc repro` goes on from there"
+        _stop(name, f"interrupted; {kept}", 130)
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
             _stop(name, f"the disk is full ({e}); free some space, then run `dvc repro` again", 2)

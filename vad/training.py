@@ -88,7 +88,7 @@ def fit(
 
     AdamW and the schedule that `params` name; training ends early when the validation loss has not fallen
     for `early_stopping` epochs. Writes <reports>/history.csv and steps.csv, and `throughput` (see
-    `vad.history`). After each epoch the whole state is kept below `cache`/checkpoints: an interrupted
+    `vad.history`). Between epochs the whole state is kept below `cache`/checkpoints: an interrupted
     training goes on from there when the same is asked for again, and ends with the same weights.
 
     Returns {"epoch": best epoch from 0, "val_loss": its loss}; None in the helper processes of a

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from vad.layers import UpConv2d
 from vad.models import Autoencoder, ModelParams, Shape, divisible, register
 from vad.params import Field
 
@@ -34,11 +35,13 @@ class Conv2d(Autoencoder):
         divisible("conv2d", shape, 2 ** len(params.channels))
         layers: list[nn.Module] = []
         for a, b in pairwise([self.given_shape[0], *params.channels]):
-            layers += [nn.Conv2d(a, b, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+            # the maximum before the ReLU is the same as after it, and leaves it less to do
+            layers += [nn.Conv2d(a, b, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(inplace=True)]
         back = params.channels[::-1]
-        for a, b in pairwise([back[0], *back]):
-            layers += [nn.Conv2d(a, b, 3, padding=1), nn.ReLU(inplace=True), nn.Upsample(scale_factor=2)]
-        layers += [nn.Conv2d(back[-1], self.made_shape[0], 3, padding=1), nn.Sigmoid()]
+        layers += [nn.Conv2d(back[0], back[0], 3, padding=1), nn.ReLU(inplace=True)]
+        for a, b in pairwise(back):
+            layers += [UpConv2d(a, b), nn.ReLU(inplace=True)]
+        layers += [UpConv2d(back[-1], self.made_shape[0]), nn.Sigmoid()]
         # channels last is the layout in which convolutions are fastest on CPUs
         self.net = nn.Sequential(*layers).to(memory_format=torch.channels_last)
 

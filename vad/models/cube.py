@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from vad.layers import UpConv2d
 from vad.models import FLOW, Autoencoder, ModelParams, Shape, divisible, register
 from vad.params import Field
 
@@ -99,10 +100,8 @@ def _coder(inputs: int, h: int, w: int, latent: int) -> nn.Sequential:
         nn.Linear(size, latent),
         nn.Linear(latent, size),
         nn.Unflatten(1, code),
-        nn.Upsample(scale_factor=2),
-        *_block(64, 64),
-        nn.Upsample(scale_factor=2),
-        *_block(64, 32),
+        *_up(64, 64),
+        *_up(64, 32),
         nn.Conv2d(32, inputs, 3, padding=1),
     )
 
@@ -110,3 +109,7 @@ def _coder(inputs: int, h: int, w: int, latent: int) -> nn.Sequential:
 def _block(a: int, b: int, stride: int = 1) -> list[nn.Module]:
     # the norm that follows takes any bias out again
     return [nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.1, inplace=True)]
+
+
+def _up(a: int, b: int) -> list[nn.Module]:
+    return [UpConv2d(a, b, bias=False), nn.BatchNorm2d(b), nn.LeakyReLU(0.1, inplace=True)]

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from vad import UserError, weights
+from vad.layers import UpConv2d
 from vad.models import Autoencoder, ModelParams, Shape, divisible, register
 from vad.params import Field
 
@@ -67,10 +68,11 @@ class Vgg16(Autoencoder):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
         self.features.requires_grad_(False)
-        layers: list[nn.Module] = []
-        for a, b in pairwise([BLOCKS[params.depth - 1][0], *params.decoder]):
-            layers += [nn.Conv2d(a, b, 3, padding=1), nn.ReLU(inplace=True), nn.Upsample(scale_factor=2)]
-        layers += [nn.Conv2d(params.decoder[-1], self.made_shape[0], 3, padding=1), nn.Sigmoid()]
+        first = BLOCKS[params.depth - 1][0], params.decoder[0]
+        layers: list[nn.Module] = [nn.Conv2d(*first, 3, padding=1), nn.ReLU(inplace=True)]
+        for a, b in pairwise(params.decoder):
+            layers += [UpConv2d(a, b), nn.ReLU(inplace=True)]
+        layers += [UpConv2d(params.decoder[-1], self.made_shape[0]), nn.Sigmoid()]
         self.decoder = nn.Sequential(*layers)
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1), persistent=False)

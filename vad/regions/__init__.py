@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from vad import UserError, store
@@ -63,6 +64,13 @@ def write(
     digest = hashlib.blake2b(" ".join(parts).encode(), digest_size=16).hexdigest()
     card |= {"regions": len(table), "picture": list(picture), "hash": digest}
     store.write_json(Path(f"{stem}.json"), card)
+
+
+def whole_frames(length: int, height: int, width: int) -> pd.DataFrame:
+    """A table with one region per frame, the frame itself, all of one track."""
+    box = {"x0": 0, "y0": 0, "x1": width, "y1": height}
+    rows = pd.DataFrame({"frame": np.arange(length), "track": 0})
+    return rows.assign(**box, source="frame", confidence=1)
 
 
 def check_sizes(clips: Sequence[Clip], frames: Path) -> None:

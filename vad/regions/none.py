@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from vad import regions as table
 from vad import store
 from vad.params import Section
@@ -30,6 +27,4 @@ def prepare(params: Params, cache: Path) -> tuple[None, list[str]]:
 def regions(stem: Path, frames: Path, flow: Path, params: Params, ready: None, *, threads: int) -> None:
     """Writes one region per frame, all of one track; neither pixels nor flow are read."""
     length, height, width = store.read_card(frames)["shape"][:3]
-    box = {"x0": 0, "y0": 0, "x1": width, "y1": height}
-    rows = pd.DataFrame({"frame": np.arange(length), "track": 0}).assign(**box, source="frame", confidence=1)
-    table.write(stem, rows)
+    table.write(stem, table.whole_frames(length, height, width))

@@ -5,7 +5,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import pandas as pd
 
 from vad import regions as table
 from vad import store
@@ -54,11 +53,9 @@ def regions(stem: Path, frames: Path, flow: Path, params: Params, ready: None, *
         for mask in foreground(video, params.foreground):
             writer.append(np.packbits(mask, axis=-1))
             seen += int(np.count_nonzero(mask))
-    box = {"x0": 0, "y0": 0, "x1": width, "y1": height}
-    rows = pd.DataFrame({"frame": np.arange(length), "track": 0}).assign(**box, source="frame", confidence=1)
     table.write(
         stem,
-        rows,
+        table.whole_frames(length, height, width),
         picture=PICTURES[params.output],
         also=[store.read_card(silhouettes)["hash"]],
         foreground=round(seen / (length * height * width), 6),

@@ -1,0 +1,144 @@
+"""Every autoencoder from the sample's video files to calibrated scores; one flag of DVC changes it."""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import project as tiny
+from tests.project import Project, following, ran
+from tests.test_training import ROOT, params
+from vad import clip_errors, models, scoring, store, training, video
+from vad.flow import dis
+from vad.inference import ScoreParams
+from vad.params import alternatives, load
+from vad.params import read as load_raw
+from vad.regions import none
+from vad.windows import ModelWindow, ResizeParams, WindowParams, Windows, cut
+
+RAW = load_raw(ROOT / "params.yaml")
+FRAMES = 32
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory) -> Path:
+    """The first frames of three clips of the sample: frames, flow, regions."""
+    folder = tmp_path_factory.mktemp("sample")
+    how = load("extract", video.ExtractParams, RAW | {"extract": RAW["extract"] | {"max_side": 96}})
+    flow = load("flow.dis", dis.Params, RAW)
+    clips = [*sorted((ROOT / "data/sample/train/hall").iterdir())[:2]]
+    clips += sorted((ROOT / "data/sample/test/hall").iterdir())[:1]
+    for split, source in zip(("train", "val", "test"), clips, strict=True):
+        stems = [folder / kind / split for kind in ("frames", "flow", "regions")]
+        for stem in stems:
+            stem.parent.mkdir(exist_ok=True)
+        video.extract(stems[0], source, 0, FRAMES, how)
+        dis.flow(stems[1], stems[0], flow, threads=1)
+        none.regions(stems[2], stems[0], stems[1], none.Params(), None, threads=1)
+    return folder
+
+
+def tensors(footage: Path, out: Path, name: str, channels: list[str]) -> dict[str, Path]:
+    """Stems of the tensors that a model wants of each split, in a folder for each."""
+    resize = ResizeParams(channels=channels, height=32, width=32, stride=2, fit="stretch")
+    how = WindowParams.of(resize, load(f"model.{name}", ModelWindow, RAW))
+    stems = {}
+    for split in ("train", "val", "test"):
+        stems[split] = out / split / split
+        stems[split].parent.mkdir(parents=True)
+        parts = [footage / kind / split for kind in ("frames", "regions", "flow")]
+        cut(stems[split], *parts, how, threads=1)
+    return stems
+
+
+@pytest.mark.parametrize("name", alternatives("vad.models"))
+def test_from_video_to_scores(footage, tmp_path, name):
+    channels = ["gray", "flow"] if name == "cube" else ["picture"]
+    stems = tensors(footage, tmp_path, name, channels)
+    train, val = Windows(stems["train"].parent), Windows(stems["val"].parent)
+    own = load(f"model.{name}", importlib.import_module(f"vad.models.{name}").Params, RAW)
+    training.fix_seed(0)
+    model = models.create(name, own, train.shape, train.channels)
+    where = [tmp_path / "reports", tmp_path / "throughput.csv", tmp_path / "cache"]
+    training.fit(model, train, val, params(epochs=1, learning_rate=1e-3), *where, lambda line: None)
+    models.save(model, tmp_path / "autoencoder")
+    model, _ = models.load(tmp_path / "autoencoder")
+    score = ScoreParams(reduce="mean", batch_size=16, maps=True, map_step=8)
+    for split in ("val", "test"):
+        (tmp_path / "errors" / split).mkdir(parents=True)
+        out = tmp_path / "errors" / split / "clip"
+        clip_errors.score_clip(out, stems[split], footage / "regions" / split, model, score, threads=1)
+        maps, _ = store.open_array(Path(f"{out}.maps"))
+        assert np.isfinite(maps).all()
+        assert maps.any()
+    normal, judged = scoring.read_errors(tmp_path / "errors", ["val/clip", "test/clip"])
+    calibration = scoring.calibrate([normal], load("calibrate", scoring.CalibrateParams, RAW))
+    assert list(calibration.branches) == [f"error_{branch}" for branch in model.branches]
+    scores = calibration.frame_scores(judged)
+    assert scores.shape == (FRAMES,)
+    assert np.isfinite(scores).all()
+    assert len(np.unique(scores)) > FRAMES // 4
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    made = tiny.make(tmp_path_factory.mktemp("models"))
+    made.repro()
+    made.commit("results")
+    return made
+
+
+def test_one_flag_changes_the_model(project):
+    """The windows are those of the new model, what comes before them stays; and back again."""
+    project.reset()
+    before = project.read("dvc.lock")
+    output = project.run("dvc", "exp", "run", "-S", "model.name=conv3d")
+    assert ran(output) == following("resize")
+    assert "train: conv3d, 7,409 parameters, windows of 1x16x16x16" in output
+    card = json.loads(project.read("models/autoencoder/card.json"))
+    assert (card["name"], card["input_shape"]) == ("conv3d", [1, 16, 16, 16])
+    # a parameter of a model that is not chosen concerns nobody
+    project.set({"model.unet.channels": [8, 16], "model.conv2d.channels": [2]})
+    assert ran(project.repro()) == set()
+    project.run("git", "checkout", "params.yaml")
+    assert ran(project.repro()) <= {"summarize"}
+    assert project.read("dvc.lock") == before
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
+def test_dvc_goes_on_where_training_was_interrupted(project, how):
+    project.reset()
+    project.set({"train.epochs": 300, "train.early_stopping": 300, "train.seed": int(how)})
+    child = subprocess.Popen(
+        ["dvc", "repro"],
+        cwd=project.folder,
+        env=project.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    for line in child.stdout:
+        if line.startswith("train: epoch 20/"):
+            os.killpg(child.pid, how)  # DVC and the stage, as a terminal does
+            break
+    child.communicate(timeout=60)
+    assert child.returncode != 0
+    time.sleep(0.1)
+    resumed = project.repro()
+    assert "train: goes on after epoch" in resumed
+    project.moved = True
+    weights, history = (
+        project.read(f) for f in ("models/autoencoder/weights.safetensors", "reports/training/history.csv")
+    )
+    assert len(history.splitlines()) == 1 + 300
+    project.run("dvc", "repro", "-f", "-s", "train")
+    assert project.read("models/autoencoder/weights.safetensors") == weights
+    assert project.read("reports/training/history.csv") == history
+    assert not list((project / ".cache/checkpoints").iterdir())
