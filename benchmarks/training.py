@@ -158,7 +158,7 @@ def bare(start: Autoencoder, x: torch.Tensor, val: torch.Tensor, epochs: int, pr
             return functional.mse_loss(model(batch).float(), batch)
 
     watch = Stopwatch()
-    adam = torch.optim.Adam(model.parameters(), RATE)
+    adam = torch.optim.Adam(model.parameters(), RATE, fused=True)
     for _ in range(epochs):
         model.train()
         total = 0.0
