@@ -101,6 +101,13 @@ def test_this_project_is_valid():
         ("resize.fit", "crop", "'stretch' or 'letterbox'"),
         ("model.name", 3, "valid string"),
         ("train.epochs", 0, "greater than or equal to 1"),
+        ("train.accumulate", 0, "greater than or equal to 1"),
+        ("train.schedule", "step", "'constant', 'plateau' or 'cosine'"),
+        ("train.clip_gradient", 0, "greater than 0"),
+        ("train.precision", 16, "32 or 'bf16-mixed'"),
+        ("train.devices", 0, "greater than or equal to 1 or input should be 'auto'"),
+        ("train.loss.mse", -1.0, "greater than or equal to 0"),
+        ("train.pseudo.kind", "skip", "'none', 'skip_frame' or 'jitter'"),
         ("train.epochs", 2.5, "valid integer"),
         ("train.epochs", None, "valid integer"),
         ("train.batch_size", 0, "greater than or equal to 1"),
@@ -158,6 +165,9 @@ def test_good_values_pass(key, value):
         ("model.conv2d.channels", [32, -64]),
         ("train.seed", 2**32),  # numpy's legacy seeding, which Lightning calls, takes less
         ("extract.fps", float("inf")),
+        ("train.loss", {"mse": 0.0, "l1": 0.0, "ssim": 0.0, "gradient": 0.0}),
+        ("train.pseudo.steps", [1]),
+        ("train.pseudo.factors", [2.0, 1.0]),
     ],
 )
 def test_values_that_would_only_break_later_are_refused(key, value):

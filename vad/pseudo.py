@@ -12,7 +12,7 @@ turn back into normal ones, or must not reproduce, it cannot.
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import field_validator
 
 from vad import UserError
 from vad.channels import STILL
@@ -35,11 +35,12 @@ class PseudoParams(Section):
     steps: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
     factors: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)]
 
-    @model_validator(mode="after")
-    def _rising(self) -> "PseudoParams":
-        if self.factors[0] > self.factors[1]:
-            raise ValueError(f"factors = {self.factors}: the first must not exceed the second")
-        return self
+    @field_validator("factors")
+    @classmethod
+    def _rising(cls, factors: list[float]) -> list[float]:
+        if factors[0] > factors[1]:
+            raise ValueError("the first must not exceed the second")
+        return factors
 
 
 def need(params: PseudoParams, channels: list[str], window: int) -> None:

@@ -9,7 +9,7 @@ import signal
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ class TrainParams(Section):
     precision: Literal[32, "bf16-mixed"]
     compile: bool
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
-    devices: int | Literal["auto"]
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"]
     num_nodes: int = Field(ge=1)
     strategy: Literal["auto", "ddp"]
 
