@@ -103,7 +103,7 @@ def fit(
         if model.fit_at_once is not None:
             raise UserError(f"train.init_from has no effect on {model.name}, which is fitted anew: set null")
     if model.fit_at_once is not None:
-        return _fit_at_once(model, train, val, params, files)
+        return _fit_at_once(model, train, val, params, files, log)
     if params.init_from is None and type(model).adapt is not Autoencoder.adapt:
         some = np.unique(np.linspace(0, len(train) - 1, ADAPT_TO).round().astype(int))
         model.adapt(torch.from_numpy(train[some]).float() / 255)
@@ -254,14 +254,20 @@ def _start_from(folder: Path, model: Autoencoder) -> None:
 
 
 def _fit_at_once(
-    model: Autoencoder, train: Windows, val: Windows, params: TrainParams, files: dict[str, Path]
+    model: Autoencoder,
+    train: Windows,
+    val: Windows,
+    params: TrainParams,
+    files: dict[str, Path],
+    log: Callable[[str], None],
 ) -> dict[str, float]:
     """For a model that another library fits: its history has the validation loss at the end alone."""
     import pandas as pd
 
     from vad.history import COLUMNS
 
-    trained = model.fit_at_once(train[np.arange(len(train))].astype(np.float32) / 255, params)
+    log("it is fitted in one go; nothing is told until it has ended")
+    trained = model.fit_at_once(train, params)
     model.eval()
     errors = []
     with torch.inference_mode():
@@ -277,7 +283,9 @@ def _fit_at_once(
     history = pd.DataFrame(rows).assign(learning_rate=params.learning_rate)
     files["history"].parent.mkdir(parents=True, exist_ok=True)
     history.to_csv(files["history"], index=False, float_format="%.8g", lineterminator="\n")
-    pd.DataFrame(columns=COLUMNS["steps"]).to_csv(files["steps"], index=False, lineterminator="\n")
+    steps = history.assign(epoch=history["epoch"] + 1, loss=history["train_loss"])[COLUMNS["steps"]]
+    steps.to_csv(files["steps"], index=False, float_format="%.8g", lineterminator="\n")
+    files["throughput"].unlink(missing_ok=True)
     return {"epoch": best, "val_loss": loss}
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -125,9 +124,9 @@ class Autoencoder(nn.Module):
     def adapt(self, sample: Tensor) -> None:
         """Is called once before training with some of its windows, float32 (B, C, T, h, w) in [0, 1]."""
 
-    # A model that is not trained step by step: gets all windows, float32 (N, C, T, h, w) in [0, 1], and the
-    # section `train`; returns the mean squared error of each epoch.
-    fit_at_once: Callable[[np.ndarray, Section], list[float]] | None = None
+    # A model that is not trained step by step: gets what holds all windows (`len`, and uint8 (B, C, T, h, w)
+    # by indices) and the section `train`; returns the mean squared error of each epoch.
+    fit_at_once: Callable[[Any, Section], list[float]] | None = None
 
 
 _REGISTRY: dict[str, type[Autoencoder]] = {}

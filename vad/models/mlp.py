@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -61,8 +61,8 @@ class Mlp(Autoencoder):
         y = self.net(self.given(x).flatten(1))  # (B, C * T * h * w)
         return y.unflatten(1, self.made_shape)
 
-    def fit_at_once(self, x: np.ndarray, train: Section) -> list[float]:
-        """Fits scaling and weights to all windows, float32 (N, C, T, h, w) in [0, 1].
+    def fit_at_once(self, windows: Any, train: Section) -> list[float]:
+        """Fits scaling and weights to all windows; `windows[indices]` are uint8 (B, C, T, h, w).
 
         Of the section `train` it takes epochs, batch_size, learning_rate, early_stopping and seed.
         Returns for each epoch the mean squared error of scaled pixels plus scikit-learn's L2 term: twice
@@ -73,14 +73,16 @@ class Mlp(Autoencoder):
         from sklearn.neural_network import MLPRegressor
         from sklearn.preprocessing import MinMaxScaler
 
-        if len(x) < FEWEST:
+        n = len(windows)
+        if n < FEWEST:
             raise UserError(
-                f"model mlp needs at least {FEWEST} windows for training, got {len(x)}; lower "
+                f"model mlp needs at least {FEWEST} windows for training, got {n}; lower "
                 "resize.stride, add footage, or set model.name: dense"
             )
-        refuse_too_large(x)
+        refuse_too_large(4 * n * prod(self.given_shape))
+        x = windows[np.arange(n)].reshape(n, -1).astype(np.float32) / 255  # (N, C * T * h * w)
         scaler = MinMaxScaler()
-        scaled = scaler.fit_transform(x.reshape(len(x), -1))  # (N, C * T * h * w)
+        scaled = scaler.fit_transform(x)
         fitted = MLPRegressor(
             hidden_layer_sizes=self.params.hidden,
             activation="relu",
@@ -118,9 +120,9 @@ class Mlp(Autoencoder):
             layer.bias.copy_(torch.from_numpy(bias))
 
 
-def refuse_too_large(x: np.ndarray) -> None:
-    """Raises UserError if scikit-learn would need more memory for the windows than there is."""
-    need, have = COPIES * x.nbytes, physical_memory()
+def refuse_too_large(size: int) -> None:
+    """Raises UserError if scikit-learn would need more memory than there is for windows of `size` bytes."""
+    need, have = COPIES * size, physical_memory()
     if need > have:
         raise UserError(
             f"model mlp holds all windows in memory, {COPIES} times over: {need / 1e9:.1f} GB, of "
