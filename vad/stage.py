@@ -63,7 +63,8 @@ class Run:
 
     def log(self, text: str) -> None:
         """A line for people, on stderr."""
-        print(f"{self.name}: {text}", file=sys.stderr, flush=True)
+        if is_first_process():
+            print(f"{self.name}: {text}", file=sys.stderr, flush=True)
 
     def refuse_changes(self) -> None:
         """Raises UserError if an input, parameter or source file changed since the stage began.
@@ -89,6 +90,11 @@ class Run:
     def _code(self, *modules: str) -> dict[str, Any]:
         files = imports.sources(*modules)
         return {str(f): hashlib.md5((imports.ROOT / f).read_bytes()).digest() for f in files}
+
+
+def is_first_process() -> bool:
+    """Whether this process is the only one of a run, or the first of a distributed one."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
 WITHOUT_EFFECT = ("compute",)  # sections that change no result

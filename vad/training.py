@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import platform
 import signal
 import warnings
@@ -18,6 +17,7 @@ from vad import UserError, imports, losses, models, pseudo, store
 from vad.checkpoints import Checkpoints
 from vad.models import Autoencoder, ModelChoice
 from vad.params import Field, Section, load, load_choice
+from vad.stage import is_first_process
 from vad.windows import ResizeParams, Windows
 
 # Lightning takes seconds to import, so only those who train do (inside `fit`)
@@ -109,7 +109,7 @@ def fit(
         model.adapt(torch.from_numpy(train[some]).float() / 255)
     _advise(params, log)
     what = _what(model, train, val, params)
-    if not _is_first():
+    if not is_first_process():
         return _run(model, train, val, params, files, None, log)
     with Checkpoints(cache / "checkpoints", what, log) as kept:
         best = _run(model, train, val, params, files, kept, log)
@@ -195,11 +195,6 @@ def _trainer(params: TrainParams, callbacks: list) -> Any:
         reason = str(e).splitlines()[0]
         how = f"train.accelerator = {params.accelerator!r} with train.devices = {params.devices!r}"
         raise UserError(f"{how} cannot be had: {reason}") from None
-
-
-def _is_first() -> bool:
-    """Whether this process is the only one, or the first of a distributed run."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0))) == 0
 
 
 def _what(model: Autoencoder, train: Windows, val: Windows, params: TrainParams) -> dict[str, Any]:
