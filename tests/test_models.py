@@ -4,10 +4,11 @@ import importlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from vad import UserError, models, params
+from vad import UserError, inference, models, params
 from vad.models import Autoencoder, conv2d
 
 PLANES = ("gray", "red", "green")
@@ -138,6 +139,19 @@ def test_stored_and_loaded_it_is_the_same(name, tmp_path):
     for file in ("card.json", "weights.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     assert models.fingerprint(tmp_path / "a") == models.fingerprint(tmp_path / "b")
+
+
+@each
+def test_windows_of_another_shape_are_refused(name):
+    model = create(name).eval()
+    channels, window, height, width = model.shape
+    for shape in [
+        (2, window, height, width),
+        (channels, window + 1, height, width),
+        (channels, window, 8, width),
+    ]:
+        with pytest.raises(UserError, match=r"made for windows of .+, these are .+; run `dvc repro train`"):
+            inference.pixel_errors(model, np.zeros((2, *shape), np.uint8))
 
 
 @each

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from vad import UserError
 from vad.models import Autoencoder
 from vad.params import Field, Section
 
@@ -38,7 +39,16 @@ def to_input(windows: np.ndarray, device: torch.device | str = "cpu") -> torch.T
 
 @torch.inference_mode()
 def pixel_errors(model: Autoencoder, windows: np.ndarray) -> dict[str, torch.Tensor]:
-    """Per branch the error of each pixel, float32 (B, T', h, w) for uint8 (B, C, T, h, w); 0 is perfect."""
+    """Per branch the error of each pixel, float32 (B, T', h, w) for uint8 (B, C, T, h, w); 0 is perfect.
+
+    Raises UserError for windows of another shape than the model was made for.
+    """
+    if windows.shape[1:] != model.shape:
+        made, got = ("x".join(map(str, shape)) for shape in (model.shape, windows.shape[1:]))
+        raise UserError(
+            f"the autoencoder was made for windows of {made} (planes, frames, height, width), these are "
+            f"{got}; run `dvc repro train`"
+        )
     return model.errors(to_input(windows))
 
 
