@@ -22,7 +22,7 @@ def main(run: stage.Run) -> None:
     training.fix_seed(params.seed)  # before the weights are drawn
     model = models.create(choice.name, own, train.shape, train.channels)
     run.log(f"{model.describe()} on {len(train)} windows, {len(val)} for validation")
-    best = training.fit(model, train, val, params, REPORTS, THROUGHPUT, run.cache, run.log)
+    best = training.fit(model, train, val, params, REPORTS, THROUGHPUT, run.cache, run.log, run.afterwards)
     if best is None:  # a helper process of a distributed run
         return
     run.log(f"kept epoch {best['epoch'] + 1}, validation loss {best['val_loss']:.6f}")

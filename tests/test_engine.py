@@ -86,6 +86,16 @@ def test_steps_and_throughput_are_written_as_they_come(data, tmp_path):  # noqa:
     np.testing.assert_allclose(means, history["train_loss"], rtol=1e-4)
 
 
+def test_steps_have_the_loss_of_their_windows_whatever_is_accumulated(data, tmp_path):  # noqa: F811
+    for n in (1, 3):
+        Fitted(data, tmp_path / str(n), epochs=1, batch_size=4, accumulate=n, learning_rate=1e-9)
+    one, three = (pd.read_csv(tmp_path / f"{n}/reports/steps.csv") for n in (1, 3))
+    np.testing.assert_allclose(one["loss"], three["loss"], rtol=1e-5)
+    assert len(one) == 3  # batches of 4, 4 and 2
+    history = pd.read_csv(tmp_path / "1/reports/history.csv")
+    assert np.average(one["loss"], weights=[4, 4, 2]) == pytest.approx(history["train_loss"][0], rel=1e-5)
+
+
 def test_cosine_rises_and_falls(data, tmp_path):  # noqa: F811
     Fitted(data, tmp_path, epochs=4, batch_size=2, schedule="cosine", warm_up=1.0)
     rates = pd.read_csv(tmp_path / "reports/steps.csv")["learning_rate"].to_numpy()
@@ -178,8 +188,44 @@ def test_missing_and_corrupt_weights_to_start_from_are_refused(data, tmp_path): 
     models.save(models.create("conv2d", CHANNELS, (1, 1, 16, 16), ["gray"]), tmp_path / "bad")
     file = tmp_path / "bad/weights.safetensors"
     file.write_bytes(file.read_bytes()[:-9])
-    with pytest.raises(UserError, match="no usable autoencoder"):
+    with pytest.raises(UserError, match=r"init_from = '.+bad' holds no usable autoencoder \(.+\)$"):
         Fitted(data, tmp_path, init_from=str(tmp_path / "bad"))
+
+
+def test_an_experiment_in_a_copy_finds_the_weights_of_the_main_checkout(data, tmp_path, monkeypatch):  # noqa: F811
+    models.save(models.create("conv2d", CHANNELS, (1, 1, 16, 16), ["gray"]), tmp_path / "main/kept")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
+    monkeypatch.chdir(tmp_path)
+    Fitted(data, tmp_path / "run", epochs=1, init_from="kept")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"pseudo": {"kind": "skip_frame"}}, {"motion_weight": 1.0}, {"loss": {"l1": 1.0}}, {"devices": 2}],
+    ids=str,
+)
+def test_what_scikit_learn_cannot_do_is_refused(tmp_path, changed):
+    both = {s: windows(tmp_path, s, 12, 2, "middle", 16) for s in ("train", "val")}
+    own = importlib.import_module("vad.models.mlp").Params(window=2, position="middle", hidden=[8])
+    model = models.create("mlp", own, both["train"].shape, ["gray"])
+    with pytest.raises(UserError, match=r"train\.\w+.*: scikit-learn, which fits the model mlp"):
+        Fitted(both, tmp_path / "run", model=model, **changed)
+
+
+def test_a_batch_of_one_window_is_told_where_batch_norm_needs_two(tmp_path):
+    both = {s: windows(tmp_path, s, 9, 1, "middle", 16) for s in ("train", "val")}
+    own = load("model.memae", importlib.import_module("vad.models.memae").Params, RAW)
+    model = models.create("memae", own.model_copy(update={"channels": [4] * 4}), (1, 1, 16, 16), ["gray"])
+    with pytest.raises(UserError, match=r"9 windows in batches of 4 leave .+ change train\.batch_size"):
+        Fitted(both, tmp_path / "run", model=model, batch_size=4)
+
+
+def test_what_fits_into_no_memory_is_refused():
+    own = importlib.import_module("vad.models.dense").Params(
+        window=1, position="middle", objective="reconstruct", hidden=[10**9]
+    )
+    with pytest.raises(UserError, match=r"model\.dense does not fit into memory"):
+        models.create("dense", own, (1, 1, 64, 64), ["gray"])
 
 
 # -- what goes wrong

@@ -52,7 +52,9 @@ def to_bytes(x: np.ndarray) -> np.ndarray:
 
 
 def fit(model: Autoencoder, x: np.ndarray, train: Section) -> list[float]:
-    return model.fit_at_once(to_bytes(x), train)
+    losses, best = model.fit_at_once(to_bytes(x), train)
+    assert 0 <= best < len(losses)
+    return losses
 
 
 def with_sklearn(x: np.ndarray, train: Train, hidden=(24, 6, 24)):

@@ -81,6 +81,16 @@ def test_a_box_moves_along_with_its_track(tmp_path):
     assert got[1, 0, :, 0, 0].tolist() == [value(1, 0), value(5, 0), value(9, 4)]
 
 
+def test_regions_without_a_track_are_not_taken_for_one_another(tmp_path):
+    made = make(tmp_path, [(t, -1, x) for t in range(LENGTH) for x in (0, 4)], 3, "middle")
+    table = store.read_table(tmp_path / "tensors/a")
+    got = made.skipping(np.arange(len(made)), np.full(len(made), 2))
+    own = made[np.arange(len(made))]
+    np.testing.assert_array_equal(got[:, :, 1], own[:, :, 1])
+    inside = ((table["frame"] > 0) & (table["frame"] < LENGTH - 1)).to_numpy()
+    np.testing.assert_array_equal(got[inside], own[inside])  # of a region there is nothing beyond its window
+
+
 def test_a_share_is_altered_and_the_rest_is_as_it_was(tmp_path):
     made = make(tmp_path, [(t, 0, 0) for t in range(LENGTH)], 3, "last")
     indices = np.repeat(np.arange(LENGTH), 50)
@@ -137,6 +147,13 @@ def test_what_cannot_be_altered_is_refused(kind, planes, window, message):
     else:
         with pytest.raises(UserError, match=message):
             pseudo.need(params(kind=kind), planes, window)
+
+
+def test_what_would_outweigh_the_normal_is_refused():
+    with pytest.raises(ValueError, match=r"set share below 0\.5"):
+        params(goal="repel")
+    params(goal="repel", share=0.01)
+    params(goal="repel", kind="none")
 
 
 def test_a_range_that_falls_is_refused():

@@ -94,6 +94,27 @@ def test_what_is_resumed_differs_from_a_start_afresh(data, tmp_path):  # noqa: F
     assert resumed.history["train_loss"][3] != other.history["train_loss"][3]
 
 
+@pytest.mark.parametrize("early_stopping", [20, 2])
+def test_a_finished_training_waits_until_its_weights_are_stored(data, tmp_path, early_stopping):  # noqa: F811
+    """What comes after it may fail: a full disk, a parameter that was changed meanwhile."""
+    own = params(epochs=5, early_stopping=early_stopping)
+    found = []
+    for log in ([], []):
+        training.fix_seed(own.seed)
+        model = models.create("conv2d", CHANNELS, data["train"].shape, ["gray"])
+        where = [tmp_path / "reports", tmp_path / "throughput.csv", tmp_path / "cache"]
+        later = []
+        best = training.fit(model, data["train"], data["bright"], own, *where, log.append, later.append)
+        history = (tmp_path / "reports/history.csv").read_bytes()
+        found.append((best, history, [p.clone() for p in model.parameters()]))
+        (tmp_path / "reports/history.csv").unlink()
+    assert found[0][:2] == found[1][:2]
+    assert all(torch.equal(a, b) for a, b in zip(found[0][2], found[1][2], strict=True))
+    assert not any(line.startswith("epoch") for line in log)  # the second time there was nothing left to do
+    later[0]()
+    assert not [p for p in (tmp_path / "cache/checkpoints").iterdir() if p.is_dir()]
+
+
 def test_early_stopping_counts_over_the_interruption(data, tmp_path):  # noqa: F811
     own = {"epochs": 20, "early_stopping": 3}
     interrupted(data, tmp_path, 3, **own)
@@ -121,6 +142,21 @@ def test_other_data_start_afresh_and_it_says_so(data, tmp_path):  # noqa: F811
     interrupted(data, tmp_path, 3, **HARD)
     fitted = Fitted(data, tmp_path, "val", **HARD)
     assert any(line.endswith("differs in validation data") for line in fitted.log)
+
+
+@pytest.mark.parametrize("wrong", [{}, [1], {"epochs": 1}], ids=str)
+def test_a_checkpoint_of_another_kind_is_no_bug(data, tmp_path, wrong):  # noqa: F811
+    with Checkpoints(tmp_path, {"a": 1}, print) as kept:
+        kept.save({"epochs": 1})
+        torch.save(wrong, kept.state_file)
+        said = []
+        kept.log = said.append
+        assert (kept.load() is None) == (wrong != {"epochs": 1})
+        assert len(said) == 1
+        kept.state_file.unlink()
+        (kept.folder / "what.json").write_text("[]")
+        assert kept.load() is None
+        assert len(said) == 1  # nothing is left to compare with
 
 
 @pytest.mark.parametrize("left", [0, 1, 100, -1], ids=str)

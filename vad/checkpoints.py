@@ -65,11 +65,11 @@ class Checkpoints:
             return None
         try:
             state = torch.load(self.state_file, map_location="cpu", weights_only=True)
+            self.log(f"goes on after epoch {state['epochs']}, from the checkpoint in {self.folder}")
         except Exception as e:  # the reader raises whatever it stumbles over
             reason = (str(e) or type(e).__name__).splitlines()[0]
             self.log(f"starts afresh: the checkpoint {self.state_file} cannot be read ({reason})")
             return None
-        self.log(f"goes on after epoch {state['epochs']}, from the checkpoint in {self.folder}")
         return state
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -90,6 +90,7 @@ class Checkpoints:
     def done(self) -> None:
         """The training has ended: its state is needed no more."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def _nearest(self) -> tuple[Path, str] | None:
         """The interrupted training that differs in the fewest things, and in which."""
@@ -97,16 +98,22 @@ class Checkpoints:
         for file in self.folder.parent.glob("*/what.json"):
             try:
                 other = json.loads(file.read_text("utf-8"))
-            except ValueError:
+                names = [n for n in {*other, *self.what} if other.get(n, ...) != self.what.get(n, ...)]
+            except (OSError, ValueError, TypeError, AttributeError):  # damaged, or just being removed
                 continue
-            names = [n for n in sorted({*other, *self.what}) if other.get(n, ...) != self.what.get(n, ...)]
-            found.append((len(names), file.parent, ", ".join(names)))
+            if names:
+                found.append((len(names), file.parent, ", ".join(sorted(names))))
         return min(found)[1:] if found else None
 
 
 def _sweep(root: Path) -> None:
     """Removes what nobody came back for, and what a version of this project before checkpoints left."""
-    for entry in root.iterdir():
-        old = time.time() - entry.stat().st_mtime > KEPT_DAYS * 86400
+    for entry in root.glob("*"):
+        try:
+            old = time.time() - entry.stat().st_mtime > KEPT_DAYS * 86400
+        except FileNotFoundError:  # another process was faster
+            continue
         if entry.is_dir() and (old or entry.name.startswith("tmp")):
             shutil.rmtree(entry, ignore_errors=True)
+        elif old:
+            entry.unlink(missing_ok=True)

@@ -45,6 +45,7 @@ class Fitting(lightning.LightningModule):
         if not torch.isfinite(found.detach()):
             epoch = self.current_epoch + 1
             self.refuse(f"training loss became {found.item()} in epoch {epoch}, batch {number + 1}")
+        self.last_loss = found.detach()
         self.log("train_loss", found, on_step=False, on_epoch=True, **self._share(batch))
         return found * batch.weight
 
@@ -63,15 +64,16 @@ class Fitting(lightning.LightningModule):
     def _loss(self, batch: Batch) -> torch.Tensor:
         x = to_input(batch.windows, self.device)
         if batch.shown is None:
-            return self._difference(x, x)
+            return self._difference(x, x) + self.model.penalty()
         shown = torch.from_numpy(batch.shown).to(self.device)
         if self.params.pseudo.goal == "restore":
-            return self._difference(shown, x)
+            return self._difference(shown, x) + self.model.penalty()
         total = x.new_zeros(())
         for rows, sign in ((~batch.altered, 1), (batch.altered, -1)):
             if rows.any():
                 part = shown[torch.from_numpy(rows).to(self.device)]
-                total = total + sign * rows.mean() * self._difference(part, part)
+                share = float(rows.mean())
+                total = total + sign * share * self._difference(part, part) + share * self.model.penalty()
         return total
 
     def _difference(self, shown: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -81,7 +83,7 @@ class Fitting(lightning.LightningModule):
             every = motion_weight(x, self.model.channels, self.params.motion_weight)
             weight = every[:, :, self.model.shape[1] - self.model.made_shape[1] :]
         made = self.model(shown)
-        return loss(made, self.model.target(x), self.params.loss, weight) + self.model.penalty()
+        return loss(made, self.model.target(x), self.params.loss, weight)
 
     def configure_optimizers(self) -> dict:
         params = self.params

@@ -41,15 +41,19 @@ class History(Callback):
         self.files, self.say, self.first = files, log, first  # Callback has a `log` of its own
         self.rows: dict[str, list[list[str]]] = {"history": [], "steps": []}
 
-    def on_train_start(self, trainer: lightning.Trainer, fitting: lightning.LightningModule) -> None:
-        self.every = max(1, trainer.num_training_batches // 20)
-        self.began, self.began_at = time.monotonic(), trainer.current_epoch
+    def begin(self) -> None:
+        """Writes the files anew, with what is known of an earlier part of this training."""
         if self.first:
             for name, path in self.files.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with open(path, "w", encoding="utf-8", newline="") as file:
                     rows = self.rows.get(name, [])
                     csv.writer(file, lineterminator="\n").writerows([COLUMNS[name], *rows])
+
+    def on_train_start(self, trainer: lightning.Trainer, fitting: lightning.LightningModule) -> None:
+        self.begin()
+        self.every = max(1, trainer.num_training_batches // 20)
+        self.began, self.began_at = time.monotonic(), trainer.current_epoch
         terminal = self.first and sys.stderr.isatty()
         total = trainer.max_epochs * trainer.num_training_batches
         self.bar = tqdm(
@@ -70,19 +74,20 @@ class History(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, fitting: Any, out: Any, batch: Batch, number: int
     ) -> None:
-        self.loss, self.count = self.loss + out["loss"].detach(), self.count + 1  # no wait for a GPU here
-        self.seen += len(batch.windows) * trainer.world_size
+        n = len(batch.windows)
+        self.loss, self.count = self.loss + n * fitting.last_loss, self.count + 1  # no wait for a GPU here
+        self.seen += n
         last = number + 1 == trainer.num_training_batches
         if not last and (number + 1) % self.every:
             return
-        now, loss = time.monotonic(), float(self.loss) / self.count
+        now, loss = time.monotonic(), float(self.loss) / self.seen
         epoch = f"{trainer.current_epoch + (number + 1) / trainer.num_training_batches:.6g}"
-        speed = self.seen / max(now - self.since, 1e-9)
+        speed = self.seen * trainer.world_size / max(now - self.since, 1e-9)
         self._add("steps", [epoch, f"{loss:.8g}", f"{trainer.optimizers[0].param_groups[0]['lr']:.8g}"])
         self._add("throughput", [epoch, f"{speed:.1f}"])
         self.bar.update(self.count)
         self.bar.set_postfix_str(f"loss {loss:.5f}, {speed:.0f} windows/s")
-        self.epoch_seen += self.seen
+        self.epoch_seen += self.seen * trainer.world_size
         self.loss, self.seen, self.count, self.since = 0.0, 0, 0, now
         if self.bar.disable and not last and now - self.said > SAID_EVERY:
             self.said = now
@@ -148,17 +153,20 @@ class Keeper(Callback):
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, fitting: lightning.LightningModule) -> None:
         # only now has the schedule, too, seen the epoch that ended
-        epochs = trainer.current_epoch
-        if self.kept is None or epochs == (self.resumed["epochs"] if self.resumed else 0):
+        first = self.resumed["epochs"] if self.resumed else 0
+        if trainer.current_epoch > first and time.monotonic() >= self.next_save:
+            self.save(trainer)
+
+    def save(self, trainer: lightning.Trainer, finished: bool = False) -> None:
+        """Keeps the state as it is between two epochs, or after the last."""
+        if self.kept is None:
             return
-        start = time.monotonic()
-        if start < self.next_save:
-            return
-        configs = trainer.lr_scheduler_configs
+        start, configs = time.monotonic(), trainer.lr_scheduler_configs
         self.kept.save(
             {
-                "epochs": epochs,
-                "model": fitting.model.state_dict(),
+                "epochs": trainer.current_epoch,
+                "finished": finished,
+                "model": trainer.lightning_module.model.state_dict(),
                 "optimizer": trainer.optimizers[0].state_dict(),
                 "schedule": configs[0].scheduler.state_dict() if configs else {},
                 "best": self.best,

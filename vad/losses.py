@@ -56,9 +56,9 @@ def loss(made: Tensor, target: Tensor, params: LossParams, weight: Tensor | None
 def motion_weight(x: Tensor, channels: list[str], strength: float) -> Tensor:
     """How much each pixel counts: (B, 1, T, h, w), 1 on average in each window, more where something moves.
 
-    1 + `strength` times the speed in [0, 1] before it is brought to mean 1. Speed is the length of the flow
-    where its planes are there, else the plane `difference`, else the difference to the frame before within
-    the window, of which the first repeats the second.
+    1 + `strength` times the speed before it is brought to mean 1. Speed is the length of the flow, 1 where a
+    plane is at its limit, if its planes are there, else the plane `difference`, else the difference to the
+    frame before within the window, of which the first repeats the second.
     """
     if set(FLOW) <= set(channels):
         planes = x[:, [channels.index(name) for name in FLOW]]

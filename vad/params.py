@@ -42,7 +42,7 @@ SECTIONS = {
 class Section(BaseModel):
     """A section of params.yaml: every key required, unknown keys refused, types strict, immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     def active(self) -> dict[str, Any]:
         """The values that have an effect, as JSON holds them; not all, where some switch others off."""

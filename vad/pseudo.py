@@ -12,7 +12,7 @@ turn back into normal ones, or must not reproduce, it cannot.
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from vad import UserError
 from vad.channels import STILL
@@ -34,6 +34,12 @@ class PseudoParams(Section):
     share: float = Field(ge=0, le=1)
     steps: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
     factors: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)]
+
+    @model_validator(mode="after")
+    def _mostly_normal(self) -> "PseudoParams":
+        if self.kind != "none" and self.goal == "repel" and self.share >= 0.5:
+            raise ValueError("goal repel would outweigh what is normal; set share below 0.5, such as 0.01")
+        return self
 
     @field_validator("factors")
     @classmethod

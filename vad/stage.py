@@ -40,6 +40,7 @@ class Run:
         self._modules = [f"stages.{name}"]
         self._reads = list(reads)
         self._at_start = self._state()
+        self._afterwards: list[Callable[[], None]] = []
 
     def params(self, section: str, model: type[S]) -> S:
         """The checked section of params.yaml."""
@@ -65,6 +66,16 @@ class Run:
         """A line for people, on stderr."""
         if is_first_process():
             print(f"{self.name}: {text}", file=sys.stderr, flush=True)
+
+    def afterwards(self, action: Callable[[], None]) -> None:
+        """Notes what to do when the stage has succeeded, such as to remove what a second try would need."""
+        self._afterwards.append(action)
+
+    def succeed(self) -> None:
+        """Refuses changes, then does what was noted."""
+        self.refuse_changes()
+        for action in self._afterwards:
+            action()
 
     def refuse_changes(self) -> None:
         """Raises UserError if an input, parameter or source file changed since the stage began.
@@ -127,7 +138,7 @@ def run(main: Callable[[Run], None], doc: str | None, reads: Sequence[Path] = ()
     try:
         this = Run(name, reads)
         main(this)
-        this.refuse_changes()
+        this.succeed()
     except UserError as e:
         _stop(name, str(e), 2)
     except KeyboardInterrupt:

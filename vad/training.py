@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 
-from vad import UserError, imports, losses, models, pseudo, store
+from vad import UserError, finetuning, imports, losses, models, pseudo, store
 from vad.checkpoints import Checkpoints
 from vad.models import Autoencoder, ModelChoice
 from vad.params import Field, Section, load, load_choice
@@ -59,12 +59,30 @@ class TrainParams(Section):
         with torch.device("meta"):  # shapes without memory
             models.create(choice.name, own, (len(planes), own.window, resize.height, resize.width), planes)
         self.need(planes, own.window)
+        if self.init_from is not None:
+            finetuning.folder_of(self.init_from)
 
     def need(self, planes: list[str], window: int) -> None:
         """Raises UserError if windows of these planes cannot be trained on in this way."""
         pseudo.need(self.pseudo, planes, window)
         if self.motion_weight:
             losses.need_motion(planes, window)
+
+    def need_plain(self, model: str) -> None:
+        """Raises UserError for what only the training loop can do, not the library that fits this model."""
+        plain = {"mse": 1.0, "l1": 0.0, "ssim": 0.0, "gradient": 0.0}
+        asked = {
+            "train.pseudo.kind": self.pseudo.kind != "none",
+            "train.motion_weight": self.motion_weight > 0,
+            "train.loss": self.loss.model_dump() != plain,
+            "train.init_from": self.init_from is not None,
+            "train.devices": self.devices not in (1, "auto") or self.num_nodes > 1,
+        }
+        if names := [name for name, unlike in asked.items() if unlike]:
+            raise UserError(
+                f"{', '.join(names)}: scikit-learn, which fits the model {model}, cannot do this; set them "
+                "back, or set model.name: dense, the same network"
+            )
 
 
 def fix_seed(seed: int) -> None:
@@ -83,25 +101,27 @@ def fit(
     throughput: Path,
     cache: Path,
     log: Callable[[str], None],
+    afterwards: Callable[[Callable[[], None]], None] = lambda action: action(),
 ) -> dict[str, float] | None:
     """Trains `model` in place and leaves it with the weights of the epoch of lowest validation loss.
 
     AdamW and the schedule that `params` name; training ends early when the validation loss has not fallen
     for `early_stopping` epochs. Writes <reports>/history.csv and steps.csv, and `throughput` (see
     `vad.history`). Between epochs the whole state is kept below `cache`/checkpoints: an interrupted
-    training goes on from there when the same is asked for again, and ends with the same weights.
+    training goes on from there when the same is asked for again, and ends with the same weights. The state
+    is removed by an action handed to `afterwards`, for when the weights have been stored.
 
     Returns {"epoch": best epoch from 0, "val_loss": its loss}; None in the helper processes of a
     distributed run, which write nothing. Raises UserError if a loss is not a finite number, if memory runs
     out, or if the accelerator is not there.
     """
     params.need(train.channels, train.shape[1])
+    if model.fit_at_once is not None:
+        params.need_plain(model.name)
     files = {"history": reports / "history.csv", "steps": reports / "steps.csv", "throughput": throughput}
     model.prepare(cache, log)
     if params.init_from is not None:
-        _start_from(Path(params.init_from), model)
-        if model.fit_at_once is not None:
-            raise UserError(f"train.init_from has no effect on {model.name}, which is fitted anew: set null")
+        finetuning.start(finetuning.folder_of(params.init_from), model)
     if model.fit_at_once is not None:
         return _fit_at_once(model, train, val, params, files, log)
     if params.init_from is None and type(model).adapt is not Autoencoder.adapt:
@@ -113,7 +133,7 @@ def fit(
         return _run(model, train, val, params, files, None, log)
     with Checkpoints(cache / "checkpoints", what, log) as kept:
         best = _run(model, train, val, params, files, kept, log)
-        kept.done()
+    afterwards(kept.done)
     return best
 
 
@@ -132,6 +152,10 @@ def _run(
     history = History(files, log, first=kept is not None)
     keeper = Keeper(params.early_stopping, history, kept)
     keeper.resumed = kept.load() if kept else None
+    if keeper.resumed and keeper.resumed["finished"]:  # it was what came after that failed
+        keeper.best, history.rows = keeper.resumed["best"], keeper.resumed["rows"]
+        history.begin()
+        return _with_best(model, keeper)
     with warnings.catch_warnings():
         # Lightning's own affairs are no user's concern
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
@@ -146,12 +170,20 @@ def _run(
         before = signal.getsignal(signal.SIGINT)
         try:
             trainer.fit(Fitting(model, train, val, params))
+            if trainer.world_size == 1:  # others could not tell that there is nothing left to do
+                keeper.save(trainer, finished=True)
         except SystemExit:  # what Lightning makes of Ctrl-C
             signal.signal(signal.SIGINT, before)
             raise KeyboardInterrupt from None
         except UserError as e:
             raise UserError(f"{e}{_keep_best(model, keeper, kept)}") from None
-        except (MemoryError, RuntimeError) as e:
+        except (MemoryError, RuntimeError, ValueError) as e:
+            if "more than 1 value per channel" in str(e):
+                raise UserError(
+                    f"batch norm has nothing to compare a window with: {len(train)} windows in batches of "
+                    f"{params.batch_size} leave a batch of a single one; change train.batch_size, or make "
+                    "resize.height and width larger"
+                ) from None
             if not _out_of_memory(e):
                 raise
             raise UserError(
@@ -159,10 +191,14 @@ def _run(
                 "train.batch_size (train.accumulate makes up for it), resize.height and width, or the model's"
                 " channels"
             ) from None
+    best = _with_best(model, keeper)
+    return best if kept else None
+
+
+def _with_best(model: Autoencoder, keeper: Any) -> dict[str, float]:
+    """Gives the model the weights of the best epoch, and says which that is."""
     model.load_state_dict(keeper.best["weights"])
     model.cpu().eval()
-    if kept is None:
-        return None
     return {"epoch": keeper.best["epoch"], "val_loss": keeper.best["val_loss"]}
 
 
@@ -170,7 +206,6 @@ def _trainer(params: TrainParams, callbacks: list) -> Any:
     import lightning
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    distributed = params.strategy == "ddp" or params.num_nodes > 1
     try:
         return lightning.Trainer(
             max_epochs=params.epochs,
@@ -182,7 +217,7 @@ def _trainer(params: TrainParams, callbacks: list) -> Any:
             accumulate_grad_batches=params.accumulate,
             gradient_clip_val=params.clip_gradient,
             use_distributed_sampler=False,  # `vad.batches.Order` shares the windows out
-            sync_batchnorm=distributed and params.accelerator != "cpu" and torch.cuda.is_available(),
+            sync_batchnorm=params.accelerator != "cpu" and torch.cuda.is_available(),  # CPUs cannot
             callbacks=callbacks,
             enable_progress_bar=False,
             enable_checkpointing=False,
@@ -225,29 +260,6 @@ def _hash(value: Any) -> str:
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def _start_from(folder: Path, model: Autoencoder) -> None:
-    """Takes over the weights of a stored autoencoder, for fine-tuning."""
-    if not folder.is_dir():
-        raise UserError(
-            f"train.init_from = {str(folder)!r}: no such folder with weights.safetensors and card.json "
-            "(DVC empties models/autoencoder before it trains: copy it elsewhere first)"
-        )
-    other, _ = models.load(folder)
-    pairs = [
-        ("model.name", other.name, model.name),
-        (f"model.{model.name}", other.params, model.params),
-        ("channels", other.channels, model.channels),
-        ("shape of a window", list(other.shape), list(model.shape)),
-    ]
-    for what, has, wanted in pairs:
-        if has != wanted:
-            raise UserError(
-                f"train.init_from = {str(folder)!r} holds another autoencoder: its {what} is {has}, that of "
-                f"params.yaml {wanted}"
-            )
-    model.load_state_dict(other.state_dict())
-
-
 def _fit_at_once(
     model: Autoencoder,
     train: Windows,
@@ -256,13 +268,13 @@ def _fit_at_once(
     files: dict[str, Path],
     log: Callable[[str], None],
 ) -> dict[str, float]:
-    """For a model that another library fits: its history has the validation loss at the end alone."""
+    """For a model that another library fits: its history has the validation loss of the best epoch alone."""
     import pandas as pd
 
     from vad.history import COLUMNS
 
-    log("it is fitted in one go; nothing is told until it has ended")
-    trained = model.fit_at_once(train, params)
+    log("it is fitted in one go: nothing is told until it has ended, and it cannot be resumed")
+    trained, best = model.fit_at_once(train, params)
     model.eval()
     errors = []
     with torch.inference_mode():
@@ -273,9 +285,13 @@ def _fit_at_once(
             )
             errors.append((model(x) - model.target(x)).square().flatten(1).mean(1))
     loss = torch.cat(errors).mean().item()
-    best = len(trained) - 1
-    rows = {"epoch": range(len(trained)), "train_loss": trained, "val_loss": [None] * best + [loss]}
+    if not loss < 1e6:
+        raise UserError(
+            f"the validation loss is {loss:g}; lower train.learning_rate (now {params.learning_rate:g})"
+        )
+    rows = {"epoch": range(len(trained)), "train_loss": trained, "val_loss": None}
     history = pd.DataFrame(rows).assign(learning_rate=params.learning_rate)
+    history.loc[best, "val_loss"] = loss
     files["history"].parent.mkdir(parents=True, exist_ok=True)
     history.to_csv(files["history"], index=False, float_format="%.8g", lineterminator="\n")
     steps = history.assign(epoch=history["epoch"] + 1, loss=history["train_loss"])[COLUMNS["steps"]]

@@ -237,6 +237,8 @@ class Windows:
         stem = self.folder / self.names[clip]
         table, length = store.read_table(stem), store.read_card(stem)["frames"]
         frames, tracks = table["frame"].to_numpy(), table["track"].to_numpy()
+        # a region without a track has nothing but its own window
+        tracks = np.where(tracks < 0, -1 - np.arange(len(table)), tracks)
         seen = pd.DataFrame(
             {
                 "track": np.repeat(tracks, len(self._offsets)),

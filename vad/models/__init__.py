@@ -125,8 +125,8 @@ class Autoencoder(nn.Module):
         """Is called once before training with some of its windows, float32 (B, C, T, h, w) in [0, 1]."""
 
     # A model that is not trained step by step: gets what holds all windows (`len`, and uint8 (B, C, T, h, w)
-    # by indices) and the section `train`; returns the mean squared error of each epoch.
-    fit_at_once: Callable[[Any, Section], list[float]] | None = None
+    # by indices) and the section `train`; returns the mean squared error of each epoch, and the best epoch.
+    fit_at_once: Callable[[Any, Section], tuple[list[float], int]] | None = None
 
 
 _REGISTRY: dict[str, type[Autoencoder]] = {}
@@ -157,7 +157,12 @@ def create(name: str, params: ModelParams, shape: Shape, channels: Sequence[str]
             f"the tensors hold windows of {shape[1]} frames, but model.{name}.window = {params.window}; "
             "run `dvc repro resize`"
         )
-    return _REGISTRY[name](params, shape, channels)
+    try:
+        return _REGISTRY[name](params, shape, channels)
+    except (MemoryError, RuntimeError) as e:
+        if isinstance(e, RuntimeError) and "memory" not in str(e):
+            raise
+        raise UserError(f"model.{name} does not fit into memory; lower the numbers in its section") from None
 
 
 def save(model: Autoencoder, folder: Path, **card: Any) -> None:

@@ -61,12 +61,13 @@ class Mlp(Autoencoder):
         y = self.net(self.given(x).flatten(1))  # (B, C * T * h * w)
         return y.unflatten(1, self.made_shape)
 
-    def fit_at_once(self, windows: Any, train: Section) -> list[float]:
+    def fit_at_once(self, windows: Any, train: Section) -> tuple[list[float], int]:
         """Fits scaling and weights to all windows; `windows[indices]` are uint8 (B, C, T, h, w).
 
         Of the section `train` it takes epochs, batch_size, learning_rate, early_stopping and seed.
-        Returns for each epoch the mean squared error of scaled pixels plus scikit-learn's L2 term: twice
-        its `loss_curve_`, which has half the squared error. Raises UserError for too few windows, for
+        Returns for each epoch the mean squared error of scaled pixels plus scikit-learn's L2 term, twice
+        its `loss_curve_`, which has half the squared error; and the epoch that its own validation found
+        best, whose weights these are. Raises UserError for too few windows, for
         more than memory holds, or if the loss is not a finite number.
         """
         from sklearn.exceptions import ConvergenceWarning
@@ -106,7 +107,7 @@ class Mlp(Autoencoder):
                 f"(now {train.learning_rate:g})"
             )
         self._take(scaler, fitted)
-        return [2 * float(loss) for loss in fitted.loss_curve_]
+        return [2 * float(loss) for loss in fitted.loss_curve_], int(np.argmax(fitted.validation_scores_))
 
     @torch.no_grad()
     def _take(self, scaler, fitted) -> None:

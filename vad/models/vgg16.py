@@ -59,7 +59,8 @@ class Vgg16(Autoencoder):
         if self.given_shape[0] not in (1, 3):
             raise UserError(
                 f"model vgg16 takes frames of 1 or 3 planes, got {self.given_shape[0]} "
-                f"({', '.join(self.channels) or 'without names'}); set resize.channels: [gray] or [rgb]"
+                f"({', '.join(self.channels) or 'without names'}); set resize.channels: [gray], or [rgb] and "
+                "extract.color: rgb"
             )
         divisible("vgg16", shape, 2**params.depth)
         self.features = features(params.depth)
