@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -111,10 +110,10 @@ def test_one_flag_changes_the_model(project):
     assert project.read("dvc.lock") == before
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
-def test_dvc_goes_on_where_training_was_interrupted(project, how):
+def test_dvc_goes_on_where_ctrl_c_interrupted_training(project):
+    """tests/test_resume.py does it with kill -9."""
     project.reset()
-    project.set({"train.epochs": 120, "train.early_stopping": 120, "train.seed": int(how)})
+    project.set({"train.epochs": 200, "train.early_stopping": 200})
     child = subprocess.Popen(
         ["dvc", "repro", "train"],
         cwd=project.folder,
@@ -125,19 +124,20 @@ def test_dvc_goes_on_where_training_was_interrupted(project, how):
         start_new_session=True,
     )
     for line in child.stdout:
-        if line.startswith("train: epoch 20/"):
-            os.killpg(child.pid, how)  # DVC and the stage, as a terminal does
+        if line.startswith("train: epoch 10/"):
+            os.killpg(child.pid, signal.SIGINT)  # DVC and the stage, as a terminal does
             break
-    child.communicate(timeout=60)
-    assert child.returncode != 0
-    time.sleep(0.1)
+    rest, _ = child.communicate(timeout=60)
+    assert child.returncode != 0, rest
+    assert "train: error: interrupted; finished stages, clips and epochs are kept" in rest
+    assert "Traceback" not in rest
     resumed = project.repro("train")
     assert "train: goes on after epoch" in resumed
     project.moved = True
     weights, history = (
         project.read(f) for f in ("models/autoencoder/weights.safetensors", "reports/training/history.csv")
     )
-    assert len(history.splitlines()) == 1 + 120
+    assert len(history.splitlines()) == 1 + 200
     project.run("dvc", "repro", "-f", "-s", "train")
     assert project.read("models/autoencoder/weights.safetensors") == weights
     assert project.read("reports/training/history.csv") == history

@@ -215,7 +215,7 @@ def test_plots_of_two_revisions_are_drawn_without_a_network(project, tmp_path):
     command = [CHROMIUM, *quiet, *offline, page.as_uri()]
     drawn = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120).stdout
     charts = re.findall(r"<(?:canvas|svg)[^>]*marks", drawn)
-    assert len(charts) == 5  # error curves, ROC, histogram, AUC per clip, loss
+    assert len(charts) == 7  # error curves, ROC, histogram, AUC per clip, loss, within epochs, rate
     for revision in ("workspace", "HEAD"):
         assert f'"rev": "{revision}"' in page.read_text("utf-8")
 

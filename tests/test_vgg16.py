@@ -301,7 +301,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"planes": 4}, r"1 or 3 planes, got 4 \(r, g, b, x\); set resize\.channels: \[gray\] or \[rgb\]"),
+        ({"planes": 4}, r"1 or 3 planes, got 4 \(r, g, b, x\); set resize\.channels: \[gray\], or \[rgb\]"),
         ({"planes": 2, "names": ()}, r"got 2 \(without names\)"),
         ({"side": 20}, r"vgg16 needs resize\.height divisible by 8, got 20: try 16 or 24"),
         ({"side": 24, "depth": 4, "decoder": [4] * 4}, r"divisible by 16, got 24: try 16 or 32"),
