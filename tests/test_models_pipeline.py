@@ -122,6 +122,8 @@ def test_dvc_goes_on_where_ctrl_c_interrupted_training(project):
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         start_new_session=True,
+        # what a shell starts in the background ignores Ctrl-C, and so would all that these tests start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     for line in child.stdout:
         if line.startswith("train: epoch 10/"):
