@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -132,6 +133,7 @@ def test_bf16_learns_the_same(data, tmp_path):  # noqa: F811
     assert all(p.dtype == torch.float32 for p in half.model.parameters())
 
 
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="no C++ compiler")
 def test_compiled_it_learns_the_same(data, tmp_path):  # noqa: F811
     eager = Fitted(data, tmp_path / "eager", epochs=1)
     compiled = Fitted(data, tmp_path / "compiled", epochs=1, compile=True)
