@@ -328,6 +328,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.test_training import Fitted
+from vad import models
+from vad.models.dense import Params
 from vad.windows import Windows
 
 peak = 0
@@ -341,21 +343,22 @@ class Watched(Windows):
 
 folder = Path({folder!r})
 split = Watched(folder / "tensors", {names!r})
+small = Params(window=1, position="middle", objective="reconstruct", hidden=[4])
 Fitted({{"train": split, "val": Watched(folder / "tensors", {names!r}[:1])}}, folder / "run{n}",
-       epochs=10 // {n}, batch_size=32)
+       model=models.create("dense", small, split.shape, ["gray"]), epochs=10 // {n}, batch_size=32)
 print(peak, len(split))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_data(tmp_path):
-    """33 MB of windows instead of 3: the process's own memory grows by far less, after as many steps.
+    """66 MB of windows instead of 7: the process's own memory grows by far less, after as many steps.
 
-    What is left is the allocator's, some 9 MB on some machines.
+    What is left is the allocator's, which differs by 10 MB from one run to the next.
     """
     (tmp_path / "tensors").mkdir()
     for k in range(10):
-        same_windows(tmp_path / f"tensors/{k}", 200)
+        same_windows(tmp_path / f"tensors/{k}", 400)
     peaks = {}
     for n in (1, 10):
         names = [str(k) for k in range(n)]
@@ -363,8 +366,8 @@ def test_memory_does_not_grow_with_the_data(tmp_path):
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         peaks[n], count = map(int, done.stdout.split())
-        assert count == 200 * n
-    assert (peaks[10] - peaks[1]) / 1024 < 16, peaks
+        assert count == 400 * n
+    assert (peaks[10] - peaks[1]) / 1024 < 30, peaks
 
 
 def same_windows(stem: Path, n: int, side: int = 128) -> None:
