@@ -352,13 +352,13 @@ print(peak, len(split))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_data(tmp_path):
-    """66 MB of windows instead of 7: the process's own memory grows by far less, after as many steps.
+    """41 MB of windows instead of 4: the process's own memory grows by far less, after as many steps.
 
     What is left is the allocator's, which differs by 10 MB from one run to the next.
     """
     (tmp_path / "tensors").mkdir()
     for k in range(10):
-        same_windows(tmp_path / f"tensors/{k}", 400)
+        same_windows(tmp_path / f"tensors/{k}", 250)
     peaks = {}
     for n in (1, 10):
         names = [str(k) for k in range(n)]
@@ -366,8 +366,8 @@ def test_memory_does_not_grow_with_the_data(tmp_path):
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         peaks[n], count = map(int, done.stdout.split())
-        assert count == 400 * n
-    assert (peaks[10] - peaks[1]) / 1024 < 30, peaks
+        assert count == 250 * n
+    assert (peaks[10] - peaks[1]) / 1024 < 20, peaks
 
 
 def same_windows(stem: Path, n: int, side: int = 128) -> None:
