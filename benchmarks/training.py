@@ -53,9 +53,16 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 SIZE, BATCH, RATE, VALIDATION = 64, 32, 1e-3, 64
 HIDDEN = [1024, 256, 64, 256, 1024]
 RESIZE = WindowParams(
-    channels=["picture"], height=SIZE, width=SIZE, window=1, position="middle", stride=1, fit="stretch"
+    channels=["picture"],
+    height=SIZE,
+    width=SIZE,
+    window=1,
+    step=1,
+    position="middle",
+    stride=1,
+    fit="stretch",
 )
-WINDOW = {"window": 1, "position": "middle", "objective": "reconstruct"}
+WINDOW = {"window": 1, "step": 1, "position": "middle", "objective": "reconstruct"}
 CONV = conv2d.Params(channels=[32, 64, 128], **WINDOW)
 DENSE = dense.Params(hidden=HIDDEN, **WINDOW)
 

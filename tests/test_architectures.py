@@ -46,7 +46,7 @@ BOTH = ("gray", "flow_x", "flow_y")
 
 
 def create(name: str, shape: Shape, planes=BOTH, **own) -> Autoencoder:
-    own = {"window": shape[1], "position": "middle"} | OWN[name] | own
+    own = {"window": shape[1], "step": 1, "position": "middle"} | OWN[name] | own
     torch.manual_seed(0)
     params = importlib.import_module(f"vad.models.{name}").Params(**own)
     return models.create(name, params, shape, planes[: shape[0]]).eval()

@@ -200,6 +200,7 @@ def test_planes_come_in_the_order_of_the_channels(tmp_path):
             height=HEIGHT,
             width=WIDTH,
             window=1,
+            step=1,
             position="middle",
             stride=1,
             fit="stretch",
@@ -254,7 +255,7 @@ def test_silhouettes_that_were_not_made_are_refused(tmp_path, channels, picture)
 def test_channels_that_do_not_exist_are_refused(channels):
     with pytest.raises(ValidationError):
         WindowParams(
-            channels=channels, height=8, width=8, window=1, position="middle", stride=1, fit="stretch"
+            channels=channels, height=8, width=8, window=1, step=1, position="middle", stride=1, fit="stretch"
         )
 
 

@@ -416,6 +416,7 @@ def cut(footage: Path, where: Path, names: str | list[str], workers: int, on_err
         height=8,
         width=8,
         window=4,
+        step=1,
         position="middle",
         stride=1,
         fit="stretch",

@@ -39,7 +39,7 @@ def windows(folder: Path, name: str, length: int, window: int, position: str, si
     none.regions(stems[1], stems[0], stems[2], none.Params(), None, threads=1)
     out = folder / "tensors" / name
     out.mkdir(parents=True, exist_ok=True)
-    shape = {"height": side, "width": side, "window": window, "position": position}
+    shape = {"height": side, "width": side, "window": window, "step": 1, "position": position}
     how = WindowParams(channels=["picture"], stride=1, fit="stretch", **shape)
     cut(out / "clip", *stems, how, threads=1)
     return Windows(out)
@@ -208,7 +208,7 @@ def test_an_experiment_in_a_copy_finds_the_weights_of_the_main_checkout(data, tm
 )
 def test_what_scikit_learn_cannot_do_is_refused(tmp_path, changed):
     both = {s: windows(tmp_path, s, 12, 2, "middle", 16) for s in ("train", "val")}
-    own = importlib.import_module("vad.models.mlp").Params(window=2, position="middle", hidden=[8])
+    own = importlib.import_module("vad.models.mlp").Params(window=2, step=1, position="middle", hidden=[8])
     model = models.create("mlp", own, both["train"].shape, ["gray"])
     with pytest.raises(UserError, match=r"train\.\w+.*: scikit-learn, which fits the model mlp"):
         Fitted(both, tmp_path / "run", model=model, **changed)
@@ -224,7 +224,7 @@ def test_a_batch_of_one_window_is_told_where_batch_norm_needs_two(tmp_path):
 
 def test_what_fits_into_no_memory_is_refused():
     own = importlib.import_module("vad.models.dense").Params(
-        window=1, position="middle", objective="reconstruct", hidden=[10**9]
+        window=1, step=1, position="middle", objective="reconstruct", hidden=[10**9]
     )
     with pytest.raises(UserError, match=r"model\.dense does not fit into memory"):
         models.create("dense", own, (1, 1, 64, 64), ["gray"])
@@ -343,7 +343,7 @@ class Watched(Windows):
 
 folder = Path({folder!r})
 split = Watched(folder / "tensors", {names!r})
-small = Params(window=1, position="middle", objective="reconstruct", hidden=[4])
+small = Params(window=1, step=1, position="middle", objective="reconstruct", hidden=[4])
 Fitted({{"train": split, "val": Watched(folder / "tensors", {names!r}[:1])}}, folder / "run{n}",
        model=models.create("dense", small, split.shape, ["gray"]), epochs=10 // {n}, batch_size=32)
 print(peak, len(split))
@@ -371,7 +371,15 @@ def test_memory_does_not_grow_with_the_data(tmp_path):
 
 
 def same_windows(stem: Path, n: int, side: int = 128) -> None:
-    card = {"frames": n, "stride": 1, "window": 1, "position": "middle", "fit": "stretch", "windows": n}
+    card = {
+        "frames": n,
+        "stride": 1,
+        "window": 1,
+        "step": 1,
+        "position": "middle",
+        "fit": "stretch",
+        "windows": n,
+    }
     card |= {"channels": ["gray"], "frame": [side, side]}
     noise = np.random.default_rng(n).integers(0, 256, (1, side, side), np.uint8)
     with store.ArrayWriter(stem, (1, side, side), np.uint8, **card) as writer:

@@ -50,7 +50,7 @@ def in_tensor(folder: Path, box: tuple[int, ...], height=32, width=32, fit="stre
     table = regions_at([(t, *box) for t in range(length)])
     regions.write(folder / "regions", table)
     how = WindowParams(
-        channels=["flow"], height=height, width=width, window=1, position="middle", stride=1, fit=fit
+        channels=["flow"], height=height, width=width, window=1, step=1, position="middle", stride=1, fit=fit
     )
     cut(folder / "tensors", folder / "frames", folder / "regions", folder / "flow", how, threads=1)
     planes, card = store.open_array(folder / "tensors")

@@ -100,7 +100,9 @@ def test_what_was_cut_out_comes_back_to_its_place(box, fit):
     frame = np.zeros((70, 90), np.uint8)
     y, x = y0 + (y1 - y0) // 3, x0 + 2 * (x1 - x0) // 3
     frame[y - 2 : y + 3, x - 2 : x + 3] = 255
-    how = WindowParams(channels=["gray"], height=32, width=24, window=1, position="middle", stride=1, fit=fit)
+    how = WindowParams(
+        channels=["gray"], height=32, width=24, window=1, step=1, position="middle", stride=1, fit=fit
+    )
     found = canvas(70, 90)
     paste(found, box, resize(frame, box, how)[0].astype(np.float32), Tensor(32, 24, fit))
     total = found.sum()

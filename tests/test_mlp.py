@@ -32,7 +32,7 @@ TRAIN = Train()
 
 def create(hidden=(24, 6, 24), shape=SHAPE) -> Autoencoder:
     torch.manual_seed(0)
-    params = mlp.Params(window=shape[1], position="middle", hidden=list(hidden))
+    params = mlp.Params(window=shape[1], step=1, position="middle", hidden=list(hidden))
     return models.create("mlp", params, shape, ["gray", "difference"][: shape[0]])
 
 
@@ -201,7 +201,7 @@ def test_a_loss_that_is_not_finite_is_refused(windows):
     ],
 )
 def test_dense_has_the_same_layers_and_every_objective(objective, given, made):
-    params = dense.Params(window=4, position="last", objective=objective, hidden=[24, 6, 24])
+    params = dense.Params(window=4, step=1, position="last", objective=objective, hidden=[24, 6, 24])
     model = models.create("dense", params, (3, 4, 5, 7), ["gray", "flow_x", "flow_y"])
     kinds = [type(layer).__name__ for layer in model.net]
     assert kinds == [*(["Linear", "ReLU"] * 3), "Linear"]
@@ -212,7 +212,7 @@ def test_dense_has_the_same_layers_and_every_objective(objective, given, made):
 
 
 def test_dense_shows_its_network_the_window_pixel_by_pixel():
-    params = dense.Params(window=2, position="last", objective="predict", hidden=[8])
+    params = dense.Params(window=2, step=1, position="last", objective="predict", hidden=[8])
     model = models.create("dense", params, (1, 2, 3, 3), ["gray"])
     x = torch.rand(2, 1, 2, 3, 3)
     first, _, last = model.net

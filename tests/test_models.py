@@ -163,7 +163,7 @@ def test_a_name_is_that_of_its_module(name):
 
 
 def settings(channels: list[int], window: int = 1, objective: str = "reconstruct") -> conv2d.Params:
-    return conv2d.Params(window=window, position="middle", objective=objective, channels=channels)
+    return conv2d.Params(window=window, step=1, position="middle", objective=objective, channels=channels)
 
 
 def test_conv2d_has_as_many_parameters_as_it_should():
@@ -204,7 +204,7 @@ def test_a_model_lives_in_the_module_of_its_name():
         models.register("nosuch")(Autoencoder)
 
 
-OTHER = {"window": 1, "position": "middle", "objective": "reconstruct", "channels": [4]}
+OTHER = {"window": 1, "step": 1, "position": "middle", "objective": "reconstruct", "channels": [4]}
 
 
 @pytest.fixture

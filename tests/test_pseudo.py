@@ -34,7 +34,14 @@ def make(
     regions.write(folder / "regions/a", table)
     (folder / "tensors").mkdir()
     how = WindowParams(
-        channels=["gray"], height=8, width=8, window=window, position=position, stride=stride, fit="stretch"
+        channels=["gray"],
+        height=8,
+        width=8,
+        window=window,
+        step=1,
+        position=position,
+        stride=stride,
+        fit="stretch",
     )
     cut(
         folder / "tensors/a", *(folder / kind / "a" for kind in ("frames", "regions", "flow")), how, threads=1

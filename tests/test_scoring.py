@@ -22,7 +22,9 @@ BRANCH = "error_reconstruction"
 
 
 def own(window: int = 1, channels: int = 1) -> conv2d.Params:
-    return conv2d.Params(window=window, position="middle", objective="reconstruct", channels=[channels])
+    return conv2d.Params(
+        window=window, step=1, position="middle", objective="reconstruct", channels=[channels]
+    )
 
 
 def of_windows(model: Autoencoder, windows: np.ndarray, reduce: str) -> np.ndarray:
@@ -147,7 +149,7 @@ def test_the_error_of_a_window_is_that_of_its_pixels(reduce, shape):
 def tensors(folder: Path, windows: int = 7, boxes: pd.DataFrame | None = None, name="a") -> tuple[Path, Path]:
     """Stems of tensors and regions: `windows` windows of two planes each, one at every second frame."""
     card = {"frames": 14, "window": 2, "windows": windows, "stride": 2, "channels": ["gray"]}
-    card["position"] = "middle"
+    card |= {"step": 1, "position": "middle"}
     planes = RNG.integers(0, 256, (windows + 1 if windows else 0, 1, 8, 8), np.uint8)
     store.write_array(folder / "tensors" / name, planes, **card, fit="stretch", frame=[32, 40])
     n = np.arange(windows)

@@ -16,9 +16,9 @@ from vad.training import TrainParams
 from vad.windows import WindowParams, Windows, cut
 
 RESIZE = WindowParams(
-    channels=["picture"], height=16, width=16, window=1, position="middle", stride=1, fit="stretch"
+    channels=["picture"], height=16, width=16, window=1, step=1, position="middle", stride=1, fit="stretch"
 )
-CHANNELS = conv2d.Params(window=1, position="middle", objective="reconstruct", channels=[4])
+CHANNELS = conv2d.Params(window=1, step=1, position="middle", objective="reconstruct", channels=[4])
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -55,6 +55,7 @@ def create(planes=1, frames=1, side=16, names=("r", "g", "b", "x"), **changed) -
     torch.manual_seed(0)
     given = {
         "window": frames,
+        "step": 1,
         "position": "middle",
         "pretrained": False,
         "weights": "none.pth",

@@ -17,9 +17,9 @@ RNG = np.random.default_rng(0)
 
 
 def params(
-    height=8, width=8, window=1, stride=1, fit="stretch", channels=("picture",), position="middle"
+    height=8, width=8, window=1, stride=1, fit="stretch", channels=("picture",), step=1, position="middle"
 ) -> WindowParams:
-    shape = {"height": height, "width": width, "window": window, "position": position}
+    shape = {"height": height, "width": width, "window": window, "step": 1, "position": position}
     return WindowParams(channels=list(channels), stride=stride, fit=fit, **shape)
 
 

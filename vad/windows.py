@@ -1,9 +1,9 @@
 """Windows: regions become tensors.
 
-A window belongs to one region, found in frame t, and consists of `window` consecutive frames, each cut
-at the same box: around t, from t - (window - 1) // 2 on, or up to t, as its `position` says. At the edges
-of a clip the first or the last frame is repeated, so that every frame has its window. Windows are made for
-the regions of every `stride`-th frame (`vad.scoring` says what frames between get).
+A window belongs to one region, found in frame t, and consists of `window` frames, `step` apart, each cut
+at the same box: around t, or up to t, as its `position` says. At the edges of a clip the first or the last
+frame is repeated, so that every frame has its window. Windows are made for the regions of every
+`stride`-th frame (`vad.grid` says what frames between get).
 
 On disk a cut-out picture ("plane") is stored once, however many windows it is part of.
 """
@@ -62,6 +62,7 @@ class ModelWindow(Section):
 
     model_config = ConfigDict(extra="ignore")
     window: int = Field(ge=1, le=256)
+    step: int = Field(ge=1, le=64)
     position: Literal["middle", "last"]
 
 
@@ -95,7 +96,7 @@ def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: WindowParam
     table = store.read_table(regions)
     table = table.assign(region=np.arange(len(table)))
     table = table[table["frame"] % params.stride == 0]
-    offsets = _offsets(params.window, params.position)
+    offsets = _offsets(params.window, params.step, params.position)
     numbers: dict[tuple[int, Box], int] = {}
     rows = []
     with store.ArrayWriter(stem, (len(layers.names), params.height, params.width), np.uint8) as writer:
@@ -115,15 +116,15 @@ def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: WindowParam
         names = ["frame", "region", "track", *(f"plane_{i}" for i in range(params.window))]
         windows = pd.DataFrame(np.array(rows, np.int32).reshape(-1, len(names)), columns=names)
         writer.card |= {"frames": length, "stride": params.stride, "window": params.window, "fit": params.fit}
-        writer.card["position"] = params.position
+        writer.card |= {"step": params.step, "position": params.position}
         writer.card |= {"channels": layers.names, "frame": [height, width], **layers.card}
         writer.card |= {"windows": len(windows), "windows_hash": store.hash_table(windows)}
     store.write_table(stem, windows)
 
 
-def _offsets(window: int, position: str) -> np.ndarray:
+def _offsets(window: int, step: int, position: str) -> np.ndarray:
     """Which frames a window has, relative to the one that it belongs to."""
-    return np.arange(window) - ((window - 1) // 2 if position == "middle" else window - 1)
+    return step * (np.arange(window) - ((window - 1) // 2 if position == "middle" else window - 1))
 
 
 def resize(picture: np.ndarray, box: Box, params: ResizeParams, empty: int = 0) -> np.ndarray:
@@ -180,7 +181,7 @@ class Windows:
             )
         self.shape: tuple[int, int, int, int] = shapes.pop()  # C, window, height, width
         self.channels: list[str] = cards[0]["channels"]
-        self._offsets = _offsets(cards[0]["window"], cards[0]["position"])
+        self._offsets = _offsets(*(cards[0][key] for key in ("window", "step", "position")))
         self._open = lru_cache(maxsize=512)(self._open_clip)  # files are limited, clips are not
         self._tracks = lru_cache(maxsize=512)(self._tracks_of_clip)
 
@@ -191,7 +192,7 @@ class Windows:
         return self._gather(np.asarray(indices), lambda clip, rows, _: self._open(clip)[1][rows])
 
     def skipping(self, indices: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """The same windows with frames `steps` apart, uint8 like `windows[indices]`; `steps` int [len].
+        """The same windows with frames `steps` times as far apart, uint8 like `windows[indices]`; `steps` int [len].
 
         A frame is taken as the region's track was cut out there, so a box moves along with its person.
         Where the track is not in a frame, or the clip has ended, the nearest frame that has it is repeated.

@@ -29,11 +29,12 @@ BRANCHES = {"reconstruct": "reconstruction", "predict": "prediction", "translate
 class ModelParams(Section):
     """What the sub-section of every model has.
 
-    `window`: consecutive frames in a window. `position`: which of them a window belongs to; a model that
-    predicts must have `last`. Models that can do more than reconstruct declare `objective` as a field.
+    `window`: frames in a window, each `step` frames after the one before. `position`: which of them a window
+    belongs to; a model that predicts must have `last`. Models that can do more than reconstruct declare `objective` as a field.
     """
 
     window: int = Field(ge=1, le=256)
+    step: int = Field(ge=1, le=64)
     position: Literal["middle", "last"]
 
 
