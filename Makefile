@@ -42,11 +42,13 @@ format: $(VENV)/ready-test  ## mend style
 recipes: $(VENV)/ready  ## list the named configurations
 	@python -m vad.recipe
 
-recipe: $(VENV)/ready  ## write a recipe into params.yaml: make recipe NAME=ped2 ROOT=path/to/ucsd_ped2
-	@python -m vad.recipe $(NAME) $(if $(ROOT),--root "$(ROOT)") --write
+OPTIONS = $(if $(ROOT),--root "$(ROOT)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
-exp: $(VENV)/ready  ## try a recipe as an experiment, params.yaml stays: make exp NAME=ped2 ROOT=…
-	@set -o pipefail; { python -m vad.recipe $(NAME) $(if $(ROOT),--root "$(ROOT)") && echo '$(ARGS)'; } | xargs dvc exp run --temp
+recipe: $(VENV)/ready  ## write recipes into params.yaml: make recipe NAME="ped2 weight_free" ROOT=path/to/ucsd_ped2
+	@python -m vad.recipe $(NAME) $(OPTIONS) --write
+
+exp: $(VENV)/ready  ## try recipes as an experiment, params.yaml stays: make exp NAME=ped2 ROOT=…
+	@set -o pipefail; { python -m vad.recipe $(NAME) $(OPTIONS) && echo '$(ARGS)'; } | xargs dvc exp run --temp
 
 plots: $(VENV)/ready  ## draw the plots of the workspace and the last commit: dvc_plots/index.html
 	@dvc plots diff HEAD -o dvc_plots

@@ -1,26 +1,36 @@
-"""Runs the autoencoder over the validation and test clips: the error of every window, maps where asked for.
+"""Runs the autoencoder over the validation and test clips: the error of every window, and maps.
 
-In: data/tensors/val, data/tensors/test, data/regions/ (the boxes), models/autoencoder/. Out: data/errors/.
+In: data/tensors/val, data/tensors/test, data/regions/ (boxes, and what a detector holds them for), data/flow/
+(speed), models/autoencoder/, models/novelty/. Out: data/errors/.
 """
 
 from pathlib import Path
 
-from vad import clip_errors, clipwise, inference, models, stage
+from vad import clip_errors, clipwise, inference, models, novelty, stage
 
-TENSORS, REGIONS, ERRORS = Path("data/tensors"), Path("data/regions"), Path("data/errors")
-AUTOENCODER = Path("models/autoencoder")
+TENSORS, REGIONS, FLOW = Path("data/tensors"), Path("data/regions"), Path("data/flow")
+ERRORS = Path("data/errors")
+AUTOENCODER, NOVELTY = Path("models/autoencoder"), Path("models/novelty")
 
 
 def main(run: stage.Run) -> None:
     params = run.params("score", inference.ScoreParams)
     compute = run.params("compute", clipwise.ComputeParams)
     model, card = models.load(AUTOENCODER)
-    weights = models.fingerprint(AUTOENCODER)
+    usual = novelty.load(NOVELTY)
+    weights = [models.fingerprint(AUTOENCODER), novelty.fingerprint(NOVELTY)]
     names = [
         f"{split}/{f.stem}" for split in ("val", "test") for f in sorted((TENSORS / split).glob("*.json"))
     ]
     jobs = [
-        clipwise.Job.on(name, [TENSORS / name, REGIONS / name], model, params, also=[weights])
+        clipwise.Job.on(
+            name,
+            [TENSORS / name, REGIONS / name, FLOW / name],
+            model,
+            usual,
+            params,
+            also=weights,
+        )
         for name in names
     ]
     clipwise.run(
@@ -37,4 +47,4 @@ def main(run: stage.Run) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(main, __doc__, reads=[TENSORS / "val", TENSORS / "test", REGIONS, AUTOENCODER])
+    stage.run(main, __doc__, reads=[TENSORS / "val", TENSORS / "test", REGIONS, FLOW, AUTOENCODER, NOVELTY])

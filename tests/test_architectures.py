@@ -29,7 +29,7 @@ OWN = {
         "entropy": 0.01,
     },
     "unet": {"objective": "predict", "position": "last", "channels": [4, 8]},
-    "cube": {"latent_appearance": 8, "latent_flow": 4},
+    "cube": {"hidden": 16, "latent_appearance": 8, "latent_flow": 4},
 }
 PUBLISHED = {
     "convlstm": {"filters": [128, 64], "hidden": [64, 32, 64]},
@@ -159,7 +159,7 @@ def test_decoder_mirrors_encoder(strides):
         ("unet", (1, 1, 32, 32), {}, r"model\.unet: objective predict needs window at least 2"),
         ("unet", (1, 3, 32, 32), {"position": "middle"}, r"position last, got 3 and middle"),
         ("unet", (1, 3, 32, 32), {"objective": "translate"}, r"planes of appearance and of flow, got gray"),
-        ("cube", (1, 3, 16, 18), {}, r"cube needs resize\.width divisible by 4, got 18: try 16 or 20"),
+        ("cube", (1, 3, 16, 17), {}, r"cube needs resize\.width divisible by 2, got 17: try 16 or 18"),
     ],
 )
 def test_a_shape_that_does_not_fit_is_refused(name, shape, own, message):
@@ -174,7 +174,7 @@ def test_translation_makes_flow_of_appearance(name):
     assert model(x).shape == model.target(x).shape == (2, 2, 4, 32, 32)
     assert torch.equal(model(changed(x, slice(None), [1, 2])), model(x))
     assert not torch.equal(model(changed(x, slice(None), 0)), model(x))
-    assert list(model.errors(x)) == ["translation"]
+    assert list(model.residuals(x)) == ["translation"]
 
 
 # -- convlstm
@@ -362,37 +362,71 @@ def test_cube_has_the_branches_whose_planes_are_there():
         (["red", "green", "blue"], ["appearance"]),
     ]:
         model = create("cube", (len(planes), 3, 8, 12), planes=planes)
-        errors = model.errors(windows(model))
-        assert list(errors) == model.branches == branches
-        assert {e.shape for e in errors.values()} == {(2, 3, 8, 12)}
+        residuals = model.residuals(windows(model))
+        assert list(residuals) == model.branches == branches
+        shapes = {"appearance": (2, len(set(planes) - set(BOTH[1:])), 1, 8, 12), "flow": (2, 2, 3, 8, 12)}
+        assert all(r.shape == shapes[branch] for branch, r in residuals.items())
 
 
 def test_cube_branches_do_not_see_each_other():
     model = create("cube", (3, 3, 8, 8), planes=["flow_x", "gray", "flow_y"])
     x = windows(model)
-    before = model.errors(x)
+    before = model.residuals(x)
     for plane, own, other in [
         (1, "appearance", "flow"),
         (0, "flow", "appearance"),
         (2, "flow", "appearance"),
     ]:
-        after = model.errors(changed(x, slice(None), plane, 1, slice(3)))
+        after = model.residuals(changed(x, slice(None), plane, 1, slice(3)))
         assert torch.equal(after[other], before[other])
         assert not torch.equal(after[own], before[own])
 
 
-def test_cube_errors_are_those_of_its_planes():
+@pytest.mark.parametrize(("position", "own"), [("middle", 1), ("last", 3)])
+def test_cube_sees_the_look_of_a_moment_and_the_motion_of_all(position, own):
+    """Appearance is that of the frame that the window belongs to; others are neither seen nor wanted."""
+    model = create("cube", (3, 4, 8, 8), planes=["flow_x", "gray", "flow_y"], position=position)
+    x = windows(model)
+    before = model.residuals(x)
+    for t in range(4):
+        after = model.residuals(changed(x, slice(None), slice(None), t, slice(3)))
+        assert torch.equal(after["appearance"], before["appearance"]) == (t != own)
+        assert not torch.equal(after["flow"], before["flow"])
+    for made in (model(x), model.target(x)):
+        assert [bool(made[:, 1, t].any()) for t in range(4)] == [t == own for t in range(4)]
+        assert all(made[:, [0, 2], t].any() for t in range(4))
+
+
+def test_cube_residuals_are_those_of_its_planes():
     model = create("cube", (3, 3, 8, 8), planes=["flow_x", "gray", "flow_y"])
     x = windows(model)
-    error = (model(x) - model.target(x)).square()
-    assert error.shape == x.shape
-    torch.testing.assert_close(model.errors(x)["appearance"], error[:, 1])
-    torch.testing.assert_close(model.errors(x)["flow"], (error[:, 0] + error[:, 2]) / 2)
+    residual = model.target(x) - model(x)
+    assert residual.shape == x.shape
+    torch.testing.assert_close(model.residuals(x)["appearance"], residual[:, 1:2, 1:2])
+    torch.testing.assert_close(model.residuals(x)["flow"], residual[:, [0, 2]])
+
+
+def in_blocks(x: Tensor) -> Tensor:
+    """The means of 2 x 2 pixels in their place."""
+    pairs = (x[..., ::2, ::2] + x[..., 1::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, 1::2]) / 4
+    return pairs.repeat_interleave(2, -2).repeat_interleave(2, -1)
+
+
+def test_cube_sees_flow_in_blocks_of_2_x_2_pixels():
+    model = create("cube", (3, 3, 8, 8))
+    x = windows(model)
+    coarse = x.clone()
+    coarse[:, 1:] = in_blocks(x[:, 1:])
+    torch.testing.assert_close(model(coarse), model(x))
+    torch.testing.assert_close(model.target(x)[:, 1:], coarse[:, 1:] - STILL)
+    torch.testing.assert_close(in_blocks(model(x)[:, 1:]), model(x)[:, 1:])
+    assert not torch.allclose(in_blocks(model(x)[:, :1]), model(x)[:, :1])
 
 
 def test_cube_works_in_standardised_units():
     model = create("cube", (3, 3, 8, 8))
     x = windows(model, 50)
+    x[:, 1:] = x[:, 1:, :, :4, :4].repeat_interleave(2, 3).repeat_interleave(2, 4)
     x[:, 1] = STILL + (x[:, 1] - 0.3) * 0.1  # mostly to the right
     x[:, 2] = STILL + (x[:, 2] - 0.5) * 0.05
     torch.testing.assert_close(model.target(x)[:, 1:], x[:, 1:] - STILL)  # until it is adapted
@@ -402,9 +436,10 @@ def test_cube_works_in_standardised_units():
     assert z[:, 1].mean() > 0.4  # rest stays 0, not the mean
     twice = STILL + 2 * (x - STILL)
     torch.testing.assert_close(model.target(twice)[:, 1:], 2 * z[:, 1:], rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(z[:, 0].mean((1, 2, 3)), torch.zeros(50), rtol=0, atol=1e-5)
-    deviation = x[:, 0].std((1, 2, 3), correction=0)
-    torch.testing.assert_close(z[:, 0].std((1, 2, 3), correction=0), deviation / (deviation + 0.05))
+    look, shown = z[:, 0, model.own_frame], x[:, 0, model.own_frame]
+    torch.testing.assert_close(look.mean((1, 2)), torch.zeros(50), rtol=0, atol=1e-5)
+    deviation = shown.std((1, 2), correction=0)
+    torch.testing.assert_close(look.std((1, 2), correction=0), deviation / (deviation + 0.05))
 
 
 def test_cube_does_not_divide_by_zero():
@@ -412,7 +447,7 @@ def test_cube_does_not_divide_by_zero():
     x = torch.full((2, *model.shape), STILL)
     model.adapt(x)
     assert not model.target(x).any()
-    assert all(e.isfinite().all() for e in model.errors(x).values())
+    assert all(r.isfinite().all() for r in model.residuals(x).values())
 
 
 def test_cube_keeps_what_it_adapted_to(tmp_path):

@@ -52,21 +52,23 @@ each = pytest.mark.parametrize("name", NAMES)
 
 @each
 @pytest.mark.parametrize("channels", [1, 3])
-def test_output_is_like_the_target_and_the_error_a_picture(name, channels):
+def test_output_is_like_the_target_and_the_residual_a_picture(name, channels):
     model = create(name, channels=channels)
     x = batch(model, 2)
     model.eval()
     y, target = model(x), model.target(x)
     assert y.shape == target.shape == (2, *model.made_shape)
     assert y.dtype == torch.float32
-    errors = model.errors(x)
-    assert list(errors) == model.branches
-    for error in errors.values():
-        assert error.shape == (2, y.shape[2], *x.shape[3:])
-        assert (error >= 0).all()
+    residuals = model.residuals(x)
+    assert list(residuals) == model.branches
     assert 0 <= model.own_frame < y.shape[2]
-    if len(errors) == 1:
-        torch.testing.assert_close(error, ((y - target) ** 2).sum(1) / y.shape[1])
+    for residual in residuals.values():
+        planes, frames = residual.shape[1:3]
+        assert residual.shape == (2, planes, frames, *x.shape[3:])
+        assert frames in (1, y.shape[2])  # the frame that a window belongs to, or all
+        assert residual.isfinite().all()
+    if name != "cube":
+        torch.testing.assert_close(residual, target - y)
 
 
 @each
@@ -110,8 +112,8 @@ def test_windows_of_a_batch_do_not_touch_each_other(name):
     model = create(name).eval()
     x = batch(model)
     with torch.inference_mode():
-        for branch, together in model.errors(x).items():
-            alone = torch.cat([model.errors(x[i : i + 1])[branch] for i in range(len(x))])
+        for branch, together in model.residuals(x).items():
+            alone = torch.cat([model.residuals(x[i : i + 1])[branch] for i in range(len(x))])
             torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-6)
 
 
@@ -151,7 +153,20 @@ def test_windows_of_another_shape_are_refused(name):
         (channels, window, 8, width),
     ]:
         with pytest.raises(UserError, match=r"made for windows of .+, these are .+; run `dvc repro train`"):
-            inference.pixel_errors(model, np.zeros((2, *shape), np.uint8))
+            inference.residuals(model, np.zeros((2, *shape), np.uint8))
+
+
+@each
+def test_bytes_become_numbers_from_0_to_1(name):
+    model = create(name).eval()
+    x = (batch(model, 2) * 255).round()
+    with torch.inference_mode():
+        expected = model.residuals(x / 255)
+    for branch, residual in inference.residuals(model, x.byte().numpy()).items():
+        torch.testing.assert_close(residual, expected[branch])
+        pixels = inference.pixel_errors(residual)
+        assert pixels.shape == (2, *residual.shape[2:])
+        torch.testing.assert_close(pixels, (residual**2).sum(1) / residual.shape[1])
 
 
 @each

@@ -13,7 +13,7 @@ import pytest
 from tests import project as tiny
 from tests.project import Project, following, ran
 from tests.test_training import ROOT, params
-from vad import clip_errors, models, scoring, store, training, video
+from vad import clip_errors, models, pooling, scoring, training, video
 from vad.flow import dis
 from vad.inference import ScoreParams
 from vad.params import alternatives, load
@@ -65,20 +65,24 @@ def test_from_video_to_scores(footage, tmp_path, name):
     training.fix_seed(0)
     model = models.create(name, own, train.shape, train.channels)
     where = [tmp_path / "reports", tmp_path / "throughput.csv", tmp_path / "cache"]
-    training.fit(model, train, val, params(epochs=1, learning_rate=1e-3), *where, lambda line: None)
+    plain = {"loss": {"mse": 1.0, "l1": 0.0}, "pseudo": {"kind": "none"}}
+    how = params(epochs=1, learning_rate=1e-3, **plain)
+    training.fit(model, train, val, how, *where, lambda line: None)
     models.save(model, tmp_path / "autoencoder")
     model, _ = models.load(tmp_path / "autoencoder")
-    score = ScoreParams(reduce="mean", batch_size=16, maps=True, map_step=8)
+    score = load("score", ScoreParams, RAW | {"score": RAW["score"] | {"maps": True}})
     for split in ("val", "test"):
         (tmp_path / "errors" / split).mkdir(parents=True)
         out = tmp_path / "errors" / split / "clip"
-        clip_errors.score_clip(out, stems[split], footage / "regions" / split, model, score, threads=1)
-        maps, _ = store.open_array(Path(f"{out}.maps"))
-        assert np.isfinite(maps).all()
-        assert maps.any()
-    normal, judged = scoring.read_errors(tmp_path / "errors", ["val/clip", "test/clip"])
-    calibration = scoring.calibrate([normal], load("calibrate", scoring.CalibrateParams, RAW))
-    assert list(calibration.branches) == [f"error_{branch}" for branch in model.branches]
+        parts = [footage / kind / split for kind in ("regions", "flow")]
+        clip_errors.score_clip(out, stems[split], *parts, model, None, score, threads=1)
+    normal, judged = pooling.read_errors(tmp_path / "errors", {"val/clip": "hall", "test/clip": "hall"})
+    for clip in (normal, judged):
+        assert list(clip.maps) == [*model.branches, "speed"]
+        assert all(np.isfinite(maps).all() and maps.any() for maps in clip.maps.values())
+    few = RAW["calibrate"] | {"threshold": RAW["calibrate"]["threshold"] | {"percentile": 90.0}}
+    calibration = scoring.calibrate([normal], load("calibrate", scoring.CalibrateParams, {"calibrate": few}))
+    assert calibration.branches == [*model.branches, "speed"]
     scores = calibration.frame_scores(judged)
     assert scores.shape == (FRAMES,)
     assert np.isfinite(scores).all()

@@ -19,7 +19,7 @@ RNG = np.random.default_rng(0)
 def params(
     height=8, width=8, window=1, stride=1, fit="stretch", channels=("picture",), step=1, position="middle"
 ) -> WindowParams:
-    shape = {"height": height, "width": width, "window": window, "step": 1, "position": position}
+    shape = {"height": height, "width": width, "window": window, "step": step, "position": position}
     return WindowParams(channels=list(channels), stride=stride, fit=fit, **shape)
 
 
@@ -31,7 +31,7 @@ def write(
     A flow that lies there stays.
     """
     stems = folder / "frames" / name, folder / "regions" / name, folder / "flow" / name
-    store.write_array(stems[0], frames)
+    store.write_array(stems[0], frames, fps=12.5)
     if not Path(f"{stems[2]}.json").exists():
         no_flow.flow(stems[2], stems[0], no_flow.Params(), threads=1)
     if boxes is None:
@@ -67,30 +67,37 @@ def frames_of_windows(folder: Path, length: int, how: WindowParams) -> list[list
 
 
 @pytest.mark.parametrize(
-    ("length", "window", "stride", "expected"),
+    ("length", "how", "expected"),
     [
-        (3, 1, 1, [[0], [1], [2]]),
-        (4, 3, 1, [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]]),
-        (4, 2, 1, [[0, 1], [1, 2], [2, 3], [3, 3]]),  # an even one looks further ahead
-        (4, 4, 1, [[0, 0, 1, 2], [0, 1, 2, 3], [1, 2, 3, 3], [2, 3, 3, 3]]),
-        (5, 5, 4, [[0, 0, 0, 1, 2], [2, 3, 4, 4, 4]]),
-        (7, 3, 3, [[0, 0, 1], [2, 3, 4], [5, 6, 6]]),
-        (2, 1, 5, [[0]]),
+        (3, {"window": 1}, [[0], [1], [2]]),
+        (4, {"window": 3}, [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 3]]),
+        (4, {"window": 2}, [[0, 1], [1, 2], [2, 3], [3, 3]]),  # an even one looks further ahead
+        (4, {"window": 4}, [[0, 0, 1, 2], [0, 1, 2, 3], [1, 2, 3, 3], [2, 3, 3, 3]]),
+        (5, {"window": 5, "stride": 4}, [[0, 0, 0, 1, 2], [2, 3, 4, 4, 4]]),
+        (7, {"window": 3, "stride": 3}, [[0, 0, 1], [2, 3, 4], [5, 6, 6]]),
+        (2, {"window": 1, "stride": 5}, [[0]]),
+        (5, {"window": 3, "step": 2}, [[0, 0, 2], [0, 1, 3], [0, 2, 4], [1, 3, 4], [2, 4, 4]]),
+        (4, {"window": 2, "step": 3}, [[0, 3], [1, 3], [2, 3], [3, 3]]),
+        (9, {"window": 4, "step": 2, "stride": 4}, [[0, 0, 2, 4], [2, 4, 6, 8], [6, 8, 8, 8]]),
+        (4, {"window": 2, "position": "last"}, [[0, 0], [0, 1], [1, 2], [2, 3]]),
+        (4, {"window": 3, "step": 2, "position": "last"}, [[0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 1, 3]]),
     ],
 )
-def test_a_window_is_the_frames_around_its_own(tmp_path, length, window, stride, expected):
-    assert frames_of_windows(tmp_path, length, params(window=window, stride=stride)) == expected
+def test_a_window_is_the_frames_around_its_own_or_up_to_it(tmp_path, length, how, expected):
+    assert frames_of_windows(tmp_path, length, params(**how)) == expected
 
 
 @pytest.mark.parametrize(
-    ("window", "stride", "planes"), [(1, 1, 9), (4, 1, 9), (9, 1, 9), (3, 4, 7), (1, 4, 3)]
+    ("window", "stride", "step", "planes"),
+    [(1, 1, 1, 9), (4, 1, 1, 9), (9, 1, 1, 9), (3, 4, 1, 7), (1, 4, 1, 3), (3, 1, 4, 9), (3, 4, 2, 5)],
 )
-def test_a_plane_is_stored_once(tmp_path, window, stride, planes):
-    stem = cut_clip(tmp_path, numbered(9), params(window=window, stride=stride))
+def test_a_plane_is_stored_once(tmp_path, window, stride, step, planes):
+    stem = cut_clip(tmp_path, numbered(9), params(window=window, stride=stride, step=step))
     array, card = store.open_array(stem)
     assert array.shape == (planes, 1, 8, 8)
     assert len(np.unique(array[:, 0, 0, 0])) == planes
-    assert (card["frames"], card["window"], card["stride"]) == (9, window, stride)
+    assert (card["frames"], card["window"], card["stride"], card["step"]) == (9, window, stride, step)
+    assert (card["position"], card["fps"]) == ("middle", 12.5)
     assert card["windows"] == len(store.read_table(stem)) == -(-9 // stride)
 
 
@@ -176,11 +183,18 @@ def test_a_placed_box_fills_one_side_and_leaves_none(w, h, width, height):
 @pytest.fixture(scope="module")
 def split(tmp_path_factory) -> tuple[Path, dict[str, np.ndarray], WindowParams]:
     folder = tmp_path_factory.mktemp("split")
-    how = params(8, 12, window=4, stride=2)
+    how = params(8, 12, window=4, stride=2, step=2)
     clips = {f"c{i}": RNG.integers(0, 256, (n, 8, 12, 3), np.uint8) for i, n in enumerate([5, 4, 11])}
     for name, frames in clips.items():
         cut_clip(folder, frames, how, name)
     return folder / "tensors", clips, how
+
+
+def numbers_of(frame: int, length: int, how: WindowParams) -> list[int]:
+    """The frames of a clip that the window of `frame` consists of."""
+    before = (how.window - 1) // 2 if how.position == "middle" else how.window - 1
+    shown = range(frame - before * how.step, frame - before * how.step + how.window * how.step, how.step)
+    return [min(max(n, 0), length - 1) for n in shown]
 
 
 def naive(clips: dict[str, np.ndarray], how: WindowParams) -> np.ndarray:
@@ -188,8 +202,7 @@ def naive(clips: dict[str, np.ndarray], how: WindowParams) -> np.ndarray:
     out = []
     for frames in clips.values():
         for t in range(0, len(frames), how.stride):
-            numbers = [t - (how.window - 1) // 2 + i for i in range(how.window)]
-            out.append(frames[[min(max(n, 0), len(frames) - 1) for n in numbers]].transpose(3, 0, 1, 2))
+            out.append(frames[numbers_of(t, len(frames), how)].transpose(3, 0, 1, 2))
     return np.stack(out)
 
 
@@ -301,7 +314,7 @@ def footage(tmp_path_factory) -> tuple[Path, np.ndarray]:
     frames = rng.integers(0, 256, (9, H, W), np.uint8)
     outline = rng.random((9, H, W)) < 0.5
     counts = rng.integers(-127, 128, (9, H, W, 2), np.int8)
-    store.write_array(folder / "frames/clip", frames)
+    store.write_array(folder / "frames/clip", frames, fps=12.5)
     store.write_array(folder / "flow/clip", counts, method="dis", scale=0.1)
     packed = np.packbits(outline, axis=-1)
     store.write_array(folder / "regions/clip.silhouette", packed, height=H, width=W)
@@ -320,8 +333,7 @@ def naive_boxes(planes: np.ndarray, rows: list, how: WindowParams) -> list[np.nd
     out = []
     for frame, x0, y0 in rows:
         if frame % how.stride == 0:
-            numbers = [frame - (how.window - 1) // 2 + i for i in range(how.window)]
-            shown = planes[[min(max(n, 0), len(planes) - 1) for n in numbers]]
+            shown = planes[numbers_of(frame, len(planes), how)]
             out.append(shown[:, :, y0 : y0 + CROP[0], x0 : x0 + CROP[1]].transpose(1, 0, 2, 3))
     return out
 
@@ -331,13 +343,15 @@ def naive_boxes(planes: np.ndarray, rows: list, how: WindowParams) -> list[np.nd
     twins=st.lists(st.integers(0, 11), max_size=3),
     window=st.integers(1, 9),
     stride=st.integers(1, 3),
+    step=st.integers(1, 4),
+    position=st.sampled_from(["middle", "last"]),
 )
 @settings(max_examples=50)
-def test_cubes_of_boxes_are_those_of_naive_cutting(footage, rows, twins, window, stride):
+def test_cubes_of_boxes_are_those_of_naive_cutting(footage, rows, twins, window, stride, step, position):
     """Many boxes in a frame, the same box in several, coinciding ones, all channels at once."""
     folder, planes = footage
     rows = sorted(rows + [rows[i] for i in twins if i < len(rows)], key=lambda row: row[0])
-    how = params(*CROP, window, stride, channels=CHANNELS)
+    how = params(*CROP, window, stride, channels=CHANNELS, step=step, position=position)
     boxes = table_of([(t, i, x, y, x + CROP[1], y + CROP[0]) for i, (t, x, y) in enumerate(rows)])
     stem = cut_clip(folder, planes[:, 0], how, boxes=boxes)
     array, card = store.open_array(stem)
@@ -350,11 +364,7 @@ def test_cubes_of_boxes_are_those_of_naive_cutting(footage, rows, twins, window,
     table = store.read_table(stem)
     assert table["region"].tolist() == table["track"].tolist() == kept
     assert table["frame"].tolist() == [rows[i][0] for i in kept]
-    shown = {
-        (min(max(t - (window - 1) // 2 + i, 0), 8), x, y)
-        for t, x, y in (rows[i] for i in kept)
-        for i in range(window)
-    }
+    shown = {(n, x, y) for t, x, y in (rows[i] for i in kept) for n in numbers_of(t, 9, how)}
     assert len(array) == len(shown)  # each stored once
 
 

@@ -44,13 +44,14 @@ class Layer:
 class Layers:
     """The layers of a clip, in the order of the channels asked for; iterate to get them.
 
-    `names` are those of all planes, `length` the clip's frames, `frame` their (height, width), `card` what
-    a reader of the tensors must know. `keep` is the number of pictures that each layer holds on to, the
-    frames of a window. Raises UserError where the clip lacks what a channel is made of.
+    `names` are those of all planes, `length` the clip's frames, `frame` their (height, width), `fps` their
+    rate, `card` what a reader of the tensors must know. `keep` is the number of pictures that each layer
+    holds on to, the frames of a window. Raises UserError where the clip lacks what a channel is made of.
     """
 
     def __init__(self, channels: Sequence[Channel], frames: Path, regions: Path, flow: Path, keep: int = 8):
-        self.video, _ = store.open_array(frames)
+        self.video, card = store.open_array(frames)
+        self.fps: float = card["fps"]
         self.length, self.frame = len(self.video), self.video.shape[1:3]
         self.card: dict[str, Any] = {}
         self._regions, self._flow_stem = regions, flow

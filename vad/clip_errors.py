@@ -1,4 +1,4 @@
-"""The errors of a clip: one per window and, where asked for, maps of them in the frame."""
+"""The errors of a clip: one per window and branch, and maps of them in the frame."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -6,26 +6,42 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vad import UserError, store
-from vad.inference import PREFIX, ScoreParams, pixel_errors, reduce_errors
+from vad import UserError, speed, store
+from vad.inference import ScoreParams, pixel_errors, reduce_errors, residuals
 from vad.maps import MapWriter, Tensor
 from vad.models import Autoencoder
+from vad.novelty import Novelty, detected
+from vad.pooling import MAP, PREFIX
 from vad.windows import Windows
 
 BOX = ["x0", "y0", "x1", "y1"]
+CLASSES, SPEED = "classes", "speed"  # branches beside those of the autoencoder
 
 
 def score_clip(
-    stem: Path, tensors: Path, regions: Path, model: Autoencoder, params: ScoreParams, *, threads: int
+    stem: Path,
+    tensors: Path,
+    regions: Path,
+    flow: Path,
+    model: Autoencoder,
+    novelty: Novelty | None,
+    params: ScoreParams,
+    *,
+    threads: int,
 ) -> None:
     """Work function: the errors of all windows of one clip, which may have none.
 
-    Writes <stem>.parquet with a row per window: `frame`, `region`, `track`, its box `x0`, `y0`, `x1`, `y1`
-    int32, and a column per branch of the model, such as `error_reconstruction`, float32. Its card holds the
-    clip's number of `frames`, the `stride` of those with windows, and the [height, width] of a `frame`.
+    `tensors`, `regions` and `flow` are stems of its files.
 
-    With `params.maps` also <stem>.maps.npy (see `vad.maps`): the errors of the frame that the window belongs
-    to, the mean of all branches.
+    Writes <stem>.parquet with a row per window: `frame`, `region`, `track`, its box `x0`, `y0`, `x1`, `y1`
+    int32, and float32 a column per branch: of the model, such as `error_reconstruction`, and
+    `error_classes` where there is a `novelty`,
+    0 of regions that the detector did not find. Its card holds the clip's number of `frames`, the `stride` of
+    those with windows, the [height, width] of a `frame`, `fps`, and the branches that have `maps` in cells
+    of `cell` pixels.
+
+    Maps are <stem>.map_<branch>.npy, float16 [T, rows, columns]: of `speed` where there is flow, and with
+    `params.maps` of the model's branches (see `vad.maps`), of the frame that a window belongs to.
 
     Raises UserError if tensors and regions are not of one run.
     """
@@ -37,26 +53,42 @@ def score_clip(
     if (boxes["frame"].to_numpy() != table["frame"].to_numpy()).any():
         raise UserError(f"{tensors} was not made of {regions}, as they stand; run `dvc repro resize`")
     table[BOX] = boxes[BOX].to_numpy(np.int32)
-    errors: dict[str, list[np.ndarray]] = {}
+    errors: dict[str, list[np.ndarray]] = {PREFIX + name: [] for name in model.branches}
     rows = list(zip(table["frame"].tolist(), map(tuple, table[BOX].to_numpy().tolist()), strict=True))
+    mapped = list(model.branches) if params.maps else []
     with ExitStack() as stack:
-        if params.maps:
-            tensor = Tensor(*card["shape"][2:], card["fit"])
-            writer = MapWriter(
-                Path(f"{stem}.maps"), card["frames"], card["stride"], card["frame"], tensor, params.map_step
+        tensor = Tensor(*card["shape"][2:], card["fit"])
+        writers = {
+            name: stack.enter_context(
+                MapWriter(
+                    Path(f"{stem}{MAP}{name}"),
+                    card["frames"],
+                    card["stride"],
+                    card["frame"],
+                    tensor,
+                    params.cell,
+                )
             )
-            stack.enter_context(writer)
+            for name in mapped
+        }
         for start in range(0, len(windows), params.batch_size):
             batch = np.arange(start, min(start + params.batch_size, len(windows)))
-            branches = pixel_errors(model, windows[batch])
-            for name, pixels in branches.items():
-                errors.setdefault(PREFIX + name, []).append(reduce_errors(pixels, params.reduce))
-            if params.maps:
-                own = torch.stack([pixels[:, model.own_frame] for pixels in branches.values()]).mean(0)
-                for i, error in zip(batch, own.numpy(), strict=True):
-                    writer.add(*rows[i], error)
-    none = {PREFIX + name: np.empty(0, np.float32) for name in model.branches}
-    table = table.assign(**none | {name: np.concatenate(parts) for name, parts in errors.items()})
+            for name, residual in residuals(model, windows[batch]).items():
+                errors[PREFIX + name].append(reduce_errors(residual, params.how(name), params))
+                if name in writers:
+                    at = model.own_frame if residual.shape[2] > 1 else 0
+                    for i, error in zip(batch, pixel_errors(residual[:, :, at : at + 1])[:, 0], strict=True):
+                        writers[name].add(*rows[i], error.numpy())
+    none = np.empty(0, np.float32)
+    table = table.assign(**{name: np.concatenate(parts) if parts else none for name, parts in errors.items()})
+    if novelty is not None:
+        found, _ = store.open_array(Path(f"{regions}.classes"))
+        unlike = novelty.errors(found[table["region"].to_numpy()])
+        table[PREFIX + CLASSES] = np.where(detected(boxes), unlike, np.float32(0))
+    if store.read_card(flow)["method"] != "none":
+        speed.write(Path(f"{stem}{MAP}{SPEED}"), flow, tuple(card["frame"]), params.cell, params.speed)
+        mapped.append(SPEED)
     store.write_table(stem, table)
-    kept = {key: card[key] for key in ("frames", "stride", "frame")}
-    store.write_json(Path(f"{stem}.json"), kept | {"hash": store.hash_table(table)})
+    kept = {key: card[key] for key in ("frames", "stride", "frame", "fps")}
+    kept |= {"maps": mapped, "cell": params.cell, "hash": store.hash_table(table)}
+    store.write_json(Path(f"{stem}.json"), kept)

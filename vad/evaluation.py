@@ -1,7 +1,6 @@
 """Test clips' errors to metrics, tables and plots: what a run found, on paper."""
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -10,11 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vad import UserError, metrics, plots, store
+from vad import UserError, events, listing, metrics, plots, store, tables
 from vad.clips import Clip, Intervals, frame_labels
 from vad.identity import Identity
-from vad.metrics import EvaluateParams, Scored
-from vad.scoring import Calibration, ClipErrors, branches_of
+from vad.metrics import SPEED, EvaluateParams, Scored
+from vad.pooling import ClipErrors
+from vad.scoring import Calibration
+
+LEARNED = "learned"  # all branches but speed, together
 
 
 def score_clips(
@@ -38,22 +40,37 @@ def score_clips(
                 "run `dvc repro`"
             )
         source = times["source_frame"].to_numpy()
-        table, branches = found.table, branches_of(found.table)
-        table = table.assign(
-            score=calibration.scores(table),
-            error=table[branches].sum(axis=1),
-            person=identity.persons(clip, table["track"].to_numpy()),
+        table = found.table.assign(
+            score=calibration.region_scores(found),
+            person=identity.persons(clip, found.table["track"].to_numpy()),
         )
+        each = {causal: calibration.frame_errors(found, causal) for causal in (False, True)}
+        headline = calibration.params.smooth.causal
+
+        def scores(
+            causal: bool, branches: list[str] | None = None, each=each, camera=found.camera
+        ) -> np.ndarray:
+            return calibration.smoothed(each[causal], camera, causal, branches)
+
+        alone = {branch: scores(headline, [branch]) for branch in each[headline]}
+        learned = [branch for branch in calibration.branches if branch != SPEED]
+        if 1 < len(learned) < len(calibration.branches):
+            alone[LEARNED] = scores(headline, learned)
+        own = scores(headline)
         out.append(
             Scored(
                 clip=clip.clip,
                 camera=clip.camera,
                 subject=identity.person(clip),
-                scores=calibration.frame_scores(found),
-                errors=sum(found.per_frame(table[b], calibration.top_k) for b in branches).astype(float),
+                scores=own,
+                causal=scores(True),
+                branches=alone,
+                errors=each[headline],
                 seconds=times["seconds"].to_numpy(),
                 source_frames=source,
+                fps=found.fps,
                 anomalous=frame_labels(labels.get(clip.clip, []), source) if clip.labelled else None,
+                events=events.find(own, calibration.threshold, found.fps, calibration.params.events),
                 regions=replace(found, table=table),
             )
         )
@@ -61,7 +78,7 @@ def score_clips(
 
 
 def evaluate(clips: Sequence[Scored], calibration: Calibration, params: EvaluateParams) -> dict[str, Any]:
-    """All figures of a run, nested; what is undefined is left out, with the reason under `absent`.
+    """All figures of frames, events and clips, nested; what is undefined is left out, with the reason.
 
     Raises UserError if there are no clips.
     """
@@ -69,20 +86,23 @@ def evaluate(clips: Sequence[Scored], calibration: Calibration, params: Evaluate
         raise UserError(
             "no test clips are left to evaluate; see data/frames/skipped.csv for what was skipped"
         )
-    frame = metrics.frame_level(clips, calibration.threshold)
-    total = metrics.row(clips, calibration.threshold)
-    regions = metrics.regions(clips)
+    total = tables.row(clips, calibration.threshold)
+    watched = [events.Watched(c.events, c.anomalous, c.fps) for c in metrics.labelled(clips)]
     result = {
         "clips": len(clips),
-        "subjects": len({part.subject for part in metrics.by_person(clips)} - {""}),
-        "frame": {key: value for key, value in frame.items() if value is not None},
-        "baseline": metrics.trivial_scorers(clips, params.seed),
+        "subjects": len({part.subject for part in tables.by_person(clips)} - {""}),
+        "frame": metrics.frame_level(clips, calibration.threshold),
+        **metrics.against_trivial(clips, params),
+        "branch": metrics.branch_level(clips),
+        "event": events.event_level(watched, params.max_delay) if watched else {},
+        "clip": metrics.clip_level(clips),
+        "region": tables.regions(clips),
         "threshold": calibration.threshold,
         "anomaly_rate": total["anomaly_rate"],
         # not called "error": DVC takes a key of that name in a metrics file for a failure to read it
-        "reconstruction_error": {"mean": total["error_mean"], "std": total["error_std"]},
+        "reconstruction_error": tables.spread(clips),
     }
-    return result | {"regions": regions} if regions else result
+    return {key: value for key, value in result.items() if value not in ({}, None)}
 
 
 def headline(result: dict[str, Any]) -> str:
@@ -105,47 +125,53 @@ def write(
     params: EvaluateParams,
     result: dict[str, Any],
 ) -> None:
-    """Writes the folder: metrics.json; frames, clips and subjects as CSV; plots/; curves.png.
-
-    tracks.csv too, where regions are boxes that belong to tracks.
+    """Writes into the folder: metrics.json; frames, events, clips, cameras and subjects as CSV; frames.txt,
+    the listing for people; plots/; curves.png. tracks.csv too, where regions are boxes that belong to tracks.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    store.write_json(folder / "metrics.json", result)
+    store.write_json(folder / "metrics.json", _defined(result))
     threshold = calibration.threshold
     _csv(folder / "frames.csv", pd.concat([_frames(clip, threshold) for clip in clips]))
+    alarmed = ((plots.name(c), c.source_frames, c.scores, c.scores > threshold) for c in clips)
+    listing.write(folder / "frames.txt", alarmed)
+    happened = [
+        events.table(plots.name(c), c.events, c.fps, c.source_frames, c.seconds) for c in clips if c.events
+    ]
+    _csv(folder / "events.csv", pd.concat(happened) if happened else pd.DataFrame(columns=events.COLUMNS))
     rows = [
-        {"clip": plots.name(c), "camera": c.camera, "subject": c.subject, **metrics.row([c], threshold)}
+        {"clip": plots.name(c), "camera": c.camera, "subject": c.subject, **tables.row([c], threshold)}
         for c in clips
     ]
     _csv(folder / "clips.csv", pd.DataFrame(rows))
-    by_subject = groupby(sorted(metrics.by_person(clips), key=lambda c: c.subject), key=lambda c: c.subject)
-    rows = [
-        {"subject": subject or "(not given)", "clips": len(own), **metrics.row(own, threshold)}
-        for subject, own in ((subject, list(group)) for subject, group in by_subject)
-    ]
-    _csv(folder / "subjects.csv", pd.DataFrame(rows))
-    tracks = [(plots.name(clip), metrics.tracks(clip, threshold)) for clip in clips]
+    cameras = _together(clips, threshold, "camera", lambda clip: clip.camera)
+    _csv(folder / "cameras.csv", cameras)
+    subjects = _together(tables.by_person(clips), threshold, "subject", lambda clip: clip.subject)
+    _csv(folder / "subjects.csv", subjects)
+    tracks = [(plots.name(clip), tables.tracks(clip, threshold)) for clip in clips]
     if followed := [table.assign(clip=name) for name, table in tracks if len(table)]:
         table = pd.concat(followed)
         _csv(folder / "tracks.csv", table[["clip", *table.columns.drop("clip")]])
     _csv(folder / "plots/curves.csv", plots.curves(clips, threshold, params.plot_points))
     plots.draw_curves(folder / "curves.png", clips, threshold)
-    labelled = [clip for clip in clips if clip.anomalous is not None]
-    anomalous = np.concatenate([clip.anomalous for clip in labelled] or [np.zeros(0, bool)])
-    scores = np.concatenate([clip.scores for clip in labelled] or [np.zeros(0)])
-    both = metrics.both_classes(anomalous)
-    empty = pd.DataFrame({"fpr": [0.0, 1.0], "tpr": [0.0, 1.0]})  # DVC wants the file in any case
-    _csv(folder / "plots/roc.csv", plots.roc(anomalous, scores) if both else empty)
-    if not labelled:  # nobody said which frames are anomalous
-        scores = np.concatenate([clip.scores for clip in clips])
-        anomalous = np.zeros(len(scores), bool)
-    _csv(folder / "plots/histogram.csv", plots.histogram(anomalous, scores, threshold, params.histogram_bins))
-    aucs = [
-        {"clip": plots.name(c), "auc": metrics.auc(c.anomalous, c.scores)}
-        for c in clips
-        if metrics.both_classes(c.anomalous)
-    ]
-    _csv(folder / "plots/clip_auc.csv", pd.DataFrame(aucs, columns=["clip", "auc"]))
+    trivial = metrics.trivial_scorers(clips, params.seed)
+    for name, table in plots.figures(clips, trivial, threshold, params.histogram_bins).items():
+        _csv(folder / f"plots/{name}.csv", table)
+
+
+def _together(
+    clips: Sequence[Scored], threshold: float, what: str, key: Callable[[Scored], str]
+) -> pd.DataFrame:
+    """A row for each camera or subject."""
+    groups = ((name, list(group)) for name, group in groupby(sorted(clips, key=key), key=key))
+    return pd.DataFrame(
+        {what: name or "(not given)", "clips": len(own), **tables.row(own, threshold)} for name, own in groups
+    )
+
+
+def _defined(value: Any) -> Any:
+    """Without what is None."""
+    if isinstance(value, dict):
+        return {key: _defined(entry) for key, entry in value.items() if entry is not None}
+    return value
 
 
 def _frames(clip: Scored, threshold: float) -> pd.DataFrame:
@@ -155,11 +181,12 @@ def _frames(clip: Scored, threshold: float) -> pd.DataFrame:
             "frame": np.arange(len(clip.scores)),
             "source_frame": clip.source_frames,
             "seconds": clip.seconds,
-            "error": clip.errors,
             "score": clip.scores,
             "alarm": (clip.scores > threshold).astype(int),
         }
     )
+    errors = {f"{branch}_error": own for branch, own in clip.errors.items()}
+    table = table.assign(causal_score=clip.causal, **errors)
     return table.assign(anomalous=pd.NA if clip.anomalous is None else clip.anomalous.astype(int))
 
 

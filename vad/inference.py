@@ -1,35 +1,53 @@
-"""Applies an autoencoder to windows: what it could not reproduce, pixel by pixel and as one error.
+"""Applies an autoencoder to windows: what it could not reproduce, and one error of it per window.
 
-Whoever applies an autoencoder comes through `pixel_errors`.
+Whoever applies an autoencoder comes through `residuals`.
 """
 
+import math
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from vad import UserError
 from vad.models import Autoencoder
 from vad.params import Field, Section
+from vad.speed import SpeedParams
 
-PREFIX = "error_"  # of the column of a branch
-Reduce = Literal["mean", "max"]
+Reduce = Literal["mean", "max", "top_k", "patch_max", "psnr", "mean_vector"]
+DECIBELS = 100.0  # a peak signal-to-noise ratio above it counts as perfect
 
 
 class ScoreParams(Section):
-    """`score`: how the error of a window is made of the errors of its pixels, and whether these are kept.
+    """`score`: how the error of a window is made of its pixels' residuals, and which maps are written.
 
-    `maps`: write maps of the errors per frame, in cells of `map_step` x `map_step` pixels (`vad.maps`).
+    `reduce`, over the squared errors of a window's pixels: their `mean`; `max`; `top_k`, the mean of the
+    share `top_share` of them that is highest; `patch_max`, the highest mean of a patch of `patch` x `patch`
+    pixels; `psnr`, 100 dB minus the peak signal-to-noise ratio for a peak of 1. `mean_vector` is the length
+    of the residual's mean over all pixels, a vector with an entry per plane: noise cancels, what all pixels
+    have in common stays. `reduce_flow`: the same for a branch whose target is flow.
+
+    `maps`: write maps of the pixels' errors; these and the maps of speed are in cells of `cell` pixels.
     """
 
     reduce: Reduce
+    reduce_flow: Reduce
+    top_share: float = Field(gt=0, le=1)
+    patch: int = Field(ge=1, le=1024)
     batch_size: int = Field(ge=1)
     maps: bool
-    map_step: int = Field(ge=1, le=64)
+    cell: int = Field(ge=1, le=64)
+    speed: SpeedParams
+
+    def how(self, branch: str) -> Reduce:
+        """The reduction for a branch."""
+        return self.reduce_flow if branch in ("flow", "translation") else self.reduce
 
     def active(self) -> dict[str, Any]:
-        values = super().active()
-        return values if self.maps else values | {"map_step": None}
+        used = {self.reduce, self.reduce_flow}
+        off = {"top_k": "top_share", "patch_max": "patch"}
+        return self.model_dump(mode="json", exclude={key for how, key in off.items() if how not in used})
 
 
 def to_input(windows: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
@@ -38,8 +56,8 @@ def to_input(windows: np.ndarray, device: torch.device | str = "cpu") -> torch.T
 
 
 @torch.inference_mode()
-def pixel_errors(model: Autoencoder, windows: np.ndarray) -> dict[str, torch.Tensor]:
-    """Per branch the error of each pixel, float32 (B, T', h, w) for uint8 (B, C, T, h, w); 0 is perfect.
+def residuals(model: Autoencoder, windows: np.ndarray) -> dict[str, torch.Tensor]:
+    """Per branch target minus output, float32 (B, C', T', h, w) for uint8 (B, C, T, h, w); 0 is perfect.
 
     Raises UserError for windows of another shape than the model was made for.
     """
@@ -49,10 +67,26 @@ def pixel_errors(model: Autoencoder, windows: np.ndarray) -> dict[str, torch.Ten
             f"the autoencoder was made for windows of {made} (planes, frames, height, width), these are "
             f"{got}; run `dvc repro train`"
         )
-    return model.errors(to_input(windows))
+    return model.residuals(to_input(windows))
 
 
-def reduce_errors(errors: torch.Tensor, reduce: Reduce) -> np.ndarray:
-    """Mean or maximum over the pixels of each window: (B, T', h, w) -> float32 [B]."""
-    flat = errors.flatten(1)
-    return (flat.mean(1) if reduce == "mean" else flat.amax(1)).numpy()
+def pixel_errors(residual: torch.Tensor) -> torch.Tensor:
+    """The squared error of each pixel, averaged over planes: (B, C', T', h, w) -> (B, T', h, w)."""
+    return residual.square().mean(1)
+
+
+def reduce_errors(residual: torch.Tensor, how: Reduce, params: ScoreParams) -> np.ndarray:
+    """One error per window, not negative: (B, C', T', h, w) -> float32 [B]; see `ScoreParams`."""
+    if how == "mean_vector":
+        return residual.mean((2, 3, 4)).norm(dim=1).numpy()
+    pixels = pixel_errors(residual)
+    flat = pixels.flatten(1)
+    if how == "top_k":
+        return flat.topk(math.ceil(params.top_share * flat.shape[1])).values.mean(1).numpy()
+    if how == "patch_max":
+        patch = [min(params.patch, side) for side in pixels.shape[2:]]
+        return F.avg_pool2d(pixels, patch, 1).flatten(1).amax(1).numpy()
+    if how == "psnr":
+        ratio = -10 * flat.mean(1).clamp(min=1e-12).log10()
+        return (DECIBELS - ratio).clamp(min=0).numpy()
+    return (flat.mean(1) if how == "mean" else flat.amax(1)).numpy()

@@ -1,29 +1,44 @@
-"""How good the scores are: frame-level metrics, the trivial scorers beside them, rows per person and track.
+"""How good the scores of frames and clips are, and what a scorer reaches that learns nothing.
 
 Protocol: micro AUC is one ROC over all labelled test frames concatenated, with the scores as they are
 (no normalisation per clip); macro AUC is the mean over the clips that have both classes. See
 `docs/evaluation.md`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
+from sklearn.metrics import (
+    average_precision_score,
+    precision_recall_fscore_support,
+    roc_auc_score,
+    roc_curve,
+)
 
-from vad import UserError
+from vad import UserError, bootstrap, thresholds
+from vad.events import Event
 from vad.params import Field, Section
-from vad.scoring import ClipErrors
+from vad.pooling import ClipErrors
+
+SPEED = "speed"  # the branch that learns nothing, and the trivial scorer that it alone is
 
 
 class EvaluateParams(Section):
-    """`evaluate`; `identity` is a CSV file that says who is who (`vad.identity`)."""
+    """`evaluate`; `identity` is a CSV file that says who is who (`vad.identity`).
+
+    `resamples` of clips give the bootstrap intervals. `max_delay`: seconds around the start of a labelled
+    event within which one is on time. `mask_percentile`: of a frame's locations, above which the dynamic
+    mask is.
+    """
 
     identity: str = Field(min_length=1)
     seed: int = Field(ge=0, lt=2**32)
+    resamples: int = Field(ge=100, le=100_000)
+    max_delay: float = Field(ge=0)
+    mask_percentile: float = Field(gt=0, lt=100)
     histogram_bins: int = Field(ge=2, le=1000)
     plot_points: int = Field(ge=50)
 
@@ -39,20 +54,26 @@ class EvaluateParams(Section):
 class Scored:
     """A test clip: its scores, and its labels where somebody labelled it.
 
-    `scores` float64 [T]; `errors` float64 [T], before calibration; `seconds` float64 [T] since the clip's
-    start; `source_frames` int [T]; `anomalous` bool [T] or None. The table of `regions` has columns `score`,
-    `error` (of the region, over all branches) and `person` ("" where nobody said) beside those of the
-    errors; `subject` is the person of the whole clip.
+    `scores` float64 [T] are the headline's; `causal` those without frames ahead; `branches` those of each
+    branch by itself, and of all but speed as `learned`. `errors` by branch, float64 [T], before calibration;
+    `seconds` float64 [T] since the clip's start; `source_frames` int [T]; `fps` of the extracted frames;
+    `anomalous` bool [T] or None; `events` as the threshold makes them. The table of `regions` has columns
+    `score` and `person` ("" where nobody said) beside those of the errors; `subject` is the person of the
+    whole clip.
     """
 
     clip: str
     camera: str
     subject: str
     scores: np.ndarray
-    errors: np.ndarray
+    causal: np.ndarray
+    branches: Mapping[str, np.ndarray]
+    errors: Mapping[str, np.ndarray]
     seconds: np.ndarray
     source_frames: np.ndarray
+    fps: float
     anomalous: np.ndarray | None
+    events: Sequence[Event]
     regions: ClipErrors
 
 
@@ -85,135 +106,122 @@ def equal_error_rate(anomalous: np.ndarray, scores: np.ndarray) -> float:
     return float(fpr[i - 1] + share * (fpr[i] - fpr[i - 1]))
 
 
+def auc_macro_padded(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> float | None:
+    """Macro AUC with a normal frame of score 0 and an anomalous one of score 1 added to every clip.
+
+    Scores are first brought to [0, 1] clip by clip. Some published figures are of this kind: a clip that is
+    anomalous throughout then has an AUC of 1, whatever the scorer does.
+    """
+    if not labels:
+        return None
+    pairs = zip(labels, minmax(scores), strict=True)
+    return float(np.mean([auc(np.r_[False, y, True], np.r_[0.0, s, 1.0]) for y, s in pairs]))
+
+
+def minmax(scores: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Scores of each clip brought to [0, 1] by its own lowest and highest; 0 where they are all equal."""
+    return [(s - s.min()) / (np.ptp(s) or 1.0) for s in scores]
+
+
+def aucs(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> dict[str, float | None]:
+    """`auc_micro` and `auc_macro` of a scorer."""
+    micro = auc(np.concatenate(labels), np.concatenate(scores))
+    return {"auc_micro": micro, "auc_macro": auc_macro(labels, scores)}
+
+
+def labelled(clips: Sequence[Scored]) -> list[Scored]:
+    """The clips that somebody labelled."""
+    return [clip for clip in clips if clip.anomalous is not None]
+
+
+def absent(clips: Sequence[Scored]) -> str | None:
+    """Why there are no figures that need labels of both classes; None if there are."""
+    if not (labels := [clip.anomalous for clip in labelled(clips)]):
+        return "no test clip is labelled"
+    y = np.concatenate(labels)
+    return None if both_classes(y) else f"all labelled frames are {'anomalous' if y.any() else 'normal'}"
+
+
 def frame_level(clips: Sequence[Scored], threshold: float) -> dict[str, Any]:
     """The headline: metrics over the frames of all labelled clips, and why they are absent if so."""
-    labelled = [clip for clip in clips if clip.anomalous is not None]
-    if not labelled:
-        return {"absent": "no test clip is labelled"}
-    y = np.concatenate([clip.anomalous for clip in labelled])
-    s = np.concatenate([clip.scores for clip in labelled])
+    known = labelled(clips)
+    if not known:
+        return {"absent": absent(clips)}
+    labels, scores = [clip.anomalous for clip in known], [clip.scores for clip in known]
+    y, s = np.concatenate(labels), np.concatenate(scores)
     counts = {"frames": len(y), "anomalous_frames": int(y.sum())}
-    if not both_classes(y):
-        return counts | {"absent": f"all labelled frames are {'anomalous' if y.any() else 'normal'}"}
-    usable = sum(both_classes(clip.anomalous) for clip in labelled)
+    if reason := absent(clips):
+        return counts | {"absent": reason}
+    usable = sum(both_classes(one) for one in labels)
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        y, s > threshold, average="binary", zero_division=0
+    )
+    best, best_threshold = thresholds.oracle(y, s)
     return counts | {
-        "auc_micro": auc(y, s),
-        "auc_macro": auc_macro([c.anomalous for c in labelled], [c.scores for c in labelled]),
+        **aucs(labels, scores),
         "clips_in_macro": usable,
-        "clips_with_one_class": len(labelled) - usable,
+        "clips_with_one_class": len(labels) - usable,
         "average_precision": float(average_precision_score(y, s)),
         "eer": equal_error_rate(y, s),
-        "f1": float(f1_score(y, s > threshold)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+        "auc_macro_padded": auc_macro_padded(labels, scores),
+        "minmax_per_clip": aucs(labels, minmax(scores)),
+        "causal": aucs(labels, [clip.causal for clip in known]),
+        "oracle": {"f1": best, "threshold": best_threshold},
     }
 
 
-def trivial_scorers(clips: Sequence[Scored], seed: int) -> dict[str, dict[str, float | None]]:
-    """AUC of scorers that know nothing: random numbers, and the time since the clip's start.
+def clip_level(clips: Sequence[Scored]) -> dict[str, Any]:
+    """Do clips with an anomaly have a higher maximum than clips without? `auc`, or why it is absent."""
+    known = labelled(clips)
+    y = np.array([bool(clip.anomalous.any()) for clip in known], bool)
+    counts = {"anomalous": int(y.sum()), "normal": int((~y).sum())}
+    if not both_classes(y):
+        return counts | {"absent": "needs labelled clips with an anomaly and without"}
+    return counts | {"auc": auc(y, np.array([clip.scores.max() for clip in known]))}
 
-    A model is worth what it adds to the best of them. Empty without labels of both classes.
+
+def trivial_scorers(clips: Sequence[Scored], seed: int) -> dict[str, list[np.ndarray]]:
+    """Scores of scorers that learn nothing, for each labelled clip: random, time since its start, speed.
+
+    A model is worth what it adds to the best of them. Speed is there where there is flow.
     """
-    labelled = [clip for clip in clips if clip.anomalous is not None]
-    labels = [clip.anomalous for clip in labelled]
-    if not labels or not both_classes(np.concatenate(labels)):
-        return {}
-    generator = np.random.default_rng(seed)
+    generator, known = np.random.default_rng(seed), labelled(clips)
     scorers = {
-        "random": [generator.random(len(y)) for y in labels],
-        "time": [clip.seconds - clip.seconds[0] for clip in labelled],
+        "random": [generator.random(len(clip.scores)) for clip in known],
+        "time": [clip.seconds - clip.seconds[0] for clip in known],
     }
-    return {
-        name: {
-            "auc_micro": auc(np.concatenate(labels), np.concatenate(scores)),
-            "auc_macro": auc_macro(labels, scores),
-        }
-        for name, scores in scorers.items()
-    }
+    if known and all(SPEED in clip.branches for clip in known):
+        scorers[SPEED] = [clip.branches[SPEED] for clip in known]
+    return scorers
 
 
-def row(clips: Sequence[Scored], threshold: float) -> dict[str, Any]:
-    """A line of a table about some clips together: frames, AUC, anomaly rate, error mean and deviation.
+def against_trivial(clips: Sequence[Scored], params: EvaluateParams) -> dict[str, Any]:
+    """`baseline`: AUCs of the trivial scorers; `gain`: what the model adds to the best of them, by micro AUC.
 
-    `anomaly_rate` is the share of frames above the threshold; `error_std` the population's deviation;
-    `auc` None where it is undefined.
+    `interval`: of the headline. Both over clips (`vad.bootstrap`). Empty without labels of both classes.
     """
-    scores = np.concatenate([clip.scores for clip in clips])
-    errors = np.concatenate([clip.errors for clip in clips])
-    labelled = [clip for clip in clips if clip.anomalous is not None]
-    y = np.concatenate([clip.anomalous for clip in labelled]) if labelled else None
-    return {
-        "frames": len(scores),
-        "anomalous_frames": None if y is None else int(y.sum()),
-        "auc": auc(y, np.concatenate([c.scores for c in labelled])) if both_classes(y) else None,
-        "anomaly_rate": float((scores > threshold).mean()),
-        "error_mean": float(errors.mean()),
-        "error_std": float(errors.std()),
-    }
-
-
-def by_person(clips: Sequence[Scored]) -> list[Scored]:
-    """The parts of clips that belong to one person each (`subject`), in the order of clips.
-
-    A clip whose regions all belong to its own person counts as a whole, with every frame of it. Where some
-    are another's, each person has the frames in which a region of his is, and the highest of these counts.
-    """
-    parts = []
-    for clip in clips:
-        owners = clip.regions.table["person"]
-        if (owners == clip.subject).all():
-            parts.append(clip)
-            continue
-        for person in sorted(set(owners)):
-            own = clip.regions.only(owners == person)
-            seen = own.counts() > 0
-            parts.append(
-                replace(
-                    clip,
-                    subject=person,
-                    scores=own.per_frame(own.table["score"])[seen],
-                    errors=own.per_frame(own.table["error"])[seen],
-                    seconds=clip.seconds[seen],
-                    source_frames=clip.source_frames[seen],
-                    anomalous=None if clip.anomalous is None else clip.anomalous[seen],
-                    regions=own,
-                )
-            )
-    return parts
-
-
-def tracks(clip: Scored, threshold: float) -> pd.DataFrame:
-    """A row per track of a clip; none for a track that never was anything but the whole frame.
-
-    Columns: `track`, `person`, `first_frame`, `last_frame` and `frames` (of those with windows, in which it
-    has a region), `score_mean`, `score_max`, `anomaly_rate` (share of its regions above the threshold),
-    `error_mean`, `error_std` (the population's).
-    """
-    table = clip.regions.table
-    followed = table["track"][~clip.regions.whole() & (table["track"] >= 0)].unique()
-    table = table[table["track"].isin(followed)]
-    groups = table.assign(above=table["score"] > threshold).groupby("track")
-    rows = groups.agg(
-        person=("person", "first"),
-        first_frame=("frame", "min"),
-        last_frame=("frame", "max"),
-        frames=("frame", "nunique"),
-        score_mean=("score", "mean"),
-        score_max=("score", "max"),
-        anomaly_rate=("above", "mean"),
-        error_mean=("error", "mean"),
-    )
-    return rows.assign(error_std=groups["error"].std(ddof=0)).reset_index()
-
-
-def regions(clips: Sequence[Scored]) -> dict[str, Any]:
-    """How many regions there are: per frame, frames without any, tracks. Empty for whole frames.
-
-    A frame that no window was made for counts like the nearest that has.
-    """
-    counts = np.concatenate([clip.regions.counts() for clip in clips])
-    if counts.all() and all(clip.regions.whole().all() for clip in clips):
+    if absent(clips):
         return {}
+    known = labelled(clips)
+    labels, scores = [clip.anomalous for clip in known], [clip.scores for clip in known]
+    trivial = trivial_scorers(clips, params.seed)
+    baseline = {name: aucs(labels, own) for name, own in trivial.items()}
+    best = max(baseline, key=lambda name: baseline[name]["auc_micro"])
+    draws = (params.resamples, params.seed)
     return {
-        "per_frame": float(counts.mean()),
-        "frames_without": int((counts == 0).sum()),
-        "tracks": sum(len(tracks(clip, 0.0)) for clip in clips),
+        "baseline": baseline,
+        "interval": bootstrap.headline(labels, scores, *draws),
+        "gain": {"over": best, **bootstrap.gain(labels, scores, trivial[best], *draws)},
     }
+
+
+def branch_level(clips: Sequence[Scored]) -> dict[str, dict[str, float | None]]:
+    """AUCs of each branch by itself, and of all but speed together; empty without labels of both classes."""
+    if absent(clips):
+        return {}
+    known = labelled(clips)
+    labels = [clip.anomalous for clip in known]
+    return {name: aucs(labels, [clip.branches[name] for clip in known]) for name in known[0].branches}

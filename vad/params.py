@@ -32,6 +32,7 @@ SECTIONS = {
     "resize": "vad.windows:ResizeParams",
     "model": "vad.models:ModelChoice",
     "train": "vad.training:TrainParams",
+    "novelty": "vad.novelty:NoveltyParams",
     "score": "vad.inference:ScoreParams",
     "calibrate": "vad.scoring:CalibrateParams",
     "evaluate": "vad.metrics:EvaluateParams",

@@ -1,10 +1,11 @@
 """Recipes: named configurations, small files of overrides to params.yaml.
 
     python -m vad.recipe                                      lists them
-    python -m vad.recipe ped2 --root PATH --write             writes one into params.yaml
-    python -m vad.recipe ped2 --root PATH | xargs dvc exp run tries one without touching params.yaml
+    python -m vad.recipe ped2 objects --root PATH --write     writes two into params.yaml
+    python -m vad.recipe objects --weights PATH | xargs dvc exp run  tries one without touching params.yaml
 
-A recipe holds only what it changes; its first comment line says what it is for.
+A recipe is about footage or about a method, as its first comment line says, and holds only what it changes.
+Of several the later one has its way.
 """
 
 import argparse
@@ -13,15 +14,19 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
-from vad import UserError, params
+from vad import UserError, params, weights
 
 RECIPES = Path("recipes")
+WEIGHTS, SHA256 = (f"preprocess.person_crop.onnx.{key}" for key in ("weights", "sha256"))
+NEED_ROOT = "footage lies: add ROOT=path (--root path)"
+NEED_WEIGHTS = "detector lies, a YOLOX or YOLOv8 export to ONNX: add WEIGHTS=file (--weights file)"
 _NULL = "tag:yaml.org,2002:null"  # written as the word; ruamel would leave the place empty
 
 
@@ -31,18 +36,27 @@ def names() -> dict[str, str]:
     return {f.stem: f.read_text("utf-8").partition("\n")[0].lstrip("# ") for f in files}
 
 
-def overrides(name: str, root: str | None = None) -> dict[str, Any]:
-    """`{"data.root": …, "train.epochs": …}` of a recipe, with `data.root` replaced by `root`.
+def overrides(chosen: Sequence[str], root: str | None = None, detector: str | None = None) -> dict[str, Any]:
+    """`{"data.root": …, "train.epochs": …}` of recipes, with `data.root` replaced by `root`.
 
-    Raises UserError for an unknown recipe, a key that params.yaml does not have, or a missing root.
+    `detector` is the file of its weights. Raises UserError for an unknown recipe, or if a recipe needs to be
+    told one of the two and was not.
     """
-    if name not in names():
-        raise UserError(f"no recipe {name!r}; there are: {', '.join(names())}")
-    changes = dict(_flat(params.read(RECIPES / f"{name}.yaml")))
+    changes: dict[str, Any] = {}
+    for name in chosen:
+        if name not in names():
+            raise UserError(f"no recipe {name!r}; there are: {', '.join(names())}")
+        changes |= _flat(params.read(RECIPES / f"{name}.yaml"))
     if root is not None:
         changes["data.root"] = _root(root)
-    if changes.get("data.root") is None:
-        raise UserError(f"recipe {name!r} needs to know where the footage lies: add ROOT=path (--root path)")
+    if detector is not None:
+        path = Path(detector).expanduser().resolve()
+        if not path.is_file():
+            raise UserError(f"WEIGHTS={detector}: no such file")
+        changes |= {WEIGHTS: path.as_posix(), SHA256: weights.hash_file(path)}
+    for key, what in {"data.root": NEED_ROOT, WEIGHTS: NEED_WEIGHTS}.items():
+        if changes.get(key, "") is None:
+            raise UserError(f"recipe {' '.join(chosen)!r} needs to know where the {what}")
     return changes
 
 
@@ -55,7 +69,14 @@ def apply(document: Any, changes: Mapping[str, Any]) -> None:
             section = section.get(part) if isinstance(section, Mapping) else None
         if not isinstance(section, Mapping) or last not in section:
             raise UserError(f"recipe: params.yaml has no key {key!r}")
-        section[last] = value
+        if section[last] != value:  # else its style may stay as it is
+            section[last] = _in_a_line(value) if isinstance(value, list) else value
+
+
+def _in_a_line(values: list) -> CommentedSeq:
+    line = CommentedSeq(values)
+    line.fa.set_flow_style()
+    return line
 
 
 def write(changes: Mapping[str, Any], path: Path = params.FILE) -> None:
@@ -117,17 +138,19 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="?", help="the recipe; without it, all are listed")
+    parser.add_argument("name", nargs="*", help="recipes; without any, all are listed")
     parser.add_argument("--root", help="folder with the footage, becomes data.root")
+    parser.add_argument("--weights", help="file of a detector, for recipes that use one")
     parser.add_argument("--write", action="store_true", help="write into params.yaml instead of printing")
     args = parser.parse_args()
-    if args.name is None:
-        print("\n".join(f"{name:10} {text}" for name, text in names().items()))
+    if not args.name:
+        print("\n".join(f"{name:12} {text}" for name, text in names().items()))
         return
-    changes = overrides(args.name, args.root)
+    changes = overrides(args.name, args.root, args.weights)
     if args.write:
         write(changes)
-        print(f"params.yaml is now {args.name!r}, footage in {changes['data.root']}; next: make repro")
+        footage = params.read()["data"]["root"]
+        print(f"params.yaml is now {' '.join(args.name)!r}, footage in {footage}; next: make repro")
     else:
         apply(params.read(), changes)  # a wrong key is found here, not by DVC
         print(shlex.join(flags(changes)))  # xargs reads quotes as a shell does

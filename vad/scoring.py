@@ -1,197 +1,317 @@
-"""Errors become scores: from regions to frames, calibration by normal data, the threshold.
+"""Errors become scores: calibration by normal data, branches fused, smoothed over time.
 
-A frame's error is the highest of its regions' errors, or the mean of the highest few; 0 where nothing was
-found, since nothing was seen that could not be reproduced. Windows are made for frames of a grid; the
-others take what the nearest of these has (`vad.grid`).
-
-A score is 0 where the error is the median of normal frames and 1 where it is their 95th percentile;
-the higher, the more anomalous. The mapping is the same for all clips and rises strictly, so ranks
-within and between clips are those of the raw errors, and a frame without regions has the lowest score
-there is.
+Per branch, an error of a frame (`vad.pooling`) that is usual in normal footage becomes 0 and a high one 1;
+the branches are then added, or the highest counts, and the sum is smoothed over time. The higher, the more
+anomalous. The mapping is the same for all clips (of a camera) and rises strictly.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from pydantic import field_validator
 
-from vad import UserError, grid, store
-from vad.params import Field, Section
+from vad import UserError, pooling, store
+from vad.events import EventParams
+from vad.params import Field
+from vad.pooling import ClipErrors, PoolParams
+from vad.smoothing import SmoothParams, smooth
+from vad.thresholds import ThresholdParams
 
-PREFIX = "error_"  # as `vad.inference` names them; this room does without torch
+POOLED = ""  # the camera whose calibration is that of all together
+FEWEST = 100  # normal errors without which a cell of the grid has no scale of its own
+Usual = dict[str, dict[str, float]]  # branch -> {"centre", "spread"}
 
 
-class CalibrateParams(Section):
+class CalibrateParams(PoolParams):
     """`calibrate`
 
-    `regions`: how a frame's error is made of those of its regions: `max`, or `mean_top`, the mean of the
-    `top_k` highest. A frame with fewer has the mean of those it has: were the missing ones counted as 0,
-    somebody who falls alone would score lower than a crowd that walks by. The price is that with
-    `mean_top` (never with `max`) a frame's score may fall when somebody normal walks in.
+    `branches`: whose scores are fused, `all` or their names. `scale`: what becomes 0 and 1 of a branch:
+    `quantile`, the median and the 95th percentile of normal frames; `z_score`, their mean and one standard
+    deviation above. `per_camera`: each camera by its own normal frames. `grid`: [rows, columns] of a
+    coarse grid over the frame; errors are first divided by the 95th percentile of normal errors in their
+    place, relative to that of all places; empty for none. `fuse`: `sum` or `max` over branches.
     """
 
-    percentile: float = Field(gt=0, lt=100)
-    regions: Literal["max", "mean_top"]
-    top_k: int = Field(ge=1)
+    branches: Literal["all"] | Annotated[list[str], Field(min_length=1)]
+    scale: Literal["quantile", "z_score"]
+    per_camera: bool
+    grid: list[Annotated[int, Field(ge=1, le=64)]]
+    fuse: Literal["sum", "max"]
+    smooth: SmoothParams
+    threshold: ThresholdParams
+    events: EventParams
 
-
-@dataclass(frozen=True)
-class ClipErrors:
-    """Errors of a clip's regions.
-
-    `frames` is the clip's length T, `stride` the grid of the frames that windows were made for, `size` the
-    (height, width) of a frame. `table` has a row per region on that grid, none where nothing was found:
-    frame, region, track, x0, y0, x1, y1, error_<branch>.
-    """
-
-    clip: str
-    frames: int
-    stride: int
-    size: tuple[int, int]
-    table: pd.DataFrame
-
-    def per_frame(self, values: ArrayLike, top_k: int = 1) -> np.ndarray:
-        """One value per frame, [T], from one per region [N]: the mean of the `top_k` highest of the frame's.
-
-        Of those there are if there are fewer, and 0 where there is none. Keeps the kind of float.
-        """
-        values, at = np.asarray(values), self._at
-        falling = np.lexsort((-values, at))  # frame by frame, the highest first
-        first = np.searchsorted(at[falling], at[falling])
-        falling = falling[np.arange(len(at)) - first < top_k]
-        total = np.bincount(at[falling], values[falling], self._length)
-        count = np.bincount(at[falling], minlength=self._length)
-        return (total / np.maximum(count, 1)).astype(values.dtype)[self._nearest]
-
-    def counts(self) -> np.ndarray:
-        """How many regions the value of each frame comes from: int [T]."""
-        return np.bincount(self._at, minlength=self._length)[self._nearest]
-
-    def whole(self) -> np.ndarray:
-        """Which regions are the whole frame: bool [N]."""
-        height, width = self.size
-        return (self.table[["x0", "y0", "x1", "y1"]].to_numpy() == (0, 0, width, height)).all(1)
-
-    def only(self, rows: ArrayLike) -> "ClipErrors":
-        """The same clip with some of its regions alone; `rows` bool [N]."""
-        return replace(self, table=self.table[np.asarray(rows)])
-
-    @property
-    def _nearest(self) -> np.ndarray:
-        return grid.nearest(self.frames, self.stride)
-
-    @property
-    def _length(self) -> int:
-        return -(-self.frames // self.stride)
-
-    @property
-    def _at(self) -> np.ndarray:
-        return self.table["frame"].to_numpy() // self.stride
+    @field_validator("grid")
+    @classmethod
+    def _two(cls, grid: list[int]) -> list[int]:
+        if len(grid) not in (0, 2):
+            raise ValueError("give [rows, columns], or [] for none")
+        return grid
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is normal: per branch the median and the 95th percentile of normal frames' errors.
+    """What is normal, and how errors become scores; all that live use needs beside the autoencoder.
 
-    `threshold`: a frame with a higher score is alarmed. `percentile` of the `frames` normal ones lie below
-    it. `top_k`: so many regions make a frame's error (`ClipErrors.per_frame`); 1 is the maximum.
+    `usual`: by camera, "" for all together, and branch what becomes 0 (`centre`), and the distance from there
+    to 1 (`spread`). `maps`: the same by branch, for the highest error of a frame's locations. `scale`: by
+    branch the factors of the places, if there is a grid. A frame with a score above `threshold` is alarmed;
+    `causal_threshold` is that of causal scores, `map_threshold` that of locations. `frames` normal ones and
+    `hours` were learned from.
     """
 
-    branches: dict[str, dict[str, float]]
+    params: CalibrateParams
+    usual: dict[str, Usual]
+    maps: Usual
+    scale: dict[str, list[list[float]]]
     threshold: float
-    percentile: float
+    causal_threshold: float
+    map_threshold: float
     frames: int
-    top_k: int
+    hours: float
 
-    def scores(self, errors: Mapping[str, ArrayLike] | pd.DataFrame) -> np.ndarray:
-        """Errors [N] by branch to scores, float64 [N]: the sum over branches of (error - median) / spread.
+    @property
+    def branches(self) -> list[str]:
+        """Those that are fused."""
+        return list(self.usual[POOLED]) if self.params.branches == "all" else list(self.params.branches)
 
-        The spread is the 95th percentile minus the median. A table of regions gives the score of each
-        region. Raises UserError if a branch is missing.
+    def scores(
+        self, errors: Mapping[str, ArrayLike], camera: str = POOLED, branches: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """Errors [N] by branch to scores, float64 [N], not smoothed: (error - centre) / spread, fused.
+
+        Below the centre they level off at once, at -0.01.
+
+        `branches`: of these alone. Raises UserError if one is missing.
         """
-        if missing := sorted(set(self.branches) - set(errors)):
-            raise UserError(f"errors lack the branches {missing} of the calibration: `dvc repro`")
-        total = 0.0
-        for branch, normal in self.branches.items():
-            one = (np.asarray(errors[branch]) - normal["median"]) / (normal["q95"] - normal["median"])
-            total = total + one.astype(np.float64)
-        return total
+        usual = self.usual.get(camera, self.usual[POOLED])
+        chosen = self.branches if branches is None else branches
+        if missing := sorted(set(chosen) - set(errors)):
+            raise UserError(
+                f"errors lack the branches {', '.join(missing)}; there are {', '.join(errors)}: mend "
+                "calibrate.branches, or run `dvc repro`"
+            )
+        each = [
+            _level_off((np.asarray(errors[b], float) - usual[b]["centre"]) / usual[b]["spread"])
+            for b in chosen
+        ]
+        return np.sum(each, axis=0) if self.params.fuse == "sum" else np.max(each, axis=0)
 
-    def frame_scores(self, clip: ClipErrors) -> np.ndarray:
-        """Score per frame, float64 [T]: first each branch's error of the frame, then their calibrated sum.
+    def frame_errors(self, clip: ClipErrors, causal: bool = False) -> dict[str, np.ndarray]:
+        """By branch the errors of frames, float64 [T], before calibration."""
+        known = [b for b in clip.branches if b in self.usual[POOLED]]
+        return clip.errors(known, self.params, causal, self._scale)
 
-        So a frame is judged by the region that stands out most in each branch. For one branch this is the
-        score of the frame's highest region.
+    def frame_scores(
+        self, clip: ClipErrors, causal: bool | None = None, branches: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """Score per frame, float64 [T]: each branch's error of the frame, calibrated, fused and smoothed.
+
+        So a frame is judged by the region that stands out most in each branch. `causal`: without frames
+        ahead; by default as `params.smooth` says.
         """
-        return self.scores({b: clip.per_frame(clip.table[b], self.top_k) for b in self.branches})
+        causal = self.params.smooth.causal if causal is None else causal
+        return self.smoothed(self.frame_errors(clip, causal), clip.camera, causal, branches)
+
+    def smoothed(
+        self,
+        errors: Mapping[str, np.ndarray],
+        camera: str,
+        causal: bool,
+        branches: Sequence[str] | None = None,
+    ) -> np.ndarray:
+        """`frame_scores` from `frame_errors`, for several choices of branches."""
+        return smooth(self.scores(errors, camera, branches), self.params.smooth, causal)
+
+    def region_scores(self, clip: ClipErrors) -> np.ndarray:
+        """Scores of the regions, float64 [N], from the branches that they have."""
+        own = [b for b in self.branches if b in pooling.branches_of(clip.table)]
+        if not own:
+            return np.zeros(len(clip.table))
+        return self.scores({b: clip.regions(b, self._scale) for b in own}, clip.camera, own)
+
+    def score_maps(self, clip: ClipErrors) -> Iterator[tuple[slice, np.ndarray]]:
+        """Scores of locations, in time: (frames, float32 [n, rows, columns]); 0 and 1 as in `maps`."""
+        chosen = [b for b in self.branches if b in clip.branches]
+        sigma, causal = self.params.sigma, self.params.smooth.causal
+        centre, spread = (
+            np.array([self.maps[b][key] for b in chosen], np.float32)[:, None, None]
+            for key in ("centre", "spread")
+        )
+        for at, chunk in clip.locations(chosen, sigma, causal, self._scale):
+            each = _level_off((chunk - centre) / spread)
+            yield at, each.sum(1) if self.params.fuse == "sum" else each.max(1)
+
+    @property
+    def _scale(self) -> dict[str, np.ndarray]:
+        return {branch: np.array(factors, np.float32) for branch, factors in self.scale.items()}
 
     def save(self, path: Path) -> None:
         """Writes calibration.json."""
-        store.write_json(path, asdict(self))
+        store.write_json(path, asdict(self) | {"params": self.params.model_dump(mode="json")})
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
         """Reads calibration.json. Raises UserError if it is missing or not what `save` wrote."""
         try:
-            return cls(**store.read_json(path))
-        except TypeError as e:
-            raise UserError(f"{path}: not a calibration ({e}); run `dvc repro calibrate`") from None
+            raw: dict[str, Any] = store.read_json(path)
+            return cls(**raw | {"params": CalibrateParams(**raw["params"])})
+        except (TypeError, KeyError, ValueError) as e:
+            reason = str(e).splitlines()[0]
+            raise UserError(f"{path}: not a calibration ({reason}); run `dvc repro calibrate`") from None
 
 
-def read_errors(folder: Path, clips: list[str]) -> list[ClipErrors]:
-    """The errors of clips by id. Raises UserError if one is missing or has values that are no numbers."""
-    out = []
-    for clip in clips:
-        table, card = store.read_table(folder / clip), store.read_card(folder / clip)
-        if lacking := sorted({"frames", "stride", "frame"} - set(card)):
-            raise UserError(f"{folder / clip}.json: lacks {', '.join(lacking)}; run `dvc repro score`")
-        bad = ~np.isfinite(table[branches_of(table)].to_numpy()).all(1)
-        if bad.any():
-            raise UserError(
-                f"clip {clip!r}: the error of frame {table['frame'][bad.argmax()]} is not a finite number; "
-                "the autoencoder is broken, train it again with a lower train.learning_rate"
-            )
-        out.append(ClipErrors(clip, card["frames"], card["stride"], tuple(card["frame"]), table))
-    return out
+def _level_off(z: np.ndarray) -> np.ndarray:
+    """Calibrated errors, those below the centre squeezed into (-0.01, 0) in their order.
+
+    That a branch sees even less than usual must not outweigh what another one sees: who lies still after a
+    fall does not move, but looks odd.
+    """
+    return np.where(z > 0, z, 0.01 * np.expm1(np.minimum(z, 0)))
 
 
-def branches_of(table: pd.DataFrame) -> list[str]:
-    """Columns that hold the error of a branch."""
-    return [name for name in table.columns if name.startswith(PREFIX)]
-
-
-def calibrate(normal: list[ClipErrors], params: CalibrateParams) -> Calibration:
+def calibrate(
+    normal: list[ClipErrors], params: CalibrateParams, log: Callable[[str], None] = lambda line: None
+) -> Calibration:
     """Learns what is normal from validation clips, which hold normal frames only.
 
-    Median and 95th percentile are taken over the frames with regions, for in footage that is mostly empty
-    all frames together would show no spread; the threshold is the `percentile` of all frames' scores.
-    Raises UserError if there are no clips, if none has a region, or if all errors are equal.
+    What is usual of a branch of regions is taken from the frames with regions, for in footage that is
+    mostly empty all frames together would show no spread; thresholds are those of all frames. Raises
+    UserError if there are no clips, if none has an error, if all errors are equal, or if there are too few
+    frames for the threshold that is asked for.
     """
     if not normal:
         raise UserError("no validation clips to calibrate with; raise data.val_fraction or add a val folder")
-    seen = np.concatenate([clip.counts() > 0 for clip in normal])
-    if not seen.any():
+    if not any(len(clip.table) for clip in normal):
+        frames = sum(clip.frames for clip in normal)
         raise UserError(
-            f"nothing was found in any of the {len(normal)} validation clips ({len(seen)} frames), so there "
+            f"nothing was found in any of the {len(normal)} validation clips ({frames} frames), so there "
             "is no normal error to compare with; see reports/preprocess, lower the thresholds of "
             "preprocess.mode, or hold out more clips by data.val_fraction"
         )
-    top_k = 1 if params.regions == "max" else params.top_k
-    branches = {}
-    for branch in branches_of(normal[0].table):
-        errors = np.concatenate([clip.per_frame(clip.table[branch], top_k) for clip in normal])[seen]
-        median, q95 = (float(q) for q in np.quantile(errors.astype(float), (0.5, 0.95)))
-        if not q95 > median:
-            raise UserError(
-                f"all validation frames have the same {branch} ({median:.3g}), so there is no scale for "
-                "scores; check that the validation clips show more than one still picture"
-            )
-        branches[branch] = {"median": median, "q95": q95}
-    unfinished = Calibration(branches, 0.0, params.percentile, 0, top_k)
-    scores = np.concatenate([unfinished.frame_scores(clip) for clip in normal])
-    threshold = float(np.percentile(scores, params.percentile))
-    return Calibration(branches, threshold, params.percentile, len(scores), top_k)
+    there = normal[0].branches
+    if unknown := sorted(set(params.branches) - set(there)) if params.branches != "all" else []:
+        raise UserError(
+            f"calibrate.branches: there are no errors of {', '.join(unknown)}; there are {', '.join(there)}"
+        )
+    scale = _places(normal, there, params.grid) if params.grid else {}
+    factors = {branch: np.array(own, np.float32) for branch, own in scale.items()}
+    causal = params.smooth.causal
+    errors = [clip.errors(there, params, causal, factors) for clip in normal]
+    groups = {POOLED: range(len(normal))}
+    if params.per_camera:
+        cameras = sorted({clip.camera for clip in normal})
+        groups |= {name: [i for i, clip in enumerate(normal) if clip.camera == name] for name in cameras}
+    usual = {
+        name: {
+            b: _usual(b, name, [normal[i] for i in own], [errors[i][b] for i in own], params) for b in there
+        }
+        for name, own in groups.items()
+    }
+    tops = _highest(normal, there, params, factors)
+    maps = {b: _usual(b, POOLED, normal, highest, params) for b, highest in tops}
+    hours = sum(clip.frames / clip.fps for clip in normal) / 3600
+    frames = sum(clip.frames for clip in normal)
+    found = Calibration(params, usual, maps, scale, 0.0, 0.0, 0.0, frames, hours)
+    scores = {c: [(found.frame_scores(clip, c), clip.fps) for clip in normal] for c in (False, True)}
+    centred, behind = (
+        params.threshold.of(scores[c], params.events, log if c == causal else lambda line: None)
+        for c in (False, True)
+    )
+    located = [m.max((1, 2)) for clip in normal for _, m in found.score_maps(clip)]
+    return Calibration(
+        params,
+        usual,
+        maps,
+        scale,
+        threshold=behind if causal else centred,
+        causal_threshold=behind,
+        map_threshold=float(np.percentile(np.concatenate(located), params.threshold.percentile)),
+        frames=frames,
+        hours=hours,
+    )
+
+
+def _usual(
+    branch: str, camera: str, clips: list[ClipErrors], errors: list[np.ndarray], params: CalibrateParams
+) -> dict[str, float]:
+    """Centre and spread of normal errors; of a branch of regions those of the frames with regions."""
+    kept = [e if branch in clip.maps else e[clip.counts() > 0] for clip, e in zip(clips, errors, strict=True)]
+    values = np.concatenate(kept)
+    centre, spread, where = 0.0, 0.0, f"of camera {camera!r} " if camera != POOLED else ""
+    if len(values) and params.scale == "quantile":
+        centre, high = (float(q) for q in np.quantile(values, (0.5, 0.95)))
+        spread = high - centre
+    elif len(values):
+        centre, spread = float(values.mean()), float(values.std())
+    if not spread > 0:
+        raise UserError(
+            f"all validation frames {where}have the same error of the branch {branch} ({centre:.3g}), so "
+            "there is no scale for scores; check that the validation clips show more than one still picture"
+        )
+    return {"centre": centre, "spread": spread}
+
+
+def _highest(
+    normal: list[ClipErrors], branches: list[str], params: CalibrateParams, scale: pooling.Scale
+) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """By branch the highest error of each frame's locations, clip by clip."""
+    whole = params.model_copy(update={"per": "location", "pool": "max"})
+    each = [clip.errors(branches, whole, params.smooth.causal, scale) for clip in normal]
+    for branch in branches:
+        yield branch, [errors[branch] for errors in each]
+
+
+def _places(normal: list[ClipErrors], branches: list[str], grid: list[int]) -> dict[str, list[list[float]]]:
+    """By branch how high errors are in each place of the grid, relative to all places."""
+    out = {}
+    for branch in branches:
+        number = np.arange(grid[0] * grid[1], dtype=np.float32).reshape(grid)
+        values, places = [], []
+        for clip in normal:
+            if branch in clip.maps:
+                cells = pooling.spread(number, clip.shape)
+                values.append(np.asarray(clip.maps[branch], np.float32).ravel())
+                places.append(np.broadcast_to(cells, (clip.frames, *clip.shape)).ravel())
+            else:
+                values.append(clip.regions(branch))
+                places.append(pooling.place(clip, number))
+        value, place = np.concatenate(values), np.concatenate(places).astype(int)
+        overall = float(np.quantile(value, 0.95))
+        factors = np.ones(number.size)
+        for one in range(number.size):
+            own = value[place == one]
+            if len(own) >= FEWEST and (high := float(np.quantile(own, 0.95))) > 0 and overall > 0:
+                factors[one] = high / overall
+        out[branch] = factors.reshape(grid).tolist()
+    return out
+
+
+class Live:
+    """Causal scores one by one: what `Calibration.frame_scores(clip, causal=True)` gives, frame by frame.
+
+    Keeps the errors of so many frames as a causal score depends on. `size` is the (height, width) of a frame
+    and `cell` the pixels of a map's cell.
+    """
+
+    def __init__(self, calibration: Calibration, size: tuple[int, int], cell: int, camera: str = POOLED):
+        self.calibration, self.size, self.cell, self.camera = calibration, size, cell, camera
+        along = calibration.params.sigma
+        self._keep = 1 + calibration.params.smooth.reach() + pooling.radius(along)
+        self._tables: list[pd.DataFrame] = []
+        self._maps: list[Mapping[str, np.ndarray]] = []
+
+    def add(self, table: pd.DataFrame, maps: Mapping[str, np.ndarray]) -> float:
+        """The score of the next frame, of its regions as in `ClipErrors` and its `maps` [rows, columns]."""
+        self._tables = [*self._tables, table][-self._keep :]
+        self._maps = [*self._maps, maps][-self._keep :]
+        rows = pd.concat([own.assign(frame=t) for t, own in enumerate(self._tables)], ignore_index=True)
+        recent = {name: np.stack([own[name] for own in self._maps]) for name in maps}
+        length = len(self._tables)
+        clip = ClipErrors("", length, 1, self.size, rows, 1.0, self.cell, recent, self.camera)
+        return float(self.calibration.frame_scores(clip, causal=True)[-1])

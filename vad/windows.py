@@ -115,8 +115,8 @@ def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: WindowParam
             rows.append((row.frame, row.region, row.track, *planes))
         names = ["frame", "region", "track", *(f"plane_{i}" for i in range(params.window))]
         windows = pd.DataFrame(np.array(rows, np.int32).reshape(-1, len(names)), columns=names)
-        writer.card |= {"frames": length, "stride": params.stride, "window": params.window, "fit": params.fit}
-        writer.card |= {"step": params.step, "position": params.position}
+        writer.card |= {"fps": layers.fps, "frames": length, "stride": params.stride, "fit": params.fit}
+        writer.card |= {"window": params.window, "step": params.step, "position": params.position}
         writer.card |= {"channels": layers.names, "frame": [height, width], **layers.card}
         writer.card |= {"windows": len(windows), "windows_hash": store.hash_table(windows)}
     store.write_table(stem, windows)
@@ -192,7 +192,7 @@ class Windows:
         return self._gather(np.asarray(indices), lambda clip, rows, _: self._open(clip)[1][rows])
 
     def skipping(self, indices: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """The same windows with frames `steps` times as far apart, uint8 like `windows[indices]`; `steps` int [len].
+        """Like `windows[indices]` with frames `steps` times as far apart; `steps` int [len].
 
         A frame is taken as the region's track was cut out there, so a box moves along with its person.
         Where the track is not in a frame, or the clip has ended, the nearest frame that has it is repeated.

@@ -30,7 +30,8 @@ class ModelParams(Section):
     """What the sub-section of every model has.
 
     `window`: frames in a window, each `step` frames after the one before. `position`: which of them a window
-    belongs to; a model that predicts must have `last`. Models that can do more than reconstruct declare `objective` as a field.
+    belongs to; a model that predicts must have `last`. Models that can do more than reconstruct declare
+    `objective` as a field.
     """
 
     window: int = Field(ge=1, le=256)
@@ -108,12 +109,9 @@ class Autoencoder(nn.Module):
         """The sources of error, each calibrated by itself; one unless a subclass says otherwise."""
         return [BRANCHES[self.objective]]
 
-    def errors(self, x: Tensor) -> dict[str, Tensor]:
-        """Per branch the squared difference of output and target, averaged over channels: (B, T', h, w).
-
-        The keys are `branches`.
-        """
-        return {self.branches[0]: (self(x) - self.target(x)).square().mean(1)}
+    def residuals(self, x: Tensor) -> dict[str, Tensor]:
+        """Per branch target minus output: (B, C', T', h, w). The keys are `branches`."""
+        return {self.branches[0]: self.target(x) - self(x)}
 
     def penalty(self) -> Tensor | float:
         """What the loss of the last `forward` has beside the difference to the target."""

@@ -39,7 +39,8 @@ class Params(Section):
 
     `reach`: share of its sides by which a detector's box grows on each side before what moves in it is
     taken for its own, so that motion boxes hold the rest alone; `margin`: the share by which every box
-    grows before it is cut out.
+    grows before it is cut out. `keep_unconfirmed`: also boxes that are no track yet (`track.confirm`), among
+    them what flickers.
     """
 
     detectors: Annotated[list[Literal["motion", "onnx"]], Field(min_length=1)]
@@ -48,6 +49,7 @@ class Params(Section):
     crop: box_arrays.Crop
     min_width: int = Field(ge=1)
     min_height: int = Field(ge=1)
+    keep_unconfirmed: bool
     track: TrackParams
     motion: MotionParams
     foreground: ForegroundParams
@@ -112,12 +114,14 @@ def regions(
         for t, (mask, (boxes_seen, detections)) in enumerate(zip(moving, seen, strict=True)):
             detected = _detected(boxes_seen, params, width, height)
             parts = detected, NOTHING if mask is None else _rest(mask, detected, params, blobs)
-            found = np.concatenate(parts)
+            found, source = np.concatenate(parts), np.repeat(["detector", "motion"], [len(p) for p in parts])
             tracks = tracker.update(found[:, :4])
+            if not params.keep_unconfirmed:
+                found, source, tracks = (part[tracks >= 0] for part in (found, source, tracks))
             cut = box_arrays.shape(found[:, :4], params.margin, params.crop, width, height)
             classes.append(cut, detections)
             numbers.append(np.column_stack([np.full(len(cut), t), tracks, cut]))
-            sources += ["detector"] * len(parts[0]) + ["motion"] * len(parts[1])
+            sources += source.tolist()
             confidences += found[:, 4].tolist()
             foreground += 0 if mask is None else np.count_nonzero(mask) / mask.size
     rows = pd.DataFrame(np.concatenate(numbers), columns=["frame", "track", "x0", "y0", "x1", "y1"])

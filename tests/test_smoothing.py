@@ -1,0 +1,128 @@
+"""Smoothing over time, against scipy where it has the same, else frame by frame from the definition."""
+
+from math import exp
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter1d
+
+from vad.smoothing import SmoothParams, gaussian, radius, smooth
+
+RNG = np.random.default_rng(0)
+few = settings(max_examples=50, deadline=None)
+SIGMAS = st.sampled_from([0.2, 0.5, 1.0, 1.7, 3.0])
+scores = st.lists(st.integers(-8, 8).map(lambda n: n / 4), min_size=1, max_size=30).map(np.array)
+
+
+def params(median=1, sigma=0.0, causal=False) -> SmoothParams:
+    return SmoothParams(median=median, gaussian=float(sigma), causal=causal)
+
+
+def shown(values: np.ndarray, frames: range) -> list[float]:
+    """What is seen in frames that may lie beyond the clip's ends."""
+    return [values[min(max(t, 0), len(values) - 1)] for t in frames]
+
+
+def slow_gaussian(values: np.ndarray, sigma: float, causal: bool) -> list[float]:
+    reach = radius(sigma)
+    steps = range(-reach, 1 if causal else reach + 1)
+    weights = [exp(-(d**2) / (2 * sigma**2)) for d in steps]
+    return [
+        np.dot(weights, shown(values, range(t + steps[0], t + steps[-1] + 1))) / sum(weights)
+        for t in range(len(values))
+    ]
+
+
+def slow_median(values: np.ndarray, size: int, causal: bool) -> list[float]:
+    """Of `size` frames the one in the middle, the higher of two: an even window looks back farther."""
+    first = 1 - size if causal else -(size // 2)
+    windows = (shown(values, range(t + first, t + first + size)) for t in range(len(values)))
+    return [sorted(window)[size // 2] for window in windows]
+
+
+@given(st.integers(1, 40), st.sampled_from([(), (2, 3)]), SIGMAS, st.sampled_from(["f4", "f8"]))
+@few
+def test_the_centred_gaussian_is_that_of_scipy(length, more, sigma, dtype):
+    values = np.random.default_rng(length).random((length, *more)).astype(dtype)
+    got = gaussian(values, sigma, causal=False)
+    assert got.dtype == values.dtype
+    np.testing.assert_allclose(got, gaussian_filter1d(values, sigma, axis=0, mode="nearest"), rtol=2e-6)
+
+
+@given(scores, SIGMAS, st.booleans())
+@few
+def test_gaussians_are_those_of_the_definition(values, sigma, causal):
+    np.testing.assert_allclose(
+        gaussian(values, sigma, causal), slow_gaussian(values, sigma, causal), atol=1e-12
+    )
+
+
+@given(scores, st.integers(2, 14), st.booleans())
+@few
+def test_medians_are_those_of_the_definition_even_ones_too(values, size, causal):
+    """Also where the window is longer than the clip."""
+    assert smooth(values, params(size), causal).tolist() == slow_median(values, size, causal)
+
+
+@given(scores, st.integers(1, 6), st.sampled_from([0.0, 0.5, 1.5]), st.booleans())
+@few
+def test_the_median_comes_before_the_gaussian(values, size, sigma, causal):
+    expected = np.array(slow_median(values, size, causal))
+    if sigma:
+        expected = np.array(slow_gaussian(expected, sigma, causal))
+    np.testing.assert_allclose(smooth(values, params(size, sigma), causal), expected, atol=1e-12)
+
+
+@given(scores, scores, st.integers(1, 6), st.sampled_from([0.0, 0.5, 1.5]))
+@few
+def test_a_causal_score_does_not_know_what_comes(values, later, size, sigma):
+    how = params(size, sigma)
+    alone = smooth(values, how, causal=True)
+    np.testing.assert_allclose(smooth(np.r_[values, later], how, causal=True)[: len(values)], alone)
+
+
+@pytest.mark.parametrize(("median", "sigma"), [(1, 0), (1, 2), (1, 0.4), (4, 0), (5, 0), (3, 1)])
+def test_a_causal_score_depends_on_so_many_frames_back(median, sigma):
+    """No farther than `reach`; a step up that long ago is still felt."""
+    how = params(median, sigma)
+    reach = how.reach()
+    scores = np.zeros(2 * reach + 10)
+    scores[: -reach - 1] = RNG.random(len(scores) - reach - 1)
+    assert smooth(scores, how, causal=True)[-1] == 0
+    if median == 1:
+        scores[-reach - 1] = 1
+        assert smooth(scores, how, causal=True)[-1] > 0
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_nothing_is_changed_where_nothing_is_asked_for(causal):
+    values = RNG.random(9).astype(np.float32)
+    got = smooth(values, params(), causal)
+    assert got.dtype == np.float64
+    assert got.tolist() == values.astype(float).tolist()
+    assert gaussian(values, 0.0, causal) is values
+    assert gaussian(values, 0.1, causal) is values  # takes in no neighbour
+    assert radius(0.1) == 0
+
+
+def test_a_median_keeps_an_onset_and_drops_a_flicker():
+    onset = np.repeat([0.0, 1.0], 10)
+    assert smooth(onset, params(5), causal=False).tolist() == onset.tolist()
+    late = smooth(onset, params(5), causal=True)
+    assert late.tolist() == np.repeat([0.0, 1.0], [12, 8]).tolist()  # two frames behind
+    flicker = np.zeros(20)
+    flicker[7:9] = 1
+    for causal in (False, True):
+        assert not smooth(flicker, params(5), causal).any()
+
+
+def test_the_ends_of_a_clip_go_on():
+    """So a clip that is even stays so, and one that ends high is not drawn down."""
+    even = np.full(6, 3.0)
+    for causal in (False, True):
+        np.testing.assert_allclose(smooth(even, params(4, 2), causal), even)
+    rising = smooth(np.arange(30.0), params(1, 2), causal=False)
+    assert rising[-1] > 28
+    np.testing.assert_allclose(rising[10:20], np.arange(10, 20))

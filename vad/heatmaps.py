@@ -1,0 +1,205 @@
+"""Pictures of chosen frames for people: where the autoencoder saw an anomaly, and where there was one.
+
+Colours mean the same in every picture of a run, and in those of another revision as long as its maps are on
+the same scale: nothing at 0, which is the median of normal footage where maps are scores, and full colour at
+twice the threshold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap, to_hex
+from matplotlib.figure import Figure
+
+from vad import UserError, paper
+from vad.overlays import INK, PAPER, TRACKS, Color
+
+TOP, FALSE, MISSED = "most anomalous", "false alarm", "missed"
+FOUND, TRUTH = TRACKS[:2]
+SIDE, COLUMN = 320, 200  # pixels of a picture's longer side; of a column at least
+MARGIN, LINE, FOOT, DPI = 12, 22, 64, 100
+LEVELS = 12  # of the map; the threshold is in the middle
+HEAT = ListedColormap(  # from next to nothing over yellow to red
+    np.column_stack([colormaps["YlOrRd"](np.linspace(0.1, 0.85, LEVELS))[:, :3], np.linspace(0, 0.7, LEVELS)])
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A frame to be drawn, and what is known of it.
+
+    `kind` is a key of `choose`, `number` that of the source frame, `anomalous` its label (None: nobody
+    labelled it). `frame` is uint8 [h, w] or [h, w, 3] RGB; `map` float [rows, columns], higher is more
+    anomalous; `truth` the mask of the source frame, bool [H, W], perhaps of another size, or None.
+    """
+
+    kind: str
+    number: int
+    score: float
+    anomalous: bool | None
+    frame: np.ndarray
+    map: np.ndarray
+    truth: np.ndarray | None = None
+
+
+def choose(
+    scores: np.ndarray, anomalous: np.ndarray | None, alarmed: np.ndarray, threshold: float
+) -> dict[str, int]:
+    """The frames of a clip that are worth a look, by what they are: index into `scores`, float [T], T > 0.
+
+    `most anomalous` is the frame with the highest score. With labels, `anomalous` bool [T], a second one is
+    the worst mistake against `alarmed`, bool [T]: the `false alarm` with the highest score or the `missed`
+    frame with the lowest, whichever is further from the threshold. There is none without mistakes. If the
+    worst of its kind is the most anomalous frame itself, that kind has no other: its neighbours would
+    look the same. Of equal scores the first counts, of equal distances the false alarm.
+    """
+    chosen = {TOP: int(np.argmax(scores))}
+    if anomalous is None:
+        return chosen
+    wrong = {
+        FALSE: np.where(alarmed & ~anomalous, scores - threshold, -np.inf),
+        MISSED: np.where(~alarmed & anomalous, threshold - scores, -np.inf),
+    }
+    worst = {kind: int(np.argmax(by)) for kind, by in wrong.items() if np.isfinite(by).any()}
+    others = [kind for kind, at in worst.items() if at != chosen[TOP]]
+    if others:
+        kind = max(others, key=lambda kind: wrong[kind][worst[kind]])
+        chosen[kind] = worst[kind]
+    return chosen
+
+
+def title(panel: Panel, threshold: float) -> str:
+    """`missed: frame 56, score 0.31 (threshold 1.40), labelled anomalous`."""
+    label = {None: "not labelled", True: "labelled anomalous", False: "labelled normal"}[panel.anomalous]
+    score = f"score {panel.score:z.2f} (threshold {threshold:z.2f})"
+    return f"{panel.kind}: frame {panel.number}, {score}, {label}"
+
+
+def draw(
+    path: Path, clip_name: str, panels: Sequence[Panel], threshold: float, map_threshold: float, step: int
+) -> None:
+    """Writes a PNG with a row for each panel: the frame, its map over it, and outlines.
+
+    `threshold` is that of frames' scores, `map_threshold` that of maps, a cell of which is `step` pixels of
+    the frame wide and high; panels of a clip have frames of one size. Outlined are the cells above
+    `map_threshold`, and the truth where there is one. If that threshold is not above 0, full colour is at 1.
+    The same panels give the same bytes. Raises UserError if a map does not fit its frame.
+    """
+    for panel in panels:
+        _check(clip_name, panel, step)
+    size = panels[0].frame.shape[:2]
+    height, width = (SIDE * side / max(size) for side in size)
+    lefts = [MARGIN + i * (max(width, COLUMN) + MARGIN) for i in range(3)]
+    row = LINE + height + MARGIN
+    sheet = _Sheet(lefts[-1] + max(width, COLUMN) + MARGIN, MARGIN + LINE + len(panels) * row + FOOT)
+    sheet.text(MARGIN, MARGIN, clip_name, weight="bold", size=11)
+    full = 2 * map_threshold if map_threshold > 0 else 1.0
+    for i, panel in enumerate(panels):
+        y = MARGIN + LINE + i * row
+        sheet.text(MARGIN, y + 2, title(panel, threshold))
+        plain, mapped, outlined = (sheet.axes(left, y + LINE, width, height) for left in lefts)
+        for axes in (plain, mapped, outlined):
+            _show(axes, panel.frame)
+        cells = (0, panel.map.shape[1] * step, panel.map.shape[0] * step, 0)
+        mapped.imshow(panel.map, HEAT, vmin=0, vmax=full, extent=cells, interpolation="nearest")
+        above = _enlarge(panel.map > map_threshold, step)[: size[0], : size[1]]
+        _outline(outlined, above, size, FOUND)
+        if panel.truth is not None:
+            _outline(outlined, panel.truth, size, TRUTH)
+        for axes in (mapped, outlined):  # the last cells may reach beyond the frame
+            axes.set(xlim=(0, size[1]), ylim=(size[0], 0))
+    outlines = {FOUND: "map above its threshold"}
+    if any(panel.truth is not None for panel in panels):
+        outlines[TRUTH] = "labelled anomalous"
+    _legend(sheet, lefts, full, map_threshold, outlines)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(paper.encode(sheet.pixels(), _palette()))
+
+
+def _legend(
+    sheet: "_Sheet", lefts: Sequence[float], full: float, map_threshold: float, outlines: dict[Color, str]
+) -> None:
+    y = sheet.height - FOOT
+    for left, what in zip(lefts, ("frame", "anomaly map", "outlines"), strict=True):
+        sheet.text(left, y, what, weight="bold")
+    for i, (color, meaning) in enumerate(outlines.items()):
+        sheet.text(lefts[2], y + 20 + i * 18, "■", color=_hex(color))
+        sheet.text(lefts[2] + 18, y + 20 + i * 18, meaning)
+    bar = sheet.axes(lefts[1] + 4, y + 20, COLUMN - 20, 12)
+    bar.imshow(np.arange(LEVELS)[None], HEAT, aspect="auto", extent=(0, full, 0, 1))
+    ticks = {0.0: "0", full: f"≥ {full:.3g}"}
+    if map_threshold > 0:
+        ticks[map_threshold] = f"threshold {map_threshold:.3g}"
+    bar.set_axis_on()
+    bar.set_xticks(list(ticks), ticks.values(), size=8)
+
+
+def _palette() -> np.ndarray:
+    """Colours that a picture must not lose: those of signs and of the map's legend, uint8 [N, 3]."""
+    heat, alpha = HEAT.colors[2:, :3] * 255, HEAT.colors[2:, 3:]  # the lowest are nearly those of the paper
+    legend = np.rint(alpha * heat + (1 - alpha) * np.array(PAPER))
+    return np.concatenate([[INK, PAPER, FOUND, TRUTH], legend]).astype(np.uint8)
+
+
+def _check(clip_name: str, panel: Panel, step: int) -> None:
+    height, width = panel.frame.shape[:2]
+    if panel.map.shape != (expected := (-(-height // step), -(-width // step))):
+        raise UserError(
+            f"clip {clip_name!r}: the map of frame {panel.number} has {panel.map.shape[0]} x "
+            f"{panel.map.shape[1]} cells, but a frame of {height} x {width} pixels in cells of {step} has "
+            f"{expected[0]} x {expected[1]} (rows x columns); run `dvc repro score`"
+        )
+
+
+def _show(axes: Axes, frame: np.ndarray) -> None:
+    height, width = frame.shape[:2]
+    kind = "nearest" if max(height, width) <= SIDE else "auto"
+    axes.imshow(frame, "gray", vmin=0, vmax=255, extent=(0, width, height, 0), interpolation=kind)
+
+
+def _outline(axes: Axes, mask: np.ndarray, size: tuple[int, int], color: Color) -> None:
+    """The edges of a mask, bool [H, W], laid over a picture of `size` (height, width)."""
+    fine = _enlarge(mask, -(-SIDE // max(mask.shape)))  # the line cuts the corners of pixels
+    inside = np.pad(fine, 1).astype(np.uint8)  # so that it runs along the picture's edge, too
+    y, x = ((np.arange(n + 2) - 0.5) * (to / n) for n, to in zip(fine.shape, size, strict=True))
+    axes.contour(x, y, inside, [0.5], colors=_hex(color), linewidths=1.6).set_clip_on(False)
+
+
+def _enlarge(mask: np.ndarray, factor: int) -> np.ndarray:
+    return mask.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _hex(color: Color) -> str:
+    return to_hex(np.array(color) / 255)
+
+
+class _Sheet:
+    """A figure of width x height pixels, on which things are placed by pixels from its upper left corner."""
+
+    def __init__(self, width: float, height: float):
+        self.width, self.height = round(width), round(height)
+        self.figure = Figure((self.width / DPI, self.height / DPI), DPI)
+
+    def text(self, x: float, y: float, text: str, **style: object) -> None:
+        """A line of text with its upper end at y."""
+        style = {"size": 9, "va": "top", "color": _hex(INK), "parse_math": False} | style
+        self.figure.text(x / self.width, 1 - y / self.height, text, **style)
+
+    def axes(self, x: float, y: float, width: float, height: float) -> Axes:
+        """Bare axes; y is their upper end."""
+        low = self.height - y - height
+        place = (x / self.width, low / self.height, width / self.width, height / self.height)
+        axes = self.figure.add_axes(place, xticks=[], yticks=[])
+        axes.set_axis_off()
+        return axes
+
+    def pixels(self) -> np.ndarray:
+        """What it looks like: uint8 [height, width, 3] RGB."""
+        canvas = FigureCanvasAgg(self.figure)
+        canvas.draw()
+        return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])

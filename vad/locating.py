@@ -1,0 +1,89 @@
+"""Where in the frame the anomaly was seen: maps of scores against masks, and pictures of them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vad import heatmaps, store
+from vad.localisation import RegionLevel
+from vad.masks import Masks, open_masks
+from vad.metrics import EvaluateParams, Scored
+from vad.pixels import PixelLevel, cell_counts
+from vad.plots import name
+from vad.scoring import Calibration
+
+STEPS = 100  # thresholds at which regions are counted
+
+
+def locate(
+    clips: Sequence[Scored], calibration: Calibration, masks: Path, params: EvaluateParams
+) -> dict[str, Any]:
+    """`pixel` and `localisation` level figures of the labelled clips; empty if none of them has masks.
+
+    A clip of normal frames alone needs no masks; one with anomalous frames and without masks is left out, as
+    `clips_without_masks` tells. `masks` is the folder of `vad.masks`. Memory does not grow with the clips.
+    """
+    known = [(clip, _truth(clip, masks)) for clip in clips if clip.anomalous is not None]
+    if not any(isinstance(truth, Masks) for _, truth in known):
+        return {}
+    usable = [(clip, truth) for clip, truth in known if truth is not None]
+    pixels = PixelLevel(params.mask_percentile)
+    tops = np.concatenate([m.max((1, 2)) for c, _ in usable for _, m in calibration.score_maps(c.regions)])
+    regions = RegionLevel(np.unique(np.quantile(tops, np.linspace(0, 1, STEPS)))[::-1])
+    for clip, truth in usable:
+        for t, scores in _frames(clip, calibration):
+            mask = _mask(clip, truth, t)
+            pixels.add(scores, *cell_counts(mask, clip.regions.size, clip.regions.cell))
+        maps = (scores for _, scores in _frames(clip, calibration))
+        shown = (_mask(clip, truth, t) for t in range(len(clip.scores)))
+        regions.add(clip.clip, maps, shown, clip.regions.size, clip.regions.cell)
+    return {
+        "pixel": pixels.result(calibration.map_threshold),
+        "localisation": regions.result() | {"clips_without_masks": len(known) - len(usable)},
+    }
+
+
+def draw(folder: Path, clips: Sequence[Scored], calibration: Calibration, frames: Path, masks: Path) -> None:
+    """A picture per clip: its most anomalous frame and its worst mistake, with the map and the truth."""
+    for clip in clips:
+        threshold = calibration.threshold
+        chosen = heatmaps.choose(clip.scores, clip.anomalous, clip.scores > threshold, threshold)
+        video, truth = store.open_array(frames / clip.clip)[0], _truth(clip, masks)
+        wanted = set(chosen.values())
+        maps = {t: scores.copy() for t, scores in _frames(clip, calibration) if t in wanted}
+        panels = [
+            heatmaps.Panel(
+                kind=kind,
+                number=int(clip.source_frames[t]),
+                score=float(clip.scores[t]),
+                anomalous=None if clip.anomalous is None else bool(clip.anomalous[t]),
+                frame=video[t],
+                map=maps[t],
+                truth=_mask(clip, truth, t) if isinstance(truth, Masks) else None,
+            )
+            for kind, t in chosen.items()
+        ]
+        path = folder / f"{name(clip)}.png"
+        heatmaps.draw(path, name(clip), panels, threshold, calibration.map_threshold, clip.regions.cell)
+
+
+def _truth(clip: Scored, masks: Path) -> Masks | bool | None:
+    """The masks of a clip; True if none are needed, None if they are missing."""
+    if Path(f"{masks / clip.clip}.json").is_file():
+        return open_masks(masks / clip.clip)
+    return True if clip.anomalous is not None and not clip.anomalous.any() else None
+
+
+def _mask(clip: Scored, truth: Masks | bool, t: int) -> np.ndarray:
+    """The mask of extracted frame t, bool [H, W]."""
+    if isinstance(truth, Masks):
+        return truth[int(clip.source_frames[t])]
+    return np.zeros(clip.regions.size, bool)
+
+
+def _frames(clip: Scored, calibration: Calibration) -> Iterator[tuple[int, np.ndarray]]:
+    """(frame, map of its scores [rows, columns]) in time."""
+    for at, chunk in calibration.score_maps(clip.regions):
+        yield from enumerate(chunk, at.start)
