@@ -23,18 +23,7 @@ from vad import params, recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 STRIDED = {"resize.stride": 2}  # of windows of several frames every second is enough, and half the work
-CROPS = {
-    "preprocess.mode": "person_crop",
-    "flow.method": "dis",
-    "flow.dis.limit": 4.0,
-    "resize.channels": ["gray", "flow"],
-    "resize.height": 16,
-    "resize.width": 16,
-    "train.batch_size": 256,
-    "train.learning_rate": 0.002,
-    "train.pseudo.kind": "jitter",
-}
-RUNS = {  # what each model needs beside its own section
+RUNS = {  # what each model needs beside its own section; `cube` has the recipe weight_free, not whole_frame
     "mlp": {},
     "dense": {},
     "conv2d": {},
@@ -43,7 +32,7 @@ RUNS = {  # what each model needs beside its own section
     "conv3d": STRIDED,
     "memae": {},
     "unet": STRIDED,
-    "cube": CROPS | STRIDED,
+    "cube": {},
 }
 COLUMNS = ["model", "parameters", "windows", "train s", "windows/s", "peak MB", "micro", "macro"]
 COLUMNS += ["score ms/frame"]
@@ -61,12 +50,14 @@ def main() -> None:
     folder = ROOT / ".cache/models" / args.recipe
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
-    base = recipe.overrides(args.recipe, str(Path(args.root).resolve())) | {"train.epochs": args.epochs}
-    base |= {key: json.loads(value) for key, _, value in (item.partition("=") for item in args.set)}
+    more = {"score.maps": False, "train.epochs": args.epochs}
+    more |= {key: json.loads(value) for key, _, value in (item.partition("=") for item in args.set)}
     rows = []
     for name in args.only.split(","):
         subprocess.run(["git", "checkout", "-q", "params.yaml"], cwd=folder, check=True)
-        recipe.write(base | RUNS[name] | {"model.name": name}, folder / params.FILE)
+        how = "weight_free" if name == "cube" else "whole_frame"
+        base = recipe.overrides([args.recipe, how], str(Path(args.root).resolve()))
+        recipe.write(base | more | RUNS[name] | {"model.name": name}, folder / params.FILE)
         rows.append(measure(folder, name))
         with open(folder.with_suffix(".csv"), "a", encoding="utf-8", newline="") as file:
             csv.writer(file).writerow(rows[-1])

@@ -24,6 +24,7 @@ STAGES = [
     "extract",
     "flow",
     "preprocess",
+    "novelty",
     "resize",
     "train",
     "score",
@@ -145,8 +146,8 @@ def make(folder: Path, root: str = "data/tiny", commit: bool = True) -> Project:
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, project / name)
     generate(project / root, CLIPS)
-    # whatever params.yaml holds just now, the tests begin with the recipe of the sample
-    project.set(recipe.overrides("sample") | TINY | {"data.root": root})
+    # whatever params.yaml holds just now, the tests begin with whole frames
+    project.set(recipe.overrides(["sample", "whole_frame"]) | TINY | {"data.root": root})
     project.run("git", "init", "-q")
     project.run("dvc", "config", "-q", "remote.storage.url", str(folder / "remote"))
     if commit:

@@ -174,10 +174,10 @@ def test_layouts_against_plain_python(tmp_path, seed, size):
         expected = plain(rows, size, centred=layout == "yolov8")
         assert expected
         same(one, expected)
-        assert one.class_map.shape == (3, H // 8, W // 8)
+        assert [one.shape for one in one.class_maps] == [(3, H // s, W // s) for s in yolo.STRIDES]
         for i, (x, y, stride) in enumerate(CELLS):
-            if stride == 8:
-                assert (one.class_map[:, y, x] == rows[i, 5:].astype(np.float32)).all()
+            level = one.class_maps[yolo.STRIDES.index(stride)]
+            assert (level[:, y, x] == rows[i, 5:].astype(np.float32)).all()
 
 
 def test_end_to_end(tmp_path):
@@ -192,7 +192,7 @@ def test_end_to_end(tmp_path):
     assert one.classes.tolist() == [1, 1, 0]
     assert one.class_scores.argmax(1).tolist() == [1, 1, 0]
     assert one.class_scores.max(1).tolist() == one.confidence.tolist()
-    assert one.class_map is None
+    assert one.class_maps is None
     with pytest.raises(UserError, match="without NMS"):
         one.class_scores_in((0, 0, 5, 5))
     (tall,) = found.detect([blank(2 * H, W)])  # lies in the middle, from W / 4 on
@@ -341,26 +341,33 @@ def test_order_and_range_of_colors(tmp_path, layout, color):
 
 @given(st.integers(20, 300), st.integers(20, 300), st.booleans(), st.data())
 def test_class_scores_in_any_box(height, width, centred, data):
-    _, fit = yolo.letterbox(np.zeros((height, width), np.uint8), H, W, centred=centred)
-    scores = np.random.default_rng(0).random((4, H // 8, W // 8)).astype(np.float32)
+    h, w = 320, 416  # large enough for all sizes of cells to be asked
+    _, fit = yolo.letterbox(np.zeros((height, width), np.uint8), h, w, centred=centred)
+    rng = np.random.default_rng(0)
+    maps = [rng.random((4, h // size, w // size)).astype(np.float32) for size in yolo.STRIDES]
     x0, x1 = sorted(data.draw(st.tuples(*[st.integers(-5, width + 5)] * 2)))
     y0, y1 = sorted(data.draw(st.tuples(*[st.integers(-5, height + 5)] * 2)))
     assume(x0 < x1 and y0 < y1)
     empty = np.zeros((0, 4), np.float32)
-    found = Detections(empty, empty[:, 0], empty[:, 0], empty, scores, fit)
+    found = Detections(empty, empty[:, 0], empty[:, 0], empty, maps, fit)
 
-    def chosen(start: int, end: int, count: int, scale: float, offset: int) -> list[int]:
-        centres = [((i + 0.5) * 8 - offset) / scale for i in range(count)]
+    def chosen(start: int, end: int, size: int, count: int, scale: float, offset: int) -> list[int]:
+        centres = [((i + 0.5) * size - offset) / scale for i in range(count)]
         assume(all(abs(centre - edge) > 1e-6 for centre in centres for edge in (start, end)))
         inside = [i for i, centre in enumerate(centres) if start <= centre < end]
         order = sorted(range(count), key=lambda i: abs(centres[i] - (start + end) / 2))
-        first, second = (abs(centres[i] - (start + end) / 2) for i in order[:2])
-        assume(inside or second - first > 1e-6)
+        if len(order) > 1:
+            first, second = (abs(centres[i] - (start + end) / 2) for i in order[:2])
+            assume(inside or second - first > 1e-6)
         return inside or order[:1]
 
-    x = chosen(x0, x1, W // 8, fit.scale_x, fit.left)
-    y = chosen(y0, y1, H // 8, fit.scale_y, fit.top)
-    expected = scores[:, y][:, :, x].max((1, 2))
+    longer = max((x1 - x0) * fit.scale_x, (y1 - y0) * fit.scale_y)
+    assume(all(abs(longer - edge) > 1e-6 for edge in (128, 256)))
+    level = 0 if longer < 128 else 1 if longer < 256 else 2
+    size = yolo.STRIDES[level]
+    x = chosen(x0, x1, size, w // size, fit.scale_x, fit.left)
+    y = chosen(y0, y1, size, h // size, fit.scale_y, fit.top)
+    expected = maps[level][:, y][:, :, x].max((1, 2))
     assert found.class_scores_in((x0, y0, x1, y1)).tolist() == expected.tolist()
 
 
@@ -452,7 +459,7 @@ def test_class_filter(tmp_path):
         kept = np.isin(every.classes, numbers)
         assert some.boxes.tolist() == every.boxes[kept].tolist()
         assert some.class_scores.tolist() == every.class_scores[kept].tolist()
-        assert (some.class_map == every.class_map).all()
+        assert all((a == b).all() for a, b in zip(some.class_maps, every.class_maps, strict=True))
 
 
 @pytest.mark.parametrize("wanted", ["persom", 3, -1, "Person"])
@@ -516,7 +523,7 @@ def test_stated_yolov8_with_other_anchors_has_no_map(tmp_path):
     path = export(tmp_path / "a.onnx", np.concatenate([as_yolov8(raw())] * 2, axis=1))
     (one,) = Detector(path, params(layout="yolov8"), threads=1).detect([blank()])
     assert len(one.boxes)
-    assert one.class_map is None
+    assert one.class_maps is None
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, -50, "text", "lfs", "missing"])
@@ -574,7 +581,7 @@ def test_a_person_is_found(picture):
 @needs_weights
 def test_threads_change_nothing(picture):
     results = [Detector(NANO, params(), threads=threads).detect([picture])[0] for threads in (1, 2)]
-    assert results[0].class_map.tobytes() == results[1].class_map.tobytes()
+    assert [m.tobytes() for m in results[0].class_maps] == [m.tobytes() for m in results[1].class_maps]
     assert results[0].boxes.tobytes() == results[1].boxes.tobytes()
 
 

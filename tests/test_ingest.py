@@ -328,9 +328,35 @@ def test_masks_make_labels_where_there_are_none(tree, ingest, tmp_path):
     np.testing.assert_array_equal(masks.open_masks(tmp_path / "masks/test/d")[4], truth[4])
     (tree / "labels.csv").write_text("clip,start,end\nd,3,7\n")  # labels win, the difference is said
     assert ingest(tree).labels == {"test/d": [(3, 7)]}
-    assert "clip test/d: labels and masks disagree about 3 of 10 frames" in ingest.lines
+    said = (
+        "clip test/d: labels and masks disagree about 3 of 10 frames; the first, counted from 0, is frame 6"
+    )
+    assert said in ingest.lines
     (tree / "labels.csv").write_text("clip,start,end\ne ä,0,2\n")  # no row for d: its masks still label it
     assert ingest(tree).labels == {"test/d": [(3, 6), (8, 10)], "test/e_ä": [(0, 2)]}
+
+
+@pytest.mark.parametrize(
+    ("interval", "says"),
+    [
+        ("3,6", None),
+        ("2,6", "1 of 10 frames; the first, counted from 0, is frame 2"),
+        ("4,6", "1 of 10 frames; the first, counted from 0, is frame 3"),
+        ("3,7", "1 of 10 frames; the first, counted from 0, is frame 6"),
+        ("2,5", "2 of 10 frames; the first, counted from 0, is frame 2"),  # one frame early
+        ("4,7", "2 of 10 frames; the first, counted from 0, is frame 3"),  # one frame late, as counted from 1
+        ("0,1", "4 of 10 frames; the first, counted from 0, is frame 0"),
+    ],
+)
+def test_labels_a_frame_off_their_masks_are_noticed(tree, ingest, interval, says):
+    truth = np.zeros((10, 8, 12), bool)
+    truth[3:6, 2, 4] = True
+    (tree / "masks/test").mkdir(parents=True)
+    np.save(tree / "masks/test/d.npy", truth)
+    (tree / "labels.csv").write_text(f"clip,start,end\nd,{interval}\n")
+    ingest(tree)
+    said = [line for line in ingest.lines if "disagree" in line]
+    assert said == ([f"clip test/d: labels and masks disagree about {says}"] if says else [])
 
 
 def test_masks_in_training_are_anomalies_too(tree, ingest):

@@ -1,53 +1,83 @@
-"""Metrics against scikit-learn and against their definitions, word by word."""
+"""Metrics against scikit-learn and against their definitions, word by word; and that they notice mistakes."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
+from sklearn.preprocessing import minmax_scale
 
-from vad import UserError, grid, metrics
+from vad import UserError, bootstrap, metrics
 from vad.metrics import EvaluateParams, Scored
-from vad.scoring import ClipErrors
+from vad.pooling import ClipErrors
 
 RNG = np.random.default_rng(0)
+few = settings(max_examples=50, deadline=None)
+PARAMS = EvaluateParams(
+    identity="who.csv",
+    seed=0,
+    resamples=200,
+    max_delay=1.0,
+    mask_percentile=95.0,
+    histogram_bins=10,
+    plot_points=50,
+)
+HEADLINE = ("auc_micro", "auc_macro", "average_precision", "eer", "precision", "recall", "f1")
 
 
-def clip(labels, scores=None, name="test/a", seconds=None, subject="") -> Scored:
-    """A test clip; `labels` None: nobody labelled it."""
+def clip(labels, scores=None, name="test/a", seconds=None, causal=None, raw=None, **branches) -> Scored:
+    """A test clip; `labels` None: nobody labelled it. `raw` are the scores before smoothing, `branches`
+    those of each by itself."""
     n = len(labels if labels is not None else scores)
-    whole = pd.DataFrame({"frame": np.arange(n), "track": 0, "x0": 0, "y0": 0, "x1": 8, "y1": 6})
+    scores = RNG.random(n) if scores is None else np.asarray(scores, float)
     return Scored(
         clip=name,
         camera="hall",
-        subject=subject,
-        scores=RNG.random(n) if scores is None else np.asarray(scores, float),
-        errors=np.arange(n, dtype=float),
+        subject="",
+        scores=scores,
+        causal=scores if causal is None else np.asarray(causal, float),
+        unsmoothed=scores if raw is None else np.asarray(raw, float),
+        branches={branch: np.asarray(own, float) for branch, own in branches.items()},
+        errors={},
         seconds=np.arange(n) / 10 if seconds is None else np.asarray(seconds, float),
         source_frames=np.arange(n),
+        source_size=(6, 8),
+        fps=10.0,
         anomalous=None if labels is None else np.asarray(labels, bool),
-        regions=ClipErrors(name, n, 1, (6, 8), whole.assign(score=0.0, error=0.0, person=subject)),
+        events=[],
+        regions=ClipErrors(name, n, 1, (6, 8), pd.DataFrame()),
     )
+
+
+VALUES = st.integers(-5, 5) | st.floats(-5, 5).map(lambda x: round(x, 3))
 
 
 @st.composite
 def labelled(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
-    """Labels of both classes, and scores with many ties."""
-    n = draw(st.integers(2, 40))
-    y = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
-    assume(y.any() and not y.all())
-    s = draw(st.lists(st.integers(-5, 5) | st.floats(-5, 5), min_size=n, max_size=n))
-    return y, np.array(s, float)
+    """Labels of any kind, and scores with many ties."""
+    n = draw(st.integers(1, 40))
+    y = draw(st.lists(st.booleans(), min_size=n, max_size=n))
+    return np.array(y), np.array(draw(st.lists(VALUES, min_size=n, max_size=n)), float)
 
 
-@given(labelled())
-def test_auc_is_how_often_an_anomalous_frame_is_above_a_normal_one(case):
-    y, s = case
+mixed = labelled().filter(lambda case: metrics.both_classes(case[0]))  # both classes
+
+
+def often_above(y: np.ndarray, s: np.ndarray) -> float:
+    """How often an anomalous frame is above a normal one, ties half."""
     gap = s[y][:, None] - s[~y][None]
-    assert metrics.auc(y, s) == pytest.approx(((gap > 0) + 0.5 * (gap == 0)).mean())
+    return float(((gap > 0) + 0.5 * (gap == 0)).mean())
+
+
+@given(mixed)
+@few
+def test_auc_is_how_often_an_anomalous_frame_is_above_a_normal_one(case):
+    assert metrics.auc(*case) == pytest.approx(often_above(*case))
+    assert metrics.auc(*case) == pytest.approx(sk.roc_auc_score(*case))
 
 
 def roc_points(y: np.ndarray, s: np.ndarray) -> list[tuple[float, float]]:
@@ -56,7 +86,8 @@ def roc_points(y: np.ndarray, s: np.ndarray) -> list[tuple[float, float]]:
     return [((s >= cut)[~y].mean(), (s < cut)[y].mean()) for cut in cuts]
 
 
-@given(labelled())
+@given(mixed)
+@few
 def test_eer_is_where_false_alarms_and_misses_are_equally_frequent(case):
     y, s = case
     for (f0, m0), (f1, m1) in pairwise(roc_points(y, s)):
@@ -66,36 +97,71 @@ def test_eer_is_where_false_alarms_and_misses_are_equally_frequent(case):
     assert metrics.equal_error_rate(y, s) == pytest.approx(f0 + share * (f1 - f0), abs=1e-12)
 
 
-@given(labelled())
-@settings(max_examples=30)
-def test_a_stretched_and_shifted_score_changes_nothing_but_f1(case):
-    y, s = case
-    one, other = (metrics.frame_level([clip(y, x)], 0.5) for x in (s, 2 * s))
-    for key in ("auc_micro", "auc_macro", "average_precision", "eer"):
-        assert one[key] == pytest.approx(other[key])
-
-
-@given(st.lists(labelled(), min_size=1, max_size=4), st.floats(-3, 3))
-@settings(max_examples=30)
+@given(st.lists(mixed, min_size=1, max_size=3), st.floats(-3, 3))
+@settings(max_examples=25, deadline=None)
 def test_the_headline_is_that_of_scikit_learn_on_all_frames(cases, threshold):
-    got = metrics.frame_level([clip(y, s) for y, s in cases], threshold)
+    got = metrics.frame_level([clip(y, s, causal=-s[::-1]) for y, s in cases], threshold)
     y, s = (np.concatenate(part) for part in zip(*cases, strict=True))
-    assert got["frames"] == len(y)
-    assert got["anomalous_frames"] == y.sum()
+    alarmed = s > threshold  # above, not at
+    assert (got["frames"], got["anomalous_frames"]) == (len(y), y.sum())
     assert got["auc_micro"] == pytest.approx(sk.roc_auc_score(y, s))
     assert got["auc_macro"] == pytest.approx(np.mean([sk.roc_auc_score(*case) for case in cases]))
     assert got["average_precision"] == pytest.approx(sk.average_precision_score(y, s))
-    hits, alarms = (y & (s > threshold)).sum(), (s > threshold).sum()
-    assert got["f1"] == pytest.approx(2 * hits / (alarms + y.sum()))
+    assert got["eer"] == metrics.equal_error_rate(y, s)
+    assert got["precision"] == pytest.approx(sk.precision_score(y, alarmed, zero_division=0))
+    assert got["recall"] == pytest.approx(sk.recall_score(y, alarmed))
+    assert got["f1"] == pytest.approx(2 * (y & alarmed).sum() / (alarmed.sum() + y.sum()))
     assert (got["clips_in_macro"], got["clips_with_one_class"]) == (len(cases), 0)
+    behind = np.concatenate([-s[::-1] for _, s in cases])
+    assert got["causal"]["auc_micro"] == pytest.approx(sk.roc_auc_score(y, behind))
+    best = got["oracle"]
+    assert best["f1"] >= got["f1"] - 1e-12
+    assert best["f1"] == pytest.approx(sk.f1_score(y, s > best["threshold"]))
+
+
+@given(st.lists(labelled(), min_size=1, max_size=4))
+@few
+def test_minmax_is_done_clip_by_clip(cases):
+    labels, scores = zip(*cases, strict=True)
+    scaled = [minmax_scale(s) if len(set(s)) > 1 else np.zeros(len(s)) for s in scores]
+    got = metrics.minmax(scores)
+    for own, expected in zip(got, scaled, strict=True):
+        np.testing.assert_allclose(own, expected, atol=1e-12)
+    assert metrics.auc_macro(labels, got) == metrics.auc_macro(labels, scores)  # the order stays
+
+
+@given(st.lists(labelled(), min_size=1, max_size=4))
+@few
+def test_padded_macro_is_what_its_definition_says(cases):
+    """Each clip gets a normal frame of 0 and an anomalous one of 1, so that each has an AUC."""
+    aucs = []
+    for y, s in cases:
+        low, high = min(s), max(s)
+        scaled = [(x - low) / (high - low) if high > low else 0.0 for x in s]
+        anomalous = [x for x, label in zip(scaled, y, strict=True) if label] + [1.0]
+        normal = [x for x, label in zip(scaled, y, strict=True) if not label] + [0.0]
+        won = sum((a > n) + (a == n) / 2 for a in anomalous for n in normal)
+        aucs.append(won / len(anomalous) / len(normal))
+    got = metrics.auc_macro_padded(*zip(*cases, strict=True))
+    assert got == pytest.approx(sum(aucs) / len(aucs))
+
+
+def test_padded_macro_flatters_clips_that_are_anomalous_throughout():
+    scores = [RNG.random(99)]
+    assert metrics.auc_macro(scores, scores) is None
+    assert metrics.auc_macro_padded([np.ones(99, bool)], scores) == 1 - 0.5 / 100  # the lowest frame ties
+    assert metrics.auc_macro_padded([], []) is None
 
 
 def test_micro_compares_frames_of_different_clips():
     """Each clip alone is ranked right, but the scores of one lie all above those of the other."""
     clips = [clip([0, 1], [0.0, 0.1]), clip([0, 1], [10.0, 10.1], "test/b")]
     got = metrics.frame_level(clips, 0)
-    assert got["auc_macro"] == 1.0
-    assert got["auc_micro"] == 0.75
+    assert (got["auc_macro"], got["auc_micro"]) == (1.0, 0.75)
+    assert got["minmax_per_clip"] == {
+        "auc_micro": 1.0,
+        "auc_macro": 1.0,
+    }  # which is why it is not the headline
 
 
 def test_macro_is_the_mean_of_the_clips_that_have_both_classes():
@@ -110,15 +176,30 @@ def test_macro_is_the_mean_of_the_clips_that_have_both_classes():
 
 def test_macro_is_absent_where_no_clip_has_both_classes():
     got = metrics.frame_level([clip([0, 0], [0, 1]), clip([1, 1], [2, 3], "test/b")], 0)
-    assert got["auc_macro"] is None
-    assert got["auc_micro"] == 1.0
+    assert (got["auc_macro"], got["auc_micro"], got["clips_in_macro"]) == (None, 1.0, 0)
+
+
+@given(st.lists(labelled(), min_size=2, max_size=6))
+@few
+def test_clip_level_asks_whether_the_highest_score_tells_clips_apart(cases):
+    got = metrics.clip_level([*(clip(y, -s, raw=s) for y, s in cases), clip(None, [99])])
+    for key, sign in (("auc", 1), ("auc_smoothed", -1)):
+        with_one = [max(sign * s) for y, s in cases if any(y)]
+        without = [max(sign * s) for y, s in cases if not any(y)]
+        assert (got["anomalous"], got["normal"]) == (len(with_one), len(without))
+        if with_one and without:
+            won = [(a > n) + (a == n) / 2 for a in with_one for n in without]
+            assert got[key] == pytest.approx(np.mean(won))
+        else:
+            assert key not in got
+            assert got["absent"] == "needs labelled clips with an anomaly and without"
 
 
 @pytest.mark.parametrize(
     ("clips", "why"),
     [
-        ([clip(None, [1, 2])], "no test clip is labelled"),
-        ([clip([0, 0])], "all labelled frames are normal"),
+        ([clip(None, [1, 2], speed=[1, 2])], "no test clip is labelled"),
+        ([clip([0, 0], speed=[1, 2])], "all labelled frames are normal"),
         ([clip([1, 1]), clip(None, [1])], "all labelled frames are anomalous"),
         ([], "no test clip is labelled"),
     ],
@@ -126,24 +207,40 @@ def test_macro_is_absent_where_no_clip_has_both_classes():
 def test_what_is_undefined_is_absent_with_a_reason(clips, why):
     got = metrics.frame_level(clips, 0.5)
     assert got["absent"] == why
-    assert not {"auc_micro", "auc_macro", "average_precision", "eer", "f1"} & set(got)
-    assert metrics.trivial_scorers(clips, 0) == {}
+    assert set(got) <= {"absent", "frames", "anomalous_frames"}
+    assert metrics.against_trivial(clips, PARAMS) == metrics.branch_level(clips) == {}
+    assert "auc" not in metrics.clip_level(clips)
 
 
 INTERVAL = np.r_[np.zeros(30), np.ones(20), np.zeros(50)].astype(bool)
 
 
-def test_a_perfect_scorer_has_1_and_labels_a_frame_off_cost():
+@pytest.mark.parametrize("shift", [-1, 1])
+@pytest.mark.parametrize("what", ["labels", "scores"])
+def test_a_perfect_scorer_has_1_and_a_frame_off_costs(what, shift):
     scores = INTERVAL.astype(float)
     got = metrics.frame_level([clip(INTERVAL, scores)], 0.5)
-    expected = {"auc_micro": 1, "auc_macro": 1, "average_precision": 1, "eer": 0, "f1": 1}
-    assert got == got | expected
-    for shift in (-1, 1):
-        off = metrics.frame_level([clip(np.roll(INTERVAL, shift), scores)], 0.5)
-        for key in ("auc_micro", "auc_macro", "average_precision", "f1"):
-            assert off[key] < 1, key
-        assert off["eer"] > 0
-        assert off["f1"] == pytest.approx(19 / 20)
+    perfect = dict.fromkeys(HEADLINE, 1.0) | {"eer": 0.0}
+    assert got == got | perfect
+    labels, scores = (
+        np.roll(x, shift if what == name else 0) for name, x in (("labels", INTERVAL), ("scores", scores))
+    )
+    off = metrics.frame_level([clip(labels, scores, causal=scores)], 0.5)
+    hits, normal = 19 / 20, 79 / 80  # one frame of each kind is wrong
+    assert off["f1"] == off["precision"] == off["recall"] == pytest.approx(hits)
+    for figures in (off, off["causal"], off["minmax_per_clip"]):
+        assert figures["auc_micro"] == figures["auc_macro"] == pytest.approx((hits + normal) / 2)
+    assert off["average_precision"] < 1
+    assert off["eer"] > 0
+    assert off["oracle"]["f1"] < 1
+
+
+def test_labels_of_another_clip_are_noticed():
+    first, second = INTERVAL, np.roll(INTERVAL, 45)
+    right = [clip(first, first), clip(second, second, "test/b")]
+    wrong = [replace(right[0], anomalous=second), replace(right[1], anomalous=first)]
+    assert metrics.frame_level(right, 0.5)["auc_micro"] == 1.0
+    assert metrics.frame_level(wrong, 0.5)["auc_micro"] < 0.5
 
 
 def test_shuffled_labels_make_a_good_scorer_a_coin():
@@ -153,171 +250,92 @@ def test_shuffled_labels_make_a_good_scorer_a_coin():
     assert np.mean(shuffled) == pytest.approx(0.5, abs=0.05)
 
 
+def test_frames_that_are_missing_do_not_pass():
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        metrics.frame_level([replace(clip(INTERVAL), scores=np.zeros(99))], 0.5)
+
+
 def test_higher_is_more_anomalous():
     assert metrics.auc(INTERVAL, -INTERVAL.astype(float)) == 0.0
 
 
-def test_the_time_scorer_sees_nothing_but_time_since_the_clip_began():
-    late = clip([0, 0, 0, 1, 1], seconds=[100, 101, 102, 103, 104])  # a fall at the end
-    early = clip([0, 1, 0, 0], name="test/b", seconds=[0, 1, 2, 3])
-    got = metrics.trivial_scorers([late, early], 0)["time"]
-    y = np.concatenate([late.anomalous, early.anomalous])
-    assert got["auc_micro"] == pytest.approx(sk.roc_auc_score(y, [0, 1, 2, 3, 4, 0, 1, 2, 3]))
-    assert got["auc_macro"] == pytest.approx(2 / 3)  # 1 and 1/3
+def test_trivial_scorers_know_time_and_chance_and_speed_alone():
+    late = clip([0, 0, 0, 1, 1], seconds=[100, 101, 102, 103, 104], speed=range(5))  # a fall at the end
+    early = clip([0, 1, 0, 0], name="test/b", seconds=[0, 1, 2, 3], speed=[0, 9, 0, 0])
+    got = metrics.trivial_scorers([late, clip(None, [5, 5]), early], 0)
+    assert [own.tolist() for own in got["time"]] == [[0, 1, 2, 3, 4], [0, 1, 2, 3]]  # since the clip began
+    assert [own.tolist() for own in got["speed"]] == [[0, 1, 2, 3, 4], [0, 9, 0, 0]]
+    assert set(metrics.trivial_scorers([late, clip([0, 1])], 0)) == {"random", "time"}  # there is no flow
+    assert metrics.against_trivial([late, early], PARAMS)["baseline"]["time"] == {
+        "auc_micro": pytest.approx(
+            sk.roc_auc_score([0, 0, 0, 1, 1, 0, 1, 0, 0], [0, 1, 2, 3, 4, 0, 1, 2, 3])
+        ),
+        "auc_macro": pytest.approx(2 / 3),  # 1 and 1/3
+    }
 
 
 def test_the_random_scorer_is_a_coin_and_repeats_by_its_seed():
     clips = [clip(RNG.random(3000) < 0.3)]
-    one, same, other = (metrics.trivial_scorers(clips, seed)["random"] for seed in (0, 0, 1))
-    assert one == same != other
-    assert one["auc_micro"] == pytest.approx(0.5, abs=0.05)
+    one, same, other = (metrics.trivial_scorers(clips, seed)["random"][0] for seed in (0, 0, 1))
+    assert (one == same).all()
+    assert (one != other).any()
+    assert metrics.auc(clips[0].anomalous, one) == pytest.approx(0.5, abs=0.05)
 
 
 def test_trivial_scorers_do_not_see_the_scores():
     y = RNG.random(50) < 0.5
-    one, other = ([clip(y, s)] for s in (y.astype(float), RNG.random(50)))
-    assert metrics.trivial_scorers(one, 0) == metrics.trivial_scorers(other, 0)
+    one, other = (metrics.against_trivial([clip(y, s)], PARAMS) for s in (y.astype(float), RNG.random(50)))
+    assert one["baseline"] == other["baseline"]
 
 
-def test_a_row_is_about_its_clips_together():
-    clips = [clip([0, 1, 1], [0, 2, 3]), clip(None, [9, 0], "test/b")]
-    got = metrics.row(clips, 1.0)
-    errors = [0, 1, 2, 0, 1]
-    assert got == {
-        "frames": 5,
-        "anomalous_frames": 2,
-        "auc": 1.0,
-        "anomaly_rate": 3 / 5,
-        "error_mean": pytest.approx(np.mean(errors)),
-        "error_std": pytest.approx(np.std(errors)),
-    }
-    assert metrics.row(clips[1:], 1.0)["anomalous_frames"] is None
-    assert metrics.row(clips[1:], 9.0)["anomaly_rate"] == 0  # above, not at
-
-
-FULL, LEFT = (0, 0, 8, 6), (0, 0, 4, 6)
-NOBODY = ""
-
-
-def found(frames: int, rows: list, stride=1, subject=NOBODY, anomalous=None, name="test/a") -> Scored:
-    """A clip with regions: rows of (frame, track, box, score, person), errors a tenth of the scores."""
-    table = pd.DataFrame(rows, columns=["frame", "track", "box", "score", "person"])
-    boxes = np.array([row[2] for row in rows], int).reshape(-1, 4)
-    table = table.drop(columns="box").assign(**dict(zip(("x0", "y0", "x1", "y1"), boxes.T, strict=True)))
-    table = table.astype({"frame": int, "track": int, "score": float}).assign(error=table["score"] / 10)
-    regions = ClipErrors(name, frames, stride, (6, 8), table)
-    scores = regions.per_frame(table["score"])
-    return Scored(
-        clip=name,
-        camera="hall",
-        subject=subject,
-        scores=scores,
-        errors=scores / 10,
-        seconds=np.arange(frames) / 10,
-        source_frames=2 * np.arange(frames),
-        anomalous=anomalous,
-        regions=regions,
+def test_the_gain_is_over_the_best_that_learns_nothing():
+    noise = [RNG.normal(size=60) for _ in range(12)]
+    labels = [RNG.random(60) < 0.4 for _ in noise]
+    clips = [
+        clip(y, y + 0.7 * e, f"test/{i}", speed=y + 3 * e)
+        for i, (y, e) in enumerate(zip(labels, noise, strict=True))
+    ]
+    got = metrics.against_trivial(clips, PARAMS)
+    assert (
+        got["gain"]["over"]
+        == "speed"
+        == max(got["baseline"], key=lambda name: got["baseline"][name]["auc_micro"])
     )
+    frame = metrics.frame_level(clips, 0.5)
+    for kind in ("auc_micro", "auc_macro"):
+        gain, interval = got["gain"][kind], got["interval"][kind]
+        assert gain["difference"] == pytest.approx(frame[kind] - got["baseline"]["speed"][kind])
+        assert 0 < gain["low"] <= gain["difference"] <= gain["high"]
+        assert interval["low"] <= frame[kind] <= interval["high"]
+    scores = [one.scores for one in clips]
+    assert got["interval"] == bootstrap.headline(labels, scores, PARAMS.resamples, PARAMS.seed)
+    itself = [replace(one, scores=one.branches["speed"]) for one in clips]
+    nothing = metrics.against_trivial(itself, PARAMS)["gain"]["auc_micro"]
+    assert (nothing["difference"], nothing["low"], nothing["high"]) == (0, 0, 0)
 
 
-@st.composite
-def tracked(draw: st.DrawFn) -> Scored:
-    """Boxes of a few tracks, some unknown, some whole frames, in any number per frame."""
-    frames, stride = draw(st.integers(1, 12)), draw(st.integers(1, 3))
-    owner = {track: draw(st.sampled_from(["", "anna", "ben"])) for track in range(-1, 5)}
-    rows = []
-    for frame in range(0, frames, stride):
-        for track in draw(st.lists(st.integers(-1, 4), max_size=4)):
-            box = draw(st.sampled_from([FULL, LEFT, LEFT]))
-            rows.append((frame, track, box, draw(st.integers(0, 40)) / 8, owner[track]))
-    labels = np.array(draw(st.lists(st.booleans(), min_size=frames, max_size=frames)), bool)
-    return found(frames, rows, stride, owner[-1], labels)
-
-
-@given(tracked(), st.sampled_from([0.0, 1.0, 2.5]))
-@settings(max_examples=40)
-def test_a_track_s_row_is_that_of_its_regions(case, threshold):
-    table = case.regions.table
-    got = metrics.tracks(case, threshold).set_index("track")
-    expected = []
-    for track in sorted(set(table["track"]) - {-1}):
-        own = table[table["track"] == track]
-        if (own["x1"] == 4).any():  # ever a box
-            expected.append(track)
-            row, scores = got.loc[track], own["score"].tolist()
-            assert row["person"] == own["person"].iloc[0]
-            assert (row["first_frame"], row["last_frame"]) == (own["frame"].min(), own["frame"].max())
-            assert row["frames"] == len(set(own["frame"]))
-            assert row["score_mean"] == pytest.approx(sum(scores) / len(scores))
-            assert row["score_max"] == max(scores)
-            assert row["anomaly_rate"] == pytest.approx(sum(s > threshold for s in scores) / len(scores))
-            assert row["error_mean"] == pytest.approx(np.mean(scores) / 10)
-            assert row["error_std"] == pytest.approx(np.std(scores) / 10, abs=1e-9)
-    assert got.index.tolist() == expected
-
-
-def test_whole_frames_are_no_tracks():
-    case = found(3, [(t, 0, FULL, t, NOBODY) for t in range(3)])
-    assert metrics.tracks(case, 1.0).empty
-    assert metrics.regions([case]) == {}
-    once = found(3, [(0, 0, FULL, 0, NOBODY), (1, 0, LEFT, 0, NOBODY), (2, 0, FULL, 0, NOBODY)])
-    assert metrics.tracks(once, 1.0)["frames"].tolist() == [3]
-    assert metrics.tracks(found(3, [(0, -1, LEFT, 0, NOBODY)]), 1.0).empty  # not known which
-
-
-def test_thousands_of_tracks_are_no_trouble():
-    rows = [(t // 10, t % 5000, LEFT, t % 7, NOBODY) for t in range(20000)]
-    got = metrics.tracks(found(2000, rows), 3.0)
-    assert got["track"].tolist() == list(range(5000))
-    assert got["frames"].tolist() == [4] * 5000
-
-
-def test_regions_are_counted_where_they_are_boxes():
-    none, whole = found(4, []), found(4, [(t, 0, FULL, 0, NOBODY) for t in range(4)])
-    some = found(6, [(0, 1, LEFT, 0, NOBODY), (0, 2, LEFT, 0, NOBODY), (4, 2, LEFT, 0, NOBODY)], stride=2)
-    assert metrics.regions([none]) == {"per_frame": 0.0, "frames_without": 4, "tracks": 0}
-    # at 0, 2 and 4 of 6 frames two, none and one region; 1 counts like 0, 3 like 2, 5 like 4
-    assert metrics.regions([some]) == {"per_frame": 1.0, "frames_without": 2, "tracks": 2}
-    assert metrics.regions([whole, some, none]) == {"per_frame": 10 / 14, "frames_without": 6, "tracks": 2}
-
-
-@given(tracked())
-@settings(max_examples=40)
-def test_a_person_has_the_frames_in_which_he_is_seen(case):
-    table = case.regions.table
-    parts = metrics.by_person([case])
-    if set(table["person"]) <= {case.subject}:
-        assert parts == [case]
-        return
-    assert [part.subject for part in parts] == sorted(set(table["person"]))
-    nearest = grid.nearest(len(case.scores), case.regions.stride) * case.regions.stride
-    for part in parts:
-        own = table[table["person"] == part.subject]
-        highest = own.groupby("frame")["score"].max().to_dict()
-        frames = [t for t, at in enumerate(nearest) if at in highest]
-        assert part.scores.tolist() == [highest[nearest[t]] for t in frames]
-        np.testing.assert_allclose(part.errors, part.scores / 10)
-        assert part.source_frames.tolist() == [2 * t for t in frames]
-        assert part.anomalous.tolist() == case.anomalous[frames].tolist()
-        assert len(part.seconds) == len(frames)
-
-
-def test_a_clip_of_one_person_counts_with_its_empty_frames():
-    one = found(4, [(1, 3, LEFT, 2.0, "anna")], subject="anna")
-    (part,) = metrics.by_person([one])
-    assert metrics.row([part], 1.0)["anomaly_rate"] == 1 / 4
-    visitor = found(4, [(1, 3, LEFT, 2.0, "ben"), (2, 4, LEFT, 0.0, "anna")], subject="anna")
-    anna, ben = metrics.by_person([visitor])
-    assert metrics.row([ben], 1.0)["anomaly_rate"] == 1.0
-    assert (metrics.row([anna], 1.0)["frames"], metrics.row([anna], 1.0)["anomaly_rate"]) == (1, 0.0)
+@given(mixed, mixed)
+@settings(max_examples=25, deadline=None)
+def test_each_branch_is_judged_by_itself(case, other):
+    (y, s), (z, more) = case, other
+    clips = [
+        clip(y, look=s, speed=-s),
+        clip(z, None, "test/b", look=-more, speed=more),
+        clip(None, [1], "test/c"),
+    ]
+    got = metrics.branch_level(clips)
+    assert list(got) == ["look", "speed"]
+    for branch, sign in (("look", 1), ("speed", -1)):
+        own = np.r_[sign * s, -sign * more]
+        assert got[branch]["auc_micro"] == pytest.approx(often_above(np.r_[y, z], own))
+        each = [often_above(y, sign * s), often_above(z, -sign * more)]
+        assert got[branch]["auc_macro"] == pytest.approx(np.mean(each))
 
 
 def test_the_identity_file_is_looked_for_before_any_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    params = EvaluateParams(identity="who.csv", seed=0, histogram_bins=10, plot_points=50)
-    with pytest.raises(
-        UserError, match=r"evaluate\.identity = 'who\.csv': no such file .*clip, track, person"
-    ):
-        params.verify({})
+    message = r"evaluate\.identity = 'who\.csv': no such file .*clip, track, person"
+    with pytest.raises(UserError, match=message):
+        PARAMS.verify({})
     (tmp_path / "who.csv").touch()
-    params.verify({})
+    PARAMS.verify({})

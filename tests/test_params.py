@@ -15,7 +15,7 @@ from vad import UserError, params, recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 RAW = params.read(ROOT / "params.yaml")
-recipe.apply(RAW, recipe.overrides("sample"))  # whatever the file holds just now
+recipe.apply(RAW, recipe.overrides(["sample", "whole_frame"]))  # whatever the file holds just now
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 CHOICES = ["data", "flow", "preprocess", "model"]
 MISSING = object()
@@ -121,10 +121,10 @@ def test_this_project_is_valid():
         ("train.early_stopping", 0, "greater than or equal to 1"),
         ("train.seed", -1, "greater than or equal to 0"),
         ("train.accelerator", "cuda", "'auto', 'cpu', 'gpu' or 'mps'"),
-        ("score.reduce", "sum", "'mean' or 'max'"),
+        ("score.reduce", "sum", "'psnr' or 'mean_vector'"),
         ("score.batch_size", 0, "greater than or equal to 1"),
-        ("calibrate.percentile", 100, "less than 100"),
-        ("calibrate.percentile", 0, "greater than 0"),
+        ("calibrate.threshold.percentile", 100, "less than 100"),
+        ("calibrate.threshold.percentile", 0, "greater than 0"),
         ("evaluate.histogram_bins", 1, "greater than or equal to 2"),
         ("evaluate.plot_points", 49, "greater than or equal to 50"),
         ("compute.cache_gb", -1, "greater than or equal to 0"),
@@ -149,7 +149,7 @@ def test_bad_workers_are_named_with_what_is_allowed(value):
     [
         ("compute.workers", "auto"),
         ("compute.workers", 3),
-        ("calibrate.percentile", 99),  # an integer where a number is asked for
+        ("calibrate.threshold.percentile", 99),  # an integer where a number is asked for
         ("extract.fps", None),
         ("extract.fps", 12.5),
         ("data.ucsd", None),  # `ucsd:` without anything is an empty sub-section
@@ -325,7 +325,7 @@ def test_what_values_alone_do_not_tell_is_verified(key, value, message, monkeypa
 def test_the_command_checks_the_whole_file(tmp_path, bad):
     file = tmp_path / "params.yaml"
     file.write_bytes((ROOT / "params.yaml").read_bytes())
-    recipe.write(recipe.overrides("sample"), file)
+    recipe.write(recipe.overrides(["sample", "whole_frame"]), file)
     if bad:
         file.write_text(file.read_text("utf-8").replace("val_fraction: ", "val_fraction: -"), "utf-8")
     (tmp_path / RAW["data"]["root"]).mkdir(parents=True)

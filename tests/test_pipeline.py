@@ -95,7 +95,7 @@ def test_comments_and_inactive_sections_change_nothing(project):
     ("key", "value", "expected"),
     [
         ("evaluate.histogram_bins", 20, {"evaluate", "summarize"}),
-        ("calibrate.percentile", 50.0, {"calibrate", "evaluate", "summarize"}),
+        ("calibrate.threshold.percentile", 50.0, {"calibrate", "evaluate", "summarize"}),
         ("train.epochs", 2, following("train")),
     ],
 )
@@ -171,7 +171,7 @@ def test_unreadable_footage_stops_and_leaves_earlier_results(project):
 
 
 def test_a_bad_parameter_stops_before_any_work(project):
-    project.set({"calibrate.percentile": 101.0, "resize.height": -1})
+    project.set({"calibrate.threshold.percentile": 101.0, "resize.height": -1})
     output = project.run("python", "-m", "vad.params", fails=True)
     assert output.startswith("error: params.yaml: resize.height = -1: ")
     assert len(output.splitlines()) == 1
@@ -189,7 +189,7 @@ def test_experiments_leave_the_workspace_alone_and_share_finished_clips(project)
     project.set({"extract.max_side": 48})
     assert computed(project.repro("extract"))["extract"] == 6
     project.reset()
-    output = project.run("dvc", "exp", "run", "--temp", "-n", "half", "-S", "calibrate.percentile=70")
+    output = project.run("dvc", "exp", "run", "--temp", "-n", "half", "-S", "calibrate.threshold.percentile=70")
     assert ran(output) == {"calibrate", "evaluate", "summarize"}
     assert project.run("git", "status", "--short") == ""
     changes = json.loads(project.run("dvc", "metrics", "diff", "HEAD", "half", "--json"))
@@ -204,7 +204,7 @@ def test_experiments_leave_the_workspace_alone_and_share_finished_clips(project)
 
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
 def test_plots_of_two_revisions_are_drawn_without_a_network(project, tmp_path):
-    project.set({"calibrate.percentile": 80.0})
+    project.set({"calibrate.threshold.percentile": 80.0})
     project.repro()
     project.run("dvc", "plots", "diff", "HEAD", "-o", "dvc_plots")
     page = project / "dvc_plots/index.html"
@@ -215,7 +215,8 @@ def test_plots_of_two_revisions_are_drawn_without_a_network(project, tmp_path):
     command = [CHROMIUM, *quiet, *offline, page.as_uri()]
     drawn = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120).stdout
     charts = re.findall(r"<(?:canvas|svg)[^>]*marks", drawn)
-    assert len(charts) == 7  # error curves, ROC, histogram, AUC per clip, loss, within epochs, rate
+    # error curves, ROC, precision and recall, histogram, AUC per clip and subject, loss, within epochs, rate
+    assert len(charts) == 9
     for revision in ("workspace", "HEAD"):
         assert f'"rev": "{revision}"' in page.read_text("utf-8")
 

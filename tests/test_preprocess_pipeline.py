@@ -85,7 +85,8 @@ def test_an_inactive_mode_runs_nothing(project):
 
 
 def test_going_back_is_restored(project):
-    project.set({key: value for key, value in tiny.recipe.overrides("sample").items() if key in CROPS})
+    whole = tiny.recipe.overrides(["sample", "whole_frame"])
+    project.set({key: value for key, value in whole.items() if key in CROPS})
     output = project.repro()
     assert ran(output) == {"summarize"}
     assert restored(output) == following("flow") - {"summarize"}

@@ -1,10 +1,14 @@
 """Recipes: written into params.yaml with its comments, or handed to DVC word by word."""
 
+import importlib
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from copy import deepcopy
+from hashlib import sha256
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,9 @@ from vad import UserError, params, recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted(p.stem for p in (ROOT / "recipes").glob("*.yaml"))
-NEED_ROOT = [n for n in RECIPES if params.read(ROOT / f"recipes/{n}.yaml")["data"]["root"] is None]
+FOOTAGE, METHODS = ["falls", "ped2", "sample"], ["objects", "weight_free", "whole_frame"]
+DETECTOR = b"weights"
+HASH = sha256(DETECTOR).hexdigest()
 CLASSES = "preprocess.person_crop.onnx.classes"
 AWKWARD = [
     "with space",
@@ -38,6 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "project"
     (folder / "recipes").mkdir(parents=True)
     (folder / "footage").mkdir()
+    (folder / "footage/detector.onnx").write_bytes(DETECTOR)
     for name in ("params.yaml", *(f"recipes/{n}.yaml" for n in RECIPES)):
         (folder / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.chdir(folder)
@@ -53,12 +60,18 @@ def flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return out
 
 
+def told(*names: str) -> dict[str, Any]:
+    """The overrides of recipes that are told where footage and detector lie, if they ask for it."""
+    root = "footage" if set(names) & set(FOOTAGE) else None
+    return recipe.overrides(names, root, "footage/detector.onnx" if "objects" in names else None)
+
+
 def comments(text: str) -> list[str]:
     return re.findall(r"# .*", text)
 
 
 @pytest.fixture
-def command(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+def command() -> Callable[..., tuple[int, str, str]]:
     """`python -m vad.recipe …` in the current folder: status, stdout, stderr."""
 
     def run(*words: str) -> tuple[int, str, str]:
@@ -75,54 +88,96 @@ def command(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
 def test_a_recipe_is_written_with_all_comments_kept(project, name):
     text = Path("params.yaml").read_text("utf-8")
     before = flat(params.read())
-    changes = recipe.overrides(name, "footage")
+    changes = told(name)
     recipe.write(changes)
-    params.check()
     assert comments(Path("params.yaml").read_text("utf-8")) == comments(text)
     after = flat(params.read())
     assert after == before | changes
     assert list(after) == list(before)
     own = flat(params.read(Path(f"recipes/{name}.yaml")))
-    assert {k: after[k] for k in own} == own | {"data.root": "footage"}
+    asked = {"data.root": "footage", recipe.WEIGHTS: changes.get(recipe.WEIGHTS), recipe.SHA256: HASH}
+    assert {k: after[k] for k in own} == own | {k: v for k, v in asked.items() if k in own}
     assert sorted(p.name for p in project.iterdir()) == ["footage", "footage.dvc", "params.yaml", "recipes"]
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_written_twice_a_recipe_changes_nothing_more(project, name):
-    recipe.write(recipe.overrides(name, "footage"))
     once = Path("params.yaml").read_bytes()
-    recipe.write(recipe.overrides(name, "footage"))
+    recipe.write(changes)  # written twice it changes nothing more
     assert Path("params.yaml").read_bytes() == once
 
 
-def test_recipes_undo_each_other(project):
+def test_the_detector_is_named_with_its_hash(project, tmp_path):
+    path = tmp_path / "my detector.onnx"
+    path.write_bytes(DETECTOR)
+    changes = recipe.overrides(["objects"], None, str(path))
+    # absolute, for experiments run in temporary copies
+    assert (changes[recipe.WEIGHTS], changes[recipe.SHA256]) == (path.as_posix(), HASH)
+    assert recipe.overrides(["objects"], None, "../my detector.onnx") == changes
+
+
+def test_a_recipe_says_which_kind_it_is():
+    kinds = {name: text.partition(":")[0] for name, text in recipe.names().items()}
+    assert [name for name, kind in kinds.items() if kind == "footage"] == FOOTAGE
+    assert [name for name, kind in kinds.items() if kind == "method"] == METHODS
+    assert set(RECIPES) == {*FOOTAGE, *METHODS}
+
+
+def test_footage_and_method_have_nothing_to_say_about_each_other():
+    """So that their order does not matter."""
+    keys = {name: set(flat(params.read(ROOT / f"recipes/{name}.yaml"))) for name in RECIPES}
+    for footage, method in product(FOOTAGE, METHODS):
+        assert not keys[footage] & keys[method]
+
+
+@pytest.mark.parametrize(("footage", "method"), product(FOOTAGE, METHODS))
+def test_every_footage_goes_with_every_method(project, footage, method):
+    changes = told(footage, method)
+    assert changes == told(footage) | told(method) == told(method, footage)
+    raw = params.read()
+    recipe.apply(raw, changes)
+    params.check(raw)
+    for section in ("resize", "preprocess"):
+        params.load(section, model_of(section), raw).verify(raw)  # that channels fit flow and colour
+
+
+def test_of_two_of_a_kind_the_later_has_its_way(project):
+    both = recipe.overrides(["ped2", "falls"], "footage")
+    assert both == told("ped2") | told("falls")
+    assert both["data.format"] == "table"
+    assert told("falls", "ped2")["data.format"] == "ucsd"
+
+
+@pytest.mark.parametrize("kind", [FOOTAGE, METHODS])
+def test_recipes_of_a_kind_undo_each_other(project, kind):
     """Each sets all that another may have set, so that their order does not matter."""
-    for name in RECIPES:
-        results = set()
-        for before in RECIPES:
-            Path("params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-            recipe.write(recipe.overrides(before, "footage"))
-            recipe.write(recipe.overrides(name, "footage"))
-            results.add(Path("params.yaml").read_bytes())
-        active = {recipe_result(result) for result in results}
-        assert len(active) == 1, name
+    start, results = params.read(), {}
+    for before, name in permutations(kind, 2):
+        raw = deepcopy(start)
+        recipe.apply(raw, told(before))
+        recipe.apply(raw, told(name))
+        assert results.setdefault(name, active(raw)) == active(raw), f"{name} after {before}"
 
 
-def recipe_result(text: bytes) -> str:
-    """What counts of params.yaml: everything but sub-sections that are not chosen."""
-    raw = dict(params.YAML(typ="safe", pure=True).load(text))
-    chooser = {"data": "format", "flow": "method", "preprocess": "mode", "model": "name"}
-    for section, key in chooser.items():
-        chosen = raw[section][key]
-        raw[section] = {k: v for k, v in raw[section].items() if k == chosen or not isinstance(v, dict)}
-    return repr(raw)
+def model_of(section: str) -> type[params.Section]:
+    module, name = params.SECTIONS[section].split(":")
+    return getattr(importlib.import_module(module), name)
 
 
-def test_the_sample_s_recipe_is_what_is_in_git(project):
+def active(raw: dict[str, Any]) -> dict[str, Any]:
+    """What has an effect of params.yaml: of sub-sections that are not chosen nothing."""
+    out = {}
+    for section in params.SECTIONS:
+        if issubclass(model := model_of(section), params.Choice):
+            choice, chosen, own = params.load_choice(section, model, raw)
+            out[section] = {key: getattr(choice, key) for key in model.model_fields}
+            out[section] |= {chosen.__name__: own.active()}
+        else:
+            out[section] = params.load(section, model, raw).active()
+    return out
+
+
+def test_two_recipes_make_what_is_in_git(project):
     """Only `null`, written out, may be spelled otherwise afterwards."""
     if params.read()["data"]["root"] != "data/sample":
         pytest.skip("params.yaml is not that of git: it names other footage")
-    recipe.write(recipe.overrides("sample"))
+    recipe.write(recipe.overrides(["sample", "weight_free"]))
     assert flat(params.read()) == flat(params.read(ROOT / "params.yaml"))
 
 
@@ -140,7 +195,7 @@ def test_names_come_with_a_line_each(project, command):
         assert len(text) > 10
     status, out, err = command()
     assert (status, err) == (0, "")
-    assert out == "".join(f"{name:10} {text}\n" for name, text in recipe.names().items())
+    assert out == "".join(f"{name:12} {text}\n" for name, text in recipe.names().items())
 
 
 @pytest.mark.parametrize("name", AWKWARD)
@@ -151,7 +206,7 @@ def test_any_root_reaches_the_experiment_as_it_is(project, name):
 
     (project / name).mkdir()
     (project / f"{name}.dvc").touch()
-    changes = recipe.overrides(NEED_ROOT[0], name)
+    changes = recipe.overrides(["ped2"], name)
     assert changes["data.root"] == name
     words = recipe.flags(changes)
     assert words[0::2] == ["-S"] * len(changes)
@@ -159,21 +214,21 @@ def test_any_root_reaches_the_experiment_as_it_is(project, name):
     for path, overrides in to_path_overrides(words[1::2]).items():
         apply_overrides(path, overrides)
     assert flat(params.read()) == before | changes
-    params.check()
 
 
-def test_any_root_survives_xargs_and_written_the_file(project, command):
+def test_any_root_survives_xargs_and_written_the_file(project, command, monkeypatch, capsys):
     """`python -m vad.recipe … | xargs` as the Makefile has it, with all awkward names at once."""
-    name = " ".join(a for a in AWKWARD)
+    name = " ".join(AWKWARD)
     (project / name).mkdir()
     (project / f"{name}.dvc").touch()
-    status, out, err = command(NEED_ROOT[0], "--root", name)
+    status, out, err = command("ped2", "whole_frame", "--root", name)
     assert (status, err) == (0, "")
     done = subprocess.run(["xargs", "-n1", "printf", "%s\\n"], input=out, capture_output=True, text=True)
-    assert done.stdout.splitlines() == recipe.flags(recipe.overrides(NEED_ROOT[0], name))
-    status, out, err = command(NEED_ROOT[0], "--root", name, "--write")
-    assert (status, err) == (0, "")
-    assert out == f"params.yaml is now {NEED_ROOT[0]!r}, footage in {name}; next: make repro\n"
+    assert done.stdout.splitlines() == recipe.flags(recipe.overrides(["ped2", "whole_frame"], name))
+    monkeypatch.setattr(sys, "argv", ["vad.recipe", "ped2", "whole_frame", "--root", name, "--write"])
+    recipe.main()
+    out = capsys.readouterr().out
+    assert out == f"params.yaml is now 'ped2 whole_frame', footage in {name}; next: make repro\n"
     assert params.read()["data"]["root"] == name
 
 
@@ -194,26 +249,38 @@ def test_a_tracked_root_is_relative_and_another_absolute(project, tmp_path):
         "../else where": str(tmp_path / "else where"),
         str(tmp_path / "else where"): str(tmp_path / "else where"),
     }.items():
-        assert recipe.overrides(NEED_ROOT[0], given)["data.root"] == expected
+        assert recipe.overrides(["ped2"], given)["data.root"] == expected
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["nosuch"], "error: no recipe 'nosuch'; there are: " + ", ".join(RECIPES)),
-        (["nosuch", "--write"], "error: no recipe 'nosuch'; there are: " + ", ".join(RECIPES)),
-        ([NEED_ROOT[0]], f"error: recipe {NEED_ROOT[0]!r} needs to know where the footage lies"),
-        ([NEED_ROOT[0], "--root", "no where", "--write"], "error: ROOT=no where: no such folder"),
-    ],
-)
-def test_a_mistake_is_one_line_and_changes_nothing(project, command, words, message):
+@pytest.mark.parametrize("words", [["nosuch"], ["sample", "nosuch", "--write"]])
+def test_a_mistake_is_one_line_and_changes_nothing(project, command, words):
     before = Path("params.yaml").read_bytes()
     status, out, err = command(*words)
     assert (status, out) == (2, "")
-    assert err.startswith(message)
-    assert err.count("\n") == 1
+    assert err == f"error: no recipe 'nosuch'; there are: {', '.join(RECIPES)}\n"
     assert Path("params.yaml").read_bytes() == before
     assert sorted(p.name for p in project.iterdir()) == ["footage", "footage.dvc", "params.yaml", "recipes"]
+
+
+@pytest.mark.parametrize(
+    ("names", "root", "detector", "message"),
+    [
+        (["ped2"], None, None, r"recipe 'ped2' needs to know where the footage lies: add ROOT=path \(--root"),
+        (["weight_free", "falls"], None, None, "recipe 'weight_free falls' needs to know where the footage"),
+        (["ped2"], "no where", None, "ROOT=no where: no such folder"),
+        (
+            ["sample", "objects"],
+            None,
+            None,
+            "'sample objects' needs to know where the detector lies.*WEIGHTS",
+        ),
+        (["objects"], None, "no.onnx", "WEIGHTS=no.onnx: no such file"),
+        (["objects"], None, "footage", "WEIGHTS=footage: no such file"),
+    ],
+)
+def test_what_a_recipe_must_be_told_is_asked_for(project, names, root, detector, message):
+    with pytest.raises(UserError, match=message):
+        recipe.overrides(names, root, detector)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_fixed_is_what_was_given():
     assert threshold(params("fixed", value=-0.25), normal(5, 5)) == -0.25
 
 
-@given(st.integers(0, 1000), st.sampled_from([0.0, 30.0, 120.0, 600.0]))
+@given(st.integers(0, 1000), st.sampled_from([0.0, 30.0, 60.0, 600.0]))
 @few
 def test_false_alarms_are_as_rare_as_asked_for(seed, per_hour):
     """And would not be at the next lower score; clips count by their own frame rate."""

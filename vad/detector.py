@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 SIDE = 640  # px of an input whose size neither shape nor metadata fix
+LARGEST = (128, 256)  # longer sides in px of the input up to which things are seen in cells of 8 and 16 px
 KEY = "preprocess.person_crop.onnx"
 
 
@@ -48,33 +49,39 @@ class Detections:
     `boxes` float32 [K, 4]: x0, y0, x1, y1 in px of the frame, inside it, of positive area.
     `confidence` float32 [K]; `classes` int32 [K]; `class_scores` float32 [K, C]: probabilities of all
     classes at the anchor of the box, without objectness (`end_to_end`: its own class alone).
-    `class_map` float32 [C, h/8, w/8]: the same for every cell of 8 px of the model's h x w input, whether
-    anything was found there or not; None where the layout has none. `fit`: how the frame lies in it.
+    `class_maps` float32 [C, h/s, w/s]: the same for every cell of s = 8, 16 and 32 px of the model's h x w
+    input, whether anything was found there or not; None where the layout has none. `fit`: how the frame lies
+    in it.
     """
 
     boxes: np.ndarray
     confidence: np.ndarray
     classes: np.ndarray
     class_scores: np.ndarray
-    class_map: np.ndarray | None
+    class_maps: list[np.ndarray] | None
     fit: yolo.Letterbox
 
     def class_scores_in(self, box: Sequence[float]) -> np.ndarray:
         """Float32 [C]: per class, the maximum over the cells with their centre in a box of the frame.
 
-        Any box [x0, y0, x1, y1) will do, detected or not. In a direction in which no centre lies in it,
-        the cell nearest to its middle counts. Raises UserError where there is no map of classes.
+        Any box [x0, y0, x1, y1) will do, detected or not. What is small shows in small cells, what is large
+        in large ones: the cells are of 8 px if the longer side is at most 128 px of the input, of 16 px up to
+        256, else of 32 (the ranges of FCOS, Tian et al., ICCV 2019, whom such detectors take after). In a
+        direction in which no centre lies in the box, the cell nearest to its middle counts. Raises UserError
+        where there are no maps of classes.
         """
-        if self.class_map is None:
+        if self.class_maps is None:
             raise UserError(
                 "the detector tells no class scores outside its own boxes; use a YOLOX or YOLOv8 export "
                 "without NMS inside"
             )
         x0, y0, x1, y1 = (float(side) for side in box)
-        fit, (_, rows, columns) = self.fit, self.class_map.shape
-        x = _cells(x0 * fit.scale_x + fit.left, x1 * fit.scale_x + fit.left, columns)
-        y = _cells(y0 * fit.scale_y + fit.top, y1 * fit.scale_y + fit.top, rows)
-        return self.class_map[:, y, x].max((1, 2))
+        x0, x1 = (x * self.fit.scale_x + self.fit.left for x in (x0, x1))
+        y0, y1 = (y * self.fit.scale_y + self.fit.top for y in (y0, y1))
+        level = int(np.searchsorted(LARGEST, max(x1 - x0, y1 - y0)))
+        cells, size = self.class_maps[level], yolo.STRIDES[level]
+        _, rows, columns = cells.shape
+        return cells[:, _cells(y0, y1, rows, size), _cells(x0, x1, columns, size)].max((1, 2))
 
 
 class Detector:
@@ -148,7 +155,7 @@ class Detector:
             confidence=found.confidence,
             classes=found.classes.astype(np.int32),
             class_scores=found.class_scores,
-            class_map=yolo.class_map(out, *where),
+            class_maps=yolo.class_maps(out, *where),
             fit=fit,
         )
 
@@ -263,10 +270,10 @@ def _class_names(count: int, known: Any) -> tuple[str, ...]:
     return tuple(named.get(i, str(i)) for i in range(count or max(named, default=-1) + 1))
 
 
-def _cells(start: float, end: float, count: int) -> slice:
-    """The cells of 8 px with centres in [start, end), or else the one nearest to the middle."""
-    first, last = (min(max(int(np.ceil(px / 8 - 0.5)), 0), count) for px in (start, end))
+def _cells(start: float, end: float, count: int, size: int) -> slice:
+    """The cells of `size` px with centres in [start, end), or else the one nearest to the middle."""
+    first, last = (min(max(int(np.ceil(px / size - 0.5)), 0), count) for px in (start, end))
     if first >= last:
-        first = min(max(int((start + end) / 16), 0), count - 1)
+        first = min(max(int((start + end) / (2 * size)), 0), count - 1)
         last = first + 1
     return slice(first, last)

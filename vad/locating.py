@@ -14,6 +14,7 @@ from vad.pixels import PixelLevel, cell_counts
 from vad.plots import name
 from vad.scoring import Calibration
 
+Truth = Masks | bool | None  # masks of a clip; True if none are needed, None if they are missing
 STEPS = 100  # thresholds at which regions are counted
 
 
@@ -31,14 +32,20 @@ def locate(
     usable = [(clip, truth) for clip, truth in known if truth is not None]
     pixels = PixelLevel(params.mask_percentile)
     tops = np.concatenate([m.max((1, 2)) for c, _ in usable for _, m in calibration.score_maps(c.regions)])
-    regions = RegionLevel(np.unique(np.quantile(tops, np.linspace(0, 1, STEPS)))[::-1])
+    # just below: what has the score of a threshold is above it
+    thresholds = np.nextafter(np.quantile(tops, np.linspace(0, 1, STEPS)), -np.inf)
+    regions = RegionLevel(np.unique(thresholds)[::-1])
     for clip, truth in usable:
-        for t, scores in _frames(clip, calibration):
-            mask = _mask(clip, truth, t)
-            pixels.add(scores, *cell_counts(mask, clip.regions.size, clip.regions.cell))
-        maps = (scores for _, scores in _frames(clip, calibration))
+        size, cell = clip.regions.size, clip.regions.cell
+
+        def maps(clip: Scored = clip, truth: Truth = truth) -> Iterator[np.ndarray]:
+            """On their way to the regions they are counted pixel by pixel."""
+            for t, scores in _frames(clip, calibration):
+                pixels.add(scores, *cell_counts(_mask(clip, truth, t), clip.regions.size, clip.regions.cell))
+                yield scores
+
         shown = (_mask(clip, truth, t) for t in range(len(clip.scores)))
-        regions.add(clip.clip, maps, shown, clip.regions.size, clip.regions.cell)
+        regions.add(clip.clip, maps(), shown, size, cell)
     return {
         "pixel": pixels.result(calibration.map_threshold),
         "localisation": regions.result() | {"clips_without_masks": len(known) - len(usable)},
@@ -51,8 +58,6 @@ def draw(folder: Path, clips: Sequence[Scored], calibration: Calibration, frames
         threshold = calibration.threshold
         chosen = heatmaps.choose(clip.scores, clip.anomalous, clip.scores > threshold, threshold)
         video, truth = store.open_array(frames / clip.clip)[0], _truth(clip, masks)
-        wanted = set(chosen.values())
-        maps = {t: scores.copy() for t, scores in _frames(clip, calibration) if t in wanted}
         panels = [
             heatmaps.Panel(
                 kind=kind,
@@ -60,7 +65,7 @@ def draw(folder: Path, clips: Sequence[Scored], calibration: Calibration, frames
                 score=float(clip.scores[t]),
                 anomalous=None if clip.anomalous is None else bool(clip.anomalous[t]),
                 frame=video[t],
-                map=maps[t],
+                map=next(calibration.score_maps(clip.regions, (t, t + 1)))[1][0],
                 truth=_mask(clip, truth, t) if isinstance(truth, Masks) else None,
             )
             for kind, t in chosen.items()
@@ -69,18 +74,17 @@ def draw(folder: Path, clips: Sequence[Scored], calibration: Calibration, frames
         heatmaps.draw(path, name(clip), panels, threshold, calibration.map_threshold, clip.regions.cell)
 
 
-def _truth(clip: Scored, masks: Path) -> Masks | bool | None:
-    """The masks of a clip; True if none are needed, None if they are missing."""
+def _truth(clip: Scored, masks: Path) -> Truth:
     if Path(f"{masks / clip.clip}.json").is_file():
         return open_masks(masks / clip.clip)
     return True if clip.anomalous is not None and not clip.anomalous.any() else None
 
 
-def _mask(clip: Scored, truth: Masks | bool, t: int) -> np.ndarray:
+def _mask(clip: Scored, truth: Truth, t: int) -> np.ndarray:
     """The mask of extracted frame t, bool [H, W]."""
     if isinstance(truth, Masks):
         return truth[int(clip.source_frames[t])]
-    return np.zeros(clip.regions.size, bool)
+    return np.zeros(clip.source_size, bool)
 
 
 def _frames(clip: Scored, calibration: Calibration) -> Iterator[tuple[int, np.ndarray]]:

@@ -54,12 +54,12 @@ class EvaluateParams(Section):
 class Scored:
     """A test clip: its scores, and its labels where somebody labelled it.
 
-    `scores` float64 [T] are the headline's; `causal` those without frames ahead; `branches` those of each
-    branch by itself, and of all but speed as `learned`. `errors` by branch, float64 [T], before calibration;
-    `seconds` float64 [T] since the clip's start; `source_frames` int [T]; `fps` of the extracted frames;
-    `anomalous` bool [T] or None; `events` as the threshold makes them. The table of `regions` has columns
-    `score` and `person` ("" where nobody said) beside those of the errors; `subject` is the person of the
-    whole clip.
+    `scores` float64 [T] are the headline's; `causal` those without frames ahead; `unsmoothed` those before
+    smoothing; `branches` those of each branch by itself, and of all but speed as `learned`. `errors` by
+    branch, float64 [T], before calibration; `seconds` float64 [T] since the clip's start; `source_frames`
+    int [T]; `source_size` (height, width) of these; `fps` of the extracted frames; `anomalous` bool [T] or
+    None; `events` as the threshold makes them. The table of `regions` has columns `score` and `person` (""
+    where nobody said) beside those of the errors; `subject` is the person of the whole clip.
     """
 
     clip: str
@@ -67,10 +67,12 @@ class Scored:
     subject: str
     scores: np.ndarray
     causal: np.ndarray
+    unsmoothed: np.ndarray
     branches: Mapping[str, np.ndarray]
     errors: Mapping[str, np.ndarray]
     seconds: np.ndarray
     source_frames: np.ndarray
+    source_size: tuple[int, int]
     fps: float
     anomalous: np.ndarray | None
     events: Sequence[Event]
@@ -110,7 +112,8 @@ def auc_macro_padded(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray])
     """Macro AUC with a normal frame of score 0 and an anomalous one of score 1 added to every clip.
 
     Scores are first brought to [0, 1] clip by clip. Some published figures are of this kind: a clip that is
-    anomalous throughout then has an AUC of 1, whatever the scorer does.
+    anomalous throughout then has an AUC near 1 whatever the scorer does, less only where frames tie for its
+    lowest score.
     """
     if not labels:
         return None
@@ -174,13 +177,19 @@ def frame_level(clips: Sequence[Scored], threshold: float) -> dict[str, Any]:
 
 
 def clip_level(clips: Sequence[Scored]) -> dict[str, Any]:
-    """Do clips with an anomaly have a higher maximum than clips without? `auc`, or why it is absent."""
+    """Do clips with an anomaly have a higher maximum than clips without? AUCs, or why they are absent.
+
+    `auc`: of the scores before smoothing, which is made for runs of frames and would take short events away
+    from the maximum; `auc_smoothed`: of the headline's scores.
+    """
     known = labelled(clips)
     y = np.array([bool(clip.anomalous.any()) for clip in known], bool)
     counts = {"anomalous": int(y.sum()), "normal": int((~y).sum())}
     if not both_classes(y):
         return counts | {"absent": "needs labelled clips with an anomaly and without"}
-    return counts | {"auc": auc(y, np.array([clip.scores.max() for clip in known]))}
+    highest = {"auc": [clip.unsmoothed.max() for clip in known]}
+    highest["auc_smoothed"] = [clip.scores.max() for clip in known]
+    return counts | {name: auc(y, np.array(values)) for name, values in highest.items()}
 
 
 def trivial_scorers(clips: Sequence[Scored], seed: int) -> dict[str, list[np.ndarray]]:

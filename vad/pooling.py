@@ -94,7 +94,8 @@ class ClipErrors:
         self, branches: Sequence[str], params: PoolParams, causal: bool, scale: Scale | None = None
     ) -> dict[str, np.ndarray]:
         """By branch the errors of frames, float64 [T]. `scale` divides those of a place by its own factor."""
-        located = [b for b in branches if b in self.maps or params.per == "location"]
+        regional = [] if params.per == "location" else branches_of(self.table)
+        located = [b for b in branches if b not in regional]
         out = {b: np.empty(self.frames) for b in located}
         for at, chunk in self.locations(located, params.sigma, causal, scale):
             cells = chunk.reshape(*chunk.shape[:2], -1)
@@ -116,17 +117,23 @@ class ClipErrors:
         return values / place(self, scale[branch]) if scale and branch in scale else values
 
     def locations(
-        self, branches: Sequence[str], sigma: float, causal: bool, scale: Scale | None = None
+        self,
+        branches: Sequence[str],
+        sigma: float,
+        causal: bool,
+        scale: Scale | None = None,
+        only: tuple[int, int] | None = None,
     ) -> Iterator[tuple[slice, np.ndarray]]:
         """Maps of errors in time: (frames, float32 [n, branches, rows, columns]), smoothed by `sigma`.
 
-        Memory does not grow with the clip.
+        Memory does not grow with the clip. `only`: of frames [start, end) alone.
         """
         if not branches:
             return
         before, after = radius(sigma), 0 if causal else radius(sigma)
-        for start in range(0, self.frames, CHUNK):
-            end = min(start + CHUNK, self.frames)
+        first, last = only or (0, self.frames)
+        for start in range(first, last, CHUNK):
+            end = min(start + CHUNK, last)
             low, high = max(0, start - before), min(self.frames, end + after)
             chunk = self._paint(branches, low, high, scale)
             yield slice(start, end), gaussian(chunk, sigma, causal)[start - low : end - low]

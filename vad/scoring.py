@@ -135,15 +135,20 @@ class Calibration:
             return np.zeros(len(clip.table))
         return self.scores({b: clip.regions(b, self._scale) for b in own}, clip.camera, own)
 
-    def score_maps(self, clip: ClipErrors) -> Iterator[tuple[slice, np.ndarray]]:
-        """Scores of locations, in time: (frames, float32 [n, rows, columns]); 0 and 1 as in `maps`."""
+    def score_maps(
+        self, clip: ClipErrors, only: tuple[int, int] | None = None
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Scores of locations, in time: (frames, float32 [n, rows, columns]); 0 and 1 as in `maps`.
+
+        `only`: of frames [start, end) alone.
+        """
         chosen = [b for b in self.branches if b in clip.branches]
         sigma, causal = self.params.sigma, self.params.smooth.causal
         centre, spread = (
             np.array([self.maps[b][key] for b in chosen], np.float32)[:, None, None]
             for key in ("centre", "spread")
         )
-        for at, chunk in clip.locations(chosen, sigma, causal, self._scale):
+        for at, chunk in clip.locations(chosen, sigma, causal, self._scale, only):
             each = _level_off((chunk - centre) / spread)
             yield at, each.sum(1) if self.params.fuse == "sum" else each.max(1)
 
@@ -241,8 +246,9 @@ def _usual(
     branch: str, camera: str, clips: list[ClipErrors], errors: list[np.ndarray], params: CalibrateParams
 ) -> dict[str, float]:
     """Centre and spread of normal errors; of a branch of regions those of the frames with regions."""
-    kept = [e if branch in clip.maps else e[clip.counts() > 0] for clip, e in zip(clips, errors, strict=True)]
-    values = np.concatenate(kept)
+    regional = branch in pooling.branches_of(clips[0].table)
+    pairs = zip(clips, errors, strict=True)
+    values = np.concatenate([e[clip.counts() > 0] if regional else e for clip, e in pairs])
     centre, spread, where = 0.0, 0.0, f"of camera {camera!r} " if camera != POOLED else ""
     if len(values) and params.scale == "quantile":
         centre, high = (float(q) for q in np.quantile(values, (0.5, 0.95)))

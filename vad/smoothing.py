@@ -39,7 +39,7 @@ def gaussian(values: np.ndarray, sigma: float, causal: bool) -> np.ndarray:
     weights = np.exp(-0.5 * (np.arange(-r, r + 1) / sigma) ** 2)
     if causal:
         weights[r + 1 :] = 0
-    return correlate1d(values, weights / weights.sum(), axis=0, mode=_beyond(causal))
+    return correlate1d(values, weights / weights.sum(), axis=0, mode="nearest" if causal else "reflect")
 
 
 def smooth(scores: np.ndarray, params: SmoothParams, causal: bool) -> np.ndarray:
@@ -47,9 +47,8 @@ def smooth(scores: np.ndarray, params: SmoothParams, causal: bool) -> np.ndarray
     scores = np.asarray(scores, np.float64)
     if params.median > 1:
         behind = (params.median - 1) // 2 if causal else 0  # scipy's even windows begin one frame earlier
-        scores = median_filter(scores, params.median, mode=_beyond(causal), origin=behind)
+        # scipy goes wrong where a window is more than twice as long as what it mirrors
+        reach = params.median - 1
+        padded = np.pad(scores, reach, mode="edge" if causal else "symmetric")
+        scores = median_filter(padded, params.median, origin=behind)[reach:-reach]
     return gaussian(scores, params.gaussian, causal)
-
-
-def _beyond(causal: bool) -> str:
-    return "nearest" if causal else "reflect"

@@ -105,8 +105,8 @@ def _more(result: dict[str, Any]) -> list[str]:
     if "auc" in clip:
         lines += [
             "",
-            f"Clips: AUC of the highest score {clip['auc']:.3f}, {clip['anomalous']} clips with an anomaly "
-            f"against {clip['normal']} without.",
+            f"Clips: AUC of the highest score {clip['auc']:.3f} ({clip['auc_smoothed']:.3f} smoothed), "
+            f"{clip['anomalous']} clips with an anomaly against {clip['normal']} without.",
         ]
     if "auc" in pixel:
         located = result["localisation"]

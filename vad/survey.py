@@ -193,8 +193,11 @@ def _read_labels(
         shown = masks.intervals(masks.open_masks(masks_to / row.clip))
         if not clip.intervals:
             labels[row.clip] = shown
-        elif differing := _differing(clip.intervals, shown, row.frames):
-            log(f"clip {row.clip}: labels and masks disagree about {differing} of {row.frames} frames")
+        elif len(differing := _differing(clip.intervals, shown, row.frames)):
+            log(
+                f"clip {row.clip}: labels and masks disagree about {len(differing)} of {row.frames} frames; "
+                f"the first, counted from 0, is frame {differing[0]}"
+            )
     return {clip: intervals for clip, intervals in labels.items() if intervals}
 
 
@@ -206,9 +209,10 @@ def _convert(clip: Found, row: Clip, masks_to: Path) -> str | None:
     return None
 
 
-def _differing(one: Intervals, other: Intervals, frames: int) -> int:
+def _differing(one: Intervals, other: Intervals, frames: int) -> np.ndarray:
+    """Numbers of the frames that only one of the two holds anomalous."""
     numbers = np.arange(frames)
-    return int((clips.frame_labels(one, numbers) != clips.frame_labels(other, numbers)).sum())
+    return np.flatnonzero(clips.frame_labels(one, numbers) != clips.frame_labels(other, numbers))
 
 
 def _check_bounds(clip: Found, frames: int) -> None:

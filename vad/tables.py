@@ -61,6 +61,7 @@ def by_person(clips: Sequence[Scored]) -> list[Scored]:
                     clip,
                     subject=person,
                     scores=own.per_frame(own.table["score"])[seen],
+                    unsmoothed=own.per_frame(own.table["score"])[seen],
                     errors={
                         branch: own.per_frame(columns[branch])[seen] if branch in columns else errors[seen]
                         for branch, errors in clip.errors.items()

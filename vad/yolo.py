@@ -185,17 +185,20 @@ def _rows_of_yolox(
     return centre, side, rows[:, 4], rows[:, 5:]
 
 
-def class_map(out: np.ndarray, layout: Layout, height: int, width: int) -> np.ndarray | None:
-    """Class probabilities without objectness of all cells of 8 px, float32 [C, height/8, width/8].
+def class_maps(out: np.ndarray, layout: Layout, height: int, width: int) -> list[np.ndarray] | None:
+    """Class probabilities without objectness of all cells, per stride float32 [C, height/s, width/s].
 
     None where the layout has none, or levels of anchors other than `STRIDES`.
     """
-    rows, columns = height // 8, width // 8
     axis = 1 if layout == "yolov8" else 0
     if layout == "end_to_end" or len(anchors(height, width)[0]) != out.shape[axis]:
         return None
-    scores = out[4:, : rows * columns] if layout == "yolov8" else out[: rows * columns, 5:].T
-    return scores.reshape(-1, rows, columns)
+    scores, maps = (out[4:] if layout == "yolov8" else out[:, 5:].T), []
+    for stride in STRIDES:
+        rows, columns = height // stride, width // stride
+        maps.append(scores[:, : rows * columns].reshape(-1, rows, columns))
+        scores = scores[:, rows * columns :]
+    return maps
 
 
 def nms(boxes: np.ndarray, confidence: np.ndarray, classes: np.ndarray, iou: float) -> np.ndarray:

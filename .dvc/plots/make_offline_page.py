@@ -14,6 +14,8 @@ STYLE = """
 body { font-family: system-ui, sans-serif; margin: 1.5rem; color: #222 }
 body > div { margin-bottom: 1.5rem }
 table { border-spacing: 12px } img { max-width: 100% }
+.vega-embed { vertical-align: top }
+div:has(> img) { max-width: 48% }
 """
 
 

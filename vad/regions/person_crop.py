@@ -160,7 +160,7 @@ class _Classes:
 
     def append(self, found: np.ndarray, detections: Detections | None) -> None:
         """Adds the regions of a frame, `detections` being the last that were made."""
-        if detections is None or detections.class_map is None:
+        if detections is None or detections.class_maps is None:
             return
         if self.writer is None:
             shape = (len(self.names),)

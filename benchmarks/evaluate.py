@@ -1,0 +1,150 @@
+"""The stage `evaluate` on 10,000 and on 100,000 frames with pixel masks: seconds and memory per frame.
+
+    python -m benchmarks.evaluate [--frames 10000 100000] [--rounds 1]
+
+Clips of 1,000 frames of 360x240 px, ten regions a frame and two branches beside speed, every tenth frame
+anomalous with a mask, all fabricated. Read the ratios: time per frame should stay, memory hardly grow. The
+pixel AUC is then computed the plain way, scikit-learn on all cells at once, from as many of the same maps as
+memory allows, beside the streamed one.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from vad import clips, params, pooling, scoring, store
+from vad.params import load
+from vad.pixels import PixelLevel
+
+ROOT = Path(__file__).parents[1]
+LENGTH, HEIGHT, WIDTH, CELL, FPS, REGIONS = 1000, 240, 360, 8, 10.0, 10
+SHAPE = (HEIGHT // CELL, WIDTH // CELL)
+PLAIN = 2000  # frames of the plain pixel AUC
+
+
+def fabricate(folder: Path, frames: int) -> None:
+    """What the stage reads, in the layout of the project: test clips, and one to calibrate with."""
+    rng = np.random.default_rng(0)
+    shutil.copy(ROOT / "params.yaml", folder)
+    (folder / "data").mkdir()
+    (folder / "data/identity.csv").write_text("clip,track,person\n")
+    manifest, labels = [], {}
+    for k in range(-1, frames // LENGTH):
+        name = "val/0" if k < 0 else f"test/{k:04}"
+        errors(folder / "data/errors" / name, rng)
+        if k < 0:
+            continue
+        spans = [(t, t + 50) for t in range(100, LENGTH, 500)]
+        labels[name] = spans
+        more = {"camera": "a", "subject": "", "source": name, "first": 0, "end": LENGTH, "labelled": True}
+        size = {"frames": LENGTH, "fps": FPS, "width": WIDTH, "height": HEIGHT, "hash": name}
+        manifest.append(clips.Clip(clip=name, split="test", **more, **size))
+        sparse(folder / "data/frames" / name, (LENGTH, HEIGHT, WIDTH), fps=FPS)
+        source = np.arange(LENGTH)
+        store.write_table(
+            folder / "data/frames" / name, pd.DataFrame({"source_frame": source, "seconds": source / FPS})
+        )
+        masks = sparse(folder / "data/masks" / name, (LENGTH, HEIGHT, WIDTH // 8), height=HEIGHT, width=WIDTH)
+        for start, end in spans:
+            masks[start:end, 100:140, 10:14] = 255
+    clips.write_manifest(folder / "data/manifest.csv", manifest)
+    clips.write_labels(folder / "data/labels.csv", labels)
+    clips.write_skipped(folder / "data/frames/skipped.csv", {})
+    normal = pooling.read_errors(folder / "data/errors", {"val/0": "a"})
+    raw = params.read(ROOT / "params.yaml")
+    calibration = scoring.calibrate(normal, load("calibrate", scoring.CalibrateParams, raw))
+    calibration.save(folder / "models/calibration.json")
+
+
+def errors(stem: Path, rng: np.random.Generator) -> None:
+    """A clip's regions with errors of two branches, and its maps of speed."""
+    n = LENGTH * REGIONS
+    x0, y0 = rng.integers(0, WIDTH - 30, n), rng.integers(0, HEIGHT - 50, n)
+    table = {"frame": np.repeat(np.arange(LENGTH), REGIONS), "region": np.arange(n), "track": -1}
+    table |= {"x0": x0, "y0": y0, "x1": x0 + 30, "y1": y0 + 50}
+    found = pd.DataFrame(table).astype(np.int32)
+    for branch in ("appearance", "flow"):
+        found[f"error_{branch}"] = rng.gamma(2, 1, n).astype(np.float32)
+    store.write_table(stem, found)
+    with store.ArrayWriter(Path(f"{stem}.map_speed"), SHAPE, np.float16, cell=CELL) as writer:
+        for _ in range(LENGTH):
+            writer.append(rng.gamma(2, 1, SHAPE).astype(np.float16))
+    card = {"frames": LENGTH, "stride": 1, "frame": [HEIGHT, WIDTH], "fps": FPS, "cell": CELL}
+    store.write_json(Path(f"{stem}.json"), card | {"maps": ["speed"]})
+
+
+def sparse(stem: Path, shape: tuple[int, ...], **card: object) -> np.ndarray:
+    """An array of zeros that takes no disk, with its card; returned to be written to."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    array = np.lib.format.open_memmap(Path(f"{stem}.npy"), "w+", np.uint8, shape)
+    store.write_json(Path(f"{stem}.json"), {"shape": list(shape), "dtype": "uint8", "hash": "", **card})
+    return array
+
+
+def run(folder: Path) -> tuple[float, float]:
+    """(seconds, MB at most) of the stage as a process."""
+    start = time.perf_counter()
+    child = os.fork()
+    if not child:
+        os.chdir(folder)
+        os.environ["PYTHONPATH"] = str(ROOT)
+        os.execv(sys.executable, [sys.executable, "-m", "stages.evaluate"])
+    _, status, usage = os.wait4(child, 0)
+    if status:
+        sys.exit(f"the stage failed in {folder}")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def pixel_auc() -> None:
+    """Streamed and plain, from the same maps."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(PLAIN, *SHAPE)).astype(np.float16)
+    anomalous = np.where(scores > 1, rng.integers(0, 65, scores.shape), 0)
+    total = np.full(SHAPE, CELL * CELL)
+    start = time.perf_counter()
+    streamed = PixelLevel(95.0)
+    for own, count in zip(scores, anomalous, strict=True):
+        streamed.add(own, count, total)
+    ours = streamed.result(0.0)["auc"]
+    middle = time.perf_counter()
+    flat, weight = np.tile(scores.ravel(), 2), np.r_[anomalous.ravel(), (CELL * CELL - anomalous).ravel()]
+    truth = np.repeat([True, False], scores.size)
+    plain = roc_auc_score(truth, flat, sample_weight=weight)
+    end = time.perf_counter()
+    print(
+        f"pixel AUC of {PLAIN} frames: streamed {middle - start:.2f} s ({ours:.6f}), "
+        f"scikit-learn on all cells {end - middle:.2f} s ({plain:.6f})"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--frames", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--rounds", type=int, default=1)
+    args = parser.parse_args()
+    for frames in args.frames:
+        with tempfile.TemporaryDirectory() as temporary:
+            fabricate(Path(temporary), frames)
+            rounds = [run(Path(temporary)) for _ in range(args.rounds)]
+        seconds, memory = (median(values) for values in zip(*rounds, strict=True))
+        print(
+            f"{frames} frames: {seconds:.0f} s, {1000 * seconds / frames:.2f} s per 1000 frames, "
+            f"at most {memory:.0f} MB",
+            flush=True,
+        )
+    pixel_auc()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Rows of tables against what they are said to be, region by region."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from vad import grid, tables
+from vad.metrics import Scored
+from vad.pooling import ClipErrors
+
+few = settings(max_examples=50, deadline=None)
+FULL, LEFT = (0, 0, 8, 6), (0, 0, 4, 6)  # boxes; frames are 8 x 6
+NOBODY = ""
+
+
+def clip(labels, scores, name="test/a", **errors) -> Scored:
+    """A test clip without regions; `labels` None: nobody labelled it. `errors` by branch."""
+    return found(len(scores), [], name=name, labels=labels, scores=scores, errors=errors)
+
+
+def found(
+    frames: int, rows: list, stride=1, subject=NOBODY, labels=None, name="test/a", scores=None, errors=None
+) -> Scored:
+    """A clip with regions: rows of (frame, track, box, score, person).
+
+    Errors of `look` are a tenth of the scores, those of `move` their negative, and `speed` has maps alone:
+    the number of the frame.
+    """
+    table = pd.DataFrame(rows, columns=["frame", "track", "box", "score", "person"])
+    boxes = np.array([row[2] for row in rows], int).reshape(-1, 4)
+    table = table.drop(columns="box").assign(**dict(zip(("x0", "y0", "x1", "y1"), boxes.T, strict=True)))
+    table = table.astype({"frame": int, "track": int, "score": float})
+    table = table.assign(error_look=table["score"] / 10, error_move=-table["score"])
+    regions = ClipErrors(name, frames, stride, (6, 8), table)
+    if scores is None:
+        scores = regions.per_frame(table["score"])
+        errors = {"look": scores / 10, "move": -scores, "speed": np.arange(frames)}
+    return Scored(
+        clip=name,
+        camera="hall",
+        subject=subject,
+        scores=np.asarray(scores, float),
+        causal=np.zeros(frames),
+        unsmoothed=np.asarray(scores, float),
+        branches={},
+        errors={branch: np.asarray(own, float) for branch, own in errors.items()},
+        seconds=np.arange(frames) / 10,
+        source_frames=2 * np.arange(frames),
+        source_size=(6, 8),
+        fps=10.0,
+        anomalous=None if labels is None else np.asarray(labels, bool),
+        events=[],
+        regions=regions,
+    )
+
+
+@st.composite
+def tracked(draw: st.DrawFn) -> Scored:
+    """Boxes of a few tracks, some unknown, some whole frames, in any number per frame."""
+    frames, stride = draw(st.integers(1, 12)), draw(st.integers(1, 3))
+    owner = {track: draw(st.sampled_from([NOBODY, "anna", "ben"])) for track in range(-1, 5)}
+    rows = []
+    for frame in range(0, frames, stride):
+        for track in draw(st.lists(st.integers(-1, 4), max_size=4)):
+            box = draw(st.sampled_from([FULL, LEFT, LEFT]))
+            rows.append((frame, track, box, draw(st.integers(0, 40)) / 8, owner[track]))
+    labels = draw(st.lists(st.booleans(), min_size=frames, max_size=frames))
+    return found(frames, rows, stride, owner[-1], draw(st.sampled_from([labels, None])))
+
+
+def test_a_row_is_about_its_clips_together():
+    clips = [
+        clip([0, 1, 1, 0], [0, 2, 3, 2], look=[0, 1, 2, 3], move=[5, 5, 5, 5]),
+        clip(None, [9, 0], "test/b", look=[4, 5], move=[5, 5]),
+    ]
+    assert tables.row(clips, 2.0) == {
+        "frames": 6,
+        "anomalous_frames": 2,
+        "auc": (1 + 1 + 0.5 + 1) / 4,  # of the labelled clip alone
+        "anomaly_rate": 2 / 6,  # above, not at
+        "score_max": 9.0,
+        "look_error_mean": 2.5,
+        "look_error_std": pytest.approx(np.std(range(6))),
+        "move_error_mean": 5.0,
+        "move_error_std": 0.0,
+    }
+
+
+@pytest.mark.parametrize(("labels", "anomalous"), [(None, None), ([0, 0], 0), ([1, 1], 2)])
+def test_without_both_classes_a_row_has_all_but_an_auc(labels, anomalous):
+    got = tables.row([clip(labels, [0.5, 1.5], look=[1, 2])], 1.0)
+    assert (got["auc"], got["anomalous_frames"]) == (None, anomalous)
+    assert (got["anomaly_rate"], got["score_max"], got["look_error_mean"]) == (0.5, 1.5, 1.5)
+
+
+@given(st.lists(tracked(), min_size=1, max_size=4), st.sampled_from([0.0, 1.0, 2.5]))
+@few
+def test_a_row_counts_frames_one_by_one(clips, threshold):
+    frames = [
+        (score, error, None if one.anomalous is None else one.anomalous[t])
+        for one in clips
+        for t, (score, error) in enumerate(zip(one.scores, one.errors["speed"], strict=True))
+    ]
+    got = tables.row(clips, threshold)
+    known = [(label, score) for score, _, label in frames if label is not None]
+    assert got["frames"] == len(frames)
+    assert got["anomalous_frames"] == (sum(label for label, _ in known) if known else None)
+    assert got["anomaly_rate"] == pytest.approx(sum(s > threshold for s, _, _ in frames) / len(frames))
+    assert got["score_max"] == max(score for score, _, _ in frames)
+    assert got["speed_error_mean"] == pytest.approx(sum(e for _, e, _ in frames) / len(frames))
+    if len({bool(label) for label, _ in known}) == 2:
+        assert got["auc"] == pytest.approx(sk.roc_auc_score(*zip(*known, strict=True)))
+    else:
+        assert got["auc"] is None
+
+
+def test_the_spread_of_errors_is_that_of_the_population():
+    clips = [clip(None, [0, 0], look=[1, 3]), clip(None, [0], look=[8])]
+    assert tables.spread(clips) == {"look": {"mean": 4.0, "std": pytest.approx(np.sqrt((9 + 1 + 16) / 3))}}
+
+
+@given(tracked(), st.sampled_from([0.0, 1.0, 2.5]))
+@few
+def test_a_track_s_row_is_that_of_its_regions(case, threshold):
+    table = case.regions.table
+    got = tables.tracks(case, threshold).set_index("track")
+    expected = []
+    for track in sorted(set(table["track"]) - {-1}):
+        own = table[table["track"] == track]
+        if (own["x1"] == 4).any():  # ever a box
+            expected.append(track)
+            row, scores = got.loc[track], own["score"].tolist()
+            assert row["person"] == own["person"].iloc[0]
+            assert (row["first_frame"], row["last_frame"]) == (own["frame"].min(), own["frame"].max())
+            assert row["frames"] == len(set(own["frame"]))
+            assert row["score_mean"] == pytest.approx(sum(scores) / len(scores))
+            assert row["score_max"] == max(scores)
+            assert row["anomaly_rate"] == pytest.approx(sum(s > threshold for s in scores) / len(scores))
+            for branch, factor in (("look", 0.1), ("move", -1.0)):
+                errors = factor * np.array(scores)
+                assert row[f"{branch}_error_mean"] == pytest.approx(errors.mean())
+                assert row[f"{branch}_error_std"] == pytest.approx(errors.std(), abs=1e-9)
+    assert got.index.tolist() == expected
+    assert not [name for name in got if name.startswith("speed")]  # it has no errors of regions
+
+
+def test_whole_frames_are_no_tracks():
+    case = found(3, [(t, 0, FULL, t, NOBODY) for t in range(3)])
+    assert tables.tracks(case, 1.0).empty
+    assert tables.regions([case]) == {}
+    once = found(3, [(0, 0, FULL, 0, NOBODY), (1, 0, LEFT, 0, NOBODY), (2, 0, FULL, 0, NOBODY)])
+    assert tables.tracks(once, 1.0)["frames"].tolist() == [3]
+    assert tables.tracks(found(3, [(0, -1, LEFT, 0, NOBODY)]), 1.0).empty  # not known which
+
+
+def test_thousands_of_tracks_are_no_trouble():
+    rows = [(t // 10, t % 5000, LEFT, t % 7, NOBODY) for t in range(20000)]
+    got = tables.tracks(found(2000, rows), 3.0)
+    assert got["track"].tolist() == list(range(5000))
+    assert got["frames"].tolist() == [4] * 5000
+
+
+def test_regions_are_counted_where_they_are_boxes():
+    none, whole = found(4, []), found(4, [(t, 0, FULL, 0, NOBODY) for t in range(4)])
+    some = found(6, [(0, 1, LEFT, 0, NOBODY), (0, 2, LEFT, 0, NOBODY), (4, 2, LEFT, 0, NOBODY)], stride=2)
+    assert tables.regions([none]) == {"per_frame": 0.0, "frames_without": 4, "tracks": 0}
+    # at 0, 2 and 4 of 6 frames two, none and one region; 1 counts like 0, 3 like 2, 5 like 4
+    assert tables.regions([some]) == {"per_frame": 1.0, "frames_without": 2, "tracks": 2}
+    assert tables.regions([whole, some, none]) == {"per_frame": 10 / 14, "frames_without": 6, "tracks": 2}
+
+
+@given(tracked())
+@few
+def test_a_person_has_the_frames_in_which_he_is_seen(case):
+    table = case.regions.table
+    parts = tables.by_person([case])
+    if set(table["person"]) <= {case.subject}:
+        assert parts == [case]
+        return
+    assert [part.subject for part in parts] == sorted(set(table["person"]))
+    nearest = grid.nearest(len(case.scores), case.regions.stride) * case.regions.stride
+    for part in parts:
+        own = table[table["person"] == part.subject]
+        highest = own.groupby("frame")["score"].max().to_dict()
+        lowest = own.groupby("frame")["score"].min().to_dict()
+        frames = [t for t, at in enumerate(nearest) if at in highest]
+        assert part.scores.tolist() == [highest[nearest[t]] for t in frames]
+        assert part.unsmoothed.tolist() == part.scores.tolist()  # of regions, which are not
+        np.testing.assert_allclose(part.errors["look"], part.scores / 10)
+        np.testing.assert_allclose(part.errors["move"], [-lowest[nearest[t]] for t in frames])
+        assert part.errors["speed"].tolist() == frames  # of the frame, for it has no regions
+        assert part.source_frames.tolist() == [2 * t for t in frames]
+        assert part.seconds.tolist() == [t / 10 for t in frames]
+        if case.anomalous is None:
+            assert part.anomalous is None
+        else:
+            assert part.anomalous.tolist() == case.anomalous[frames].tolist()
+        assert tables.row([part], 1.0)["frames"] == len(frames)
+
+
+def test_a_clip_of_one_person_counts_with_its_empty_frames():
+    one = found(4, [(1, 3, LEFT, 2.0, "anna")], subject="anna")
+    (part,) = tables.by_person([one])
+    assert tables.row([part], 1.0)["anomaly_rate"] == 1 / 4
+    visitor = found(4, [(1, 3, LEFT, 2.0, "ben"), (2, 4, LEFT, 0.0, "anna")], subject="anna")
+    anna, ben = tables.by_person([visitor])
+    assert tables.row([ben], 1.0)["anomaly_rate"] == 1.0
+    assert (tables.row([anna], 1.0)["frames"], tables.row([anna], 1.0)["anomaly_rate"]) == (1, 0.0)
