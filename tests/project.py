@@ -38,6 +38,7 @@ TINY = {  # what makes a run short
     "resize.width": 16,
     "model.conv2d.channels": [4, 8],
     "train.epochs": 1,
+    "calibrate.threshold.percentile": 90.0,  # of 24 validation frames
     "compute.workers": 1,  # no time for starting processes
 }
 CLIPS = scripts.TRAIN[:4] + scripts.TEST[1:3]

@@ -344,6 +344,7 @@ def test_labels_without_masks_and_masks_without_labels(surveyed, tmp_path, label
     """First and last anomalous frame of those that were extracted: 1, 3, 5, … of the source."""
     clips = surveyed(labels)
     for one in clips:
+        assert one.source_size == (24, 40)
         frames = expected[one.clip.partition("/")[2]]
         if frames is None:
             assert one.anomalous is None
@@ -354,5 +355,6 @@ def test_labels_without_masks_and_masks_without_labels(surveyed, tmp_path, label
     assert found["localisation"]["clips_without_masks"] == without
     usable = sum(one.anomalous is not None for one in clips) - without
     assert found["pixel"]["frames"] == 10 * usable
+    assert found["pixel"]["pixels"] == 10 * usable * 24 * 40  # of the source, with masks or without
     assert found["pixel"]["recall"] == 1
     json.dumps(found, allow_nan=False)

@@ -189,7 +189,9 @@ def test_experiments_leave_the_workspace_alone_and_share_finished_clips(project)
     project.set({"extract.max_side": 48})
     assert computed(project.repro("extract"))["extract"] == 6
     project.reset()
-    output = project.run("dvc", "exp", "run", "--temp", "-n", "half", "-S", "calibrate.threshold.percentile=70")
+    output = project.run(
+        "dvc", "exp", "run", "--temp", "-n", "half", "-S", "calibrate.threshold.percentile=70"
+    )
     assert ran(output) == {"calibrate", "evaluate", "summarize"}
     assert project.run("git", "status", "--short") == ""
     changes = json.loads(project.run("dvc", "metrics", "diff", "HEAD", "half", "--json"))

@@ -19,7 +19,9 @@ SCRIPTS = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with params.yaml, an input and a stage `probe` made of two modules; the current folder."""
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text("utf-8"), "utf-8")
-    recipe.write(recipe.overrides(["sample", "whole_frame"]), tmp_path / "params.yaml")  # whatever it holds just now
+    recipe.write(
+        recipe.overrides(["sample", "whole_frame"]), tmp_path / "params.yaml"
+    )  # whatever it holds just now
     for name in ["stages/probe.py", "vad/part.py", "vad/other.py", "vad/layouts/folder.py"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("from vad import part\n" if name == "stages/probe.py" else "")

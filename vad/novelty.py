@@ -18,6 +18,7 @@ from vad import UserError, store
 from vad.params import Field, Section
 
 FLOOR = 1e-4  # is added to probabilities, so that what is out of the question differs by nothing
+LEAST = 0.1  # standard deviation of such a logarithm, so that a class never seen does not decide all
 MOST = 200_000  # regions that are learned from, spread evenly
 
 
@@ -77,7 +78,7 @@ def fit(regions: list[Path], params: NoveltyParams) -> Novelty | None:
         )
     # in single precision the mean of so many is off, and a class that never changes has a deviation
     mean, std = (part(0, dtype=np.float64).astype(np.float32) for part in (x.mean, x.std))
-    std = np.maximum(std, np.float32(1e-6))
+    std = np.maximum(std, np.float32(LEAST))
     # the full solver draws no random numbers
     basis = PCA(components, svd_solver="full").fit((x - mean) / std).components_
     return Novelty(mean, std, basis.astype(np.float32))

@@ -212,14 +212,14 @@ def calibrate(
     if params.per_camera:
         cameras = sorted({clip.camera for clip in normal})
         groups |= {name: [i for i, clip in enumerate(normal) if clip.camera == name] for name in cameras}
-    usual = {
-        name: {
-            b: _usual(b, name, [normal[i] for i in own], [errors[i][b] for i in own], params) for b in there
-        }
-        for name, own in groups.items()
-    }
+    usual: dict[str, Usual] = {}
+    for name, own in groups.items():
+        each = {b: _usual(b, [normal[i] for i in own], [errors[i][b] for i in own], params) for b in there}
+        if name == POOLED:
+            there = _with_spread(each, params, log)
+        usual[name] = {b: each[b] or usual[POOLED][b] for b in there}
     tops = _highest(normal, there, params, factors)
-    maps = {b: _usual(b, POOLED, normal, highest, params) for b, highest in tops}
+    maps = {b: _usual(b, normal, highest, params) or usual[POOLED][b] for b, highest in tops}
     hours = sum(clip.frames / clip.fps for clip in normal) / 3600
     frames = sum(clip.frames for clip in normal)
     found = Calibration(params, usual, maps, scale, 0.0, 0.0, 0.0, frames, hours)
@@ -243,24 +243,38 @@ def calibrate(
 
 
 def _usual(
-    branch: str, camera: str, clips: list[ClipErrors], errors: list[np.ndarray], params: CalibrateParams
-) -> dict[str, float]:
-    """Centre and spread of normal errors; of a branch of regions those of the frames with regions."""
+    branch: str, clips: list[ClipErrors], errors: list[np.ndarray], params: CalibrateParams
+) -> dict[str, float] | None:
+    """Centre and spread of normal errors; of a branch of regions those of the frames with regions.
+
+    None where these have no spread.
+    """
     regional = branch in pooling.branches_of(clips[0].table)
     pairs = zip(clips, errors, strict=True)
     values = np.concatenate([e[clip.counts() > 0] if regional else e for clip, e in pairs])
-    centre, spread, where = 0.0, 0.0, f"of camera {camera!r} " if camera != POOLED else ""
+    centre, spread = 0.0, 0.0
     if len(values) and params.scale == "quantile":
         centre, high = (float(q) for q in np.quantile(values, (0.5, 0.95)))
         spread = high - centre
     elif len(values):
         centre, spread = float(values.mean()), float(values.std())
-    if not spread > 0:
+    return {"centre": centre, "spread": spread} if spread > 0 else None
+
+
+def _with_spread(
+    usual: Mapping[str, dict[str, float] | None], params: CalibrateParams, log: Callable[[str], None]
+) -> list[str]:
+    """The branches that have a scale. Raises UserError if one that is asked for by name has none, or all."""
+    flat = [branch for branch, own in usual.items() if own is None]
+    named = set() if params.branches == "all" else set(params.branches)
+    if flat and (len(flat) == len(usual) or named & set(flat)):
         raise UserError(
-            f"all validation frames {where}have the same error of the branch {branch} ({centre:.3g}), so "
-            "there is no scale for scores; check that the validation clips show more than one still picture"
+            f"all validation frames have the same error of the branch {', '.join(flat)}, so there is no "
+            "scale for scores; check that the validation clips show more than one still picture"
         )
-    return {"centre": centre, "spread": spread}
+    if flat:
+        log(f"{', '.join(flat)} left out: (nearly) all validation frames have the same error there")
+    return [branch for branch in usual if branch not in flat]
 
 
 def _highest(
