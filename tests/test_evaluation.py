@@ -399,6 +399,20 @@ def test_without_labels_of_both_classes_all_else_is_there(inputs, tmp_path, chos
     assert [row[0] for row in rows(paper.markdown, "## Clips")[2:]][-1] == "new¦er"
 
 
+def test_what_single_clips_do_not_tell_is_left_out(inputs, tmp_path):
+    """One clip anomalous throughout, one normal: a micro AUC, no macro one, no interval."""
+    paper = Paper(inputs, tmp_path, chosen=[CLIPS[0], CLIPS[2]], labels={FALL: [(0, 100)]})
+    stored = store.read_json(tmp_path / "metrics.json")
+    assert not [key for key, value in leaves(stored) if value is None]
+    assert "auc_micro" in stored["frame"]
+    assert "auc_macro" not in stored["frame"] | stored["baseline"]["time"]
+    assert stored["frame"]["clips_in_macro"] == 0
+    assert stored["interval"]["auc_macro"]["absent"] == "clips with both classes: 0; an interval needs 2"
+    assert scorers(paper)["**model**"][:2] == [f"{stored['frame']['auc_micro']:.4f}", ""]
+    assert not {"None", "nan", "interval"} & set(paper.markdown.replace("|", " ").split())
+    assert "Gain" not in paper.markdown
+
+
 @pytest.mark.parametrize("which", ["paper", "crops"])
 def test_git_keeps_rounded_figures_as_strict_json(which, request):
     paper = request.getfixturevalue(which)

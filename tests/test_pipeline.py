@@ -106,6 +106,18 @@ def test_a_parameter_reruns_what_depends_on_it(project, key, value, expected):
     assert restored(output) == set()
 
 
+def test_an_older_commit_gives_its_own_figures_again(project):
+    old, before = project.run("git", "rev-parse", "HEAD").strip(), project.read(METRICS)
+    project.set({"calibrate.threshold.percentile": 60.0})
+    project.repro()
+    project.commit("another threshold")
+    assert project.read(METRICS) != before
+    project.run("git", "reset", "-q", "--hard", old)
+    project.repro()
+    assert project.read(METRICS) == before
+    assert project.run("git", "status", "--porcelain") == ""
+
+
 def test_resize_reruns_all_that_follows_and_going_back_runs_nothing_heavy(project):
     before = project.read(METRICS), project.read("dvc.lock")
     project.set({"resize.height": 32})

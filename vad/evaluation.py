@@ -44,29 +44,19 @@ def score_clips(
             score=calibration.region_scores(found),
             person=identity.persons(clip, found.table["track"].to_numpy()),
         )
-        each = {causal: calibration.frame_errors(found, causal) for causal in (False, True)}
-        headline = calibration.params.smooth.causal
-
-        def scores(
-            causal: bool, branches: list[str] | None = None, each=each, camera=found.camera
-        ) -> np.ndarray:
-            return calibration.smoothed(each[causal], camera, causal, branches)
-
-        alone = {branch: scores(headline, [branch]) for branch in each[headline]}
-        learned = [branch for branch in calibration.branches if branch != SPEED]
-        if 1 < len(learned) < len(calibration.branches):
-            alone[LEARNED] = scores(headline, learned)
-        own = scores(headline)
+        causal = calibration.params.smooth.causal
+        frame_errors = calibration.frame_errors(found, causal)
+        own = calibration.smoothed(frame_errors, found.camera, causal)
         out.append(
             Scored(
                 clip=clip.clip,
                 camera=clip.camera,
                 subject=identity.person(clip),
                 scores=own,
-                causal=scores(True),
-                unsmoothed=calibration.scores(each[headline], found.camera),
-                branches=alone,
-                errors=each[headline],
+                causal=own if causal else calibration.frame_scores(found, causal=True),
+                unsmoothed=calibration.scores(frame_errors, found.camera),
+                branches=_branches(frame_errors, calibration, found.camera),
+                errors=frame_errors,
                 seconds=times["seconds"].to_numpy(),
                 source_frames=source,
                 source_size=(clip.height, clip.width),
@@ -77,6 +67,18 @@ def score_clips(
             )
         )
     return out
+
+
+def _branches(
+    frame_errors: dict[str, np.ndarray], calibration: Calibration, camera: str
+) -> dict[str, np.ndarray]:
+    """Scores of a clip from each branch alone, and from all that is learned."""
+    chosen = {branch: [branch] for branch in frame_errors}
+    learned = [branch for branch in calibration.branches if branch != SPEED]
+    if 1 < len(learned) < len(calibration.branches):
+        chosen[LEARNED] = learned
+    causal = calibration.params.smooth.causal
+    return {name: calibration.smoothed(frame_errors, camera, causal, own) for name, own in chosen.items()}
 
 
 def evaluate(clips: Sequence[Scored], calibration: Calibration, params: EvaluateParams) -> dict[str, Any]:

@@ -36,20 +36,22 @@ def locate(
     thresholds = np.nextafter(np.quantile(tops, np.linspace(0, 1, STEPS)), -np.inf)
     regions = RegionLevel(np.unique(thresholds)[::-1])
     for clip, truth in usable:
-        size, cell = clip.regions.size, clip.regions.cell
-
-        def maps(clip: Scored = clip, truth: Truth = truth) -> Iterator[np.ndarray]:
-            """On their way to the regions they are counted pixel by pixel."""
-            for t, scores in _frames(clip, calibration):
-                pixels.add(scores, *cell_counts(_mask(clip, truth, t), clip.regions.size, clip.regions.cell))
-                yield scores
-
+        maps = _counted(clip, truth, calibration, pixels)
         shown = (_mask(clip, truth, t) for t in range(len(clip.scores)))
-        regions.add(clip.clip, maps(), shown, size, cell)
+        regions.add(clip.clip, maps, shown, clip.regions.size, clip.regions.cell)
     return {
         "pixel": pixels.result(calibration.map_threshold),
         "localisation": regions.result() | {"clips_without_masks": len(known) - len(usable)},
     }
+
+
+def _counted(
+    clip: Scored, truth: Truth, calibration: Calibration, pixels: PixelLevel
+) -> Iterator[np.ndarray]:
+    """The maps of a clip in time, counted pixel by pixel on their way."""
+    for t, scores in _frames(clip, calibration):
+        pixels.add(scores, *cell_counts(_mask(clip, truth, t), clip.regions.size, clip.regions.cell))
+        yield scores
 
 
 def draw(folder: Path, clips: Sequence[Scored], calibration: Calibration, frames: Path, masks: Path) -> None:

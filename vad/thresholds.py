@@ -5,7 +5,6 @@ from math import ceil
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.metrics import precision_recall_curve
 
 from vad import UserError
 from vad.events import EventParams, threshold_for
@@ -64,6 +63,8 @@ def oracle(anomalous: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
 
     For comparison alone: it is chosen by the test labels that it is then judged by.
     """
+    from sklearn.metrics import precision_recall_curve  # here, since calibrating needs none of it
+
     precision, recall, thresholds = precision_recall_curve(anomalous, scores)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     best = int(np.argmax(f1[:-1]))
