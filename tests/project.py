@@ -15,7 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from vad import recipe, synthetic
+from vad import params, recipe, synthetic
 from vad.synthetic import clips as scripts
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,8 +42,16 @@ TINY = {  # what makes a run short
     "compute.workers": 1,  # no time for starting processes
 }
 CLIPS = scripts.TRAIN[:4] + scripts.TEST[1:3]
+WHOLE_FRAMES = recipe.overrides(["sample", "whole_frame"])  # now, while this is the current folder
 SPARE = scripts.TRAIN[4:6] + scripts.TEST[:1]
 NOT_COPIED = ("data/sample/", "tests/", "docs/", "notebooks/", "dvc.lock", "metrics/", "reports/summary.md")
+
+
+def whole_frames() -> dict[str, Any]:
+    """params.yaml with the recipe of whole frames, whatever it holds just now."""
+    raw = params.read(ROOT / "params.yaml")
+    recipe.apply(raw, WHOLE_FRAMES)
+    return raw
 
 
 def following(stage: str) -> set[str]:
@@ -148,7 +156,7 @@ def make(folder: Path, root: str = "data/tiny", commit: bool = True) -> Project:
             shutil.copy(ROOT / name, project / name)
     generate(project / root, CLIPS)
     # whatever params.yaml holds just now, the tests begin with whole frames
-    project.set(recipe.overrides(["sample", "whole_frame"]) | TINY | {"data.root": root})
+    project.set(WHOLE_FRAMES | TINY | {"data.root": root})
     project.run("git", "init", "-q")
     project.run("dvc", "config", "-q", "remote.storage.url", str(folder / "remote"))
     if commit:

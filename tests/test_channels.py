@@ -31,7 +31,7 @@ def written(
     """Stems of frames, regions and flow of a clip; silhouettes and flow are there only if given."""
     stems = folder / "frames", folder / "regions", folder / "flow"
     length, height, width = frames.shape[:3]
-    store.write_array(stems[0], frames)
+    store.write_array(stems[0], frames, fps=10.0)
     table = pd.DataFrame(
         {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": width, "y1": height}
     )

@@ -402,7 +402,9 @@ def footage(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("footage")
     rng = np.random.default_rng(0)
     for name, length in {"a": 6, "b": 9, "c": 12, "d": 5, "short": 2}.items():
-        store.write_array(folder / f"frames/{name}", rng.integers(0, 256, (length, 24, 32), np.uint8))
+        store.write_array(
+            folder / f"frames/{name}", rng.integers(0, 256, (length, 24, 32), np.uint8), fps=10.0
+        )
         rows = {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": 32, "y1": 24}
         table = pd.DataFrame(rows).assign(source="frame", confidence=1)
         regions.write(folder / f"regions/{name}", table)

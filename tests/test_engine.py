@@ -13,17 +13,17 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.project import whole_frames
 from tests.test_training import CHANNELS, ROOT, Fitted, data, params, ramps  # noqa: F401
 from vad import UserError, models, store, training
 from vad.fitting import Cosine
 from vad.flow import none as no_flow
 from vad.models import Autoencoder
 from vad.params import alternatives, load
-from vad.params import read as load_raw
 from vad.regions import none
 from vad.windows import WindowParams, Windows, cut
 
-RAW = load_raw(ROOT / "params.yaml")
+RAW = whole_frames()
 
 
 def windows(folder: Path, name: str, length: int, window: int, position: str, side: int) -> Windows:
@@ -34,7 +34,7 @@ def windows(folder: Path, name: str, length: int, window: int, position: str, si
         at = (t * 3) % (side - 8)
         frames[t, at : at + 8, 4:12] = 220
     stems = [folder / kind / name for kind in ("frames", "regions", "flow")]
-    store.write_array(stems[0], frames)
+    store.write_array(stems[0], frames, fps=10.0)
     no_flow.flow(stems[2], stems[0], no_flow.Params(), threads=1)
     none.regions(stems[1], stems[0], stems[2], none.Params(), None, threads=1)
     out = folder / "tensors" / name

@@ -39,7 +39,7 @@ def params(preset="medium", height=HEIGHT, limit=8.0) -> dis.Params:
 
 def flow_of(folder: Path, frames: np.ndarray, how: dis.Params, threads=1) -> tuple[np.ndarray, dict]:
     """(counts, card) of the flow of a clip, whose frames then lie there as well."""
-    store.write_array(folder / "frames", frames)
+    store.write_array(folder / "frames", frames, fps=10.0)
     dis.flow(folder / "flow", folder / "frames", how, threads=threads)
     return open_flow(folder / "flow", "a test")
 

@@ -22,9 +22,12 @@ SHIPPED = params.read(Path(__file__).parents[1] / "params.yaml")["preprocess"]["
 
 
 def how(**changes) -> person_crop.Params:
-    """The parameters as shipped, but exact boxes; `motion__source="flow"` changes a nested one."""
+    """The parameters as shipped, but exact boxes from the first frame on.
+
+    `motion__source="flow"` changes a nested one.
+    """
     raw = {key: dict(value) if isinstance(value, dict) else value for key, value in SHIPPED.items()}
-    raw |= {"margin": 0.0, "crop": "box", "detectors": ["motion"]}
+    raw |= {"margin": 0.0, "crop": "box", "detectors": ["motion"], "keep_unconfirmed": True}
     raw["motion"] |= {"source": "difference", "split": 0.0}
     for key, value in changes.items():
         section, _, name = key.rpartition("__")
@@ -54,7 +57,7 @@ def truth(t: int, speed: int = 3) -> np.ndarray:
 def run(folder: Path, video: np.ndarray, p: person_crop.Params, method: str = "none"):
     """(table of regions, card) of a clip."""
     stem = folder / "regions/clip"
-    store.write_array(folder / "frames", video)
+    store.write_array(folder / "frames", video, fps=10.0)
     if method == "dis":
         flow_params = dis.Params(preset="medium", height=240, limit=16.0)
         dis.flow(folder / "flow", folder / "frames", flow_params, threads=1)

@@ -85,7 +85,7 @@ def test_an_inactive_mode_runs_nothing(project):
 
 
 def test_going_back_is_restored(project):
-    whole = tiny.recipe.overrides(["sample", "whole_frame"])
+    whole = tiny.WHOLE_FRAMES
     project.set({key: value for key, value in whole.items() if key in CROPS})
     output = project.repro()
     assert ran(output) == {"summarize"}

@@ -27,7 +27,7 @@ def make(
     """A clip whose frame t is t everywhere but that column x has x added; rows are (frame, track, x0)."""
     folder.mkdir(parents=True, exist_ok=True)
     video = np.arange(LENGTH)[:, None, None] * 10 + np.arange(8) // 4 * 5 + np.zeros((1, 8, 1), int)
-    store.write_array(folder / "frames/a", video.astype(np.uint8))
+    store.write_array(folder / "frames/a", video.astype(np.uint8), fps=10.0)
     no_flow.flow(folder / "flow/a", folder / "frames/a", no_flow.Params(), threads=1)
     table = pd.DataFrame(rows, columns=["frame", "track", "x0"]).astype(np.int32)
     table = table.assign(y0=0, x1=table["x0"] + 4, y1=8, source="motion", confidence=1)

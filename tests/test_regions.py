@@ -102,7 +102,7 @@ def test_a_column_that_is_missing_is_a_bug(tmp_path):
 
 @pytest.mark.parametrize("shape", [(3, 20, 30), (1, 20, 30, 3)])
 def test_looking_everywhere_is_one_region_per_frame(tmp_path, shape):
-    store.write_array(tmp_path / "frames", np.zeros(shape, np.uint8))
+    store.write_array(tmp_path / "frames", np.zeros(shape, np.uint8), fps=10.0)
     ready, hashes = none.prepare(none.Params(), tmp_path)
     none.regions(tmp_path / "r", tmp_path / "frames", tmp_path / "flow", none.Params(), ready, threads=1)
     assert hashes == []

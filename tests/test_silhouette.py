@@ -32,7 +32,7 @@ def walk(color: bool = False, value: int = 200) -> np.ndarray:
 
 
 def run(folder: Path, frames: np.ndarray, p: silhouette.Params, threads: int = 1) -> Path:
-    store.write_array(folder / "frames", frames)
+    store.write_array(folder / "frames", frames, fps=10.0)
     no_flow.flow(folder / "flow", folder / "frames", no_flow.Params(), threads=1)
     ready, hashes = silhouette.prepare(p, folder / "cache")
     assert hashes == []

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.project import whole_frames
 from vad import UserError, models, store, training
 from vad.models import Autoencoder, conv2d
-from vad.params import read as load_raw
 from vad.regions import none
 from vad.training import TrainParams
 from vad.windows import WindowParams, Windows, cut
@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def params(**changed: object) -> TrainParams:
-    """Those of params.yaml, quick, and changed; `pseudo` and `loss` take what changes in them."""
-    raw = load_raw(ROOT / "params.yaml")["train"]
+    """Those of whole frames, quick, and changed; `pseudo` and `loss` take what changes in them."""
+    raw = whole_frames()["train"]
     raw |= {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "lr_patience": 9, "early_stopping": 9}
     raw |= {"accelerator": "cpu"}
     for section in ("pseudo", "loss"):
@@ -34,7 +34,7 @@ def params(**changed: object) -> TrainParams:
 
 def tensors(folder: Path, frames: np.ndarray) -> Windows:
     """The windows of one clip, made by the stages' own functions."""
-    store.write_array(folder / "frames/a", frames)
+    store.write_array(folder / "frames/a", frames, fps=10.0)
     none.regions(folder / "regions/a", folder / "frames/a", folder, none.Params(), None, threads=1)
     (folder / "tensors").mkdir(parents=True)
     cut(folder / "tensors/a", folder / "frames/a", folder / "regions/a", folder / "flow", RESIZE, threads=1)
