@@ -19,6 +19,8 @@ def main(run: stage.Run) -> None:
     calibration = scoring.Calibration.load(CALIBRATION)
     tested = [clip for clip in clips.available(MANIFEST, FRAMES) if clip.split == "test"]
     errors = pooling.read_errors(ERRORS, {clip.clip: clip.camera for clip in tested})
+    for camera in calibration.unknown(clip.camera for clip in tested):
+        run.log(f"camera {camera!r} has no validation clips, so it is calibrated by those of all cameras")
     tracks = {found.clip: set(found.table["track"].tolist()) for found in errors}
     who = identity.read(run.reads(Path(params.identity)), clips.read_manifest(MANIFEST), tracks)
     scored = evaluation.score_clips(tested, clips.read_labels(LABELS), FRAMES, errors, calibration, who)

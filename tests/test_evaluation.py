@@ -45,7 +45,7 @@ def calibration(*branches: str, median: int = 1) -> Calibration:
     smooth = {"median": median, "gaussian": 0.0, "causal": False}
     usual = {branch: {"centre": 1.0, "spread": 1.0} for branch in branches}
     params = CalibrateParams(**CALIBRATE, smooth=smooth)
-    return Calibration(params, {"": usual}, usual, {}, 0.75, 0.8, 0.75, frames=500, hours=1.0)
+    return Calibration(params, {"": usual}, {"": usual}, usual, {}, 0.75, 0.8, 0.75, frames=500, hours=1.0)
 
 
 ONE = calibration("reconstruction")
@@ -170,7 +170,7 @@ FILES = [*TABLES, *CHARTS, "curves.png", "metrics.json"]
 
 
 def drawn(*names: str) -> list[str]:
-    return [f"heatmaps/{name}.png" for name in names]
+    return [f"heatmaps/clip_{name}.png" for name in names]
 
 
 def test_the_same_inputs_give_the_same_bytes_over_what_was_there(boxes, paper, crops, tmp_path):

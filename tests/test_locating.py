@@ -38,7 +38,7 @@ USUAL = {"look": {"centre": 1.0, "spread": 2.0}, "move": {"centre": 0.5, "spread
 def calibration(*branches: str, **changed) -> Calibration:
     usual = {branch: USUAL[branch] for branch in branches}
     params = CalibrateParams(**CALIBRATE | changed)
-    return Calibration(params, {"": usual}, usual, {}, 1.0, 1.0, 0.6, frames=100, hours=1.0)
+    return Calibration(params, {"": usual}, {"": usual}, usual, {}, 1.0, 1.0, 0.6, frames=100, hours=1.0)
 
 
 def clip(name: str, labels, look=None, boxes=(), frames: int = 10, step: int = 2) -> Scored:
@@ -259,9 +259,10 @@ def drawn(footage, where: Path) -> dict[str, bytes]:
 
 def test_every_clip_has_a_picture_always_the_same(footage, tmp_path, monkeypatch):
     once = drawn(footage, tmp_path / "one")
-    assert sorted(once) == ["a.png", "b.png", "lost.png", "new.png", "normal.png"]
+    assert sorted(once) == [f"clip_{name}.png" for name in ("a", "b", "lost", "new", "normal")]
     shapes = {name: matplotlib.image.imread(tmp_path / "one/out" / name).shape for name in once}
-    assert shapes["a.png"][0] > shapes["new.png"][0]  # where there are labels a second row, the worst mistake
+    # where there are labels a second row, the worst mistake
+    assert shapes["clip_a.png"][0] > shapes["clip_new.png"][0]
     monkeypatch.setattr(pooling, "CHUNK", 3)
     assert drawn(footage, tmp_path / "two") == once
 

@@ -108,7 +108,7 @@ def slowly(found: ClipErrors, branch: str, params: PoolParams, causal: bool, sca
     weight = {d: exp(-((d / params.sigma) ** 2) / 2) if d else 1.0 for d in range(-reach, reach + 1)}
     weight = {d: w for d, w in weight.items() if d <= 0 or not causal}
     frames = range(found.frames)
-    mirrored = [*frames, *reversed(frames)]  # beyond the ends; before the start the first frame, if causal
+    mirrored = [*frames, *reversed(frames)]  # beyond the ends; before the start there is nothing, if causal
     k = params.top_k if params.pool == "mean_top" else 1
 
     def top(values: list[float]) -> float:
@@ -117,12 +117,12 @@ def slowly(found: ClipErrors, branch: str, params: PoolParams, causal: bool, sca
 
     if params.per == "location" or branch == "speed":
         raw = [np.array(map_of(found, branch, t, scale)) for t in frames]
-        seen = {
-            t: max(t, 0) if causal else mirrored[t % len(mirrored)]
-            for t in range(-reach, found.frames + reach)
-        }
-        total = sum(weight.values())
-        return [top((sum(w * raw[seen[t + d]] for d, w in weight.items()) / total).tolist()) for t in frames]
+        out = []
+        for t in frames:
+            own = {d: w for d, w in weight.items() if not causal or t + d >= 0}
+            mean = sum(w * raw[mirrored[(t + d) % len(mirrored)]] for d, w in own.items()) / sum(own.values())
+            out.append(top(mean.tolist()))
+        return out
     own = regions_of(found, branch, scale)
     smoothed = {}
     for r in own:
@@ -347,6 +347,19 @@ def test_errors_are_read_with_their_maps(tmp_path):
 def test_an_error_that_is_no_number_is_refused_with_clip_and_frame(tmp_path, value):
     stored(tmp_path, [0.1, 0.2, value, 0.4], [0, 3, 6, 9])
     with pytest.raises(UserError, match=r"clip 'test/a': the error of frame 6 .*train\.learning_rate"):
+        pooling.read_errors(tmp_path, {"test/a": "hall"})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_map_that_is_not_finite_is_refused_with_clip_branch_and_frame(tmp_path, monkeypatch, value):
+    monkeypatch.setattr(pooling, "CHUNK", 5)
+    maps = RNG.random((12, 3, 4)).astype(np.float16)
+    maps[7, 1, 2] = value
+    store.write_array(tmp_path / "test/a.map_speed", maps)
+    stored(tmp_path, [0.5], [0], maps=["speed"])
+    with pytest.raises(
+        UserError, match="clip 'test/a': the map of speed in frame 7 has values that are not fin"
+    ):
         pooling.read_errors(tmp_path, {"test/a": "hall"})
 
 

@@ -54,7 +54,7 @@ def score_clips(
                 subject=identity.person(clip),
                 scores=own,
                 causal=own if causal else calibration.frame_scores(found, causal=True),
-                unsmoothed=calibration.scores(frame_errors, found.camera),
+                unsmoothed=calibration.scores(frame_errors, found.camera, causal=causal),
                 branches=_branches(frame_errors, calibration, found.camera),
                 errors=frame_errors,
                 seconds=times["seconds"].to_numpy(),

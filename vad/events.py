@@ -101,12 +101,12 @@ def event_level(clips: Sequence[Watched], max_delay: float) -> dict[str, Any]:
     """How the events of labelled clips meet the labels; what is undefined is left out.
 
     `labelled`: events by the labels, the maximal runs of anomalous frames. `found`: those that an event
-    overlaps. `on_time`: those with an event that starts, wherever it ends, at most `max_delay` seconds
-    before or after they do. `delay_median`, `delay_mean`: seconds from the start of a found run to its
+    overlaps. `on_time`: of these those with such an event that starts at most `max_delay` seconds before or
+    after they do. `delay_median`, `delay_mean`: seconds from the start of a found run to its
     first frame inside an event, 0 if one is on already.
-    `false_alarms`: events that overlap no anomalous frame and are on time for no run; per hour of normal
-    frames (`hours`) in `false_alarms_per_hour`. `alarm_fraction`, `alarm_fraction_normal`: share of all
-    frames and of the normal ones that lie in events; without it, an event that never ends looks perfect.
+    `false_alarms`: events that overlap no anomalous frame; per hour of normal frames (`hours`) in
+    `false_alarms_per_hour`. `alarm_fraction`, `alarm_fraction_normal`: share of all frames and of the normal
+    ones that lie in events; without it, an event that never ends looks perfect.
     """
     labelled = found = on_time = false_alarms = 0
     delays: list[float] = []
@@ -115,11 +115,11 @@ def event_level(clips: Sequence[Watched], max_delay: float) -> dict[str, Any]:
         events = np.array([(e.start, e.end) for e in clip.events], int).reshape(-1, 2)
         late = events[:, 0] - runs[:, 0]  # [runs, events], frames
         overlap = (events[:, 0] < runs[:, 1]) & (events[:, 1] > runs[:, 0])
-        timely = np.abs(late) <= max_delay * clip.fps + TOLERANCE
+        timely = overlap & (np.abs(late) <= max_delay * clip.fps + TOLERANCE)
         labelled += len(runs)
         found += int(overlap.any(1).sum())
         on_time += int(timely.any(1).sum())
-        false_alarms += int((~(overlap | timely).any(0)).sum())
+        false_alarms += int((~overlap.any(0)).sum())
         first = np.where(overlap, np.maximum(late, 0), np.inf).min(1, initial=np.inf)
         delays.extend(first[np.isfinite(first)] / clip.fps)
     hours = sum(float((~clip.anomalous).sum()) / clip.fps for clip in clips) / 3600

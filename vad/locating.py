@@ -72,7 +72,7 @@ def draw(folder: Path, clips: Sequence[Scored], calibration: Calibration, frames
             )
             for kind, t in chosen.items()
         ]
-        path = folder / f"{name(clip)}.png"
+        path = folder / f"clip_{name(clip)}.png"  # DVC stumbles over pictures whose names are mere numbers
         heatmaps.draw(path, name(clip), panels, threshold, calibration.map_threshold, clip.regions.cell)
 
 

@@ -234,6 +234,16 @@ def branches_of(table: pd.DataFrame) -> list[str]:
     return [name.removeprefix(PREFIX) for name in table.columns if name.startswith(PREFIX)]
 
 
+def _refuse_broken(clip: str, branch: str, maps: np.ndarray) -> None:
+    for start in range(0, len(maps), CHUNK):
+        bad = ~np.isfinite(maps[start : start + CHUNK]).all((1, 2))
+        if bad.any():
+            raise UserError(
+                f"clip {clip!r}: the map of {branch} in frame {start + bad.argmax()} has values that are not "
+                "finite; run `dvc repro score`, or train again with a lower train.learning_rate"
+            )
+
+
 def read_errors(folder: Path, clips: Mapping[str, str]) -> list[ClipErrors]:
     """The errors of clips, {id: camera}.
 
@@ -252,6 +262,8 @@ def read_errors(folder: Path, clips: Mapping[str, str]) -> list[ClipErrors]:
                 "the autoencoder is broken, train it again with a lower train.learning_rate"
             )
         maps = {branch: store.open_array(folder / f"{clip}{MAP}{branch}")[0] for branch in card["maps"]}
+        for branch, values in maps.items():
+            _refuse_broken(clip, branch, values)
         size, cell = tuple(card["frame"]), card["cell"]
         out.append(
             ClipErrors(clip, card["frames"], card["stride"], size, table, card["fps"], cell, maps, camera)

@@ -5,13 +5,12 @@ the branches are then added, or the highest counts, and the sum is smoothed over
 anomalous. The mapping is the same for all clips (of a camera) and rises strictly.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 from pydantic import field_validator
 
@@ -23,6 +22,8 @@ from vad.smoothing import SmoothParams, smooth
 from vad.thresholds import ThresholdParams
 
 POOLED = ""  # the camera whose calibration is that of all together
+WITHIN = (1 / 3, 3.0)  # factors of a place: else a quiet one would turn noise into alarms
+MOST = 2000  # frames whose maps tell them
 FEWEST = 100  # normal errors without which a cell of the grid has no scale of its own
 Usual = dict[str, dict[str, float]]  # branch -> {"centre", "spread"}
 
@@ -53,20 +54,29 @@ class CalibrateParams(PoolParams):
             raise ValueError("give [rows, columns], or [] for none")
         return grid
 
+    @field_validator("branches")
+    @classmethod
+    def _once(cls, branches: str | list[str]) -> str | list[str]:
+        if branches != "all" and len(set(branches)) < len(branches):
+            raise ValueError("name each branch once")
+        return branches
+
 
 @dataclass(frozen=True)
 class Calibration:
     """What is normal, and how errors become scores; all that live use needs beside the autoencoder.
 
     `usual`: by camera, "" for all together, and branch what becomes 0 (`centre`), and the distance from there
-    to 1 (`spread`). `maps`: the same by branch, for the highest error of a frame's locations. `scale`: by
-    branch the factors of the places, if there is a grid. A frame with a score above `threshold` is alarmed;
-    `causal_threshold` is that of causal scores, `map_threshold` that of locations. `frames` normal ones and
-    `hours` were learned from.
+    to 1 (`spread`); `causal_usual`: the same for errors that are smoothed without frames ahead. `maps`: the
+    same by branch, for the highest error of a frame's locations. `scale`: by branch the factors of the
+    places, if there is a grid. A frame with a score above `threshold` is alarmed; `causal_threshold` is that
+    of causal scores, `map_threshold` that of locations, the percentile of normal frames' highest. `frames`
+    normal ones and `hours` were learned from.
     """
 
     params: CalibrateParams
     usual: dict[str, Usual]
+    causal_usual: dict[str, Usual]
     maps: Usual
     scale: dict[str, list[list[float]]]
     threshold: float
@@ -81,7 +91,11 @@ class Calibration:
         return list(self.usual[POOLED]) if self.params.branches == "all" else list(self.params.branches)
 
     def scores(
-        self, errors: Mapping[str, ArrayLike], camera: str = POOLED, branches: Sequence[str] | None = None
+        self,
+        errors: Mapping[str, ArrayLike],
+        camera: str = POOLED,
+        branches: Sequence[str] | None = None,
+        causal: bool = False,
     ) -> np.ndarray:
         """Errors [N] by branch to scores, float64 [N], not smoothed: (error - centre) / spread, fused.
 
@@ -89,7 +103,8 @@ class Calibration:
 
         `branches`: of these alone. Raises UserError if one is missing.
         """
-        usual = self.usual.get(camera, self.usual[POOLED])
+        cameras = self.causal_usual if causal else self.usual
+        usual = cameras.get(camera, cameras[POOLED])
         chosen = self.branches if branches is None else branches
         if missing := sorted(set(chosen) - set(errors)):
             raise UserError(
@@ -126,14 +141,15 @@ class Calibration:
         branches: Sequence[str] | None = None,
     ) -> np.ndarray:
         """`frame_scores` from `frame_errors`, for several choices of branches."""
-        return smooth(self.scores(errors, camera, branches), self.params.smooth, causal)
+        return smooth(self.scores(errors, camera, branches, causal), self.params.smooth, causal)
 
     def region_scores(self, clip: ClipErrors) -> np.ndarray:
         """Scores of the regions, float64 [N], from the branches that they have."""
         own = [b for b in self.branches if b in pooling.branches_of(clip.table)]
         if not own:
             return np.zeros(len(clip.table))
-        return self.scores({b: clip.regions(b, self._scale) for b in own}, clip.camera, own)
+        causal = self.params.smooth.causal
+        return self.scores({b: clip.regions(b, self._scale) for b in own}, clip.camera, own, causal)
 
     def score_maps(
         self, clip: ClipErrors, only: tuple[int, int] | None = None
@@ -155,6 +171,10 @@ class Calibration:
     @property
     def _scale(self) -> dict[str, np.ndarray]:
         return {branch: np.array(factors, np.float32) for branch, factors in self.scale.items()}
+
+    def unknown(self, cameras: Iterable[str]) -> list[str]:
+        """Cameras that have no normal footage of their own where each should have its calibration."""
+        return sorted(set(cameras) - set(self.usual)) if self.params.per_camera else []
 
     def save(self, path: Path) -> None:
         """Writes calibration.json."""
@@ -207,38 +227,37 @@ def calibrate(
     scale = _places(normal, there, params.grid) if params.grid else {}
     factors = {branch: np.array(own, np.float32) for branch, own in scale.items()}
     causal = params.smooth.causal
-    errors = [clip.errors(there, params, causal, factors) for clip in normal]
     groups = {POOLED: range(len(normal))}
     if params.per_camera:
         cameras = sorted({clip.camera for clip in normal})
         groups |= {name: [i for i, clip in enumerate(normal) if clip.camera == name] for name in cameras}
-    usual: dict[str, Usual] = {}
-    for name, own in groups.items():
-        each = {b: _usual(b, [normal[i] for i in own], [errors[i][b] for i in own], params) for b in there}
-        if name == POOLED:
-            there = _with_spread(each, params, log)
-        usual[name] = {b: each[b] or usual[POOLED][b] for b in there}
+    usual: dict[bool, dict[str, Usual]] = {False: {}, True: {}}
+    for how, found in usual.items():
+        errors = [clip.errors(there, params, how, factors) for clip in normal]
+        for name, own in groups.items():
+            each = {
+                b: _usual(b, [normal[i] for i in own], [errors[i][b] for i in own], params) for b in there
+            }
+            if name == POOLED:
+                there = _with_spread(each, params, log)
+            found[name] = {b: each[b] or found[POOLED][b] for b in there}
+    usual[False] = {name: {b: own[b] for b in there} for name, own in usual[False].items()}
     tops = _highest(normal, there, params, factors)
-    maps = {b: _usual(b, normal, highest, params) or usual[POOLED][b] for b, highest in tops}
+    maps = {b: _usual(b, normal, highest, params) or usual[causal][POOLED][b] for b, highest in tops}
     hours = sum(clip.frames / clip.fps for clip in normal) / 3600
     frames = sum(clip.frames for clip in normal)
-    found = Calibration(params, usual, maps, scale, 0.0, 0.0, 0.0, frames, hours)
+    found = Calibration(params, usual[False], usual[True], maps, scale, 0.0, 0.0, 0.0, frames, hours)
     scores = {c: [(found.frame_scores(clip, c), clip.fps) for clip in normal] for c in (False, True)}
     centred, behind = (
         params.threshold.of(scores[c], params.events, log if c == causal else lambda line: None)
         for c in (False, True)
     )
     located = [m.max((1, 2)) for clip in normal for _, m in found.score_maps(clip)]
-    return Calibration(
-        params,
-        usual,
-        maps,
-        scale,
+    return replace(
+        found,
         threshold=behind if causal else centred,
         causal_threshold=behind,
         map_threshold=float(np.percentile(np.concatenate(located), params.threshold.percentile)),
-        frames=frames,
-        hours=hours,
     )
 
 
@@ -288,50 +307,30 @@ def _highest(
 
 
 def _places(normal: list[ClipErrors], branches: list[str], grid: list[int]) -> dict[str, list[list[float]]]:
-    """By branch how high errors are in each place of the grid, relative to all places."""
-    out = {}
+    """By branch how high errors are in each place of the grid, relative to all places, within `WITHIN`.
+
+    Only what is above 0 tells: the rest says how often something is there, not how odd it looks.
+    """
+    out, step = {}, max(1, sum(clip.frames for clip in normal) // MOST)
     for branch in branches:
         number = np.arange(grid[0] * grid[1], dtype=np.float32).reshape(grid)
         values, places = [], []
         for clip in normal:
             if branch in clip.maps:
                 cells = pooling.spread(number, clip.shape)
-                values.append(np.asarray(clip.maps[branch], np.float32).ravel())
-                places.append(np.broadcast_to(cells, (clip.frames, *clip.shape)).ravel())
+                maps = np.asarray(clip.maps[branch][::step], np.float32)
+                values.append(maps[maps > 0])
+                places.append(np.broadcast_to(cells, maps.shape)[maps > 0])
             else:
-                values.append(clip.regions(branch))
-                places.append(pooling.place(clip, number))
+                errors = clip.regions(branch)
+                values.append(errors[errors > 0])
+                places.append(pooling.place(clip, number)[errors > 0])
         value, place = np.concatenate(values), np.concatenate(places).astype(int)
-        overall = float(np.quantile(value, 0.95))
+        overall = float(np.quantile(value, 0.95)) if len(value) else 0.0
         factors = np.ones(number.size)
         for one in range(number.size):
             own = value[place == one]
             if len(own) >= FEWEST and (high := float(np.quantile(own, 0.95))) > 0 and overall > 0:
-                factors[one] = high / overall
+                factors[one] = np.clip(high / overall, *WITHIN)
         out[branch] = factors.reshape(grid).tolist()
     return out
-
-
-class Live:
-    """Causal scores one by one: what `Calibration.frame_scores(clip, causal=True)` gives, frame by frame.
-
-    Keeps the errors of so many frames as a causal score depends on. `size` is the (height, width) of a frame
-    and `cell` the pixels of a map's cell.
-    """
-
-    def __init__(self, calibration: Calibration, size: tuple[int, int], cell: int, camera: str = POOLED):
-        self.calibration, self.size, self.cell, self.camera = calibration, size, cell, camera
-        along = calibration.params.sigma
-        self._keep = 1 + calibration.params.smooth.reach() + pooling.radius(along)
-        self._tables: list[pd.DataFrame] = []
-        self._maps: list[Mapping[str, np.ndarray]] = []
-
-    def add(self, table: pd.DataFrame, maps: Mapping[str, np.ndarray]) -> float:
-        """The score of the next frame, of its regions as in `ClipErrors` and its `maps` [rows, columns]."""
-        self._tables = [*self._tables, table][-self._keep :]
-        self._maps = [*self._maps, maps][-self._keep :]
-        rows = pd.concat([own.assign(frame=t) for t, own in enumerate(self._tables)], ignore_index=True)
-        recent = {name: np.stack([own[name] for own in self._maps]) for name in maps}
-        length = len(self._tables)
-        clip = ClipErrors("", length, 1, self.size, rows, 1.0, self.cell, recent, self.camera)
-        return float(self.calibration.frame_scores(clip, causal=True)[-1])

@@ -1,7 +1,7 @@
 """Smoothing over time: centred, which looks ahead, and causal, for live use.
 
 Beyond a clip's ends centred filters see it mirrored, so that a single odd frame there is outvoted as it is
-elsewhere; before its start causal ones see its first value.
+elsewhere; causal ones take what there is, so that the first frame does not count for many.
 """
 
 import numpy as np
@@ -39,7 +39,12 @@ def gaussian(values: np.ndarray, sigma: float, causal: bool) -> np.ndarray:
     weights = np.exp(-0.5 * (np.arange(-r, r + 1) / sigma) ** 2)
     if causal:
         weights[r + 1 :] = 0
-    return correlate1d(values, weights / weights.sum(), axis=0, mode="nearest" if causal else "reflect")
+    weights /= weights.sum()
+    out = correlate1d(values, weights, axis=0, mode="constant" if causal else "reflect")
+    if causal:
+        seen = np.cumsum(weights[r::-1])[: len(values)]  # of the kernel, in the first frames
+        out[: len(seen)] /= seen.astype(out.dtype).reshape(-1, *[1] * (out.ndim - 1))
+    return out
 
 
 def smooth(scores: np.ndarray, params: SmoothParams, causal: bool) -> np.ndarray:
@@ -49,6 +54,10 @@ def smooth(scores: np.ndarray, params: SmoothParams, causal: bool) -> np.ndarray
         behind = (params.median - 1) // 2 if causal else 0  # scipy's even windows begin one frame earlier
         # scipy goes wrong where a window is more than twice as long as what it mirrors
         reach = params.median - 1
-        padded = np.pad(scores, reach, mode="edge" if causal else "symmetric")
-        scores = median_filter(padded, params.median, origin=behind)[reach:-reach]
+        padded = np.pad(scores, reach, mode="symmetric")
+        whole = median_filter(padded, params.median, origin=behind)[reach:-reach]
+        if causal:
+            first = range(min(reach, len(scores)))
+            whole[: len(first)] = [np.sort(scores[: t + 1])[(t + 1) // 2] for t in first]
+        scores = whole
     return gaussian(scores, params.gaussian, causal)

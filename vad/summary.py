@@ -133,7 +133,7 @@ def _regions(result: dict[str, Any]) -> list[str]:
     return [
         "",
         f"{regions['per_frame']:.2f} regions per frame on average; {regions['frames_without']} frames have "
-        f"none, and so the lowest score there is. {tracks}",
+        f"none, and so error 0 in the branches of regions. {tracks}",
     ]
 
 
