@@ -11,11 +11,11 @@ from vad.inference import ScoreParams, pixel_errors, reduce_errors, residuals
 from vad.maps import MapWriter, Tensor
 from vad.models import Autoencoder
 from vad.novelty import Novelty, detected
-from vad.pooling import MAP, PREFIX
+from vad.pooling import MAP, PREFIX, SPEED
 from vad.windows import Windows
 
 BOX = ["x0", "y0", "x1", "y1"]
-CLASSES, SPEED = "classes", "speed"  # branches beside those of the autoencoder
+CLASSES = "classes"  # the branch of class novelty
 
 
 def score_clip(
@@ -31,14 +31,12 @@ def score_clip(
 ) -> None:
     """Work function: the errors of all windows of one clip, which may have none.
 
-    `tensors`, `regions` and `flow` are stems of its files.
-
-    Writes <stem>.parquet with a row per window: `frame`, `region`, `track`, its box `x0`, `y0`, `x1`, `y1`
-    int32, and float32 a column per branch: of the model, such as `error_reconstruction`, and
-    `error_classes` where there is a `novelty`,
-    0 of regions that the detector did not find. Its card holds the clip's number of `frames`, the `stride` of
-    those with windows, the [height, width] of a `frame`, `fps`, and the branches that have `maps` in cells
-    of `cell` pixels.
+    `tensors`, `regions` and `flow` are stems of its files. Writes <stem>.parquet with a row per window:
+    `frame`, `region`, `track`, its box `x0`, `y0`, `x1`, `y1` int32, and float32 a column per branch: of the
+    model, such as `error_reconstruction`, and `error_classes` where there is a `novelty`, 0 of regions that
+    the detector did not find. Its card holds the clip's number of `frames`, the `stride` of those with
+    windows, the [height, width] of a `frame`, `fps`, and the branches that have `maps` in cells of `cell`
+    pixels.
 
     Maps are <stem>.map_<branch>.npy, float16 [T, rows, columns]: of `speed` where there is flow, and with
     `params.maps` of the model's branches (see `vad.maps`), of the frame that a window belongs to.

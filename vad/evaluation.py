@@ -12,8 +12,8 @@ import pandas as pd
 from vad import UserError, events, listing, metrics, plots, store, tables
 from vad.clips import Clip, Intervals, frame_labels
 from vad.identity import Identity
-from vad.metrics import SPEED, EvaluateParams, Scored
-from vad.pooling import ClipErrors
+from vad.metrics import EvaluateParams, Scored
+from vad.pooling import SPEED, ClipErrors
 from vad.scoring import Calibration
 
 LEARNED = "learned"  # all branches but speed, together

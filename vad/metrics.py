@@ -21,9 +21,7 @@ from sklearn.metrics import (
 from vad import UserError, bootstrap, thresholds
 from vad.events import Event
 from vad.params import Field, Section
-from vad.pooling import ClipErrors
-
-SPEED = "speed"  # the branch that learns nothing, and the trivial scorer that it alone is
+from vad.pooling import SPEED, ClipErrors
 
 
 class EvaluateParams(Section):

@@ -24,6 +24,7 @@ from vad.smoothing import gaussian, radius
 
 PREFIX = "error_"  # of the column of a branch in a table
 MAP = ".map_"  # between a clip's name and a branch in the name of a file of maps
+SPEED = "speed"  # the branch that learns nothing, and the trivial scorer that it alone is
 CHUNK = 512  # frames whose maps are held at once
 Scale = Mapping[str, np.ndarray]  # by branch a factor per cell of a coarse grid, float [rows, columns]
 
