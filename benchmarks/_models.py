@@ -19,7 +19,8 @@ import sys
 import time
 from pathlib import Path
 
-from vad import params, recipe
+from vad import recipe
+from vad.pipeline import params
 
 ROOT = Path(__file__).resolve().parents[1]
 STRIDED = {"resize.stride": 2}  # of windows of several frames every second is enough, and half the work

@@ -23,9 +23,12 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from vad import clips, params, pooling, scoring, store
-from vad.params import load
-from vad.pixels import PixelLevel
+from vad.evaluation.pixel_metrics import PixelLevel
+from vad.pipeline import params
+from vad.pipeline.params import load
+from vad.scoring import pooling
+from vad.scoring.calibration import CalibrateParams, calibrate
+from vad.store import arrays, manifest
 
 ROOT = Path(__file__).parents[1]
 LENGTH, HEIGHT, WIDTH, CELL, FPS, REGIONS = 1000, 240, 360, 8, 10.0, 10
@@ -39,7 +42,7 @@ def fabricate(folder: Path, frames: int) -> None:
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "data").mkdir()
     (folder / "data/identity.csv").write_text("clip,track,person\n")
-    manifest, labels = [], {}
+    clips, labels = [], {}
     for k in range(-1, frames // LENGTH):
         name = "val/0" if k < 0 else f"test/{k:04}"
         errors(folder / "data/errors" / name, rng)
@@ -49,21 +52,21 @@ def fabricate(folder: Path, frames: int) -> None:
         labels[name] = spans
         more = {"camera": "a", "subject": "", "source": name, "first": 0, "end": LENGTH, "labelled": True}
         size = {"frames": LENGTH, "fps": FPS, "width": WIDTH, "height": HEIGHT, "hash": name}
-        manifest.append(clips.Clip(clip=name, split="test", **more, **size))
+        clips.append(manifest.Clip(clip=name, split="test", **more, **size))
         sparse(folder / "data/frames" / name, (LENGTH, HEIGHT, WIDTH), fps=FPS)
         source = np.arange(LENGTH)
-        store.write_table(
+        arrays.write_table(
             folder / "data/frames" / name, pd.DataFrame({"source_frame": source, "seconds": source / FPS})
         )
         masks = sparse(folder / "data/masks" / name, (LENGTH, HEIGHT, WIDTH // 8), height=HEIGHT, width=WIDTH)
         for start, end in spans:
             masks[start:end, 100:140, 10:14] = 255
-    clips.write_manifest(folder / "data/manifest.csv", manifest)
-    clips.write_labels(folder / "data/labels.csv", labels)
-    clips.write_skipped(folder / "data/frames/skipped.csv", {})
+    manifest.write_manifest(folder / "data/manifest.csv", clips)
+    manifest.write_labels(folder / "data/labels.csv", labels)
+    manifest.write_skipped(folder / "data/frames/skipped.csv", {})
     normal = pooling.read_errors(folder / "data/errors", {"val/0": "a"})
     raw = params.read(ROOT / "params.yaml")
-    calibration = scoring.calibrate(normal, load("calibrate", scoring.CalibrateParams, raw))
+    calibration = calibrate(normal, load("calibrate", CalibrateParams, raw))
     calibration.save(folder / "models/calibration.json")
 
 
@@ -76,19 +79,19 @@ def errors(stem: Path, rng: np.random.Generator) -> None:
     found = pd.DataFrame(table).astype(np.int32)
     for branch in ("appearance", "flow"):
         found[f"error_{branch}"] = rng.gamma(2, 1, n).astype(np.float32)
-    store.write_table(stem, found)
-    with store.ArrayWriter(Path(f"{stem}.map_speed"), SHAPE, np.float16, cell=CELL) as writer:
+    arrays.write_table(stem, found)
+    with arrays.ArrayWriter(Path(f"{stem}.map_speed"), SHAPE, np.float16, cell=CELL) as writer:
         for _ in range(LENGTH):
             writer.append(rng.gamma(2, 1, SHAPE).astype(np.float16))
     card = {"frames": LENGTH, "stride": 1, "frame": [HEIGHT, WIDTH], "fps": FPS, "cell": CELL}
-    store.write_json(Path(f"{stem}.json"), card | {"maps": ["speed"]})
+    arrays.write_json(Path(f"{stem}.json"), card | {"maps": ["speed"]})
 
 
 def sparse(stem: Path, shape: tuple[int, ...], **card: object) -> np.ndarray:
     """An array of zeros that takes no disk, with its card; returned to be written to."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     array = np.lib.format.open_memmap(Path(f"{stem}.npy"), "w+", np.uint8, shape)
-    store.write_json(Path(f"{stem}.json"), {"shape": list(shape), "dtype": "uint8", "hash": "", **card})
+    arrays.write_json(Path(f"{stem}.json"), {"shape": list(shape), "dtype": "uint8", "hash": "", **card})
     return array
 
 

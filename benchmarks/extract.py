@@ -22,7 +22,7 @@ from statistics import median
 
 from joblib import Parallel, delayed
 
-from vad.video import ExtractParams, extract, probe
+from vad.footage.decode import ExtractParams, extract, probe
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
 CLIP = DATA / "samples" / "one-by-one-person-detection.mp4"

@@ -21,11 +21,13 @@ from statistics import median
 import cv2
 import numpy as np
 
-from vad import params, store, video
-from vad.detector import Detector
 from vad.flow import dis
-from vad.foreground import THRESHOLDS, ForegroundParams
+from vad.footage import decode
+from vad.pipeline import params
 from vad.regions import person_crop, silhouette
+from vad.regions.background import THRESHOLDS, ForegroundParams
+from vad.regions.detector import Detector
+from vad.store import arrays
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
 CLIP = DATA / "samples" / "one-by-one-person-detection.mp4"
@@ -87,7 +89,7 @@ def seconds(work: Callable[[], object]) -> float:
 def rows(folder: Path, frames: np.ndarray) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
     """Name -> (ours, alone)."""
     stem, moved, out = folder / "frames", folder / "flow", folder / "out"
-    store.write_array(stem, frames)
+    arrays.write_array(stem, frames)
     silhouettes = params.load("preprocess.silhouette", silhouette.Params, RAW)
     crops = params.load("preprocess.person_crop", person_crop.Params, RAW)
     how_flow = params.load("flow.dis", dis.Params, RAW)
@@ -139,9 +141,9 @@ def main() -> None:
     start = 260  # somebody is in view
     with tempfile.TemporaryDirectory(prefix="vad-bench-") as name:
         folder = Path(name)
-        how = video.ExtractParams(fps=None, max_side=None, color="gray")
-        video.extract(folder / "video", CLIP, start, start + args.frames, how, threads=2)
-        filmed, _ = store.open_array(folder / "video")
+        how = decode.ExtractParams(fps=None, max_side=None, color="gray")
+        decode.extract(folder / "video", CLIP, start, start + args.frames, how, threads=2)
+        filmed, _ = arrays.open_array(folder / "video")
         print(f"{'ms per frame':<46}{'ours':>9}{'alone':>9}{'ratio':>8}")
         for size in SIZES:
             frames = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in filmed])

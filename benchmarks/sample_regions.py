@@ -22,11 +22,14 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from vad import boxes, params, store, video
+from vad import boxes
 from vad.flow import dis
-from vad.foreground import THRESHOLDS, ForegroundParams, foreground
-from vad.motion import Boxes, MotionParams, masks
+from vad.footage import decode
+from vad.pipeline import params
 from vad.regions import person_crop, silhouette
+from vad.regions.background import THRESHOLDS, ForegroundParams, foreground
+from vad.regions.blobs import Boxes, MotionParams, masks
+from vad.store import arrays
 from vad.synthetic import CLIPS, instances
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,12 +52,12 @@ class Clip:
 
 def read(color: str, folder: Path) -> Iterator[Clip]:
     """The clips of the sample, decoded into `folder`."""
-    how = video.ExtractParams(fps=None, max_side=None, color=color)
+    how = decode.ExtractParams(fps=None, max_side=None, color=color)
     for script in CLIPS:
         source, stem = SAMPLE / f"{script.name}.mp4", folder / script.name
-        found = video.probe(source)
-        video.extract(stem, source, 0, found.frames, how, threads=1)
-        frames, card = store.open_array(stem)
+        found = decode.probe(source)
+        decode.extract(stem, source, 0, found.frames, how, threads=1)
+        frames, card = arrays.open_array(stem)
         # seed and size are those of data/sample/README.md
         actors = np.stack(list(instances(script, frames=len(frames))))
         second = round(card["fps"])
@@ -164,7 +167,7 @@ def measure_boxes(
                 stem = folder / "flow" / clip.name
                 if source == "flow":
                     dis.flow(stem, folder / clip.name, flow, threads=1)
-                pair = store.open_array(stem) if source == "flow" else None
+                pair = arrays.open_array(stem) if source == "flow" else None
                 seen = masks(clip.frames, pair, how.model_copy(update={"source": source}), foreground_params)
             counts.append(Count())
             finder = Boxes(how)

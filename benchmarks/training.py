@@ -3,7 +3,7 @@
     python -m benchmarks.training [--rounds 3] [--epochs 2] [--pictures 960] [--no-keras]
 
 All take turns on the same pictures, so that what else the machine does hits them alike: read the ratios,
-the absolute figures belong to the machine. Ours is the whole of `vad.training.fit`, with its validation,
+the absolute figures belong to the machine. Ours is the whole of `vad.training.fit.fit`, with its validation,
 history and checkpoints; what is imported, compiled or warmed up once is not counted. The losses beside are
 those of the last epoch of training: who is fast learns as much.
 
@@ -40,10 +40,15 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
-from vad import models, params, store, training, video
+from vad import models
+from vad.footage import decode
 from vad.models import Autoencoder, conv2d, dense
+from vad.pipeline import params
 from vad.regions import none
-from vad.windows import WindowParams, Windows, cut
+from vad.store import arrays
+from vad.training.fit import TrainParams, fix_seed
+from vad.training.fit import fit as fit_model
+from vad.windows.dataset import WindowParams, Windows, cut
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VAD_DATASETS", ROOT.parent / "shared" / "data"))
@@ -115,12 +120,12 @@ def pictures(folder: Path) -> tuple[str, list[Path]]:
     """(where they are from, JPEG files: a folder per clip)."""
     if found := sorted((DATA / "ucsd_ped2/Train").glob("*/*.jpg")):
         return "UCSD Ped2", found
-    how = video.ExtractParams(fps=None, max_side=None, color="gray")
+    how = decode.ExtractParams(fps=None, max_side=None, color="gray")
     for source in sorted((ROOT / "data/sample/train").glob("*/*.mp4")):
         clip = folder / f"{source.parent.name}-{source.stem}"
         clip.mkdir(parents=True)
-        video.extract(clip / "all", source, 0, video.probe(source).frames, how, threads=1)
-        for i, frame in enumerate(store.open_array(clip / "all")[0]):
+        decode.extract(clip / "all", source, 0, decode.probe(source).frames, how, threads=1)
+        for i, frame in enumerate(arrays.open_array(clip / "all")[0]):
             cv2.imwrite(str(clip / f"{i:04}.jpg"), frame)
     return "data/sample (no ucsd_ped2/Train under VAD_DATASETS)", sorted(folder.glob("*/*.jpg"))
 
@@ -130,7 +135,7 @@ def tensors(folder: Path, paths: list[Path]) -> Path:
     for clip, files in groupby(paths, lambda path: path.parent.name):
         frames, regions = folder / "frames" / clip, folder / "regions" / clip
         read = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
-        store.write_array(frames, np.stack(read))
+        arrays.write_array(frames, np.stack(read))
         none.regions(regions, frames, folder / "flow", none.Params(), None, threads=1)
         cut(folder / "tensors" / clip, frames, regions, folder / "flow", RESIZE, threads=1)
     return folder / "tensors"
@@ -140,7 +145,7 @@ def fit(
     start: Autoencoder, train: Windows, val: Windows, epochs: int, precision: Any = 32, batch: int = BATCH
 ) -> Run:
     """Ours, as the stage `train` does it; parameters that do not matter here are those of params.yaml."""
-    how = params.load("train", training.TrainParams, params.read(ROOT / "params.yaml"))
+    how = params.load("train", TrainParams, params.read(ROOT / "params.yaml"))
     changed = {"epochs": epochs, "batch_size": batch, "accumulate": 1, "learning_rate": RATE}
     changed |= {"schedule": "constant", "early_stopping": epochs, "precision": precision, "seed": 0}
     how = how.model_copy(update=changed | {"compile": False, "accelerator": "cpu"})
@@ -148,7 +153,7 @@ def fit(
     with tempfile.TemporaryDirectory(prefix="vad-bench-") as name:
         folder = Path(name)
         watch = Stopwatch()
-        training.fit(
+        fit_model(
             model, train, val, how, folder, folder / "throughput.csv", folder / "cache", lambda line: None
         )
         run = watch.run(epochs * len(train))
@@ -280,7 +285,7 @@ def compare(folder: Path, rounds: int, epochs: int, n: int, python: Path | None)
     stored = [Windows(tensors(folder / split, p)) for split, p in (("train", used), ("val", rest))]
     held = [Held(windows.folder) for windows in stored]
     x, val = (windows.floats() for windows in held)
-    training.fix_seed(0)
+    fix_seed(0)
     conv = models.create("conv2d", CONV, held[0].shape, held[0].channels)
     full = models.create("dense", DENSE, held[0].shape, held[0].channels)
     precisions = {"fp32": 32} | ({"bf16": "bf16-mixed"} if has_bf16() else {})

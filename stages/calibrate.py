@@ -5,18 +5,21 @@ In: data/manifest.csv (cameras), data/errors/ (val clips alone are read). Out: m
 
 from pathlib import Path
 
-from vad import clips, pooling, scoring, stage
+from vad.pipeline import stage
+from vad.scoring import pooling
+from vad.scoring.calibration import CalibrateParams, calibrate
+from vad.store import manifest
 
 MANIFEST, ERRORS = Path("data/manifest.csv"), Path("data/errors")
 CALIBRATION = Path("models/calibration.json")
 
 
 def main(run: stage.Run) -> None:
-    params = run.params("calibrate", scoring.CalibrateParams)
+    params = run.params("calibrate", CalibrateParams)
     scored = {f"val/{p.stem}" for p in (ERRORS / "val").glob("*.parquet")}
-    cameras = {clip.clip: clip.camera for clip in clips.read_manifest(MANIFEST) if clip.clip in scored}
+    cameras = {clip.clip: clip.camera for clip in manifest.read_manifest(MANIFEST) if clip.clip in scored}
     normal = pooling.read_errors(ERRORS, cameras)
-    calibration = scoring.calibrate(normal, params, run.log)
+    calibration = calibrate(normal, params, run.log)
     calibration.save(CALIBRATION)
     empty = sum(int((clip.counts() == 0).sum()) for clip in normal)
     run.log(

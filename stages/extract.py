@@ -5,17 +5,19 @@ In: data/manifest.csv, the footage below data.root. Out: data/frames/.
 
 from pathlib import Path
 
-from vad import clips, clipwise, layouts, stage, video
+from vad.footage import decode, layouts
+from vad.pipeline import clipwise, stage
+from vad.store import manifest
 
 MANIFEST, FRAMES = Path("data/manifest.csv"), Path("data/frames")
 
 
 def main(run: stage.Run) -> None:
     data, _, _ = run.choice("data", layouts.DataParams)
-    params = run.params("extract", video.ExtractParams)
+    params = run.params("extract", decode.ExtractParams)
     compute = run.params("compute", clipwise.ComputeParams)
     root = run.reads(Path(data.root))
-    manifest = clips.read_manifest(MANIFEST)
+    clips = manifest.read_manifest(MANIFEST)
     jobs = [
         clipwise.Job(
             clip=clip.clip,
@@ -24,10 +26,10 @@ def main(run: stage.Run) -> None:
             args=(root / clip.source, clip.first, clip.end, params),
             frames=clip.end - clip.first,
         )
-        for clip in manifest
+        for clip in clips
     ]
     skipped = clipwise.run(
-        video.extract,
+        decode.extract,
         jobs,
         FRAMES,
         params=params,
@@ -38,7 +40,7 @@ def main(run: stage.Run) -> None:
     )
     # reports name no folders of this machine
     reasons = {clip: reason.replace(f"{root}/", "") for clip, reason in skipped.items()}
-    clips.write_skipped(FRAMES / "skipped.csv", reasons)
+    manifest.write_skipped(FRAMES / "skipped.csv", reasons)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ In: data/manifest.csv, data/frames/. Out: data/flow/.
 
 from pathlib import Path
 
-from vad import clips, clipwise, flow, stage
+from vad import flow
+from vad.pipeline import clipwise, stage
+from vad.store import manifest
 
 MANIFEST, FRAMES, FLOW = Path("data/manifest.csv"), Path("data/frames"), Path("data/flow")
 
@@ -14,7 +16,8 @@ def main(run: stage.Run) -> None:
     _, method, params = run.choice("flow", flow.FlowParams)
     compute = run.params("compute", clipwise.ComputeParams)
     jobs = [
-        clipwise.Job.on(clip.clip, [FRAMES / clip.clip], params) for clip in clips.available(MANIFEST, FRAMES)
+        clipwise.Job.on(clip.clip, [FRAMES / clip.clip], params)
+        for clip in manifest.available(MANIFEST, FRAMES)
     ]
     clipwise.run(method.flow, jobs, FLOW, params=params, cache=run.cache, compute=compute, label="flow")
 

@@ -9,9 +9,11 @@ data/masks/        anomalous pixels of the clips that have masks, packed to bits
 import shutil
 from pathlib import Path
 
-from vad import clips, layouts, stage
-from vad.clipwise import ComputeParams
-from vad.survey import survey
+from vad.footage import layouts
+from vad.footage.survey import survey
+from vad.pipeline import stage
+from vad.pipeline.clipwise import ComputeParams
+from vad.store import manifest
 
 MANIFEST = Path("data/manifest.csv")
 LABELS = Path("data/labels.csv")
@@ -38,9 +40,9 @@ def main(run: stage.Run) -> None:
             workers=None if workers == "auto" else workers,
             log=run.log,
         )
-        clips.write_manifest(part / MANIFEST.name, result.clips)
-        clips.write_labels(part / LABELS.name, result.labels)
-        clips.write_skipped(part / SKIPPED.name, result.skipped)
+        manifest.write_manifest(part / MANIFEST.name, result.clips)
+        manifest.write_labels(part / LABELS.name, result.labels)
+        manifest.write_skipped(part / SKIPPED.name, result.skipped)
         shutil.rmtree(MASKS, ignore_errors=True)
         for output in (MASKS, MANIFEST, LABELS, SKIPPED):
             (part / output.name).replace(output)

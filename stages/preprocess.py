@@ -6,7 +6,10 @@ at a glance what was found.
 
 from pathlib import Path
 
-from vad import clips, clipwise, contact_sheet, regions, stage, store
+from vad import regions
+from vad.drawing import contact_sheet
+from vad.pipeline import clipwise, stage
+from vad.store import arrays, manifest
 
 MANIFEST = Path("data/manifest.csv")
 FRAMES, FLOW, REGIONS = Path("data/frames"), Path("data/flow"), Path("data/regions")
@@ -16,9 +19,9 @@ SHEETS = Path("reports/preprocess")
 def main(run: stage.Run) -> None:
     _, mode, params = run.choice("preprocess", regions.PreprocessParams)
     compute = run.params("compute", clipwise.ComputeParams)
-    manifest = clips.available(MANIFEST, FRAMES)
+    clips = manifest.available(MANIFEST, FRAMES)
     if mode.SAME_SIZE:
-        regions.check_sizes(manifest, FRAMES)
+        regions.check_sizes(clips, FRAMES)
     ready, hashes = mode.prepare(params, run.cache)
     flow = mode.needs_flow(params)  # else another flow makes no clip anew
     jobs = [
@@ -28,15 +31,15 @@ def main(run: stage.Run) -> None:
             FLOW / clip.clip,
             params,
             ready,
-            also=[*hashes, store.read_card(FLOW / clip.clip)["hash"] if flow else ""],
+            also=[*hashes, arrays.read_card(FLOW / clip.clip)["hash"] if flow else ""],
         )
-        for clip in manifest
+        for clip in clips
     ]
     clipwise.run(
         mode.regions, jobs, REGIONS, params=params, cache=run.cache, compute=compute, label="preprocess"
     )
-    contact_sheet.write(SHEETS, manifest, FRAMES, FLOW, REGIONS)
-    regions.review(manifest, REGIONS, run.log)
+    contact_sheet.write(SHEETS, clips, FRAMES, FLOW, REGIONS)
+    regions.review(clips, REGIONS, run.log)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ In: data/manifest.csv, data/frames/, data/regions/, data/flow/. Out: data/tensor
 
 from pathlib import Path
 
-from vad import clips, clipwise, stage, store, windows
+from vad.pipeline import clipwise, stage
+from vad.store import arrays, manifest
+from vad.windows import dataset
 
 MANIFEST = Path("data/manifest.csv")
 FRAMES, REGIONS, FLOW = Path("data/frames"), Path("data/regions"), Path("data/flow")
@@ -13,12 +15,12 @@ TENSORS = Path("data/tensors")
 
 
 def main(run: stage.Run) -> None:
-    name = run.params("model", windows.ModelName).name
-    model = run.params(f"model.{name}", windows.ModelWindow)
-    params = windows.WindowParams.of(run.params("resize", windows.ResizeParams), model)
+    name = run.params("model", dataset.ModelName).name
+    model = run.params(f"model.{name}", dataset.ModelWindow)
+    params = dataset.WindowParams.of(run.params("resize", dataset.ResizeParams), model)
     compute = run.params("compute", clipwise.ComputeParams)
-    manifest = clips.available(MANIFEST, FRAMES)
-    for split in clips.SPLITS:
+    clips = manifest.available(MANIFEST, FRAMES)
+    for split in manifest.SPLITS:
         jobs = [
             clipwise.Job.on(
                 clip.clip,
@@ -27,13 +29,13 @@ def main(run: stage.Run) -> None:
                 params,
                 name=Path(clip.clip).name,
                 # another flow makes no clip anew that does not show it
-                also=[store.read_card(FLOW / clip.clip)["hash"]] if "flow" in params.channels else [],
+                also=[arrays.read_card(FLOW / clip.clip)["hash"]] if "flow" in params.channels else [],
             )
-            for clip in manifest
+            for clip in clips
             if clip.split == split
         ]
         clipwise.run(
-            windows.cut,
+            dataset.cut,
             jobs,
             TENSORS / split,
             params=params,

@@ -6,7 +6,9 @@ In: data/tensors/val, data/tensors/test, data/regions/ (boxes, and what a detect
 
 from pathlib import Path
 
-from vad import clip_errors, clipwise, inference, models, novelty, stage
+from vad import models
+from vad.branches import classes, measure, reconstruction
+from vad.pipeline import clipwise, stage
 
 TENSORS, REGIONS, FLOW = Path("data/tensors"), Path("data/regions"), Path("data/flow")
 ERRORS = Path("data/errors")
@@ -14,11 +16,11 @@ AUTOENCODER, NOVELTY = Path("models/autoencoder"), Path("models/novelty")
 
 
 def main(run: stage.Run) -> None:
-    params = run.params("score", inference.ScoreParams)
+    params = run.params("score", reconstruction.ScoreParams)
     compute = run.params("compute", clipwise.ComputeParams)
     model, card = models.load(AUTOENCODER)
-    usual = novelty.load(NOVELTY)
-    weights = [models.fingerprint(AUTOENCODER), novelty.fingerprint(NOVELTY)]
+    usual = classes.load(NOVELTY)
+    weights = [models.fingerprint(AUTOENCODER), classes.fingerprint(NOVELTY)]
     names = [
         f"{split}/{f.stem}" for split in ("val", "test") for f in sorted((TENSORS / split).glob("*.json"))
     ]
@@ -34,7 +36,7 @@ def main(run: stage.Run) -> None:
         for name in names
     ]
     clipwise.run(
-        clip_errors.score_clip,
+        measure.score_clip,
         jobs,
         ERRORS,
         params=params,

@@ -6,16 +6,18 @@ Out: metrics/evaluate.json, reports/summary.md.
 
 from pathlib import Path
 
-from vad import clips, stage, store, summary
+from vad.evaluation import summary
+from vad.pipeline import stage
+from vad.store import arrays, manifest
 
 EVALUATION, SKIPPED = Path("reports/evaluation"), [Path("data/skipped.csv"), Path("data/frames/skipped.csv")]
 METRICS, SUMMARY = Path("metrics/evaluate.json"), Path("reports/summary.md")
 
 
 def main(run: stage.Run) -> None:
-    result = store.read_json(EVALUATION / "metrics.json")
-    skipped = {clip: reason for path in SKIPPED for clip, reason in clips.read_skipped(path).items()}
-    store.write_json(METRICS, summary.metrics(result))
+    result = arrays.read_json(EVALUATION / "metrics.json")
+    skipped = {clip: reason for path in SKIPPED for clip, reason in manifest.read_skipped(path).items()}
+    arrays.write_json(METRICS, summary.metrics(result))
     SUMMARY.write_text(summary.markdown(result, EVALUATION, skipped), "utf-8")
 
 

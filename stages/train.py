@@ -8,7 +8,10 @@ epoch. Several GPUs: train.devices; several machines: the same with `torchrun â€
 import shutil
 from pathlib import Path
 
-from vad import models, stage, training, windows
+from vad import models
+from vad.pipeline import stage
+from vad.training import fit
+from vad.windows import dataset
 
 TRAIN, VAL = Path("data/tensors/train"), Path("data/tensors/val")
 AUTOENCODER, REPORTS = Path("models/autoencoder"), Path("reports/training")
@@ -17,12 +20,12 @@ THROUGHPUT = Path("reports/throughput.csv")
 
 def main(run: stage.Run) -> None:
     choice, _, own = run.choice("model", models.ModelChoice)
-    params = run.params("train", training.TrainParams)
-    train, val = windows.Windows(TRAIN), windows.Windows(VAL)
-    training.fix_seed(params.seed)  # before the weights are drawn
+    params = run.params("train", fit.TrainParams)
+    train, val = dataset.Windows(TRAIN), dataset.Windows(VAL)
+    fit.fix_seed(params.seed)  # before the weights are drawn
     model = models.create(choice.name, own, train.shape, train.channels)
     run.log(f"{model.describe()} on {len(train)} windows, {len(val)} for validation")
-    best = training.fit(model, train, val, params, REPORTS, THROUGHPUT, run.cache, run.log, run.afterwards)
+    best = fit.fit(model, train, val, params, REPORTS, THROUGHPUT, run.cache, run.log, run.afterwards)
     if best is None:  # a helper process of a distributed run
         return
     run.log(f"kept epoch {best['epoch'] + 1}, validation loss {best['val_loss']:.6f}")

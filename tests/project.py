@@ -15,7 +15,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from vad import params, recipe, synthetic
+from vad import recipe, synthetic
+from vad.pipeline import params
 from vad.synthetic import clips as scripts
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from vad import UserError, params, recipe
+from vad import UserError, recipe
+from vad.pipeline import params
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted(p.stem for p in (ROOT / "recipes").glob("*.yaml"))

@@ -21,7 +21,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from vad import UserError, params, weights
+from vad import UserError
+from vad.pipeline import params
+from vad.store import downloads
 
 RECIPES = Path("recipes")
 WEIGHTS, SHA256 = (f"preprocess.person_crop.onnx.{key}" for key in ("weights", "sha256"))
@@ -53,7 +55,7 @@ def overrides(chosen: Sequence[str], root: str | None = None, detector: str | No
         path = Path(detector).expanduser().resolve()
         if not path.is_file():
             raise UserError(f"WEIGHTS={detector}: no such file")
-        changes |= {WEIGHTS: path.as_posix(), SHA256: weights.hash_file(path)}
+        changes |= {WEIGHTS: path.as_posix(), SHA256: downloads.hash_file(path)}
     for key, what in {"data.root": NEED_ROOT, WEIGHTS: NEED_WEIGHTS}.items():
         if changes.get(key, "") is None:
             raise UserError(f"recipe {' '.join(chosen)!r} needs to know where the {what}")

@@ -8,8 +8,10 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from vad import UserError, novelty, store
-from vad.novelty import Novelty, NoveltyParams
+from vad import UserError
+from vad.branches import classes
+from vad.branches.classes import Novelty, NoveltyParams
+from vad.store import arrays
 
 RNG = np.random.default_rng(0)
 CLASSES = 12
@@ -29,15 +31,15 @@ def written(folder: Path, clips: dict[str, np.ndarray]) -> list[Path]:
         n, width = probabilities.shape
         both = np.full((2 * n, width), 0.5, np.float16)
         both[1::2] = probabilities
-        store.write_array(folder / f"{name}.classes", both)
+        arrays.write_array(folder / f"{name}.classes", both)
         table = pd.DataFrame({"frame": np.arange(2 * n), "source": ["motion", "detector"] * n})
-        store.write_table(folder / name, table.astype({"source": "str"}))
+        arrays.write_table(folder / name, table.astype({"source": "str"}))
     return [folder / name for name in clips]
 
 
 def fit(folder: Path, *clips: np.ndarray, components: int = 4) -> Novelty | None:
     stems = written(folder / "regions", {f"c{i}": one for i, one in enumerate(clips)})
-    return novelty.fit(stems, NoveltyParams(components=components))
+    return classes.fit(stems, NoveltyParams(components=components))
 
 
 @pytest.mark.parametrize("components", [1, 4, 11, 12, 50])
@@ -74,7 +76,7 @@ def test_a_class_that_is_never_seen_divides_by_no_zero(tmp_path):
 
 
 def test_many_regions_are_thinned_out_evenly(tmp_path, monkeypatch):
-    monkeypatch.setattr(novelty, "MOST", 40)
+    monkeypatch.setattr(classes, "MOST", 40)
     one, other = seen(70), seen(30)
     thinned = fit(tmp_path, one, other)
     monkeypatch.undo()
@@ -87,25 +89,25 @@ def test_it_is_the_same_each_time_and_as_it_was_stored(tmp_path):
     clips = seen(60), seen(60)
     other = seen(30)
     for name in ("a", "b"):
-        novelty.save(fit(tmp_path, *clips), tmp_path / name)
-    back = novelty.load(tmp_path / "a")
+        classes.save(fit(tmp_path, *clips), tmp_path / name)
+    back = classes.load(tmp_path / "a")
     np.testing.assert_allclose(back.errors(other), fit(tmp_path, *clips).errors(other), rtol=1e-4)
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["card.json", "weights.safetensors"]
     for file in ("card.json", "weights.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-    assert store.read_json(tmp_path / "a/card.json") == {"classes": CLASSES, "components": 4}
-    assert novelty.fingerprint(tmp_path / "a") == novelty.fingerprint(tmp_path / "b")
-    novelty.save(fit(tmp_path, *clips, components=3), tmp_path / "b")
-    assert novelty.fingerprint(tmp_path / "a") != novelty.fingerprint(tmp_path / "b")
+    assert arrays.read_json(tmp_path / "a/card.json") == {"classes": CLASSES, "components": 4}
+    assert classes.fingerprint(tmp_path / "a") == classes.fingerprint(tmp_path / "b")
+    classes.save(fit(tmp_path, *clips, components=3), tmp_path / "b")
+    assert classes.fingerprint(tmp_path / "a") != classes.fingerprint(tmp_path / "b")
 
 
 def test_without_a_detector_there_is_none(tmp_path):
-    store.write_json(tmp_path / "a.json", {"regions": 3})
-    assert novelty.fit([tmp_path / "a"], NoveltyParams(components=4)) is None
-    assert novelty.fit([], NoveltyParams(components=4)) is None
-    novelty.save(None, tmp_path / "none")
+    arrays.write_json(tmp_path / "a.json", {"regions": 3})
+    assert classes.fit([tmp_path / "a"], NoveltyParams(components=4)) is None
+    assert classes.fit([], NoveltyParams(components=4)) is None
+    classes.save(None, tmp_path / "none")
     assert [p.name for p in (tmp_path / "none").iterdir()] == ["card.json"]
-    assert novelty.load(tmp_path / "none") is None
+    assert classes.load(tmp_path / "none") is None
 
 
 @pytest.mark.parametrize("found", [[], [4], [0, 0], [2, 2]])
@@ -138,11 +140,11 @@ def test_a_clip_without_regions_has_no_errors(tmp_path):
 @pytest.mark.parametrize("file", ["card.json", "weights.safetensors"])
 @pytest.mark.parametrize("content", [None, b"", b"junk", b"[]", b"\x80\x04]\x94."])
 def test_a_broken_file_is_refused(tmp_path, file, content):
-    novelty.save(fit(tmp_path, seen(50)), tmp_path / "novelty")
+    classes.save(fit(tmp_path, seen(50)), tmp_path / "novelty")
     path = tmp_path / "novelty" / file
     if content is None:
         path.unlink()
     else:
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"novelty.*dvc repro"):
-        novelty.load(tmp_path / "novelty")
+        classes.load(tmp_path / "novelty")

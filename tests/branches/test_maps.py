@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vad import store
-from vad.maps import MapWriter, Tensor, paste
-from vad.windows import WindowParams, placement, resize
+from vad.branches.maps import MapWriter, Tensor, paste
+from vad.store import arrays
+from vad.windows.dataset import WindowParams, placement, resize
 
 RNG = np.random.default_rng(0)
 STRETCH = Tensor(8, 12, "stretch")
@@ -115,7 +115,7 @@ def write(stem: Path, added: list, frames=7, stride=1, size=(16, 24), step=4) ->
     with MapWriter(stem, frames, stride, size, STRETCH, step) as writer:
         for frame, box, value in added:
             writer.add(frame, box, np.full((8, 12), value, np.float32))
-    return store.open_array(stem)
+    return arrays.open_array(stem)
 
 
 def test_a_clip_has_a_map_for_every_frame(tmp_path):

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vad import UserError, speed, store
+from vad import UserError
+from vad.branches import speed
+from vad.branches.speed import SpeedParams
 from vad.flow import none as no_flow
-from vad.speed import SpeedParams
+from vad.store import arrays
 
 RNG = np.random.default_rng(0)
 SCALE = 0.25  # pixels of the frame per count
@@ -19,11 +21,11 @@ def maps(
     folder: Path, counts: np.ndarray, size=(48, 64), cell=8, width=0.2, height=0.4
 ) -> tuple[np.ndarray, dict]:
     """The maps of a clip and their card, of flow int8 [T, h, w, 2]."""
-    store.write_array(folder / "flow/a", counts, method="dis", scale=SCALE, frame=list(size))
+    arrays.write_array(folder / "flow/a", counts, method="dis", scale=SCALE, frame=list(size))
     how = SpeedParams(width=width, height=height)
     (folder / "errors").mkdir(exist_ok=True)
     speed.write(folder / "errors/a.map_speed", folder / "flow/a", size, cell, how)
-    return store.open_array(folder / "errors/a.map_speed")
+    return arrays.open_array(folder / "errors/a.map_speed")
 
 
 @pytest.mark.parametrize("picture", [(48, 64), (24, 32), (7, 9)])

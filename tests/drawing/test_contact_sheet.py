@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vad import UserError, contact_sheet, overlays, paper, regions, store
-from vad.clips import Clip
+from vad import UserError, regions
+from vad.drawing import contact_sheet, overlays, paper
+from vad.store import arrays
+from vad.store.manifest import Clip
 
 RNG = np.random.default_rng(0)
 GRAY = 100  # a gray level that is drawn as it is
@@ -44,16 +46,16 @@ class Stores:
         fps: float = 10.0,
     ) -> None:
         """A clip; without `rows` it has one region per frame, the frame itself."""
-        store.write_array(self.frames / name, frames, fps=fps)
+        arrays.write_array(self.frames / name, frames, fps=fps)
         if flow is None:
-            store.write_json(Path(f"{self.flow / name}.json"), {"method": "none", "hash": "none"})
+            arrays.write_json(Path(f"{self.flow / name}.json"), {"method": "none", "hash": "none"})
         else:
-            store.write_array(self.flow / name, flow, method="dis", scale=0.1)
+            arrays.write_array(self.flow / name, flow, method="dis", scale=0.1)
         card = {}
         if silhouettes is not None:
             size = dict(zip(("height", "width"), silhouettes.shape[1:], strict=True))
             packed = np.packbits(silhouettes, axis=-1)
-            store.write_array(Path(f"{self.regions / name}.silhouette"), packed, **size)
+            arrays.write_array(Path(f"{self.regions / name}.silhouette"), packed, **size)
             card["foreground"] = round(float(silhouettes.mean()), 6)
         if rows is None:
             height, width = frames.shape[1:3]
@@ -364,8 +366,8 @@ def test_only_what_is_drawn_is_read(stores):
     stores.add("test/a", plain(4, 240, 360), [])
     path = Path(f"{stores.frames / 'test/a'}.npy")
     np.lib.format.open_memmap(path, "w+", np.uint8, (5000, 240, 360)).flush()  # 430 MB of holes
-    card = store.read_card(stores.frames / "test/a") | {"shape": [5000, 240, 360]}
-    store.write_json(path.with_suffix(".json"), card)
+    card = arrays.read_card(stores.frames / "test/a") | {"shape": [5000, 240, 360]}
+    arrays.write_json(path.with_suffix(".json"), card)
     tracemalloc.start()
     try:
         stores.write()
@@ -429,8 +431,8 @@ def test_figures_against_counting_by_hand(stores):
     assert [row["clip"] for row in found] == sorted(c.clip for c in stores.clips)
     for row in found:
         name = row["clip"]
-        length = store.read_card(stores.frames / name)["shape"][0]
-        rows = list(store.read_table(stores.regions / name).itertuples())
+        length = arrays.read_card(stores.frames / name)["shape"][0]
+        rows = list(arrays.read_table(stores.regions / name).itertuples())
         widths, heights = sorted(r.x1 - r.x0 for r in rows), sorted(r.y1 - r.y0 for r in rows)
         expected = {
             "clip": name,
@@ -443,7 +445,7 @@ def test_figures_against_counting_by_hand(stores):
             "tracks": len({r.track for r in rows if r.track != -1}),
             "motion": sum(r.source == "motion" for r in rows),
             "detector": sum(r.source == "detector" for r in rows),
-            "foreground": store.read_card(stores.regions / name).get("foreground", np.nan),
+            "foreground": arrays.read_card(stores.regions / name).get("foreground", np.nan),
             "median_width": median(widths),
             "median_height": median(heights),
         }

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from vad import UserError, heatmaps
-from vad.heatmaps import LINE, MARGIN, SIDE, Panel
+from vad import UserError
+from vad.drawing import heatmaps
+from vad.drawing.heatmaps import LINE, MARGIN, SIDE, Panel
 
 TOP, FALSE, MISSED = "most anomalous", "false alarm", "missed"
 STEP, THRESHOLD = 8, 1.5

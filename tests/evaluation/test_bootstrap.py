@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from vad import bootstrap
+from vad.evaluation import bootstrap
 
 RNG = np.random.default_rng(0)
 

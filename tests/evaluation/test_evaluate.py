@@ -14,17 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from vad import UserError, clips, evaluation, locating, plots, pooling, scoring, store, summary, survey, video
-from vad.clips import Clip
+from vad import UserError
+from vad.evaluation import evaluate, localisation, plots, summary
+from vad.evaluation.frame_metrics import EvaluateParams, Scored
+from vad.evaluation.identity import Identity
 from vad.flow import none as no_flow
-from vad.identity import Identity
-from vad.layouts import ucsd
-from vad.masks import convert
-from vad.metrics import EvaluateParams, Scored
-from vad.pooling import ClipErrors
+from vad.footage import decode, survey
+from vad.footage.layouts import ucsd
+from vad.footage.masks import convert
 from vad.regions import none as no_regions
-from vad.scoring import CalibrateParams, Calibration
-from vad.windows import WindowParams, cut
+from vad.scoring import pooling
+from vad.scoring.calibration import CalibrateParams, Calibration, calibrate
+from vad.scoring.pooling import ClipErrors
+from vad.store import arrays, manifest
+from vad.store.manifest import Clip
+from vad.windows.dataset import WindowParams, cut
 
 RNG = np.random.default_rng(0)
 PLOTS = {"histogram_bins": 10, "plot_points": 50}
@@ -80,11 +84,11 @@ def write_inputs(folder: Path, boxes: bool = False) -> Path:
     for clip in CLIPS:
         step = 2 if clip.clip == "test/late" else 1
         source = np.arange(0, clip.frames, step)
-        anomalous = clips.frame_labels(INTERVALS.get(clip.clip, []), source)
+        anomalous = manifest.frame_labels(INTERVALS.get(clip.clip, []), source)
         times = pd.DataFrame({"source_frame": source, "seconds": source / 10})
-        store.write_table(folder / "frames" / clip.clip, times)
+        arrays.write_table(folder / "frames" / clip.clip, times)
         pictures = rng.integers(0, 255, (len(source), 8, 8), np.uint8)
-        store.write_array(folder / "frames" / clip.clip, pictures, fps=10 / step)
+        arrays.write_array(folder / "frames" / clip.clip, pictures, fps=10 / step)
         stem = folder / "errors" / clip.clip
         card = {"frames": len(source), "stride": 1, "frame": [8, 8], "fps": 10 / step, "cell": 4, "maps": []}
         rows = [(t, 0) for t in range(len(source))]
@@ -93,16 +97,16 @@ def write_inputs(folder: Path, boxes: bool = False) -> Path:
             tracks = {"test/fall": [0, 1, 7, -1], "test/walk": []}.get(clip.clip, [4])
             rows = [(t, n) for t in range(0, len(source), 2) for n in tracks if rng.random() < 0.6]
             maps = rng.gamma(4, 0.25, (len(source), 2, 2)).astype(np.float16)
-            store.write_array(Path(f"{stem}.map_speed"), maps)
+            arrays.write_array(Path(f"{stem}.map_speed"), maps)
         table = pd.DataFrame(rows, columns=["frame", "track"]).astype(np.int32)
         table = table.assign(region=0, x0=int(boxes), y0=0, x1=8, y1=8)
         for branch in ("appearance", "flow") if boxes else ("reconstruction",):
             errors = rng.gamma(4, 0.25, len(rows)) + anomalous[table["frame"]]
             table[f"error_{branch}"] = errors.astype(np.float32)
-        store.write_table(stem, table)
-        store.write_json(Path(f"{stem}.json"), card)
+        arrays.write_table(stem, table)
+        arrays.write_json(Path(f"{stem}.json"), card)
     truth = np.zeros((100, 8, 8), bool)
-    truth[clips.frame_labels(INTERVALS[FALL], np.arange(100)), 2:6, 2:6] = True
+    truth[manifest.frame_labels(INTERVALS[FALL], np.arange(100)), 2:6, 2:6] = True
     np.save(folder / "truth.npy", truth)
     convert(folder / "masks" / FALL, folder / "truth.npy", 100, 8, 8)
     return folder
@@ -111,12 +115,12 @@ def write_inputs(folder: Path, boxes: bool = False) -> Path:
 def scored(
     folder: Path,
     chosen: list[Clip] = CLIPS,
-    labels: dict[str, clips.Intervals] = INTERVALS,
+    labels: dict[str, manifest.Intervals] = INTERVALS,
     by: Calibration = ONE,
     who: Identity = NOBODY,
 ) -> list[Scored]:
     errors = pooling.read_errors(folder / "errors", {clip.clip: clip.camera for clip in chosen})
-    return evaluation.score_clips(chosen, labels, folder / "frames", errors, by, who)
+    return evaluate.score_clips(chosen, labels, folder / "frames", errors, by, who)
 
 
 class Paper:
@@ -124,12 +128,12 @@ class Paper:
 
     def __init__(self, inputs: Path, folder: Path, by: Calibration = ONE, **which: Any):
         self.clips = scored(inputs, by=by, **which)
-        self.result = evaluation.evaluate(self.clips, by, PARAMS)
-        self.result |= locating.locate(self.clips, by, inputs / "masks", PARAMS)
+        self.result = evaluate.evaluate(self.clips, by, PARAMS)
+        self.result |= localisation.locate(self.clips, by, inputs / "masks", PARAMS)
         self.folder = folder
-        evaluation.write(folder, self.clips, by, PARAMS, self.result)
-        locating.draw(folder / "heatmaps", self.clips, by, inputs / "frames", inputs / "masks")
-        stored = store.read_json(folder / "metrics.json")  # as the next stage gets it
+        evaluate.write(folder, self.clips, by, PARAMS, self.result)
+        localisation.draw(folder / "heatmaps", self.clips, by, inputs / "frames", inputs / "masks")
+        stored = arrays.read_json(folder / "metrics.json")  # as the next stage gets it
         self.metrics = summary.metrics(stored)
         self.markdown = summary.markdown(stored, folder, {"test/lost": "it is empty"})
 
@@ -196,7 +200,7 @@ def test_labels_meet_frames_by_the_source_s_numbers(inputs):
 def test_labels_a_frame_off_are_noticed(inputs, by):
     moved = {clip: [(a + by, b + by) for a, b in own] for clip, own in INTERVALS.items()}
     right, off = (
-        evaluation.evaluate(scored(inputs, labels=labels), ONE, PARAMS) for labels in (INTERVALS, moved)
+        evaluate.evaluate(scored(inputs, labels=labels), ONE, PARAMS) for labels in (INTERVALS, moved)
     )
     for key in ("auc_micro", "average_precision", "f1"):
         assert off["frame"][key] < right["frame"][key], key
@@ -205,7 +209,7 @@ def test_labels_a_frame_off_are_noticed(inputs, by):
 @pytest.mark.parametrize("frames", [99, 101])
 def test_errors_of_another_number_of_frames_are_refused(tmp_path, inputs, frames):
     times = pd.DataFrame({"source_frame": np.arange(frames), "seconds": np.arange(frames) / 10})
-    store.write_table(tmp_path / "frames/test/fall", times)
+    arrays.write_table(tmp_path / "frames/test/fall", times)
     (tmp_path / "errors").symlink_to(inputs / "errors")
     with pytest.raises(
         UserError, match=f"'test/fall': errors of 100 frames, but {frames} were extracted; run"
@@ -213,7 +217,7 @@ def test_errors_of_another_number_of_frames_are_refused(tmp_path, inputs, frames
         scored(tmp_path, CLIPS[:1])
 
 
-def published(folder: Path, ranges: str) -> tuple[list[Clip], dict[str, clips.Intervals]]:
+def published(folder: Path, ranges: str) -> tuple[list[Clip], dict[str, manifest.Intervals]]:
     """A test clip laid out like UCSD's, bright in its pictures 4 to 7 and 10 of 12, as counted from 1."""
     bright = {"Test/Test001": (4, 5, 6, 7, 10), "Train/Train001": (), "Train/Train002": ()}
     for name, shown in bright.items():
@@ -241,17 +245,17 @@ def score_by_brightness(folder: Path, ranges: str, stride: int, position: str) -
     """Through extraction and windows; a window's error is the brightness of its own frame."""
     (clip,), labels = published(folder, ranges)
     stems = [folder / part / clip.clip for part in ("frames", "regions", "flow", "tensors")]
-    plain = video.ExtractParams(fps=None, max_side=None, color="gray")
-    video.extract(stems[0], folder / "root" / clip.source, clip.first, clip.end, plain)
+    plain = decode.ExtractParams(fps=None, max_side=None, color="gray")
+    decode.extract(stems[0], folder / "root" / clip.source, clip.first, clip.end, plain)
     no_flow.flow(stems[2], stems[0], no_flow.Params(), threads=1)
     no_regions.regions(stems[1], stems[0], stems[2], no_regions.Params(), None, threads=1)
     how = {"channels": ["picture"], "height": 8, "width": 8, "fit": "stretch", "window": 3, "step": 2}
     cut(stems[3], *stems[:3], WindowParams(**how, stride=stride, position=position), threads=1)
-    planes, table = store.open_array(stems[3])[0], store.read_table(stems[3])
+    planes, table = arrays.open_array(stems[3])[0], arrays.read_table(stems[3])
     own = table["plane_1" if position == "middle" else "plane_2"]
     table = table.assign(x0=0, y0=0, x1=8, y1=8, error_reconstruction=planes[own].mean((1, 2, 3)) / 100)
     errors = ClipErrors(clip.clip, 12, stride, (8, 8), table, 10.0)
-    return evaluation.score_clips([clip], labels, folder / "frames", [errors], ONE, NOBODY)[0]
+    return evaluate.score_clips([clip], labels, folder / "frames", [errors], ONE, NOBODY)[0]
 
 
 @pytest.mark.parametrize("position", ["middle", "last"])
@@ -267,7 +271,7 @@ def test_ground_truth_counted_from_1_meets_scores_frame_by_frame(tmp_path, strid
     found = score_by_brightness(tmp_path, "4:7, 10", stride, position)
     assert np.flatnonzero(found.anomalous).tolist() == [3, 4, 5, 6, 9]
     assert np.flatnonzero(found.scores > ONE.threshold).tolist() == alarmed
-    frame = evaluation.evaluate([found], ONE, PARAMS)["frame"]
+    frame = evaluate.evaluate([found], ONE, PARAMS)["frame"]
     hits = len({3, 4, 5, 6, 9} & set(alarmed))
     assert (frame["recall"], frame["precision"]) == (hits / 5, hits / len(alarmed))
     assert (frame["auc_micro"] == 1) == (stride == 1)
@@ -275,7 +279,7 @@ def test_ground_truth_counted_from_1_meets_scores_frame_by_frame(tmp_path, strid
 
 @pytest.mark.parametrize("ranges", ["3:6, 9", "5:8, 11", "4:6, 10", "4:8, 10", "4:7, 9"])
 def test_ground_truth_a_frame_off_costs_a_perfect_scorer(tmp_path, ranges):
-    found = evaluation.evaluate([score_by_brightness(tmp_path, ranges, 1, "middle")], ONE, PARAMS)["frame"]
+    found = evaluate.evaluate([score_by_brightness(tmp_path, ranges, 1, "middle")], ONE, PARAMS)["frame"]
     for figures in (found, found["minmax_per_clip"], found["causal"]):
         assert figures["auc_micro"] < 1
     assert found["f1"] < 1
@@ -292,7 +296,7 @@ def test_every_frame_is_there_once(inputs, paper):
     for clip in paper.clips:
         own = table[table["clip"] == plots.name(clip)]
         assert own["frame"].tolist() == list(range(len(clip.scores)))
-        errors = store.read_table(inputs / "errors" / clip.clip)["error_reconstruction"].astype(float)
+        errors = arrays.read_table(inputs / "errors" / clip.clip)["error_reconstruction"].astype(float)
         np.testing.assert_allclose(own["score"], levelled(errors - 1), atol=1e-6)  # as calibrated above
         np.testing.assert_allclose(own["reconstruction_error"], errors, atol=1e-6)
         assert own["alarm"].tolist() == [int(e - 1 > 0.75) for e in errors]
@@ -344,7 +348,7 @@ def test_branches_are_calibrated_smoothed_and_judged_one_by_one(boxes, crops):
     fall = crops.clips[0]
     alone = {b: levelled(fall.errors[b] - 1) for b in ("appearance", "flow", "speed")}
     alone["learned"] = alone["appearance"] + alone["flow"]
-    maps = store.open_array(boxes / "errors/test/fall.map_speed")[0]
+    maps = arrays.open_array(boxes / "errors/test/fall.map_speed")[0]
     np.testing.assert_allclose(fall.errors["speed"], maps.max((1, 2)))
     for branch, scores in alone.items():
         around = np.stack([np.r_[scores[:1], scores[:-1]], scores, np.r_[scores[1:], scores[-1:]]])
@@ -358,14 +362,14 @@ def test_branches_are_calibrated_smoothed_and_judged_one_by_one(boxes, crops):
 def test_calibration_s_threshold_is_the_one_that_alarms(inputs):
     """The same errors, calibrated by themselves: what lies above the percentile is alarmed."""
     found = pooling.read_errors(inputs / "errors", {"test/walk": "02"})
-    own = scoring.calibrate(found, ONE.params)
+    own = calibrate(found, ONE.params)
     (walk,) = scored(inputs, CLIPS[2:3], by=own)
-    assert evaluation.evaluate([walk], own, PARAMS)["anomaly_rate"] == pytest.approx(0.1)
+    assert evaluate.evaluate([walk], own, PARAMS)["anomaly_rate"] == pytest.approx(0.1)
 
 
 def test_no_test_clips_are_refused():
     with pytest.raises(UserError, match=r"no test clips are left .*skipped\.csv"):
-        evaluation.evaluate([], ONE, PARAMS)
+        evaluate.evaluate([], ONE, PARAMS)
 
 
 def leaves(value: Any, key: str = "") -> list[tuple[str, Any]]:
@@ -395,14 +399,14 @@ def test_without_labels_of_both_classes_all_else_is_there(inputs, tmp_path, chos
     assert paper.csv("frames.csv")["alarm"].sum() == alarmed.sum() > 0
     assert f"No frame-level metrics: {why}." in paper.markdown
     assert "AUC" not in paper.markdown.partition("## Clips")[0].replace("Pixels: AUC", "")
-    assert evaluation.headline(paper.result).startswith(f"no frame-level AUC: {why}; anomaly rate 0.")
+    assert evaluate.headline(paper.result).startswith(f"no frame-level AUC: {why}; anomaly rate 0.")
     assert [row[0] for row in rows(paper.markdown, "## Clips")[2:]][-1] == "new¦er"
 
 
 def test_what_single_clips_do_not_tell_is_left_out(inputs, tmp_path):
     """One clip anomalous throughout, one normal: a micro AUC, no macro one, no interval."""
     paper = Paper(inputs, tmp_path, chosen=[CLIPS[0], CLIPS[2]], labels={FALL: [(0, 100)]})
-    stored = store.read_json(tmp_path / "metrics.json")
+    stored = arrays.read_json(tmp_path / "metrics.json")
     assert not [key for key, value in leaves(stored) if value is None]
     assert "auc_micro" in stored["frame"]
     assert "auc_macro" not in stored["frame"] | stored["baseline"]["time"]
@@ -426,7 +430,7 @@ def test_git_keeps_rounded_figures_as_strict_json(which, request):
     assert kept["localisation"]["clips_without_masks"] == 1  # late
     assert all(isinstance(leaf, (int, float)) for key, leaf in leaves(kept) if key not in ("over", "absent"))
     assert json.loads(json.dumps(kept)) == kept
-    line = evaluation.headline(paper.result)
+    line = evaluate.headline(paper.result)
     assert f"frame AUC micro {paper.result['frame']['auc_micro']:.4f} (trivial scorers: random 0." in line
 
 
@@ -478,7 +482,7 @@ def test_persons_and_tracks_have_tables_of_their_own(boxes, crops):
     assert table["clip"].tolist() == ["fall", "fall", "fall", "late", "new|er"]
     assert table["track"].tolist() == [0, 1, 7, 4, 4]
     assert table["person"].tolist() == ["ä|b", "007", "eve", "ä|b", "eve"]
-    own = store.read_table(boxes / "errors/test/fall").query("track == 7")
+    own = arrays.read_table(boxes / "errors/test/fall").query("track == 7")
     scores = sum(levelled(own[f"error_{b}"].astype(float) - 1) for b in ("appearance", "flow"))
     row = table.iloc[2]
     assert (row["first_frame"], row["last_frame"]) == (own["frame"].min(), own["frame"].max())
@@ -497,7 +501,7 @@ def test_persons_and_tracks_have_tables_of_their_own(boxes, crops):
 
 def own_frames(boxes: Path, track: int) -> int:
     """Frames with windows in which the track of `fall` is; each stands for two."""
-    table = store.read_table(boxes / "errors/test/fall")
+    table = arrays.read_table(boxes / "errors/test/fall")
     return table[table["track"] == track]["frame"].nunique()
 
 
@@ -611,7 +615,7 @@ def test_the_summary_of_several_branches_sets_each_by_itself(boxes, crops):
     assert {"appearance error", "flow error", "speed error"} <= set(rows(crops.markdown, "## Clips")[0])
     counts = []
     for clip in crops.clips:
-        per_frame = store.read_table(boxes / "errors" / clip.clip)["frame"].value_counts()
+        per_frame = arrays.read_table(boxes / "errors" / clip.clip)["frame"].value_counts()
         counts += [per_frame.get(t - t % 2, 0) for t in range(len(clip.scores))]
     expected = {"per_frame": np.mean(counts), "frames_without": counts.count(0), "tracks": 5}
     assert crops.result["region"] == pytest.approx(expected)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 from sklearn.preprocessing import minmax_scale
 
-from vad import UserError, bootstrap, metrics
-from vad.metrics import EvaluateParams, Scored
-from vad.pooling import ClipErrors
+from vad import UserError
+from vad.evaluation import bootstrap, frame_metrics
+from vad.evaluation.frame_metrics import EvaluateParams, Scored
+from vad.scoring.pooling import ClipErrors
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
@@ -64,7 +65,7 @@ def labelled(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return np.array(y), np.array(draw(st.lists(VALUES, min_size=n, max_size=n)), float)
 
 
-mixed = labelled().filter(lambda case: metrics.both_classes(case[0]))  # both classes
+mixed = labelled().filter(lambda case: frame_metrics.both_classes(case[0]))  # both classes
 
 
 def often_above(y: np.ndarray, s: np.ndarray) -> float:
@@ -76,8 +77,8 @@ def often_above(y: np.ndarray, s: np.ndarray) -> float:
 @given(mixed)
 @few
 def test_auc_is_how_often_an_anomalous_frame_is_above_a_normal_one(case):
-    assert metrics.auc(*case) == pytest.approx(often_above(*case))
-    assert metrics.auc(*case) == pytest.approx(sk.roc_auc_score(*case))
+    assert frame_metrics.auc(*case) == pytest.approx(often_above(*case))
+    assert frame_metrics.auc(*case) == pytest.approx(sk.roc_auc_score(*case))
 
 
 def roc_points(y: np.ndarray, s: np.ndarray) -> list[tuple[float, float]]:
@@ -94,20 +95,20 @@ def test_eer_is_where_false_alarms_and_misses_are_equally_frequent(case):
         if f0 <= m0 and f1 >= m1:  # on this segment they cross
             share = (m0 - f0) / ((m0 - f0) + (f1 - m1))
             break
-    assert metrics.equal_error_rate(y, s) == pytest.approx(f0 + share * (f1 - f0), abs=1e-12)
+    assert frame_metrics.equal_error_rate(y, s) == pytest.approx(f0 + share * (f1 - f0), abs=1e-12)
 
 
 @given(st.lists(mixed, min_size=1, max_size=3), st.floats(-3, 3))
 @settings(max_examples=25, deadline=None)
 def test_the_headline_is_that_of_scikit_learn_on_all_frames(cases, threshold):
-    got = metrics.frame_level([clip(y, s, causal=-s[::-1]) for y, s in cases], threshold)
+    got = frame_metrics.frame_level([clip(y, s, causal=-s[::-1]) for y, s in cases], threshold)
     y, s = (np.concatenate(part) for part in zip(*cases, strict=True))
     alarmed = s > threshold  # above, not at
     assert (got["frames"], got["anomalous_frames"]) == (len(y), y.sum())
     assert got["auc_micro"] == pytest.approx(sk.roc_auc_score(y, s))
     assert got["auc_macro"] == pytest.approx(np.mean([sk.roc_auc_score(*case) for case in cases]))
     assert got["average_precision"] == pytest.approx(sk.average_precision_score(y, s))
-    assert got["eer"] == metrics.equal_error_rate(y, s)
+    assert got["eer"] == frame_metrics.equal_error_rate(y, s)
     assert got["precision"] == pytest.approx(sk.precision_score(y, alarmed, zero_division=0))
     assert got["recall"] == pytest.approx(sk.recall_score(y, alarmed))
     assert got["f1"] == pytest.approx(2 * (y & alarmed).sum() / (alarmed.sum() + y.sum()))
@@ -124,10 +125,10 @@ def test_the_headline_is_that_of_scikit_learn_on_all_frames(cases, threshold):
 def test_minmax_is_done_clip_by_clip(cases):
     labels, scores = zip(*cases, strict=True)
     scaled = [minmax_scale(s) if len(set(s)) > 1 else np.zeros(len(s)) for s in scores]
-    got = metrics.minmax(scores)
+    got = frame_metrics.minmax(scores)
     for own, expected in zip(got, scaled, strict=True):
         np.testing.assert_allclose(own, expected, atol=1e-12)
-    assert metrics.auc_macro(labels, got) == metrics.auc_macro(labels, scores)  # the order stays
+    assert frame_metrics.auc_macro(labels, got) == frame_metrics.auc_macro(labels, scores)  # the order stays
 
 
 @given(st.lists(labelled(), min_size=1, max_size=4))
@@ -142,21 +143,23 @@ def test_padded_macro_is_what_its_definition_says(cases):
         normal = [x for x, label in zip(scaled, y, strict=True) if not label] + [0.0]
         won = sum((a > n) + (a == n) / 2 for a in anomalous for n in normal)
         aucs.append(won / len(anomalous) / len(normal))
-    got = metrics.auc_macro_padded(*zip(*cases, strict=True))
+    got = frame_metrics.auc_macro_padded(*zip(*cases, strict=True))
     assert got == pytest.approx(sum(aucs) / len(aucs))
 
 
 def test_padded_macro_flatters_clips_that_are_anomalous_throughout():
     scores = [RNG.random(99)]
-    assert metrics.auc_macro(scores, scores) is None
-    assert metrics.auc_macro_padded([np.ones(99, bool)], scores) == 1 - 0.5 / 100  # the lowest frame ties
-    assert metrics.auc_macro_padded([], []) is None
+    assert frame_metrics.auc_macro(scores, scores) is None
+    assert (
+        frame_metrics.auc_macro_padded([np.ones(99, bool)], scores) == 1 - 0.5 / 100
+    )  # the lowest frame ties
+    assert frame_metrics.auc_macro_padded([], []) is None
 
 
 def test_micro_compares_frames_of_different_clips():
     """Each clip alone is ranked right, but the scores of one lie all above those of the other."""
     clips = [clip([0, 1], [0.0, 0.1]), clip([0, 1], [10.0, 10.1], "test/b")]
-    got = metrics.frame_level(clips, 0)
+    got = frame_metrics.frame_level(clips, 0)
     assert (got["auc_macro"], got["auc_micro"]) == (1.0, 0.75)
     assert got["minmax_per_clip"] == {
         "auc_micro": 1.0,
@@ -168,21 +171,21 @@ def test_macro_is_the_mean_of_the_clips_that_have_both_classes():
     good, bad = clip([0, 1], [0, 1]), clip([0, 1], [1, 0], "test/b")
     normal, fall = clip([0, 0], [5, 5], "test/c"), clip([1, 1], [0, 0], "test/d")
     unlabelled = clip(None, [9, 9], "test/e")
-    got = metrics.frame_level([good, bad, normal, fall, unlabelled], 0)
+    got = frame_metrics.frame_level([good, bad, normal, fall, unlabelled], 0)
     assert got["auc_macro"] == 0.5
     assert (got["clips_in_macro"], got["clips_with_one_class"]) == (2, 2)
     assert got["frames"] == 8  # the unlabelled clip counts nowhere
 
 
 def test_macro_is_absent_where_no_clip_has_both_classes():
-    got = metrics.frame_level([clip([0, 0], [0, 1]), clip([1, 1], [2, 3], "test/b")], 0)
+    got = frame_metrics.frame_level([clip([0, 0], [0, 1]), clip([1, 1], [2, 3], "test/b")], 0)
     assert (got["auc_macro"], got["auc_micro"], got["clips_in_macro"]) == (None, 1.0, 0)
 
 
 @given(st.lists(labelled(), min_size=2, max_size=6))
 @few
 def test_clip_level_asks_whether_the_highest_score_tells_clips_apart(cases):
-    got = metrics.clip_level([*(clip(y, -s, raw=s) for y, s in cases), clip(None, [99])])
+    got = frame_metrics.clip_level([*(clip(y, -s, raw=s) for y, s in cases), clip(None, [99])])
     for key, sign in (("auc", 1), ("auc_smoothed", -1)):
         with_one = [max(sign * s) for y, s in cases if any(y)]
         without = [max(sign * s) for y, s in cases if not any(y)]
@@ -205,11 +208,11 @@ def test_clip_level_asks_whether_the_highest_score_tells_clips_apart(cases):
     ],
 )
 def test_what_is_undefined_is_absent_with_a_reason(clips, why):
-    got = metrics.frame_level(clips, 0.5)
+    got = frame_metrics.frame_level(clips, 0.5)
     assert got["absent"] == why
     assert set(got) <= {"absent", "frames", "anomalous_frames"}
-    assert metrics.against_trivial(clips, PARAMS) == metrics.branch_level(clips) == {}
-    assert "auc" not in metrics.clip_level(clips)
+    assert frame_metrics.against_trivial(clips, PARAMS) == frame_metrics.branch_level(clips) == {}
+    assert "auc" not in frame_metrics.clip_level(clips)
 
 
 INTERVAL = np.r_[np.zeros(30), np.ones(20), np.zeros(50)].astype(bool)
@@ -219,13 +222,13 @@ INTERVAL = np.r_[np.zeros(30), np.ones(20), np.zeros(50)].astype(bool)
 @pytest.mark.parametrize("what", ["labels", "scores"])
 def test_a_perfect_scorer_has_1_and_a_frame_off_costs(what, shift):
     scores = INTERVAL.astype(float)
-    got = metrics.frame_level([clip(INTERVAL, scores)], 0.5)
+    got = frame_metrics.frame_level([clip(INTERVAL, scores)], 0.5)
     perfect = dict.fromkeys(HEADLINE, 1.0) | {"eer": 0.0}
     assert got == got | perfect
     labels, scores = (
         np.roll(x, shift if what == name else 0) for name, x in (("labels", INTERVAL), ("scores", scores))
     )
-    off = metrics.frame_level([clip(labels, scores, causal=scores)], 0.5)
+    off = frame_metrics.frame_level([clip(labels, scores, causal=scores)], 0.5)
     hits, normal = 19 / 20, 79 / 80  # one frame of each kind is wrong
     assert off["f1"] == off["precision"] == off["recall"] == pytest.approx(hits)
     for figures in (off, off["causal"], off["minmax_per_clip"]):
@@ -239,34 +242,37 @@ def test_labels_of_another_clip_are_noticed():
     first, second = INTERVAL, np.roll(INTERVAL, 45)
     right = [clip(first, first), clip(second, second, "test/b")]
     wrong = [replace(right[0], anomalous=second), replace(right[1], anomalous=first)]
-    assert metrics.frame_level(right, 0.5)["auc_micro"] == 1.0
-    assert metrics.frame_level(wrong, 0.5)["auc_micro"] < 0.5
+    assert frame_metrics.frame_level(right, 0.5)["auc_micro"] == 1.0
+    assert frame_metrics.frame_level(wrong, 0.5)["auc_micro"] < 0.5
 
 
 def test_shuffled_labels_make_a_good_scorer_a_coin():
     scores = INTERVAL + RNG.normal(0, 0.3, 100)
-    assert metrics.auc(INTERVAL, scores) > 0.95
-    shuffled = [metrics.auc(RNG.permutation(INTERVAL), scores) for _ in range(50)]
+    assert frame_metrics.auc(INTERVAL, scores) > 0.95
+    shuffled = [frame_metrics.auc(RNG.permutation(INTERVAL), scores) for _ in range(50)]
     assert np.mean(shuffled) == pytest.approx(0.5, abs=0.05)
 
 
 def test_frames_that_are_missing_do_not_pass():
     with pytest.raises(ValueError, match="inconsistent numbers"):
-        metrics.frame_level([replace(clip(INTERVAL), scores=np.zeros(99))], 0.5)
+        frame_metrics.frame_level([replace(clip(INTERVAL), scores=np.zeros(99))], 0.5)
 
 
 def test_higher_is_more_anomalous():
-    assert metrics.auc(INTERVAL, -INTERVAL.astype(float)) == 0.0
+    assert frame_metrics.auc(INTERVAL, -INTERVAL.astype(float)) == 0.0
 
 
 def test_trivial_scorers_know_time_and_chance_and_speed_alone():
     late = clip([0, 0, 0, 1, 1], seconds=[100, 101, 102, 103, 104], speed=range(5))  # a fall at the end
     early = clip([0, 1, 0, 0], name="test/b", seconds=[0, 1, 2, 3], speed=[0, 9, 0, 0])
-    got = metrics.trivial_scorers([late, clip(None, [5, 5]), early], 0)
+    got = frame_metrics.trivial_scorers([late, clip(None, [5, 5]), early], 0)
     assert [own.tolist() for own in got["time"]] == [[0, 1, 2, 3, 4], [0, 1, 2, 3]]  # since the clip began
     assert [own.tolist() for own in got["speed"]] == [[0, 1, 2, 3, 4], [0, 9, 0, 0]]
-    assert set(metrics.trivial_scorers([late, clip([0, 1])], 0)) == {"random", "time"}  # there is no flow
-    assert metrics.against_trivial([late, early], PARAMS)["baseline"]["time"] == {
+    assert set(frame_metrics.trivial_scorers([late, clip([0, 1])], 0)) == {
+        "random",
+        "time",
+    }  # there is no flow
+    assert frame_metrics.against_trivial([late, early], PARAMS)["baseline"]["time"] == {
         "auc_micro": pytest.approx(
             sk.roc_auc_score([0, 0, 0, 1, 1, 0, 1, 0, 0], [0, 1, 2, 3, 4, 0, 1, 2, 3])
         ),
@@ -276,15 +282,17 @@ def test_trivial_scorers_know_time_and_chance_and_speed_alone():
 
 def test_the_random_scorer_is_a_coin_and_repeats_by_its_seed():
     clips = [clip(RNG.random(3000) < 0.3)]
-    one, same, other = (metrics.trivial_scorers(clips, seed)["random"][0] for seed in (0, 0, 1))
+    one, same, other = (frame_metrics.trivial_scorers(clips, seed)["random"][0] for seed in (0, 0, 1))
     assert (one == same).all()
     assert (one != other).any()
-    assert metrics.auc(clips[0].anomalous, one) == pytest.approx(0.5, abs=0.05)
+    assert frame_metrics.auc(clips[0].anomalous, one) == pytest.approx(0.5, abs=0.05)
 
 
 def test_trivial_scorers_do_not_see_the_scores():
     y = RNG.random(50) < 0.5
-    one, other = (metrics.against_trivial([clip(y, s)], PARAMS) for s in (y.astype(float), RNG.random(50)))
+    one, other = (
+        frame_metrics.against_trivial([clip(y, s)], PARAMS) for s in (y.astype(float), RNG.random(50))
+    )
     assert one["baseline"] == other["baseline"]
 
 
@@ -295,13 +303,13 @@ def test_the_gain_is_over_the_best_that_learns_nothing():
         clip(y, y + 0.7 * e, f"test/{i}", speed=y + 3 * e)
         for i, (y, e) in enumerate(zip(labels, noise, strict=True))
     ]
-    got = metrics.against_trivial(clips, PARAMS)
+    got = frame_metrics.against_trivial(clips, PARAMS)
     assert (
         got["gain"]["over"]
         == "speed"
         == max(got["baseline"], key=lambda name: got["baseline"][name]["auc_micro"])
     )
-    frame = metrics.frame_level(clips, 0.5)
+    frame = frame_metrics.frame_level(clips, 0.5)
     for kind in ("auc_micro", "auc_macro"):
         gain, interval = got["gain"][kind], got["interval"][kind]
         assert gain["difference"] == pytest.approx(frame[kind] - got["baseline"]["speed"][kind])
@@ -310,7 +318,7 @@ def test_the_gain_is_over_the_best_that_learns_nothing():
     scores = [one.scores for one in clips]
     assert got["interval"] == bootstrap.headline(labels, scores, PARAMS.resamples, PARAMS.seed)
     itself = [replace(one, scores=one.branches["speed"]) for one in clips]
-    nothing = metrics.against_trivial(itself, PARAMS)["gain"]["auc_micro"]
+    nothing = frame_metrics.against_trivial(itself, PARAMS)["gain"]["auc_micro"]
     assert (nothing["difference"], nothing["low"], nothing["high"]) == (0, 0, 0)
 
 
@@ -323,7 +331,7 @@ def test_each_branch_is_judged_by_itself(case, other):
         clip(z, None, "test/b", look=-more, speed=more),
         clip(None, [1], "test/c"),
     ]
-    got = metrics.branch_level(clips)
+    got = frame_metrics.branch_level(clips)
     assert list(got) == ["look", "speed"]
     for branch, sign in (("look", 1), ("speed", -1)):
         own = np.r_[sign * s, -sign * more]

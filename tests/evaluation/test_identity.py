@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vad import UserError, identity
-from vad.clips import Clip
-from vad.identity import Identity
+from vad import UserError
+from vad.evaluation import identity
+from vad.evaluation.identity import Identity
+from vad.store.manifest import Clip
 
 
 def clip(name: str, subject: str = "") -> Clip:
@@ -27,7 +28,7 @@ def read(folder: Path, text: str | bytes) -> Identity:
 
 
 def test_the_committed_file_names_nobody():
-    path = Path(__file__).resolve().parents[1] / "data/identity.csv"
+    path = Path(__file__).resolve().parents[2] / "data/identity.csv"
     assert path.read_text("utf-8") == "clip,track,person\n"
     assert identity.read(path, CLIPS, TRACKS) == Identity({}, {})
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vad import listing
+from vad.evaluation import listing
 
 FEW = np.array([False, True, False])
 

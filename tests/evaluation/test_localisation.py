@@ -14,13 +14,17 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 from sklearn import metrics as sk
 
-from vad import evaluation, events, heatmaps, locating, pooling, store, survey
-from vad.identity import Identity
-from vad.layouts import folder
-from vad.masks import convert
-from vad.metrics import EvaluateParams, Scored
-from vad.pooling import ClipErrors
-from vad.scoring import CalibrateParams, Calibration
+from vad.drawing import heatmaps
+from vad.evaluation import evaluate, localisation
+from vad.evaluation.frame_metrics import EvaluateParams, Scored
+from vad.evaluation.identity import Identity
+from vad.footage import survey
+from vad.footage.layouts import folder
+from vad.footage.masks import convert
+from vad.scoring import events, pooling
+from vad.scoring.calibration import CalibrateParams, Calibration
+from vad.scoring.pooling import ClipErrors
+from vad.store import arrays
 
 SIZE, CELL, MAP = (12, 20), 4, (3, 5)  # of extracted frames, which have half the sides of the source
 PLOTS = {"histogram_bins": 10, "plot_points": 50}
@@ -138,7 +142,7 @@ def pixels(clips: list[Scored], truths: dict[str, np.ndarray], sigma: float) -> 
 @pytest.mark.parametrize("sigma", [0.0, 1.5])
 def test_figures_of_pixels_are_those_of_scikit_learn(footage, sigma):
     clips, masks, truths = footage
-    found = locating.locate(clips, calibration("look", "move", sigma=sigma), masks, PARAMS)
+    found = localisation.locate(clips, calibration("look", "move", sigma=sigma), masks, PARAMS)
     y, s = pixels(clips, truths, sigma)
     got = found["pixel"]
     assert (got["frames"], got["pixels"], got["anomalous_pixels"]) == (30, y.size, y.sum())
@@ -161,7 +165,7 @@ def test_a_map_that_is_the_mask_is_perfect_and_a_frame_off_is_not(tmp_path):
     look = calibration("look")
 
     def figures(one: Scored) -> list[float]:
-        found = locating.locate([one], look, tmp_path, PARAMS)
+        found = localisation.locate([one], look, tmp_path, PARAMS)
         keys = [("pixel", "auc"), ("pixel", "f1"), ("pixel", "mahadevan_auc")]
         return [
             found[level][key] for level, key in [*keys, ("localisation", "rbdc"), ("localisation", "tbdc")]
@@ -187,7 +191,7 @@ def test_a_map_that_is_the_mask_is_perfect_and_a_frame_off_is_not(tmp_path):
 def test_without_normal_frames_a_perfect_map_finds_all_regions(tmp_path):
     truth = moving(10, 0, 20)
     write_masks(tmp_path, "a", truth)
-    found = locating.locate([clip("a", np.ones(10), cells(truth))], calibration("look"), tmp_path, PARAMS)
+    found = localisation.locate([clip("a", np.ones(10), cells(truth))], calibration("look"), tmp_path, PARAMS)
     assert found["pixel"]["auc"] == 1
     assert "mahadevan_auc" not in found["pixel"]
     assert (found["localisation"]["rbdc"], found["localisation"]["tbdc"]) == (1, 1)
@@ -196,14 +200,14 @@ def test_without_normal_frames_a_perfect_map_finds_all_regions(tmp_path):
 def test_without_masks_there_are_no_figures(footage, tmp_path):
     clips, masks, _ = footage
     look = calibration("look", "move")
-    assert locating.locate(clips, look, tmp_path / "none", PARAMS) == {}
-    assert locating.locate(clips[2:], look, masks, PARAMS) == {}  # normal, without masks, without labels
+    assert localisation.locate(clips, look, tmp_path / "none", PARAMS) == {}
+    assert localisation.locate(clips[2:], look, masks, PARAMS) == {}  # normal, without masks, without labels
 
 
 def test_masks_of_nothing_leave_a_reason(tmp_path):
     write_masks(tmp_path, "a", np.zeros((20, 24, 40), bool))
     one = clip("a", np.zeros(10), np.ones((10, *MAP)))
-    found = locating.locate([one], calibration("look"), tmp_path, PARAMS)
+    found = localisation.locate([one], calibration("look"), tmp_path, PARAMS)
     assert found["pixel"]["absent"] == "all pixels of the frames with masks are normal"
     assert "auc" not in found["pixel"]
     assert "rbdc" not in found["localisation"]
@@ -213,10 +217,10 @@ def test_masks_of_nothing_leave_a_reason(tmp_path):
 def test_nothing_changes_where_a_chunk_ends(footage, monkeypatch, chunk):
     clips, masks, _ = footage
     smooth = calibration("look", "move", sigma=1.0)
-    whole = locating.locate(clips, smooth, masks, PARAMS)
-    assert locating.locate(clips, smooth, masks, PARAMS) == whole  # twice the same
+    whole = localisation.locate(clips, smooth, masks, PARAMS)
+    assert localisation.locate(clips, smooth, masks, PARAMS) == whole  # twice the same
     monkeypatch.setattr(pooling, "CHUNK", chunk)
-    assert locating.locate(clips, smooth, masks, PARAMS) == whole
+    assert localisation.locate(clips, smooth, masks, PARAMS) == whole
 
 
 def test_memory_does_not_grow_with_the_clip(tmp_path, monkeypatch):
@@ -228,13 +232,13 @@ def test_memory_does_not_grow_with_the_clip(tmp_path, monkeypatch):
         truth = np.zeros((frames, 60, 80), bool)
         truth[:, 20:30, 30:40] = rng.random((frames, 1, 1)) < 0.5
         write_masks(tmp_path, "a", truth)
-        store.write_array(tmp_path / "look", rng.random((frames, 60, 80)).round(1).astype(np.float16))
+        arrays.write_array(tmp_path / "look", rng.random((frames, 60, 80)).round(1).astype(np.float16))
         one = clip("a", truth.any((1, 2)), frames=frames, step=1)
         one = replace(one, source_frames=np.arange(frames))
-        maps = {"look": store.open_array(tmp_path / "look")[0]}
+        maps = {"look": arrays.open_array(tmp_path / "look")[0]}
         one = replace(one, regions=replace(one.regions, size=(60, 80), cell=1, maps=maps))
         tracemalloc.start()
-        locating.locate([one], look, tmp_path, PARAMS)
+        localisation.locate([one], look, tmp_path, PARAMS)
         used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return used
@@ -247,13 +251,13 @@ def test_memory_does_not_grow_with_the_clip(tmp_path, monkeypatch):
 def write_frames(where: Path, clips: list[Scored]) -> None:
     for one in clips:
         picture = np.arange(len(one.scores) * 240, dtype=np.uint32).reshape(-1, *SIZE) % 251
-        store.write_array(where / one.clip, picture.astype(np.uint8), fps=10.0)
+        arrays.write_array(where / one.clip, picture.astype(np.uint8), fps=10.0)
 
 
 def drawn(footage, where: Path) -> dict[str, bytes]:
     clips, masks, _ = footage
     write_frames(where / "frames", clips)
-    locating.draw(where / "out", clips, calibration("look", "move", sigma=1.0), where / "frames", masks)
+    localisation.draw(where / "out", clips, calibration("look", "move", sigma=1.0), where / "frames", masks)
     return {path.name: path.read_bytes() for path in (where / "out").iterdir()}
 
 
@@ -323,10 +327,10 @@ def surveyed(tmp_path) -> Callable[[str], list[Scored]]:
         source = np.arange(1, 20, 2)
         for row in tested:
             times = pd.DataFrame({"source_frame": source, "seconds": source / 10})
-            store.write_table(tmp_path / "frames" / row.clip, times)
+            arrays.write_table(tmp_path / "frames" / row.clip, times)
         errors = [clip(row.clip.partition("/")[2], None, cells(moving(10, 4, 16))).regions for row in tested]
         nobody = Identity({}, {})
-        return evaluation.score_clips(
+        return evaluate.score_clips(
             tested, found.labels, tmp_path / "frames", errors, calibration("look"), nobody
         )
 
@@ -352,7 +356,7 @@ def test_labels_without_masks_and_masks_without_labels(surveyed, tmp_path, label
         else:
             at = np.flatnonzero(one.anomalous)
             assert (at.min(), at.max()) == frames if frames else not len(at)
-    found = locating.locate(clips, calibration("look"), tmp_path / "masks", PARAMS)
+    found = localisation.locate(clips, calibration("look"), tmp_path / "masks", PARAMS)
     assert found["localisation"]["clips_without_masks"] == without
     usable = sum(one.anomalous is not None for one in clips) - without
     assert found["pixel"]["frames"] == 10 * usable

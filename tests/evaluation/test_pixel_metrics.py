@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from vad import UserError
-from vad.pixels import PixelLevel, cell_counts
+from vad.evaluation.pixel_metrics import PixelLevel, cell_counts
 
 RNG = np.random.default_rng(0)
 

@@ -17,11 +17,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from vad import plots
-from vad.metrics import Scored
+from vad.evaluation import plots
+from vad.evaluation.frame_metrics import Scored
 
 RNG = np.random.default_rng(0)
-TEMPLATES = Path(__file__).resolve().parents[1] / ".dvc/plots"
+TEMPLATES = Path(__file__).resolve().parents[2] / ".dvc/plots"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MAIN, OTHER = "#945dd6", "#13adc7"  # colours that DVC gives to the first and the second revision
 

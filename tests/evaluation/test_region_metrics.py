@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vad import UserError
-from vad.localisation import RegionLevel
+from vad.evaluation.region_metrics import RegionLevel
 
 STEP, SIDE = 10, 40  # by hand: 4 x 4 cells
 A, B, C = (0, 0), (0, 3), (3, 3)  # cells in three corners

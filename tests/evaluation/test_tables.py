@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from vad import grid, tables
-from vad.metrics import Scored
-from vad.pooling import ClipErrors
+from vad.evaluation import tables
+from vad.evaluation.frame_metrics import Scored
+from vad.scoring.pooling import ClipErrors
+from vad.windows import stride
 
 few = settings(max_examples=50, deadline=None)
 FULL, LEFT = (0, 0, 8, 6), (0, 0, 4, 6)  # boxes; frames are 8 x 6
@@ -181,7 +182,7 @@ def test_a_person_has_the_frames_in_which_he_is_seen(case):
         assert parts == [case]
         return
     assert [part.subject for part in parts] == sorted(set(table["person"]))
-    nearest = grid.nearest(len(case.scores), case.regions.stride) * case.regions.stride
+    nearest = stride.nearest(len(case.scores), case.regions.stride) * case.regions.stride
     for part in parts:
         own = table[table["person"] == part.subject]
         highest = own.groupby("frame")["score"].max().to_dict()

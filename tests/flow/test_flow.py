@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from vad import UserError, regions, store
+from vad import UserError, regions
 from vad.flow import dis, need_flow, none, open_flow
-from vad.windows import WindowParams, cut, placement
+from vad.store import arrays
+from vad.windows.dataset import WindowParams, cut, placement
 
 HEIGHT, WIDTH = 120, 168
 WHOLE, MIDDLE = (0, 0, WIDTH, HEIGHT), (40, 30, 120, 86)
@@ -39,21 +40,21 @@ def params(preset="medium", height=HEIGHT, limit=8.0) -> dis.Params:
 
 def flow_of(folder: Path, frames: np.ndarray, how: dis.Params, threads=1) -> tuple[np.ndarray, dict]:
     """(counts, card) of the flow of a clip, whose frames then lie there as well."""
-    store.write_array(folder / "frames", frames, fps=10.0)
+    arrays.write_array(folder / "frames", frames, fps=10.0)
     dis.flow(folder / "flow", folder / "frames", how, threads=threads)
     return open_flow(folder / "flow", "a test")
 
 
 def in_tensor(folder: Path, box: tuple[int, ...], height=32, width=32, fit="stretch") -> np.ndarray:
     """Displacement [T, h, w, 2] in pixels of the frame that the tensors of one box show, without padding."""
-    length = store.read_card(folder / "frames")["shape"][0]
+    length = arrays.read_card(folder / "frames")["shape"][0]
     table = regions_at([(t, *box) for t in range(length)])
     regions.write(folder / "regions", table)
     how = WindowParams(
         channels=["flow"], height=height, width=width, window=1, step=1, position="middle", stride=1, fit=fit
     )
     cut(folder / "tensors", folder / "frames", folder / "regions", folder / "flow", how, threads=1)
-    planes, card = store.open_array(folder / "tensors")
+    planes, card = arrays.open_array(folder / "tensors")
     left, top, w, h = placement(box[2] - box[0], box[3] - box[1], how)
     inside = planes[:, :, top : top + h, left : left + w]
     assert planes.sum() - inside.sum() == (planes.size - inside.size) * 128  # padding is still
@@ -196,7 +197,7 @@ def test_where_nothing_moves_every_value_is_128(tmp_path, fit, picture):
     }[picture]
     _, card = flow_of(tmp_path, np.stack([frame] * 3), params(height=70))
     assert not in_tensor(tmp_path, MIDDLE, 24, 48, fit).any()
-    assert (store.open_array(tmp_path / "tensors")[0] == 128).all()
+    assert (arrays.open_array(tmp_path / "tensors")[0] == 128).all()
     assert card["clipped"] == 0
 
 
@@ -245,14 +246,14 @@ def test_a_clip_says_the_same_twice_and_after_others(tmp_path):
     flow_of(tmp_path / "b", moving(-3, 0, seed=5), params())
     again, _ = flow_of(tmp_path / "c", frames, params())
     np.testing.assert_array_equal(once, again)
-    assert store.read_card(tmp_path / "a/flow") == store.read_card(tmp_path / "c/flow")
+    assert arrays.read_card(tmp_path / "a/flow") == arrays.read_card(tmp_path / "c/flow")
 
 
 def test_memory_does_not_grow_with_the_clip(tmp_path):
     """3000 frames of 18 kB are 55 MB; as many counts come out. What numpy holds stays below one of them."""
     y, x = np.mgrid[:96, :192]
     few = [texture(x - t, y) for t in range(4)]
-    with store.ArrayWriter(tmp_path / "frames", (96, 192), np.uint8) as writer:
+    with arrays.ArrayWriter(tmp_path / "frames", (96, 192), np.uint8) as writer:
         for t in range(3000):
             writer.append(few[t % 4])
     tracemalloc.start()
@@ -284,7 +285,7 @@ def test_pictures_too_small_to_compare_are_refused(tmp_path, height, width):
 def test_without_flow_the_message_says_what_to_set(tmp_path):
     none.flow(tmp_path / "flow", tmp_path / "nosuch", none.Params(), threads=1)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["flow.json"]
-    assert store.read_card(tmp_path / "flow")["method"] == "none"
+    assert arrays.read_card(tmp_path / "flow")["method"] == "none"
     message = r"^resize\.channels: flow needs optical flow, .*flow\.method is none; set flow\.method: dis$"
     with pytest.raises(UserError, match=message):
         open_flow(tmp_path / "flow", "resize.channels: flow")

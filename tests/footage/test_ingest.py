@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vad import UserError, clips, masks, survey, video
-from vad.clips import Found
-from vad.layouts import folder, table, ucsd
+from vad import UserError
+from vad.footage import decode, masks, survey
+from vad.footage.layouts import folder, table, ucsd
+from vad.store import manifest
+from vad.store.manifest import Found
 
 RNG = np.random.default_rng(0)
 LEVEL = folder.Params(level="camera")
@@ -33,7 +35,7 @@ def write(path: Path, picture: np.ndarray, *options: int) -> None:
 
 
 def film(path: Path, frames: int = 4, width: int = 32, height: int = 16) -> Path:
-    video.encode(path, (RNG.integers(0, 255, (height, width), np.uint8) for _ in range(frames)), 10.0)
+    decode.encode(path, (RNG.integers(0, 255, (height, width), np.uint8) for _ in range(frames)), 10.0)
     return path
 
 
@@ -82,7 +84,7 @@ def test_masks_round_trip(tmp_path_factory, frames, height, width, seed):
     for i in range(frames):
         assert packed[i].dtype == bool
         np.testing.assert_array_equal(packed[i], truth[i] != 0)
-    assert masks.intervals(packed) == clips.intervals_of((truth != 0).any((1, 2)))
+    assert masks.intervals(packed) == manifest.intervals_of((truth != 0).any((1, 2)))
 
 
 def one_bit(path: Path, mask: np.ndarray) -> None:
@@ -164,7 +166,7 @@ def test_survey(tree, ingest):
     assert row.fps == pytest.approx(10)
     assert row.source == "test/e ä.mp4"
     assert row.labelled
-    assert row.hash == video.hash_source(tree / row.source)
+    assert row.hash == decode.hash_source(tree / row.source)
     assert found.labels == {"test/e_ä": [(2, 6)]}
     assert found.skipped == {}
     assert ingest.lines[-1] == "2 train, 1 val, 2 test clips"
@@ -173,8 +175,8 @@ def test_survey(tree, ingest):
 def test_second_survey_reads_only_what_is_new(tree, ingest, monkeypatch):
     first = ingest(tree)
     read = []
-    probe = video.probe
-    monkeypatch.setattr(video, "probe", lambda source: read.append(source.name) or probe(source))
+    probe = decode.probe
+    monkeypatch.setattr(decode, "probe", lambda source: read.append(source.name) or probe(source))
     assert ingest(tree) == first
     assert read == []
     film(tree / "test/new.mp4")
@@ -253,7 +255,7 @@ def test_validation_is_cut_from_what_can_be_read(tree, ingest):
     val = next(row.clip for row in ingest(tree).clips if row.split == "val")
     (tree / "train" / val.removeprefix("val/") / "0.png").write_bytes(b"")
     found = ingest(tree, on_error="skip")
-    assert clips.count_splits(found.clips) == "1 train, 1 val, 2 test"
+    assert manifest.count_splits(found.clips) == "1 train, 1 val, 2 test"
 
 
 def test_no_validation(tree, ingest):

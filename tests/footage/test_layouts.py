@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from vad import UserError, layouts, params
-from vad.clips import Found
-from vad.layouts import folder, persons, table, ucsd
+from vad import UserError
+from vad.footage import layouts
+from vad.footage.layouts import folder, persons, table, ucsd
+from vad.pipeline import params
+from vad.store.manifest import Found
 
 CAMERA, SUBJECT = folder.Params(level="camera"), folder.Params(level="subject")
 TABLE = table.Params(file="table.csv")

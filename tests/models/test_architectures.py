@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from vad import UserError, models
-from vad.layers import UpConv2d, decoder, encoder
 from vad.models import Autoencoder, Shape
 from vad.models.convlstm import ConvLSTM
 from vad.models.cube import STILL
+from vad.models.layers import UpConv2d, decoder, encoder
 from vad.models.memae import Memory
 
 OWN = {

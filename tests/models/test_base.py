@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from vad import UserError, inference, models, params
+from vad import UserError, models
+from vad.branches import reconstruction
 from vad.models import Autoencoder, conv2d
+from vad.pipeline import params
 
 PLANES = ("gray", "red", "green")
-RAW = params.read(Path(__file__).resolve().parents[1] / "params.yaml")
+RAW = params.read(Path(__file__).resolve().parents[2] / "params.yaml")
 NAMES = params.alternatives("vad.models")
 SIDES = (16, 32, 64, 128)  # the first that a model takes
 
@@ -153,7 +155,7 @@ def test_windows_of_another_shape_are_refused(name):
         (channels, window, 8, width),
     ]:
         with pytest.raises(UserError, match=r"made for windows of .+, these are .+; run `dvc repro train`"):
-            inference.residuals(model, np.zeros((2, *shape), np.uint8))
+            reconstruction.residuals(model, np.zeros((2, *shape), np.uint8))
 
 
 @each
@@ -162,9 +164,9 @@ def test_bytes_become_numbers_from_0_to_1(name):
     x = (batch(model, 2) * 255).round()
     with torch.inference_mode():
         expected = model.residuals(x / 255)
-    for branch, residual in inference.residuals(model, x.byte().numpy()).items():
+    for branch, residual in reconstruction.residuals(model, x.byte().numpy()).items():
         torch.testing.assert_close(residual, expected[branch])
-        pixels = inference.pixel_errors(residual)
+        pixels = reconstruction.pixel_errors(residual)
         assert pixels.shape == (2, *residual.shape[2:])
         torch.testing.assert_close(pixels, (residual**2).sum(1) / residual.shape[1])
 

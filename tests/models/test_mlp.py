@@ -12,7 +12,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 from vad import UserError, models
 from vad.models import Autoencoder, dense, mlp
-from vad.params import Section
+from vad.pipeline.params import Section
 
 SHAPE = (2, 3, 4, 5)
 

@@ -9,17 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.training.test_fit import ROOT, params
 
 from tests import project as tiny
 from tests.project import Project, following, ran
-from tests.test_training import ROOT, params
-from vad import clip_errors, models, pooling, scoring, training, video
+from vad import models
+from vad.branches import measure
+from vad.branches.reconstruction import ScoreParams
 from vad.flow import dis
-from vad.inference import ScoreParams
-from vad.params import alternatives, load
-from vad.params import read as load_raw
+from vad.footage import decode
+from vad.pipeline.params import alternatives, load
+from vad.pipeline.params import read as load_raw
 from vad.regions import none
-from vad.windows import ModelWindow, ResizeParams, WindowParams, Windows, cut
+from vad.scoring import pooling
+from vad.scoring.calibration import CalibrateParams, calibrate
+from vad.training import fit
+from vad.windows.dataset import ModelWindow, ResizeParams, WindowParams, Windows, cut
 
 RAW = load_raw(ROOT / "params.yaml")
 FRAMES = 32
@@ -29,7 +34,7 @@ FRAMES = 32
 def footage(tmp_path_factory) -> Path:
     """The first frames of three clips of the sample: frames, flow, regions."""
     folder = tmp_path_factory.mktemp("sample")
-    how = load("extract", video.ExtractParams, RAW | {"extract": RAW["extract"] | {"max_side": 96}})
+    how = load("extract", decode.ExtractParams, RAW | {"extract": RAW["extract"] | {"max_side": 96}})
     flow = load("flow.dis", dis.Params, RAW)
     clips = [*sorted((ROOT / "data/sample/train/hall").iterdir())[:2]]
     clips += sorted((ROOT / "data/sample/test/hall").iterdir())[:1]
@@ -37,7 +42,7 @@ def footage(tmp_path_factory) -> Path:
         stems = [folder / kind / split for kind in ("frames", "flow", "regions")]
         for stem in stems:
             stem.parent.mkdir(exist_ok=True)
-        video.extract(stems[0], source, 0, FRAMES, how)
+        decode.extract(stems[0], source, 0, FRAMES, how)
         dis.flow(stems[1], stems[0], flow, threads=1)
         none.regions(stems[2], stems[0], stems[1], none.Params(), None, threads=1)
     return folder
@@ -62,12 +67,12 @@ def test_from_video_to_scores(footage, tmp_path, name):
     stems = tensors(footage, tmp_path, name, channels)
     train, val = Windows(stems["train"].parent), Windows(stems["val"].parent)
     own = load(f"model.{name}", importlib.import_module(f"vad.models.{name}").Params, RAW)
-    training.fix_seed(0)
+    fit.fix_seed(0)
     model = models.create(name, own, train.shape, train.channels)
     where = [tmp_path / "reports", tmp_path / "throughput.csv", tmp_path / "cache"]
     plain = {"loss": {"mse": 1.0, "l1": 0.0}, "pseudo": {"kind": "none"}}
     how = params(epochs=1, learning_rate=1e-3, **plain)
-    training.fit(model, train, val, how, *where, lambda line: None)
+    fit.fit(model, train, val, how, *where, lambda line: None)
     models.save(model, tmp_path / "autoencoder")
     model, _ = models.load(tmp_path / "autoencoder")
     score = load("score", ScoreParams, RAW | {"score": RAW["score"] | {"maps": True}})
@@ -75,13 +80,13 @@ def test_from_video_to_scores(footage, tmp_path, name):
         (tmp_path / "errors" / split).mkdir(parents=True)
         out = tmp_path / "errors" / split / "clip"
         parts = [footage / kind / split for kind in ("regions", "flow")]
-        clip_errors.score_clip(out, stems[split], *parts, model, None, score, threads=1)
+        measure.score_clip(out, stems[split], *parts, model, None, score, threads=1)
     normal, judged = pooling.read_errors(tmp_path / "errors", {"val/clip": "hall", "test/clip": "hall"})
     for clip in (normal, judged):
         assert list(clip.maps) == [*model.branches, "speed"]
         assert all(np.isfinite(maps).all() and maps.any() for maps in clip.maps.values())
     few = RAW["calibrate"] | {"threshold": RAW["calibrate"]["threshold"] | {"percentile": 90.0}}
-    calibration = scoring.calibrate([normal], load("calibrate", scoring.CalibrateParams, {"calibrate": few}))
+    calibration = calibrate([normal], load("calibrate", CalibrateParams, {"calibrate": few}))
     assert calibration.branches == [*model.branches, "speed"]
     scores = calibration.frame_scores(judged)
     assert scores.shape == (FRAMES,)

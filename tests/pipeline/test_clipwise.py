@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vad import UserError, clipwise, imports, regions, store, windows
-from vad.clipwise import ComputeParams, Job
+from vad import UserError, regions
 from vad.flow import none as no_flow
-from vad.params import Section
+from vad.pipeline import clipwise, closure
+from vad.pipeline.clipwise import ComputeParams, Job
+from vad.pipeline.params import Section
+from vad.store import arrays
+from vad.windows import dataset
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SIZE = 1000  # bytes that one clip of `Loop` weighs, at least
 
 
@@ -166,7 +169,7 @@ def test_a_clip_may_have_more_files_of_its_own(loop):
 
     def work(stem: Path, clip: str, content: str, *, threads: int) -> None:
         Loop.work(loop, stem, clip, content, threads=threads)
-        store.write_array(Path(f"{stem}.silhouette"), np.full((2, 3), int(content), np.uint8))
+        arrays.write_array(Path(f"{stem}.silhouette"), np.full((2, 3), int(content), np.uint8))
         Path(f"{stem}.data.txt").write_text(content)
         if clip == "train/b":
             Path(f"{stem}.classes.npy").write_text(content)
@@ -177,7 +180,7 @@ def test_a_clip_may_have_more_files_of_its_own(loop):
     expected = {f"{clip}.{suffix}" for clip in ABC for suffix in each} | {"train/b.classes.npy"}
     assert set(snapshot(loop.out)) == expected
     for clip, content in ABC.items():
-        array, _ = store.open_array(loop.out / f"{clip}.silhouette")
+        array, _ = arrays.open_array(loop.out / f"{clip}.silhouette")
         assert (array == int(content)).all()
     (loop.out / "train/a.silhouette.npy").unlink()
     assert loop(ABC) == []
@@ -193,7 +196,7 @@ def test_edited_code_makes_all_anew(loop, tmp_path, monkeypatch, edited):
     code.mkdir()
     for name, text in {"worker": "import part", "part": "", "chosen": "", "other": ""}.items():
         (code / f"{name}.py").write_text(text)
-    monkeypatch.setattr(imports, "ROOT", code)
+    monkeypatch.setattr(closure, "ROOT", code)
     monkeypatch.setattr(Loop, "__module__", "worker")
     monkeypatch.setattr(Loop.work, "__module__", "worker")
     loop(ABC, modules=["chosen"])
@@ -386,7 +389,7 @@ def test_one_cache_serves_several_stages(loop):
 
 def test_a_job_s_inputs_are_the_cards_of_its_files(tmp_path):
     for name, fps in {"a": 10.0, "b": 10.0, "c": 20.0}.items():
-        store.write_array(tmp_path / name, np.zeros((4, 2), np.uint8), fps=fps)
+        arrays.write_array(tmp_path / name, np.zeros((4, 2), np.uint8), fps=fps)
     a, b, c = (Job.on("clip", [tmp_path / name], "more") for name in "abc")
     assert a.inputs == b.inputs != c.inputs
     assert a.args == (tmp_path / "a", "more")
@@ -402,7 +405,7 @@ def footage(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("footage")
     rng = np.random.default_rng(0)
     for name, length in {"a": 6, "b": 9, "c": 12, "d": 5, "short": 2}.items():
-        store.write_array(
+        arrays.write_array(
             folder / f"frames/{name}", rng.integers(0, 256, (length, 24, 32), np.uint8), fps=10.0
         )
         rows = {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": 32, "y1": 24}
@@ -413,7 +416,7 @@ def footage(tmp_path_factory) -> Path:
 
 
 def cut(footage: Path, where: Path, names: str | list[str], workers: int, on_error: str = "fail") -> Any:
-    params = windows.WindowParams(
+    params = dataset.WindowParams(
         channels=["gray", "difference"],
         height=8,
         width=8,
@@ -425,7 +428,7 @@ def cut(footage: Path, where: Path, names: str | list[str], workers: int, on_err
     )
     stems = {name: [footage / kind / name for kind in ("frames", "regions", "flow")] for name in names}
     return clipwise.run(
-        windows.cut,
+        dataset.cut,
         [Job.on(name, all_three, params) for name, all_three in stems.items()],
         where / "out",
         params=params,

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from vad import imports, params
+from vad.pipeline import closure, params
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DEFINITION = params.read(ROOT / "dvc.yaml")
 STAGES = list(DEFINITION["stages"])
 SCRIPTS = {p.stem for p in (ROOT / "stages").glob("*.py")} - {"__init__"}
 PACKAGES = {  # what a stage may choose: the dependency in dvc.yaml -> the package
-    "vad/layouts/${data.format}.py": "vad.layouts",
+    "vad/layouts/${data.format}.py": "vad.footage.layouts",
     "vad/flow/${flow.method}.py": "vad.flow",
     "vad/regions/${preprocess.mode}.py": "vad.regions",
     "vad/models/${model.name}.py": "vad.models",
 }
 CHOOSES = {  # the stages whose result a chosen module makes
-    "ingest": "vad.layouts",
+    "ingest": "vad.footage.layouts",
     "flow": "vad.flow",
     "preprocess": "vad.regions",
     "train": "vad.models",
@@ -67,10 +67,10 @@ def test_dependencies_are_the_import_closure(name):
     modules = [f"stages.{name}"]
     if name in CHOOSES:
         modules += [f"{CHOOSES[name]}.{a}" for a in params.alternatives(CHOOSES[name])]
-    closure = {f.as_posix() for f in imports.sources(*modules)} - alternatives_of(name)
+    needed = {f.as_posix() for f in closure.sources(*modules)} - alternatives_of(name)
     static = {d for d in code_deps(name) if "$" not in d}
-    assert closure - static == set(), "an edit to these would re-run nothing"
-    assert static - closure == set(), "an edit to these would re-run the stage for nothing"
+    assert needed - static == set(), "an edit to these would re-run nothing"
+    assert static - needed == set(), "an edit to these would re-run the stage for nothing"
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -79,7 +79,7 @@ def test_the_chosen_module_is_a_dependency(name):
     assert chosen == ({CHOOSES[name]} if name in CHOOSES else set())
     for package in chosen:
         for alternative in params.alternatives(package):
-            own = imports.sources(f"{package}.{alternative}")
+            own = closure.sources(f"{package}.{alternative}")
             missing = {f.as_posix() for f in own} - code_deps(name)
             assert missing == {f"{package.replace('.', '/')}/{alternative}.py"}
 
@@ -149,11 +149,17 @@ def test_every_alternative_declares_its_parameters(package):
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_modules_are_small_and_import_one_way(path):
     assert len((ROOT / path).read_text("utf-8").splitlines()) <= 360
-    own = imports._imported(ROOT / path)
+    own = closure._imported(ROOT / path)
     assert not {m for m in own if m.split(".")[0] in {"stages", "tests", "benchmarks"}}
     if path.parts[1] == "models":
-        used = {dotted(f) for m in own for f in imports._files(m)}
-        assert used <= {"vad", "vad.params", "vad.models", "vad.layers", "vad.weights"}
+        used = {dotted(f) for m in own for f in closure._files(m)}
+        assert used <= {
+            "vad",
+            "vad.pipeline.params",
+            "vad.models",
+            "vad.models.layers",
+            "vad.store.downloads",
+        }
 
 
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
@@ -164,7 +170,7 @@ def test_stage_scripts_are_a_screen(name):
 def test_no_module_imports_in_circles():
     graph = {}
     for path in MODULES:
-        used = {f for m in imports._imported(ROOT / path) for f in imports._files(m)}
+        used = {f for m in closure._imported(ROOT / path) for f in closure._files(m)}
         packages = {p / "__init__.py" for p in path.parents}  # a part may use its package
         graph[path] = used - {path} - packages
     assert len(list(TopologicalSorter(graph).static_order())) >= len(MODULES)  # raises CycleError
@@ -195,9 +201,9 @@ def loaded() -> dict[str, tuple[list[str], bool]]:
 def test_the_closure_has_all_that_python_loads(loaded, name):
     """Nothing is chosen before parameters are read, so what is loaded is exactly what is imported by name."""
     names, torch = loaded[f"stages.{name}"]
-    files = {f.as_posix() for n in names for f in imports._files(n)}
+    files = {f.as_posix() for n in names for f in closure._files(n)}
     assert f"stages/{name}.py" in files
-    assert files <= {f.as_posix() for f in imports.sources(f"stages.{name}")}
+    assert files <= {f.as_posix() for f in closure.sources(f"stages.{name}")}
     assert torch == (name not in WITHOUT_TORCH)
 
 
@@ -219,16 +225,16 @@ def test_imports_are_followed(tmp_path, monkeypatch, text, expected):
     for file in ["vad/__init__.py", "vad/video.py", "vad/models/__init__.py", "vad/models/a.py", "main.py"]:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(text if file == "main.py" else "")
-    monkeypatch.setattr(imports, "ROOT", tmp_path)
-    assert {f.as_posix() for f in imports.sources("main")} == expected | {"main.py"}
+    monkeypatch.setattr(closure, "ROOT", tmp_path)
+    assert {f.as_posix() for f in closure.sources("main")} == expected | {"main.py"}
 
 
 def test_imports_of_imports_are_followed_in_circles_too(tmp_path, monkeypatch):
     (tmp_path / "a.py").write_text("import b")
     (tmp_path / "b.py").write_text("import a, c")
     (tmp_path / "c.py").write_text("")
-    monkeypatch.setattr(imports, "ROOT", tmp_path)
-    assert {str(f) for f in imports.sources("a")} == {"a.py", "b.py", "c.py"}
+    monkeypatch.setattr(closure, "ROOT", tmp_path)
+    assert {str(f) for f in closure.sources("a")} == {"a.py", "b.py", "c.py"}
 
 
 def test_nothing_tracked_is_pickled():

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from vad import UserError, params, recipe
+from vad import UserError, recipe
+from vad.pipeline import params
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RAW = params.read(ROOT / "params.yaml")
 recipe.apply(RAW, recipe.overrides(["sample", "whole_frame"]))  # whatever the file holds just now
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -298,7 +299,7 @@ def test_a_missing_file_is_named_with_the_folder(tmp_path, monkeypatch):
 
 
 def test_a_section_and_its_choice_are_loaded():
-    from vad.layouts import DataParams, folder
+    from vad.footage.layouts import DataParams, folder
 
     choice, module, own = params.load_choice("data", DataParams, RAW)
     assert (choice.format, module, own.level) == ("folder", folder, RAW["data"]["folder"]["level"])
@@ -331,7 +332,7 @@ def test_the_command_checks_the_whole_file(tmp_path, bad):
     (tmp_path / RAW["data"]["root"]).mkdir(parents=True)
     (tmp_path / RAW["data"]["root"] / "train").mkdir()
     (tmp_path / RAW["evaluate"]["identity"]).write_text("clip,track,person\n")
-    command = [sys.executable, "-m", "vad.params"]
+    command = [sys.executable, "-m", "vad.pipeline.params"]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     if bad:

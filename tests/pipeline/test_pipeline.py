@@ -184,7 +184,7 @@ def test_unreadable_footage_stops_and_leaves_earlier_results(project):
 
 def test_a_bad_parameter_stops_before_any_work(project):
     project.set({"calibrate.threshold.percentile": 101.0, "resize.height": -1})
-    output = project.run("python", "-m", "vad.params", fails=True)
+    output = project.run("python", "-m", "vad.pipeline.params", fails=True)
     assert output.startswith("error: params.yaml: resize.height = -1: ")
     assert len(output.splitlines()) == 1
     clips = sorted((project / ".cache/clips").iterdir())

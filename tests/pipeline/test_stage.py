@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from vad import UserError, clipwise, flow, imports, layouts, recipe, stage
+from vad import UserError, flow, recipe
+from vad.footage import layouts
+from vad.pipeline import clipwise, closure, stage
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
 
 
@@ -28,7 +30,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "input/deep").mkdir(parents=True)
     (tmp_path / "input/deep/a.txt").write_text("a")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(imports, "ROOT", tmp_path)
+    monkeypatch.setattr(closure, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "argv", ["stages/probe.py"])
     return tmp_path
 

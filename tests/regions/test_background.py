@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from vad import UserError, params
-from vad.foreground import ForegroundParams, changing, clean, foreground, shadow
+from vad import UserError
+from vad.pipeline import params
+from vad.regions.background import ForegroundParams, changing, clean, foreground, shadow
 
 METHODS = ("mog2", "knn", "median")
 HEIGHT, WIDTH = 60, 90

@@ -16,8 +16,8 @@ from scipy import ndimage
 from benchmarks.sample_regions import Count, moving
 from vad import UserError
 from vad import boxes as box_arrays
-from vad.foreground import ForegroundParams, foreground
-from vad.motion import Boxes, MotionParams, boxes, masks
+from vad.regions.background import ForegroundParams, foreground
+from vad.regions.blobs import Boxes, MotionParams, boxes, masks
 from vad.synthetic import CLIPS, instances, render
 
 EVERY = {"close": 0, "min_area": 1, "min_width": 1, "min_height": 1, "split": 0.0}

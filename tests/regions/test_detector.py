@@ -1,4 +1,4 @@
-"""vad.detector and vad.yolo against plain Python, on tiny ONNX files made here, and on real weights."""
+"""vad.regions.detector and vad.yolo against plain Python, on tiny ONNX files made here, and on real weights."""
 
 import os
 import subprocess
@@ -13,8 +13,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from vad import UserError, yolo
-from vad.detector import Detections, Detector, DetectorParams, check
+from vad import UserError
+from vad.regions import yolo
+from vad.regions.detector import Detections, Detector, DetectorParams, check
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
 NANO, CLIP = DATA / "weights" / "yolox_nano.onnx", DATA / "samples" / "one-by-one-person-detection.mp4"
@@ -544,7 +545,7 @@ def test_broken_file(tmp_path, capfd, kept):
 
 def test_onnxruntime_is_loaded_when_needed():
     code = "import sys, vad.detector; sys.exit('onnxruntime' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
 
 
 # real weights

@@ -7,18 +7,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
 from tests.test_detector import N, export
-from vad import UserError, boxes, params, regions, store
+
+from vad import UserError, boxes, regions
 from vad.flow import dis
 from vad.flow import none as no_flow
+from vad.pipeline import params
 from vad.regions import person_crop
+from vad.store import arrays
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
 NANO = DATA / "weights/yolox_nano.onnx"
 NANO_SHA256 = "e8af074932d4ed7e232278e3055cefcdea3edf178874a3694ae292649fb464dd"
 HEIGHT, WIDTH = 96, 160
-SHIPPED = params.read(Path(__file__).parents[1] / "params.yaml")["preprocess"]["person_crop"]
+SHIPPED = params.read(Path(__file__).parents[2] / "params.yaml")["preprocess"]["person_crop"]
 
 
 def how(**changes) -> person_crop.Params:
@@ -57,7 +59,7 @@ def truth(t: int, speed: int = 3) -> np.ndarray:
 def run(folder: Path, video: np.ndarray, p: person_crop.Params, method: str = "none"):
     """(table of regions, card) of a clip."""
     stem = folder / "regions/clip"
-    store.write_array(folder / "frames", video, fps=10.0)
+    arrays.write_array(folder / "frames", video, fps=10.0)
     if method == "dis":
         flow_params = dis.Params(preset="medium", height=240, limit=16.0)
         dis.flow(folder / "flow", folder / "frames", flow_params, threads=1)
@@ -65,7 +67,7 @@ def run(folder: Path, video: np.ndarray, p: person_crop.Params, method: str = "n
         no_flow.flow(folder / "flow", folder / "frames", no_flow.Params(), threads=1)
     ready, _ = person_crop.prepare(p, folder / "cache")
     person_crop.regions(stem, folder / "frames", folder / "flow", p, ready, threads=1)
-    return store.read_table(stem), store.read_card(stem)
+    return arrays.read_table(stem), arrays.read_card(stem)
 
 
 def seeing(folder: Path, *found: tuple[float, float, float, float], batch: int | str = "batch") -> dict:
@@ -118,7 +120,7 @@ def test_union_of_detector_and_motion(tmp_path):
         if truth(t)[0, 2] < 105:  # still apart
             assert boxes.iou(truth(t), moving).max() > 0.5, f"frame {t}"
         assert (boxes.intersection(moving, np.array([still])) == 0).all(), "what the detector sees is no news"
-    classes, about = store.open_array(tmp_path / "regions/clip.classes")
+    classes, about = arrays.open_array(tmp_path / "regions/clip.classes")
     assert about["classes"] == ["person", "bicycle", "car"]
     assert classes.shape == (len(table), 3)
     assert classes.dtype == np.float16

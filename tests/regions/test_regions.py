@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vad import UserError, regions, store
-from vad.clips import Clip
+from vad import UserError, regions
 from vad.regions import none
+from vad.store import arrays
+from vad.store.manifest import Clip
 
 TYPES = {
     "frame": "int32",
@@ -42,12 +43,12 @@ def table(rows: int = 2, **columns: Any) -> pd.DataFrame:
 
 def card_of(folder: Path, rows: pd.DataFrame, *args: Any, **card: Any) -> dict[str, Any]:
     regions.write(folder / "r", rows, *args, **card)
-    return store.read_card(folder / "r")
+    return arrays.read_card(folder / "r")
 
 
 def test_a_table_has_the_columns_and_types_it_promises(tmp_path):
     card = card_of(tmp_path, table())
-    found = store.read_table(tmp_path / "r")
+    found = arrays.read_table(tmp_path / "r")
     assert {name: str(dtype) for name, dtype in found.dtypes.items()} == TYPES
     assert list(found.columns) == list(TYPES)
     assert found["source"].tolist() == ["detector", "motion"]
@@ -58,7 +59,7 @@ def test_a_table_has_the_columns_and_types_it_promises(tmp_path):
 
 def test_a_table_without_regions_has_them_too(tmp_path):
     card = card_of(tmp_path, table(0))
-    found = store.read_table(tmp_path / "r")
+    found = arrays.read_table(tmp_path / "r")
     assert len(found) == card["regions"] == 0
     assert {name: str(dtype) for name, dtype in found.dtypes.items()} == TYPES
     assert card["hash"] != card_of(tmp_path, table(2))["hash"]
@@ -102,15 +103,15 @@ def test_a_column_that_is_missing_is_a_bug(tmp_path):
 
 @pytest.mark.parametrize("shape", [(3, 20, 30), (1, 20, 30, 3)])
 def test_looking_everywhere_is_one_region_per_frame(tmp_path, shape):
-    store.write_array(tmp_path / "frames", np.zeros(shape, np.uint8), fps=10.0)
+    arrays.write_array(tmp_path / "frames", np.zeros(shape, np.uint8), fps=10.0)
     ready, hashes = none.prepare(none.Params(), tmp_path)
     none.regions(tmp_path / "r", tmp_path / "frames", tmp_path / "flow", none.Params(), ready, threads=1)
     assert hashes == []
-    found = store.read_table(tmp_path / "r")
+    found = arrays.read_table(tmp_path / "r")
     expected = {"track": 0, "x0": 0, "y0": 0, "x1": 30, "y1": 20, "source": "frame", "confidence": 1.0}
     assert found["frame"].tolist() == list(range(shape[0]))
     assert all((found[name] == value).all() for name, value in expected.items())
-    assert store.read_card(tmp_path / "r")["picture"] == ["frame"]
+    assert arrays.read_card(tmp_path / "r")["picture"] == ["frame"]
     assert not none.SAME_SIZE
 
 
@@ -134,7 +135,7 @@ def clip(name: str, camera: str = "c", split: str = "train") -> Clip:
 
 def write_frames(folder: Path, clips: dict[Clip, tuple[int, ...]]) -> list[Clip]:
     for found, shape in clips.items():
-        store.write_array(folder / found.clip, np.zeros((2, *shape), np.uint8))
+        arrays.write_array(folder / found.clip, np.zeros((2, *shape), np.uint8))
     return list(clips)
 
 
@@ -168,7 +169,7 @@ def test_frames_of_different_sizes_of_one_camera_are_refused(tmp_path):
 def reviewed(folder: Path, cards: dict[Clip, dict[str, Any]]) -> list[str]:
     """What the log says."""
     for found, card in cards.items():
-        store.write_json(folder / f"{found.clip}.json", card)
+        arrays.write_json(folder / f"{found.clip}.json", card)
     lines: list[str] = []
     regions.review(list(cards), folder, lines.append)
     return lines
@@ -211,7 +212,7 @@ def test_validation_clips_in_which_nothing_is_found_are_refused(tmp_path):
 
 def test_a_moving_camera_is_named_before_the_refusal(tmp_path):
     lines: list[str] = []
-    store.write_json(tmp_path / "train/a.json", {"regions": 0, "changing": 0.9})
+    arrays.write_json(tmp_path / "train/a.json", {"regions": 0, "changing": 0.9})
     with pytest.raises(UserError, match="nothing was found"):
         regions.review([clip("a")], tmp_path, lines.append)
     assert len(lines) == 1

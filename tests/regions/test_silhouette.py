@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 
 from benchmarks.sample_regions import iou, moving
-from vad import UserError, params, store
+from vad import UserError
 from vad.flow import none as no_flow
-from vad.foreground import foreground
-from vad.masks import open_masks
+from vad.footage.masks import open_masks
+from vad.pipeline import params
 from vad.regions import none, silhouette
+from vad.regions.background import foreground
+from vad.store import arrays
 from vad.synthetic import CLIPS, instances, render
 
-SHIPPED = params.read(Path(__file__).parents[1] / "params.yaml")["preprocess"]["silhouette"]
+SHIPPED = params.read(Path(__file__).parents[2] / "params.yaml")["preprocess"]["silhouette"]
 HEIGHT, WIDTH = 48, 61  # no whole number of bytes
 
 
@@ -32,7 +34,7 @@ def walk(color: bool = False, value: int = 200) -> np.ndarray:
 
 
 def run(folder: Path, frames: np.ndarray, p: silhouette.Params, threads: int = 1) -> Path:
-    store.write_array(folder / "frames", frames, fps=10.0)
+    arrays.write_array(folder / "frames", frames, fps=10.0)
     no_flow.flow(folder / "flow", folder / "frames", no_flow.Params(), threads=1)
     ready, hashes = silhouette.prepare(p, folder / "cache")
     assert hashes == []
@@ -54,15 +56,15 @@ def test_silhouettes_are_read_as_masks(tmp_path, color):
     assert len(masks) == 30
     assert np.array_equal([masks[t] for t in range(30)], want)
     assert want[10, 11:39, 21:29].all()
-    assert store.read_card(stem)["foreground"] == pytest.approx(want.mean(), abs=5e-7)
+    assert arrays.read_card(stem)["foreground"] == pytest.approx(want.mean(), abs=5e-7)
     assert set(files(stem)) == {"clip.parquet", "clip.json", "clip.silhouette.npy", "clip.silhouette.json"}
 
 
 def test_the_region_is_the_frame(tmp_path):
     stem = run(tmp_path, walk(), how())
     none.regions(tmp_path / "whole", tmp_path / "frames", tmp_path / "flow", none.Params(), None, threads=1)
-    table = store.read_table(stem)
-    assert table.equals(store.read_table(tmp_path / "whole"))
+    table = arrays.read_table(stem)
+    assert table.equals(arrays.read_table(tmp_path / "whole"))
     assert table[["x1", "y1"]].drop_duplicates().to_numpy().tolist() == [[WIDTH, HEIGHT]]
 
 
@@ -71,12 +73,12 @@ def test_the_region_is_the_frame(tmp_path):
     [("binary", ["silhouette"]), ("masked", ["masked"]), ("frame+mask", ["frame", "silhouette"])],
 )
 def test_output(tmp_path, output, picture):
-    assert store.read_card(run(tmp_path, walk(), how(output)))["picture"] == picture
+    assert arrays.read_card(run(tmp_path, walk(), how(output)))["picture"] == picture
 
 
 def test_the_hash_covers_silhouettes_and_output(tmp_path):
     def digest(name: str, frames: np.ndarray, p: silhouette.Params) -> str:
-        return store.read_card(run(tmp_path / name, frames, p))["hash"]
+        return arrays.read_card(run(tmp_path / name, frames, p))["hash"]
 
     first = digest("a", walk(), how())
     assert digest("b", walk(), how()) == first
@@ -98,7 +100,7 @@ def test_same_input_same_bytes(tmp_path, method):
 def test_nothing_moves(tmp_path):
     stem = run(tmp_path, walk(value=90), how())
     assert not open_masks(Path(f"{stem}.silhouette")).packed.any()
-    card = store.read_card(stem)
+    card = arrays.read_card(stem)
     assert (card["foreground"], card["regions"]) == (0, 30)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from vad.tracking import Tracker, TrackParams, between
+from vad.regions.tracking import Tracker, TrackParams, between
 
 WIDE, HIGH = 20, 50  # pixels of a person
 

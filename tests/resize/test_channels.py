@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from vad import UserError, regions, store
-from vad.channels import STILL, Layers
+from vad import UserError, regions
 from vad.flow import none as no_flow
-from vad.windows import WindowParams, cut
+from vad.resize.channels import STILL, Layers
+from vad.store import arrays
+from vad.windows.dataset import WindowParams, cut
 
 RNG = np.random.default_rng(0)
 LENGTH, HEIGHT, WIDTH = 5, 11, 19  # a width that fills no whole number of bytes
@@ -31,18 +32,18 @@ def written(
     """Stems of frames, regions and flow of a clip; silhouettes and flow are there only if given."""
     stems = folder / "frames", folder / "regions", folder / "flow"
     length, height, width = frames.shape[:3]
-    store.write_array(stems[0], frames, fps=10.0)
+    arrays.write_array(stems[0], frames, fps=10.0)
     table = pd.DataFrame(
         {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": width, "y1": height}
     )
     regions.write(stems[1], table.assign(source="frame", confidence=1), picture)
     if outline is not None:
         packed = np.packbits(outline, axis=-1)
-        store.write_array(folder / "regions.silhouette", packed, height=height, width=width)
+        arrays.write_array(folder / "regions.silhouette", packed, height=height, width=width)
     if counts is None:
         no_flow.flow(stems[2], stems[0], no_flow.Params(), threads=1)
     else:
-        store.write_array(stems[2], counts, method="dis", scale=0.25)
+        arrays.write_array(stems[2], counts, method="dis", scale=0.25)
     return stems
 
 
@@ -206,7 +207,7 @@ def test_planes_come_in_the_order_of_the_channels(tmp_path):
             fit="stretch",
         )
         cut(tmp_path / "tensors", *written(tmp_path, **clip), how, threads=1)
-        array, card = store.open_array(tmp_path / "tensors")
+        array, card = arrays.open_array(tmp_path / "tensors")
         assert card["channels"] == names
         np.testing.assert_array_equal(array, expected)
 

@@ -11,15 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter
 
-from vad import UserError, clip_errors, inference, models, pooling, scoring, store
-from vad.inference import ScoreParams
+from vad import UserError, models
+from vad.branches import measure, reconstruction
+from vad.branches.classes import Novelty
+from vad.branches.reconstruction import ScoreParams
+from vad.branches.speed import SpeedParams
 from vad.models import Autoencoder, conv2d
-from vad.novelty import Novelty
-from vad.pooling import ClipErrors
-from vad.scoring import CalibrateParams, Calibration
-from vad.smoothing import SmoothParams, smooth
-from vad.speed import SpeedParams
-from vad.streaming import Live
+from vad.scoring import calibration, pooling
+from vad.scoring.calibration import CalibrateParams, Calibration
+from vad.scoring.pooling import ClipErrors
+from vad.scoring.smoothing import SmoothParams, smooth
+from vad.scoring.streaming import Live
+from vad.store import arrays
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
@@ -61,7 +64,7 @@ def clip(errors, frames: int | None = None, at=None, name="val/a", camera="", **
 
 
 def calibrated(*clips: ClipErrors, **changed) -> Calibration:
-    return scoring.calibrate(list(clips), how(**changed))
+    return calibration.calibrate(list(clips), how(**changed))
 
 
 floats = st.floats(0, 1, width=32).map(lambda x: round(x, 4))
@@ -195,7 +198,7 @@ def test_places_have_scales_of_their_own():
     normal = replace(normal, table=normal.table.assign(x0=x0, x1=x0 + 2))
     places = {"grid": [1, 3], "branches": ["look"]}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "FEWEST", 101)
+        patch.setattr(calibration, "FEWEST", 101)
         found = calibrated(normal, **places)
     overall = np.quantile(errors, 0.95)
     left, right = np.quantile(errors[:400], 0.95) / overall, np.quantile(errors[400:800], 0.95) / overall
@@ -218,7 +221,7 @@ def test_thresholds_are_those_of_the_policy(policy, causal):
     asked = {"smooth": {"median": 3, "gaussian": 1.0, "causal": causal}, "threshold": {"policy": policy}}
     normal = [clip(RNG.random(40), 50, np.arange(40)), clip(RNG.random(30))]
     said: list[str] = []
-    found = scoring.calibrate(normal, how(**asked), said.append)
+    found = calibration.calibrate(normal, how(**asked), said.append)
     for later, threshold in ((False, None), (True, found.causal_threshold)):
         scores = [(found.frame_scores(c, causal=later), 10.0) for c in normal]
         expected = found.params.threshold.of(scores, found.params.events, lambda line: None)
@@ -302,11 +305,11 @@ def test_a_branch_without_spread_is_left_out_unless_it_is_asked_for():
     still = branches()
     still = replace(still, table=still.table.assign(error_classes=np.float32(0)))
     log: list[str] = []
-    found = scoring.calibrate([still], how(), log.append)
+    found = calibration.calibrate([still], how(), log.append)
     assert found.branches == calibrated(branches()).branches
     assert log[0].startswith("classes left out")
     with pytest.raises(UserError, match="same error of the branch classes"):
-        scoring.calibrate([still], how(branches=["look", "classes"]))
+        calibration.calibrate([still], how(branches=["look", "classes"]))
 
 
 def test_errors_without_a_branch_that_counts_are_refused():
@@ -477,7 +480,7 @@ def test_reductions_are_those_of_the_definition(shape, share, patch, size):
     residual = size * np.random.default_rng(sum(shape)).normal(0.1, 1, shape)
     for reduce in REDUCTIONS:
         given = torch.from_numpy(residual.astype(np.float32))
-        got = inference.reduce_errors(given, reduce, asked(top_share=share, patch=patch))
+        got = reconstruction.reduce_errors(given, reduce, asked(top_share=share, patch=patch))
         assert (got.dtype, got.shape) == (np.float32, shape[:1])
         assert (got >= 0).all()
         np.testing.assert_allclose(got, by_numpy(residual, reduce, share, patch), rtol=1e-4, atol=1e-5 * size)
@@ -487,10 +490,12 @@ def test_in_a_mean_vector_noise_cancels_and_what_is_common_stays():
     """Two planes of flow, all pixels of which are off by the same."""
     noise = torch.from_numpy(RNG.normal(0, 1, (1, 2, 5, 16, 16)).astype(np.float32))
     common = torch.zeros(1, 2, 5, 16, 16) + torch.tensor([0.3, -0.4]).view(2, 1, 1, 1)
-    error = {k: inference.reduce_errors(v, "mean_vector", asked()) for k, v in (("n", noise), ("c", common))}
+    error = {
+        k: reconstruction.reduce_errors(v, "mean_vector", asked()) for k, v in (("n", noise), ("c", common))
+    }
     assert error["c"] == pytest.approx(0.5, rel=1e-5)
     assert error["n"] < 0.1
-    assert inference.reduce_errors(noise, "mean", asked()) > 3 * inference.reduce_errors(
+    assert reconstruction.reduce_errors(noise, "mean", asked()) > 3 * reconstruction.reduce_errors(
         common, "mean", asked()
     )
 
@@ -525,17 +530,17 @@ def inputs(folder: Path, windows: int = 7, boxes: pd.DataFrame | None = None, na
     card = {"frames": 14, "window": 2, "windows": windows, "stride": 2, "channels": ["gray"], "fps": 10.0}
     card |= {"step": 1, "position": "middle", "fit": "stretch", "frame": [32, 40]}
     planes = RNG.integers(0, 256, (windows + 1 if windows else 0, 1, 8, 8), np.uint8)
-    store.write_array(stems[0], planes, **card)
+    arrays.write_array(stems[0], planes, **card)
     n = np.arange(windows)
     rows = {"frame": 2 * n, "region": 2 * n + 1, "track": 0 * n, "plane_0": n, "plane_1": n + 1}
-    store.write_table(stems[0], pd.DataFrame(rows).astype(np.int32))
+    arrays.write_table(stems[0], pd.DataFrame(rows).astype(np.int32))
     if boxes is None:  # two in a frame, the second of which has a window
         boxes = pd.DataFrame({"frame": np.repeat(2 * n, 2)}).assign(x0=0, y0=0, x1=40, y1=32)
         boxes.loc[boxes.index % 2 == 0, "x1"] = 1
     source = np.where(boxes.index % 5 == 1, "motion", "detector")
-    store.write_table(stems[1], boxes.astype(np.int32).assign(source=source))
-    store.write_array(Path(f"{stems[1]}.classes"), RNG.random((len(boxes), CLASSES)).astype(np.float16))
-    store.write_array(stems[2], RNG.integers(-9, 9, (14, 16, 20, 2), np.int8), method="dis", scale=0.5)
+    arrays.write_table(stems[1], boxes.astype(np.int32).assign(source=source))
+    arrays.write_array(Path(f"{stems[1]}.classes"), RNG.random((len(boxes), CLASSES)).astype(np.float16))
+    arrays.write_array(stems[2], RNG.integers(-9, 9, (14, 16, 20, 2), np.int8), method="dis", scale=0.5)
     return stems
 
 
@@ -546,7 +551,7 @@ def score(
     threads = torch.get_num_threads()
     try:
         out = folder / "errors" / name
-        clip_errors.score_clip(out, *stems, model, novelty, asked(**changed), threads=1)
+        measure.score_clip(out, *stems, model, novelty, asked(**changed), threads=1)
     finally:
         torch.set_num_threads(threads)
     (found,) = pooling.read_errors(folder / "errors", {name: "hall"})
@@ -558,7 +563,7 @@ def score(
 def test_a_clip_is_scored_whatever_the_batch(tmp_path, batch_size, maps):
     stems = inputs(tmp_path)
     found = score(tmp_path, stems, batch_size=batch_size, maps=maps)
-    planes = (store.open_array(stems[0])[0] / 255 / 2) ** 2
+    planes = (arrays.open_array(stems[0])[0] / 255 / 2) ** 2
     expected = np.array([planes[i : i + 2].mean() for i in range(7)])
     np.testing.assert_allclose(found.table["error_reconstruction"], expected, rtol=1e-5)
     assert found.table["frame"].tolist() == [0, 2, 4, 6, 8, 10, 12]
@@ -575,7 +580,7 @@ def test_a_clip_is_scored_whatever_the_batch(tmp_path, batch_size, maps):
 
 def test_a_window_is_reduced_as_asked_for(tmp_path):
     stems = inputs(tmp_path)
-    planes = store.open_array(stems[0])[0] / 255 / 2
+    planes = arrays.open_array(stems[0])[0] / 255 / 2
     windows = np.stack([planes[i : i + 2, 0] for i in range(7)])[:, None]
     for reduce in REDUCTIONS:
         expected = by_numpy(windows, reduce, 0.1, 3)
@@ -592,7 +597,7 @@ def test_maps_show_the_frame_that_a_window_belongs_to(tmp_path, position, first)
     found = score(tmp_path, stems, model=Half(position), maps=True, cell=1, reduce="max")
     maps = found.maps["reconstruction"]
     assert (maps.shape, maps.dtype) == ((14, 32, 40), np.float16)
-    planes = (store.open_array(stems[0])[0][first : first + 7, 0] / 255 / 2) ** 2
+    planes = (arrays.open_array(stems[0])[0][first : first + 7, 0] / 255 / 2) ** 2
     expected = np.kron(planes, np.ones((1, 4, 5)))
     np.testing.assert_allclose(maps, expected[np.repeat(np.arange(7), 2)], rtol=2e-3, atol=1e-6)
 
@@ -601,7 +606,7 @@ def test_classes_and_speed_are_branches_of_their_own(tmp_path):
     """A window has the classes of its region, if the detector found it; speed is there for every frame."""
     stems = inputs(tmp_path)
     found = score(tmp_path, stems, novelty=NOVELTY)
-    classes = store.open_array(Path(f"{stems[1]}.classes"))[0]
+    classes = arrays.open_array(Path(f"{stems[1]}.classes"))[0]
     moved = np.arange(1, 14, 2) % 5 == 1
     expected = np.where(moved, 0, NOVELTY.errors(classes[1::2]))
     np.testing.assert_allclose(found.table["error_classes"], expected)
@@ -609,13 +614,13 @@ def test_classes_and_speed_are_branches_of_their_own(tmp_path):
     assert set(found.table.dtypes.astype(str)) == {"int32", "float32"}
     assert found.branches == ["reconstruction", "classes", "speed"]
     assert found.maps["speed"].shape == (14, 8, 10)
-    length = 0.5 * np.hypot(*np.moveaxis(store.open_array(stems[2])[0].astype(float), 3, 0))
+    length = 0.5 * np.hypot(*np.moveaxis(arrays.open_array(stems[2])[0].astype(float), 3, 0))
     # boxes of 2 x 3 pixels of the flow around the middle of a cell, which is 2 x 2 of these
     expected = length[:, 4:7, 6:8].mean((1, 2))
     np.testing.assert_allclose(found.maps["speed"][:, 2, 3], expected, rtol=2e-3)
-    known = scoring.calibrate([found], how(per="location"))
+    known = calibration.calibrate([found], how(per="location"))
     assert known.branches == found.branches
-    store.write_json(Path(f"{stems[2]}.json"), {"method": "none"})
+    arrays.write_json(Path(f"{stems[2]}.json"), {"method": "none"})
     assert score(tmp_path, stems).branches == ["reconstruction"]
 
 
@@ -659,7 +664,7 @@ def test_scores_of_one_window_do_not_depend_on_its_neighbours(n, at):
     model = models.create("conv2d", own(), (1, 1, 16, 16)).eval()
     windows = np.random.default_rng(n).integers(0, 256, (n + at, 1, 1, 16, 16), np.uint8)
     together, alone = (
-        inference.reduce_errors(inference.residuals(model, some)["reconstruction"], "mean", asked())
+        reconstruction.reduce_errors(reconstruction.residuals(model, some)["reconstruction"], "mean", asked())
         for some in (windows, windows[at : at + 1])
     )
     np.testing.assert_allclose(together[at : at + 1], alone, rtol=1e-4)

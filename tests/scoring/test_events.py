@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vad import UserError, events, params
-from vad.clips import frame_labels, intervals_of
-from vad.events import Event, EventParams, Watched
+from vad import UserError
+from vad.pipeline import params
+from vad.scoring import events
+from vad.scoring.events import Event, EventParams, Watched
+from vad.store.manifest import frame_labels, intervals_of
 
 RNG = np.random.default_rng(0)
 PLAIN = EventParams(merge_gap=0.0, min_duration=0.0)

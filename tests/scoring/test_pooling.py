@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vad import UserError, grid, pooling, store
-from vad.pooling import ClipErrors, PoolParams
-from vad.smoothing import radius
+from vad import UserError
+from vad.scoring import pooling
+from vad.scoring.pooling import ClipErrors, PoolParams
+from vad.scoring.smoothing import radius
+from vad.store import arrays
+from vad.windows.stride import nearest
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
@@ -60,7 +63,7 @@ def clips(draw: st.DrawFn, strides: tuple[int, ...] = (1, 2, 3)) -> ClipErrors:
     return clip(rows, frames, stride, size, cell, maps)
 
 
-def nearest(found: ClipErrors, t: int) -> int:
+def near(found: ClipErrors, t: int) -> int:
     """The frame of the grid that stands for frame t, the earlier of two."""
     return min(range(0, found.frames, found.stride), key=lambda f: (abs(f - t), f))
 
@@ -253,7 +256,7 @@ def test_places_that_err_twice_as_much_count_half():
 def test_every_frame_has_the_nearest_of_the_grid_the_earlier_of_two(frames, stride):
     on_grid = range(0, frames, stride)
     expected = [min(on_grid, key=lambda f: (abs(f - t), f)) // stride for t in range(frames)]
-    assert grid.nearest(frames, stride).tolist() == expected
+    assert nearest(frames, stride).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -317,16 +320,16 @@ def test_memory_does_not_grow_with_the_clip(monkeypatch):
 
 
 def stored(folder, errors, at, **card) -> None:
-    """A clip's errors as `vad.clip_errors` writes them."""
+    """A clip's errors as `vad.branches.measure` writes them."""
     table = plain(errors, 12, at, 3).table.drop(columns="error_move")
-    store.write_table(folder / "test/a", table)
+    arrays.write_table(folder / "test/a", table)
     whole = {"frames": 12, "stride": 3, "frame": [12, 16], "fps": 12.5, "cell": 4, "maps": []}
-    store.write_json(folder / "test/a.json", {k: v for k, v in (whole | card).items() if v is not None})
+    arrays.write_json(folder / "test/a.json", {k: v for k, v in (whole | card).items() if v is not None})
 
 
 def test_errors_are_read_with_their_maps(tmp_path):
     maps = RNG.random((12, 3, 4)).astype(np.float16)
-    store.write_array(tmp_path / "test/a.map_speed", maps)
+    arrays.write_array(tmp_path / "test/a.map_speed", maps)
     stored(tmp_path, [0.5, 0.25], [0, 6], maps=["speed"])
     (found,) = pooling.read_errors(tmp_path, {"test/a": "hall"})
     assert (found.clip, found.camera, found.fps, found.cell) == ("test/a", "hall", 12.5, 4)
@@ -355,7 +358,7 @@ def test_a_map_that_is_not_finite_is_refused_with_clip_branch_and_frame(tmp_path
     monkeypatch.setattr(pooling, "CHUNK", 5)
     maps = RNG.random((12, 3, 4)).astype(np.float16)
     maps[7, 1, 2] = value
-    store.write_array(tmp_path / "test/a.map_speed", maps)
+    arrays.write_array(tmp_path / "test/a.map_speed", maps)
     stored(tmp_path, [0.5], [0], maps=["speed"])
     with pytest.raises(
         UserError, match="clip 'test/a': the map of speed in frame 7 has values that are not fin"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
-from vad.smoothing import SmoothParams, gaussian, radius, smooth
+from vad.scoring.smoothing import SmoothParams, gaussian, radius, smooth
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from vad import UserError, events
-from vad.events import EventParams
-from vad.thresholds import ThresholdParams, oracle
+from vad import UserError
+from vad.scoring import events
+from vad.scoring.events import EventParams
+from vad.scoring.thresholds import ThresholdParams, oracle
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)

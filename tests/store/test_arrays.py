@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vad import UserError, store
+from vad import UserError
+from vad.store import arrays
 
 DTYPES = st.sampled_from([np.uint8, np.int16, np.int32, np.float16, np.float32, np.float64, bool])
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
@@ -26,8 +27,8 @@ def folder(tmp_path_factory) -> Path:
 @given(array=ARRAYS)
 @settings(max_examples=60, deadline=None)
 def test_an_array_comes_back_as_it_was(folder, array):
-    store.write_array(folder / "x", array, fps=25.0)
-    back, card = store.open_array(folder / "x")
+    arrays.write_array(folder / "x", array, fps=25.0)
+    back, card = arrays.open_array(folder / "x")
     assert back.dtype == array.dtype
     assert not back.flags.writeable
     np.testing.assert_array_equal(back, array)
@@ -41,13 +42,13 @@ def test_an_array_comes_back_as_it_was(folder, array):
 @given(array=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=3)), data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_the_hash_is_that_of_the_content(folder, array, data):
-    store.write_array(folder / "a", array)
-    store.write_array(folder / "same", array.copy(order="F"))
+    arrays.write_array(folder / "a", array)
+    arrays.write_array(folder / "same", array.copy(order="F"))
     other = array.copy()
     i = data.draw(st.integers(0, array.size - 1))
     other.flat[i] ^= data.draw(st.integers(1, 255))
-    store.write_array(folder / "other", other)
-    hashes = [store.read_card(folder / name)["hash"] for name in ("a", "same", "other")]
+    arrays.write_array(folder / "other", other)
+    hashes = [arrays.read_card(folder / name)["hash"] for name in ("a", "same", "other")]
     assert hashes[0] == hashes[1] != hashes[2]
     for suffix in (".npy", ".json"):
         assert (folder / f"a{suffix}").read_bytes() == (folder / f"same{suffix}").read_bytes()
@@ -56,18 +57,18 @@ def test_the_hash_is_that_of_the_content(folder, array, data):
 def test_shape_and_type_are_part_of_the_content(folder):
     bytes_alike = [np.zeros((4, 2), np.uint8), np.zeros((2, 4), np.uint8), np.zeros((4, 2), bool)]
     for i, array in enumerate(bytes_alike):
-        store.write_array(folder / f"alike{i}", array)
-    assert len({store.read_card(folder / f"alike{i}")["hash"] for i in range(3)}) == 3
+        arrays.write_array(folder / f"alike{i}", array)
+    assert len({arrays.read_card(folder / f"alike{i}")["hash"] for i in range(3)}) == 3
 
 
 @pytest.mark.parametrize("length", [0, 1, 9, 10, 99, 100, 12345])
 def test_the_header_holds_any_length(folder, length):
     """It is written before the length is known and again at the end, in the same place."""
-    with store.ArrayWriter(folder / "long", (), np.uint8) as writer:
+    with arrays.ArrayWriter(folder / "long", (), np.uint8) as writer:
         for i in range(length):
             writer.append(np.array(i % 256, np.uint8))
         writer.card["more"] = length
-    array, card = store.open_array(folder / "long")
+    array, card = arrays.open_array(folder / "long")
     np.testing.assert_array_equal(array, np.arange(length) % 256)
     assert card["more"] == length
     assert np.load(folder / "long.npy").shape == (length,)
@@ -77,21 +78,21 @@ def test_the_header_holds_any_length(folder, length):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float16])
 def test_an_array_without_items_is_whole(tmp_path, item, dtype):
     """As the windows of a clip in which nobody is seen."""
-    with store.ArrayWriter(tmp_path / "x", item, dtype, windows=0):
+    with arrays.ArrayWriter(tmp_path / "x", item, dtype, windows=0):
         pass
-    back, card = store.open_array(tmp_path / "x")
+    back, card = arrays.open_array(tmp_path / "x")
     assert back.shape == (0, *item)
     assert back.dtype == dtype
     assert card["shape"] == [0, *item]
     assert back[np.zeros(0, int)].shape == (0, *item)
     (tmp_path / "x.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-1])
     with pytest.raises(UserError, match=r"x\.npy: .*dvc repro"):
-        store.open_array(tmp_path / "x")
+        arrays.open_array(tmp_path / "x")
 
 
 def test_an_error_leaves_no_card(tmp_path):
     def write() -> None:
-        with store.ArrayWriter(tmp_path / "x", (2,), np.uint8) as writer:
+        with arrays.ArrayWriter(tmp_path / "x", (2,), np.uint8) as writer:
             writer.append(np.zeros(2, np.uint8))
             raise RuntimeError("in the middle")
 
@@ -99,14 +100,14 @@ def test_an_error_leaves_no_card(tmp_path):
         write()
     assert not (tmp_path / "x.json").exists()
     with pytest.raises(UserError, match=r"x\.json"):
-        store.open_array(tmp_path / "x")
+        arrays.open_array(tmp_path / "x")
 
 
 @pytest.mark.parametrize("item", [np.zeros(3, np.uint8), np.zeros((2, 1), np.uint8), np.zeros(2, np.int8)])
 def test_an_item_of_another_kind_is_refused(tmp_path, item):
     with (
         pytest.raises(ValueError, match=r"expected uint8 \(2,\), got"),
-        store.ArrayWriter(tmp_path / "x", (2,), np.uint8) as writer,
+        arrays.ArrayWriter(tmp_path / "x", (2,), np.uint8) as writer,
     ):
         writer.append(item)
 
@@ -159,10 +160,10 @@ def corrupt(stem: Path, how: str) -> None:
 )
 def test_what_is_not_whole_is_refused_with_its_name(tmp_path, how):
     stem = tmp_path / "Test001"
-    store.write_array(stem, np.zeros((4, 3), np.uint8))
+    arrays.write_array(stem, np.zeros((4, 3), np.uint8))
     corrupt(stem, how)
     with pytest.raises(UserError, match=r"Test001\.(npy|json): .*dvc repro"):
-        store.open_array(stem)
+        arrays.open_array(stem)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1", b"junk" * 100])
@@ -170,15 +171,15 @@ def test_a_table_that_is_not_whole_is_refused_with_its_name(tmp_path, content):
     if content is not None:
         (tmp_path / "x.parquet").write_bytes(content)
     with pytest.raises(UserError, match=r"x\.parquet: cannot be read"):
-        store.read_table(tmp_path / "x")
+        arrays.read_table(tmp_path / "x")
 
 
 def test_a_truncated_table_is_refused(tmp_path):
-    store.write_table(tmp_path / "x", table())
+    arrays.write_table(tmp_path / "x", table())
     file = tmp_path / "x.parquet"
     file.write_bytes(file.read_bytes()[:-30])
     with pytest.raises(UserError, match=r"x\.parquet: cannot be read"):
-        store.read_table(tmp_path / "x")
+        arrays.read_table(tmp_path / "x")
 
 
 def table(**changed: object) -> pd.DataFrame:
@@ -191,22 +192,22 @@ def table(**changed: object) -> pd.DataFrame:
 
 
 def test_a_table_comes_back_as_it_was(tmp_path):
-    store.write_table(tmp_path / "deep/x", table())
-    pd.testing.assert_frame_equal(store.read_table(tmp_path / "deep/x"), table())
+    arrays.write_table(tmp_path / "deep/x", table())
+    pd.testing.assert_frame_equal(arrays.read_table(tmp_path / "deep/x"), table())
 
 
 def test_a_table_without_rows_keeps_its_columns(tmp_path):
     empty = table().iloc[:0]
-    store.write_table(tmp_path / "x", empty)
-    back = store.read_table(tmp_path / "x")
+    arrays.write_table(tmp_path / "x", empty)
+    back = arrays.read_table(tmp_path / "x")
     assert len(back) == 0
     assert back.dtypes.to_dict() == empty.dtypes.to_dict()
-    assert store.hash_table(back) == store.hash_table(empty) != store.hash_table(empty[["frame"]])
+    assert arrays.hash_table(back) == arrays.hash_table(empty) != arrays.hash_table(empty[["frame"]])
 
 
 def test_a_table_says_no_versions_and_has_the_same_bytes_twice(tmp_path):
     for name in "ab":
-        store.write_table(tmp_path / name, table())
+        arrays.write_table(tmp_path / name, table())
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert pq.read_schema(tmp_path / "a.parquet").metadata is None
     assert pd.__version__.encode() not in (tmp_path / "a.parquet").read_bytes()
@@ -227,20 +228,20 @@ def test_a_table_says_no_versions_and_has_the_same_bytes_twice(tmp_path):
     ids=["value", "type", "tiny", "text", "name", "column order", "length", "row order"],
 )
 def test_the_hash_of_a_table_changes_with_anything(other):
-    assert store.hash_table(table()) == store.hash_table(table())
-    assert store.hash_table(other) != store.hash_table(table())
+    assert arrays.hash_table(table()) == arrays.hash_table(table())
+    assert arrays.hash_table(other) != arrays.hash_table(table())
 
 
 def test_json_has_the_same_bytes_for_the_same_value(tmp_path):
-    store.write_json(tmp_path / "new/a.json", {"b": 1, "a": [1.5, None]})
-    store.write_json(tmp_path / "new/b.json", {"a": [1.5, None], "b": 1})
+    arrays.write_json(tmp_path / "new/a.json", {"b": 1, "a": [1.5, None]})
+    arrays.write_json(tmp_path / "new/b.json", {"a": [1.5, None], "b": 1})
     text = (tmp_path / "new/a.json").read_text()
     assert text == (tmp_path / "new/b.json").read_text()
     assert text.endswith("}\n")
-    assert store.read_json(tmp_path / "new/a.json") == json.loads(text) == {"a": [1.5, None], "b": 1}
+    assert arrays.read_json(tmp_path / "new/a.json") == json.loads(text) == {"a": [1.5, None], "b": 1}
 
 
 def test_json_never_holds_what_json_cannot(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        store.write_json(tmp_path / "x.json", float("nan"))
+        arrays.write_json(tmp_path / "x.json", float("nan"))
     assert not (tmp_path / "x.json").exists()

@@ -1,4 +1,4 @@
-"""vad.weights against a real server on loopback."""
+"""vad.store.downloads against a real server on loopback."""
 
 import base64
 import hashlib
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vad import UserError, weights
+from vad import UserError
+from vad.store import downloads
 
 KEY, WHAT = "preprocess.person_crop.onnx", "a YOLOX or YOLOv8 export to ONNX"
 GOOD = bytes(range(256)) * 5000
@@ -73,7 +74,7 @@ def cache(tmp_path) -> Path:
 
 
 def fetch(source, sha256, cache) -> Path:
-    return weights.fetch(source, sha256, cache, key=KEY, what=WHAT)
+    return downloads.fetch(source, sha256, cache, key=KEY, what=WHAT)
 
 
 def refused(source, sha256, cache) -> str:
@@ -186,7 +187,7 @@ def test_no_network(server, cache):
 
 
 def test_no_answer(server, cache, monkeypatch):
-    monkeypatch.setattr(weights, "TIMEOUT", 0.2)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
     assert "no answer within 0.2 s" in refused(f"{server.address}/slow.onnx", SHA, cache)
 
 
@@ -281,7 +282,7 @@ def test_cache_folder_that_is_a_file(server, tmp_path):
 
 def test_hash_file(tmp_path):
     (tmp_path / "a").write_bytes(GOOD)
-    assert weights.hash_file(tmp_path / "a") == SHA
+    assert downloads.hash_file(tmp_path / "a") == SHA
 
 
 @pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="root may write everywhere")

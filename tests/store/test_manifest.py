@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vad import UserError, clips
-from vad.clips import Clip, Found
+from vad import UserError
+from vad.store import manifest
+from vad.store.manifest import Clip, Found
 
 names = st.text("abcdefgh0123456789äé_", min_size=1, max_size=8)
 cameras = st.sampled_from(["hall", "yard", "gate"])
@@ -36,19 +37,19 @@ def splits(found: list[Found]) -> dict[str, set[str]]:
 def by_hash(found: list[Found], camera: str, fraction: float) -> tuple[int, int]:
     """(clips of a camera whose hash says val, clips of the camera)."""
     own = [clip for clip in found if clip.split == "train" and clip.camera == camera]
-    return sum(clips._place(clip) < fraction for clip in own), len(own)
+    return sum(manifest._place(clip) < fraction for clip in own), len(own)
 
 
 @given(training_sets(), fractions)
 def test_every_camera_has_both_splits(found, fraction):
-    cut = clips.cut_validation(found, fraction)
+    cut = manifest.cut_validation(found, fraction)
     for camera in {clip.camera for clip in found if clip.split == "train"}:
         assert {"train", "val"} <= {clip.split for clip in cut if clip.camera == camera}
 
 
 @given(training_sets(), fractions)
 def test_cut_is_by_clip_and_loses_none(found, fraction):
-    cut = clips.cut_validation(found, fraction)
+    cut = manifest.cut_validation(found, fraction)
     assert set(splits(cut)) == set(splits(found))
     counts = {c: by_hash(found, c, fraction)[1] for c in {clip.camera for clip in found}}
     for clip in cut:
@@ -63,8 +64,8 @@ def test_cut_is_by_clip_and_loses_none(found, fraction):
 def test_a_new_clip_moves_no_other(found, name, camera, fraction):
     if name in splits(found):
         return
-    before = clips.cut_validation(found, fraction)
-    after = clips.cut_validation([*found, Found("train", name, Path(name), camera)], fraction)
+    before = manifest.cut_validation(found, fraction)
+    after = manifest.cut_validation([*found, Found("train", name, Path(name), camera)], fraction)
     moved = {n for n, s in splits(before).items() if splits(after)[n] != s}
     # the exceptions that the docstring states: a camera that was single, or where all or none would go
     n, total = by_hash(found, camera, fraction)
@@ -77,15 +78,15 @@ def test_a_new_clip_moves_no_other(found, name, camera, fraction):
 
 @given(training_sets(), fractions)
 def test_order_of_clips_does_not_matter(found, fraction):
-    assert splits(clips.cut_validation(found, fraction)) == splits(
-        clips.cut_validation(found[::-1], fraction)
+    assert splits(manifest.cut_validation(found, fraction)) == splits(
+        manifest.cut_validation(found[::-1], fraction)
     )
 
 
 @pytest.mark.parametrize("frames", [2, 3, 10, 101, 2550])
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5, 0.9])
 def test_single_clip_gives_its_tail(frames, fraction):
-    train, val = clips.cut_validation([Found("train", "a", Path("a"), first=5, end=5 + frames)], fraction)
+    train, val = manifest.cut_validation([Found("train", "a", Path("a"), first=5, end=5 + frames)], fraction)
     (first, middle), (again, end) = train.span(10_000), val.span(10_000)
     assert (train.id, val.id) == ("train/a", "val/a")
     assert (first, middle, end) == (5, again, 5 + frames)
@@ -95,14 +96,14 @@ def test_single_clip_gives_its_tail(frames, fraction):
 def test_accents_in_two_spellings_are_one_name():
     one, other = (Found("train", n, Path("x")) for n in ("caf\u00e9", "cafe\u0301"))
     assert one.id == other.id
-    assert clips._place(one) == clips._place(other)
+    assert manifest._place(one) == manifest._place(other)
 
 
 def test_given_val_clips_are_kept_and_zero_cuts_nothing():
     found = [Found("train", str(i), Path(str(i))) for i in range(5)]
-    assert clips.cut_validation(found, 0) == found
+    assert manifest.cut_validation(found, 0) == found
     found.append(Found("val", "v", Path("v")))
-    assert clips.cut_validation(found, 0.5) == found
+    assert manifest.cut_validation(found, 0.5) == found
 
 
 @given(st.lists(st.tuples(st.integers(-2, 12), st.integers(-2, 12)), max_size=4), st.integers(1, 10))
@@ -114,7 +115,7 @@ def test_check_intervals_as_by_brute_force(intervals, frames):
         and len(covered) == len(set(covered))
     )
     try:
-        clips.check_intervals("a", intervals, frames)
+        manifest.check_intervals("a", intervals, frames)
     except UserError:
         assert not good
     else:
@@ -123,21 +124,21 @@ def test_check_intervals_as_by_brute_force(intervals, frames):
 
 def test_check_intervals_says_both_counts():
     with pytest.raises(UserError, match=r"'test/a'.*\[5, 11\) needs 11 frames, but the clip has 10"):
-        clips.check_intervals("test/a", [(5, 11)], 10)
+        manifest.check_intervals("test/a", [(5, 11)], 10)
     with pytest.raises(UserError, match=r"\[1, 5\) and \[4, 6\) overlap"):
-        clips.check_intervals("test/a", [(4, 6), (1, 5)], 10)
+        manifest.check_intervals("test/a", [(4, 6), (1, 5)], 10)
 
 
 @given(st.lists(st.booleans(), max_size=40))
 def test_labels_and_intervals_are_inverse(anomalous):
     anomalous = np.array(anomalous, bool)
-    intervals = clips.intervals_of(anomalous)
-    np.testing.assert_array_equal(clips.frame_labels(intervals, np.arange(len(anomalous))), anomalous)
+    intervals = manifest.intervals_of(anomalous)
+    np.testing.assert_array_equal(manifest.frame_labels(intervals, np.arange(len(anomalous))), anomalous)
     assert all(a[1] < b[0] for a, b in pairwise(intervals))
 
 
 def test_frame_labels_of_chosen_source_frames():
-    assert clips.frame_labels([(4, 6)], np.array([0, 3, 4, 5, 6, 9])).tolist() == [0, 0, 1, 1, 0, 0]
+    assert manifest.frame_labels([(4, 6)], np.array([0, 3, 4, 5, 6, 9])).tolist() == [0, 0, 1, 1, 0, 0]
 
 
 clip = Clip(
@@ -147,10 +148,10 @@ clip = Clip(
 
 def test_manifest_round_trip(tmp_path):
     rows = [clip, replace(clip, clip="test/日本", source="日本/x.mp4", labelled=False, subject="", fps=1 / 3)]
-    clips.write_manifest(tmp_path / "m.csv", rows)
-    assert clips.read_manifest(tmp_path / "m.csv") == rows
+    manifest.write_manifest(tmp_path / "m.csv", rows)
+    assert manifest.read_manifest(tmp_path / "m.csv") == rows
     text = (tmp_path / "m.csv").read_bytes()
-    clips.write_manifest(tmp_path / "m.csv", rows[::-1])
+    manifest.write_manifest(tmp_path / "m.csv", rows[::-1])
     assert (tmp_path / "m.csv").read_bytes() == text
 
 
@@ -161,26 +162,26 @@ def test_manifest_round_trip(tmp_path):
 )
 def test_labels_round_trip(tmp_path_factory, labels):
     path = tmp_path_factory.getbasetemp() / "labels.csv"
-    clips.write_labels(path, labels)
-    assert clips.read_labels(path) == {name: sorted(pairs) for name, pairs in labels.items()}
+    manifest.write_labels(path, labels)
+    assert manifest.read_labels(path) == {name: sorted(pairs) for name, pairs in labels.items()}
 
 
 def test_skipped_round_trip(tmp_path):
     skipped = {"train/ä": "a, b\nc", "test/x": "empty"}
-    clips.write_skipped(tmp_path / "s.csv", skipped)
-    assert clips.read_skipped(tmp_path / "s.csv") == skipped
+    manifest.write_skipped(tmp_path / "s.csv", skipped)
+    assert manifest.read_skipped(tmp_path / "s.csv") == skipped
 
 
 def test_files_that_are_no_manifest(tmp_path):
     with pytest.raises(UserError, match="not found: run `dvc repro`"):
-        clips.read_manifest(tmp_path / "m.csv")
+        manifest.read_manifest(tmp_path / "m.csv")
     (tmp_path / "m.csv").write_text("clip,start\n")
     with pytest.raises(UserError, match=r"columns \['clip', 'end', 'start'\] expected, found"):
-        clips.read_labels(tmp_path / "m.csv")
+        manifest.read_labels(tmp_path / "m.csv")
 
 
 def test_ids_are_safe_and_unique():
     assert Found("test", "hall/Fall (2) ä.v1", Path("x")).id == "test/hall_Fall_2_ä_v1"
     with pytest.raises(UserError, match=r"both be called 'test/A_b': \w+ and \w+; rename"):
-        clips.refuse_duplicates([Found("test", "a b", Path("one")), Found("test", "A b", Path("two"))])
-    clips.refuse_duplicates([Found("test", "a", Path("one")), Found("train", "a", Path("one"))])
+        manifest.refuse_duplicates([Found("test", "a b", Path("one")), Found("test", "A b", Path("two"))])
+    manifest.refuse_duplicates([Found("test", "a", Path("one")), Found("train", "a", Path("one"))])

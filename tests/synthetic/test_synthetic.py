@@ -10,11 +10,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from vad import UserError
-from vad.clips import frame_labels, intervals_of
+from vad.store.manifest import frame_labels, intervals_of
 from vad.synthetic import CLIPS, TINY, Script, generate, instances, render
 from vad.synthetic.__main__ import main
 
-SAMPLE = Path(__file__).parents[1] / "data/sample"
+SAMPLE = Path(__file__).parents[2] / "data/sample"
 FRAMES, WIDTH, HEIGHT = 120, 176, 132
 SMALL = {"frames": 24, "width": 64, "height": 48}
 

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from tests.test_training import ROOT, Fitted, ramps, tensors
-from vad.batches import Order
+from tests.training.test_fit import ROOT, Fitted, ramps, tensors
+from vad.training.batches import Order
 
 WORKER = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.test_training import CHANNELS, params
+from tests.training.test_fit import CHANNELS, params
 from vad import models, training
 from vad.windows import Windows
 

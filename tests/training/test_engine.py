@@ -14,14 +14,16 @@ import pytest
 import torch
 
 from tests.project import whole_frames
-from tests.test_training import CHANNELS, ROOT, Fitted, data, params, ramps  # noqa: F401
-from vad import UserError, models, store, training
-from vad.fitting import Cosine
+from tests.training.test_fit import CHANNELS, ROOT, Fitted, data, params, ramps  # noqa: F401
+from vad import UserError, models
 from vad.flow import none as no_flow
 from vad.models import Autoencoder
-from vad.params import alternatives, load
+from vad.pipeline.params import alternatives, load
 from vad.regions import none
-from vad.windows import WindowParams, Windows, cut
+from vad.store import arrays
+from vad.training import fit
+from vad.training.module import Cosine
+from vad.windows.dataset import WindowParams, Windows, cut
 
 RAW = whole_frames()
 
@@ -34,7 +36,7 @@ def windows(folder: Path, name: str, length: int, window: int, position: str, si
         at = (t * 3) % (side - 8)
         frames[t, at : at + 8, 4:12] = 220
     stems = [folder / kind / name for kind in ("frames", "regions", "flow")]
-    store.write_array(stems[0], frames, fps=10.0)
+    arrays.write_array(stems[0], frames, fps=10.0)
     no_flow.flow(stems[2], stems[0], no_flow.Params(), threads=1)
     none.regions(stems[1], stems[0], stems[2], none.Params(), None, threads=1)
     out = folder / "tensors" / name
@@ -52,7 +54,7 @@ def test_every_model_is_trained_and_stored_as_params_yaml_has_it(name, tmp_path)
         split: windows(tmp_path, split, length, own.window, own.position, 32)
         for split, length in (("train", 20), ("val", 16))
     }
-    training.fix_seed(0)
+    fit.fix_seed(0)
     model = models.create(name, own, both["train"].shape, both["train"].channels)
     out = Fitted(both, tmp_path / "run", model=model, epochs=2, learning_rate=1e-3)
     assert out.history["train_loss"].iloc[-1] < out.history["train_loss"].iloc[0]
@@ -145,7 +147,7 @@ def test_pseudo_anomalies_change_what_is_learnt(tmp_path):
     both = {s: windows(tmp_path, s, n, 4, "middle", 16) for s, n in (("train", 16), ("val", 12))}
     found = {}
     for kind, goal in (("none", "restore"), ("skip_frame", "restore"), ("skip_frame", "repel")):
-        training.fix_seed(0)
+        fit.fix_seed(0)
         model = models.create("conv2d", own, both["train"].shape, ["gray"])
         out = tmp_path / f"{kind}-{goal}"
         found[kind, goal] = Fitted(both, out, model=model, pseudo={"kind": kind, "goal": goal, "share": 0.3})
@@ -312,12 +314,12 @@ def test_the_whole_file_is_checked_for_the_same(tmp_path):
     raw = json.loads(json.dumps(RAW))
     raw["train"]["pseudo"]["kind"] = "skip_frame"
     with pytest.raises(UserError, match="windows of at least 2 frames"):
-        load("train", training.TrainParams, raw).verify(raw)
+        load("train", fit.TrainParams, raw).verify(raw)
     raw["model"]["name"] = "conv3d"
-    load("train", training.TrainParams, raw).verify(raw)
+    load("train", fit.TrainParams, raw).verify(raw)
     raw["resize"]["width"] = 66
     with pytest.raises(UserError, match=r"conv3d needs resize\.width divisible by 4, got 66: try 64 or 68"):
-        load("train", training.TrainParams, raw).verify(raw)
+        load("train", fit.TrainParams, raw).verify(raw)
 
 
 # -- memory
@@ -327,7 +329,7 @@ MEASURE = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.test_training import Fitted
+from tests.training.test_fit import Fitted
 from vad import models
 from vad.models.dense import Params
 from vad.windows import Windows
@@ -382,8 +384,8 @@ def same_windows(stem: Path, n: int, side: int = 128) -> None:
     }
     card |= {"channels": ["gray"], "frame": [side, side]}
     noise = np.random.default_rng(n).integers(0, 256, (1, side, side), np.uint8)
-    with store.ArrayWriter(stem, (1, side, side), np.uint8, **card) as writer:
+    with arrays.ArrayWriter(stem, (1, side, side), np.uint8, **card) as writer:
         for _ in range(n):
             writer.append(noise)
     at = np.arange(n, dtype=np.int32)
-    store.write_table(stem, pd.DataFrame({"frame": at, "region": at, "track": 0, "plane_0": at}))
+    arrays.write_table(stem, pd.DataFrame({"frame": at, "region": at, "track": 0, "plane_0": at}))

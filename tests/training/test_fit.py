@@ -9,17 +9,19 @@ import pytest
 import torch
 
 from tests.project import whole_frames
-from vad import UserError, models, store, training
+from vad import UserError, models
 from vad.models import Autoencoder, conv2d
 from vad.regions import none
-from vad.training import TrainParams
-from vad.windows import WindowParams, Windows, cut
+from vad.store import arrays
+from vad.training import fit
+from vad.training.fit import TrainParams
+from vad.windows.dataset import WindowParams, Windows, cut
 
 RESIZE = WindowParams(
     channels=["picture"], height=16, width=16, window=1, step=1, position="middle", stride=1, fit="stretch"
 )
 CHANNELS = conv2d.Params(window=1, step=1, position="middle", objective="reconstruct", channels=[4])
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def params(**changed: object) -> TrainParams:
@@ -34,7 +36,7 @@ def params(**changed: object) -> TrainParams:
 
 def tensors(folder: Path, frames: np.ndarray) -> Windows:
     """The windows of one clip, made by the stages' own functions."""
-    store.write_array(folder / "frames/a", frames, fps=10.0)
+    arrays.write_array(folder / "frames/a", frames, fps=10.0)
     none.regions(folder / "regions/a", folder / "frames/a", folder, none.Params(), None, threads=1)
     (folder / "tensors").mkdir(parents=True)
     cut(folder / "tensors/a", folder / "frames/a", folder / "regions/a", folder / "flow", RESIZE, threads=1)
@@ -63,10 +65,10 @@ class Fitted:
 
     def __init__(self, data, folder: Path, val="val", model: Autoencoder | None = None, **changed):
         own = params(**changed)
-        training.fix_seed(own.seed)
+        fit.fix_seed(own.seed)
         self.model = model or models.create("conv2d", CHANNELS, data["train"].shape, ["gray"])
         self.log: list[str] = []
-        self.best = training.fit(
+        self.best = fit.fit(
             self.model,
             data["train"],
             data[val],
@@ -108,7 +110,7 @@ def test_history_and_log_have_a_line_per_epoch(data, tmp_path, capfd):
 
 def test_the_first_loss_is_that_of_the_first_weights(data, tmp_path):
     """One batch of all windows: what is written is the error before anything was learnt."""
-    training.fix_seed(0)
+    fit.fix_seed(0)
     before = mean_error(models.create("conv2d", CHANNELS, data["train"].shape, ["gray"]), data["train"])
     fitted = Fitted(data, tmp_path, epochs=1, batch_size=100)
     assert fitted.history.loc[0, "train_loss"] == pytest.approx(before, rel=1e-5)

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from vad import UserError, losses
-from vad.losses import LossParams
+from vad import UserError
+from vad.training import losses
+from vad.training.losses import LossParams
 
 
 def only(**weights: float) -> LossParams:

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vad import UserError, pseudo, regions, store
+from vad import UserError, regions
 from vad.flow import none as no_flow
-from vad.pseudo import PseudoParams
-from vad.windows import WindowParams, Windows, cut
+from vad.store import arrays
+from vad.training import pseudo_anomalies
+from vad.training.pseudo_anomalies import PseudoParams
+from vad.windows.dataset import WindowParams, Windows, cut
 
 LENGTH = 12
 
@@ -27,7 +29,7 @@ def make(
     """A clip whose frame t is t everywhere but that column x has x added; rows are (frame, track, x0)."""
     folder.mkdir(parents=True, exist_ok=True)
     video = np.arange(LENGTH)[:, None, None] * 10 + np.arange(8) // 4 * 5 + np.zeros((1, 8, 1), int)
-    store.write_array(folder / "frames/a", video.astype(np.uint8), fps=10.0)
+    arrays.write_array(folder / "frames/a", video.astype(np.uint8), fps=10.0)
     no_flow.flow(folder / "flow/a", folder / "frames/a", no_flow.Params(), threads=1)
     table = pd.DataFrame(rows, columns=["frame", "track", "x0"]).astype(np.int32)
     table = table.assign(y0=0, x1=table["x0"] + 4, y1=8, source="motion", confidence=1)
@@ -65,7 +67,7 @@ def test_frames_of_a_whole_frame_lie_that_far_apart(tmp_path_factory, window, po
     """With strides, too: the frames between come from the windows of their neighbours."""
     folder = tmp_path_factory.mktemp("clip")
     made = make(folder, [(t, 0, x0) for t in range(LENGTH)], window, position, stride)
-    frames = store.read_table(folder / "tensors/a")["frame"].to_numpy()
+    frames = arrays.read_table(folder / "tensors/a")["frame"].to_numpy()
     got = made.skipping(np.arange(len(made)), np.full(len(made), step))
     assert got.shape == (len(made), 1, window, 8, 8)
     before = (window - 1) // 2 if position == "middle" else window - 1
@@ -81,7 +83,7 @@ def test_a_box_moves_along_with_its_track(tmp_path):
     """Track 1 is at the left until frame 5, then at the right; track 2 must not be mixed in."""
     rows = [(t, 1, 0 if t < 6 else 4) for t in range(LENGTH)] + [(t, 2, 2) for t in range(3)]
     made = make(tmp_path, sorted(rows), 3, "middle")
-    table = store.read_table(tmp_path / "tensors/a")
+    table = arrays.read_table(tmp_path / "tensors/a")
     (at,) = np.flatnonzero((table["frame"] == 5) & (table["track"] == 1))
     got = made.skipping(np.array([at, at]), np.array([2, 4]))
     assert got[0, 0, :, 0, 0].tolist() == [value(3, 0), value(5, 0), value(7, 4)]
@@ -90,7 +92,7 @@ def test_a_box_moves_along_with_its_track(tmp_path):
 
 def test_regions_without_a_track_are_not_taken_for_one_another(tmp_path):
     made = make(tmp_path, [(t, -1, x) for t in range(LENGTH) for x in (0, 4)], 3, "middle")
-    table = store.read_table(tmp_path / "tensors/a")
+    table = arrays.read_table(tmp_path / "tensors/a")
     got = made.skipping(np.arange(len(made)), np.full(len(made), 2))
     own = made[np.arange(len(made))]
     np.testing.assert_array_equal(got[:, :, 1], own[:, :, 1])
@@ -102,17 +104,19 @@ def test_a_share_is_altered_and_the_rest_is_as_it_was(tmp_path):
     made = make(tmp_path, [(t, 0, 0) for t in range(LENGTH)], 3, "last")
     indices = np.repeat(np.arange(LENGTH), 50)
     clean = made[indices]
-    shown, altered = pseudo.alter(clean, indices, made, params(share=0.3), np.random.default_rng(0))
+    shown, altered = pseudo_anomalies.alter(clean, indices, made, params(share=0.3), np.random.default_rng(0))
     assert shown.dtype == np.float32
     assert 0.2 < altered.mean() < 0.4
     np.testing.assert_array_equal(shown[~altered], clean[~altered].astype(np.float32) / 255)
     late = altered & (indices > 7)
     steps = (shown[late, 0, 2, 0, 0] - shown[late, 0, 1, 0, 0]) * 25.5
     assert set(np.round(steps).tolist()) == {2, 3}
-    again, _ = pseudo.alter(clean, indices, made, params(share=0.3), np.random.default_rng(0))
+    again, _ = pseudo_anomalies.alter(clean, indices, made, params(share=0.3), np.random.default_rng(0))
     np.testing.assert_array_equal(again, shown)
     for share, how_many in ((0.0, 0), (1.0, len(indices))):
-        _, altered = pseudo.alter(clean, indices, made, params(share=share), np.random.default_rng(0))
+        _, altered = pseudo_anomalies.alter(
+            clean, indices, made, params(share=share), np.random.default_rng(0)
+        )
         assert altered.sum() == how_many
 
 
@@ -125,7 +129,9 @@ class Flowing:
 def test_jitter_multiplies_speed_and_nothing_else():
     rng = np.random.default_rng(0)
     clean = rng.integers(0, 256, (200, 3, 2, 4, 4), np.uint8)
-    shown, altered = pseudo.alter(clean, np.arange(200), Flowing(), params(kind="jitter", share=1.0), rng)
+    shown, altered = pseudo_anomalies.alter(
+        clean, np.arange(200), Flowing(), params(kind="jitter", share=1.0), rng
+    )
     assert altered.all()
     np.testing.assert_array_equal(shown[:, 0], clean[:, 0].astype(np.float32) / 255)
     before, after = clean[:, 1:] - 128.0, shown[:, 1:] * 255.0 - 128.0
@@ -150,10 +156,10 @@ def test_jitter_multiplies_speed_and_nothing_else():
 )
 def test_what_cannot_be_altered_is_refused(kind, planes, window, message):
     if message is None:
-        pseudo.need(params(kind=kind), planes, window)
+        pseudo_anomalies.need(params(kind=kind), planes, window)
     else:
         with pytest.raises(UserError, match=message):
-            pseudo.need(params(kind=kind), planes, window)
+            pseudo_anomalies.need(params(kind=kind), planes, window)
 
 
 def test_what_would_outweigh_the_normal_is_refused():

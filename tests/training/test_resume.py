@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.test_training import CHANNELS, ROOT, Fitted, data, params  # noqa: F401
-from vad import UserError, history, models, training
-from vad.checkpoints import KEPT_DAYS, Checkpoints
+from tests.training.test_fit import CHANNELS, ROOT, Fitted, data, params  # noqa: F401
+from vad import UserError, models
+from vad.training import callbacks, fit
+from vad.training.checkpoints import KEPT_DAYS, Checkpoints
 
 
 @pytest.fixture(autouse=True)
 def every_epoch(monkeypatch):
     """Also where an epoch is shorter than saving a state."""
-    monkeypatch.setattr(history, "SPACING", 0.0)
+    monkeypatch.setattr(callbacks, "SPACING", 0.0)
 
 
 HARD = {"epochs": 6, "lr_patience": 0, "early_stopping": 4}  # the schedule and the patience have a state too
@@ -41,10 +42,10 @@ def stop_after(epoch: int):
 
 def interrupted(data, folder: Path, after: int, **changed: object) -> None:  # noqa: F811
     own = params(**changed)
-    training.fix_seed(own.seed)
+    fit.fix_seed(own.seed)
     model = models.create("conv2d", CHANNELS, data["train"].shape, ["gray"])
     with pytest.raises(Interrupted):
-        training.fit(
+        fit.fit(
             model,
             data["train"],
             data["bright"],
@@ -100,11 +101,11 @@ def test_a_finished_training_waits_until_its_weights_are_stored(data, tmp_path, 
     own = params(epochs=5, early_stopping=early_stopping)
     found = []
     for log in ([], []):
-        training.fix_seed(own.seed)
+        fit.fix_seed(own.seed)
         model = models.create("conv2d", CHANNELS, data["train"].shape, ["gray"])
         where = [tmp_path / "reports", tmp_path / "throughput.csv", tmp_path / "cache"]
         later = []
-        best = training.fit(model, data["train"], data["bright"], own, *where, log.append, later.append)
+        best = fit.fit(model, data["train"], data["bright"], own, *where, log.append, later.append)
         history = (tmp_path / "reports/history.csv").read_bytes()
         found.append((best, history, [p.clone() for p in model.parameters()]))
         (tmp_path / "reports/history.csv").unlink()
@@ -224,9 +225,9 @@ def test_killed_it_goes_on(data, tmp_path):  # noqa: F811
         import sys
         from pathlib import Path
         sys.path.insert(0, {str(ROOT)!r})
-        from tests.test_training import Fitted
+        from tests.training.test_fit import Fitted
         from vad.windows import Windows
-        import tests.test_training as t
+        import tests.training.test_fit as t
         folder = Path({str(tmp_path)!r})
         data = {{"train": Windows(Path({str(data["train"].folder)!r})),
                  "bright": Windows(Path({str(data["bright"].folder)!r}))}}

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vad import UserError, regions, store
+from vad import UserError, regions
 from vad.flow import none as no_flow
 from vad.regions import none
-from vad.windows import WindowParams, Windows, cut, placement, resize
+from vad.store import arrays
+from vad.windows.dataset import WindowParams, Windows, cut, placement, resize
 
 RNG = np.random.default_rng(0)
 
@@ -31,7 +32,7 @@ def write(
     A flow that lies there stays.
     """
     stems = folder / "frames" / name, folder / "regions" / name, folder / "flow" / name
-    store.write_array(stems[0], frames, fps=12.5)
+    arrays.write_array(stems[0], frames, fps=12.5)
     if not Path(f"{stems[2]}.json").exists():
         no_flow.flow(stems[2], stems[0], no_flow.Params(), threads=1)
     if boxes is None:
@@ -93,12 +94,12 @@ def test_a_window_is_the_frames_around_its_own_or_up_to_it(tmp_path, length, how
 )
 def test_a_plane_is_stored_once(tmp_path, window, stride, step, planes):
     stem = cut_clip(tmp_path, numbered(9), params(window=window, stride=stride, step=step))
-    array, card = store.open_array(stem)
+    array, card = arrays.open_array(stem)
     assert array.shape == (planes, 1, 8, 8)
     assert len(np.unique(array[:, 0, 0, 0])) == planes
     assert (card["frames"], card["window"], card["stride"], card["step"]) == (9, window, stride, step)
     assert (card["position"], card["fps"]) == ("middle", 12.5)
-    assert card["windows"] == len(store.read_table(stem)) == -(-9 // stride)
+    assert card["windows"] == len(arrays.read_table(stem)) == -(-9 // stride)
 
 
 def test_several_regions_of_a_frame_have_windows_of_their_own(tmp_path):
@@ -111,10 +112,10 @@ def test_several_regions_of_a_frame_have_windows_of_their_own(tmp_path):
     found = Windows(tmp_path / "tensors")
     shown = found[np.arange(5)][:, 0, :, 0, 0].tolist()
     assert shown == [[0, 0, 1], [0, 1, 2], [100, 101, 102], [101, 102, 103], [102, 103, 103]]
-    table = store.read_table(stem)
+    table = arrays.read_table(stem)
     assert table["region"].tolist() == [0, 1, 2, 3, 4]
     assert table[["frame", "track"]].to_numpy().tolist() == [list(row[:2]) for row in rows]
-    assert len(store.open_array(stem)[0]) == 3 + 4
+    assert len(arrays.open_array(stem)[0]) == 3 + 4
 
 
 @pytest.mark.parametrize("length", [1, 4])
@@ -141,7 +142,7 @@ def test_channels_stay_red_green_blue(tmp_path):
     frames = np.zeros((2, 8, 8, 3), np.uint8)
     frames[..., 0], frames[..., 1], frames[..., 2] = 200, 100, 50
     stem = cut_clip(tmp_path, frames, params())
-    array, card = store.open_array(stem)
+    array, card = arrays.open_array(stem)
     assert card["channels"] == ["red", "green", "blue"]
     assert array[:, :, 3, 3].tolist() == [[200, 100, 50]] * 2
     assert Windows(stem.parent).shape == (3, 1, 8, 8)
@@ -273,7 +274,7 @@ def test_a_clip_without_regions_has_files_of_the_same_form(tmp_path):
     stems = [
         cut_clip(tmp_path, numbered(9, 16, 16), how, name, b) for name, b in (("a", None), ("b", NOBODY))
     ]
-    (full, full_card), (empty, card) = (store.open_array(stem) for stem in stems)
+    (full, full_card), (empty, card) = (arrays.open_array(stem) for stem in stems)
     assert empty.shape == (0, *full.shape[1:]) == (0, 2, 8, 12)
     assert {k: v for k, v in card.items() if full_card[k] != v}.keys() == {
         "shape",
@@ -281,7 +282,7 @@ def test_a_clip_without_regions_has_files_of_the_same_form(tmp_path):
         "windows",
         "windows_hash",
     }
-    tables = [store.read_table(stem) for stem in stems]
+    tables = [arrays.read_table(stem) for stem in stems]
     assert len(tables[1]) == card["windows"] == 0
     assert tables[0].dtypes.to_dict() == tables[1].dtypes.to_dict()
     found = Windows(tmp_path / "tensors", ["b"])
@@ -300,7 +301,7 @@ def test_a_split_in_which_nobody_is_ever_seen_is_refused(tmp_path):
 
 def test_regions_between_strides_have_no_windows(tmp_path):
     stem = cut_clip(tmp_path, numbered(4), params(stride=2), boxes=table_of([(1, 0, 0, 0, 8, 8)]))
-    assert store.read_card(stem)["windows"] == 0
+    assert arrays.read_card(stem)["windows"] == 0
 
 
 H, W = 20, 27
@@ -314,10 +315,10 @@ def footage(tmp_path_factory) -> tuple[Path, np.ndarray]:
     frames = rng.integers(0, 256, (9, H, W), np.uint8)
     outline = rng.random((9, H, W)) < 0.5
     counts = rng.integers(-127, 128, (9, H, W, 2), np.int8)
-    store.write_array(folder / "frames/clip", frames, fps=12.5)
-    store.write_array(folder / "flow/clip", counts, method="dis", scale=0.1)
+    arrays.write_array(folder / "frames/clip", frames, fps=12.5)
+    arrays.write_array(folder / "flow/clip", counts, method="dis", scale=0.1)
     packed = np.packbits(outline, axis=-1)
-    store.write_array(folder / "regions/clip.silhouette", packed, height=H, width=W)
+    arrays.write_array(folder / "regions/clip.silhouette", packed, height=H, width=W)
     step = np.abs(np.diff(frames.astype(int), axis=0))
     moved = counts.astype(int).transpose(0, 3, 1, 2) + 128
     planes = [frames, np.concatenate([step[:1], step]), moved[:, 0], moved[:, 1], outline * 255]
@@ -354,14 +355,14 @@ def test_cubes_of_boxes_are_those_of_naive_cutting(footage, rows, twins, window,
     how = params(*CROP, window, stride, channels=CHANNELS, step=step, position=position)
     boxes = table_of([(t, i, x, y, x + CROP[1], y + CROP[0]) for i, (t, x, y) in enumerate(rows)])
     stem = cut_clip(folder, planes[:, 0], how, boxes=boxes)
-    array, card = store.open_array(stem)
+    array, card = arrays.open_array(stem)
     expected = naive_boxes(planes, rows, how)
     assert card["windows"] == len(expected)
     found = Windows(stem.parent, ["clip"])
     for i, window_of_box in enumerate(expected):
         np.testing.assert_array_equal(found[[i]][0], window_of_box)
     kept = [i for i, row in enumerate(rows) if row[0] % stride == 0]
-    table = store.read_table(stem)
+    table = arrays.read_table(stem)
     assert table["region"].tolist() == table["track"].tolist() == kept
     assert table["frame"].tolist() == [rows[i][0] for i in kept]
     shown = {(n, x, y) for t, x, y in (rows[i] for i in kept) for n in numbers_of(t, 9, how)}
@@ -372,18 +373,18 @@ def test_boxes_that_coincide_share_their_planes_and_stay_two_windows(tmp_path):
     same, other = (0, 0, 8, 8), (8, 0, 16, 8)
     rows = [(0, 1, *same), (0, 2, *same), (0, 3, *other), (1, 2, *same), (1, 1, *same)]
     stem = cut_clip(tmp_path, numbered(2, 8, 16), params(window=2), boxes=table_of(rows))
-    table = store.read_table(stem)
+    table = arrays.read_table(stem)
     assert table["track"].tolist() == [1, 2, 3, 2, 1]
     places = table[["plane_0", "plane_1"]].to_numpy().tolist()
     assert places == [[0, 1], [0, 1], [2, 3], [1, 1], [1, 1]]
-    assert len(store.open_array(stem)[0]) == 4
+    assert len(arrays.open_array(stem)[0]) == 4
 
 
 def test_the_card_says_how_a_tensor_lies_in_the_frame(footage):
     folder, planes = footage
     boxes = table_of([(0, 0, 3, 2, 20, 19)])
     stem = cut_clip(folder, planes[:, 0], params(8, 8, fit="letterbox", channels=CHANNELS), boxes=boxes)
-    card = store.read_card(stem)
+    card = arrays.read_card(stem)
     assert (card["frame"], card["fit"], card["frames"]) == ([H, W], "letterbox", 9)
     assert card["channels"] == ["gray", "difference", "flow_x", "flow_y", "silhouette"]
     assert card["flow"] == {"scale": 0.1, "still": 128}
@@ -395,7 +396,7 @@ def test_a_letterbox_is_filled_with_what_stands_for_nothing(footage, box):
     folder, planes = footage
     how = params(24, 24, fit="letterbox", channels=CHANNELS)
     stem = cut_clip(folder, planes[:, 0], how, boxes=table_of([(4, 0, *box)]))
-    (plane,) = store.open_array(stem)[0]
+    (plane,) = arrays.open_array(stem)[0]
     left, top, width, height = placement(box[2] - box[0], box[3] - box[1], how)
     outside = np.ones((24, 24), bool)
     outside[top : top + height, left : left + width] = False
@@ -447,8 +448,8 @@ def test_colour_boxes_and_planes_go_through_together(tmp_path):
     boxes = table_of([(t, 0, 5 + t, 2, 31 + t, 29) for t in range(3)])
     both = cut_clip(tmp_path, frames, params(12, 9, channels=["difference", "rgb"]), "both", boxes)
     parts = [cut_clip(tmp_path, frames, params(12, 9, channels=[c]), c, boxes) for c in ("difference", "rgb")]
-    expected = np.concatenate([store.open_array(stem)[0] for stem in parts], axis=1)
-    np.testing.assert_array_equal(store.open_array(both)[0], expected)
+    expected = np.concatenate([arrays.open_array(stem)[0] for stem in parts], axis=1)
+    np.testing.assert_array_equal(arrays.open_array(both)[0], expected)
 
 
 def test_regions_in_any_order_give_the_same_windows(footage):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vad import grid, store
-from vad.windows import Box, placement
+from vad.store import arrays
+from vad.windows.dataset import Box, placement
+from vad.windows.stride import nearest
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class MapWriter:
     ):
         shape = tuple(-(-side // step) for side in size)
         self.stride, self.tensor, self.step = stride, tensor, step
-        self._writer = store.ArrayWriter(stem, shape, np.float16, step=step, frame=list(size))
-        self._repeats = np.bincount(grid.nearest(frames, stride))  # frames per frame of the grid
+        self._writer = arrays.ArrayWriter(stem, shape, np.float16, step=step, frame=list(size))
+        self._repeats = np.bincount(nearest(frames, stride))  # frames per frame of the grid
         self._canvas = np.zeros(shape, np.float32)
         self._at = 0  # the frame of the grid that is being painted
 

@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vad import UserError, speed, store
-from vad.inference import ScoreParams, pixel_errors, reduce_errors, residuals
-from vad.maps import MapWriter, Tensor
+from vad import UserError
+from vad.branches import speed
+from vad.branches.classes import Novelty, detected
+from vad.branches.maps import MapWriter, Tensor
+from vad.branches.reconstruction import ScoreParams, pixel_errors, reduce_errors, residuals
 from vad.models import Autoencoder
-from vad.novelty import Novelty, detected
-from vad.pooling import MAP, PREFIX, SPEED
-from vad.windows import Windows
+from vad.scoring.pooling import MAP, PREFIX, SPEED
+from vad.store import arrays
+from vad.windows.dataset import Windows
 
 BOX = ["x0", "y0", "x1", "y1"]
 CLASSES = "classes"  # the branch of class novelty
@@ -39,14 +41,14 @@ def score_clip(
     pixels.
 
     Maps are <stem>.map_<branch>.npy, float16 [T, rows, columns]: of `speed` where there is flow, and with
-    `params.maps` of the model's branches (see `vad.maps`), of the frame that a window belongs to.
+    `params.maps` of the model's branches (see `vad.branches.maps`), of the frame that a window belongs to.
 
     Raises UserError if tensors and regions are not of one run.
     """
     torch.set_num_threads(threads)
-    windows, card = Windows(tensors.parent, [tensors.name]), store.read_card(tensors)
-    table = store.read_table(tensors)[["frame", "region", "track"]]
-    boxes = store.read_table(regions)
+    windows, card = Windows(tensors.parent, [tensors.name]), arrays.read_card(tensors)
+    table = arrays.read_table(tensors)[["frame", "region", "track"]]
+    boxes = arrays.read_table(regions)
     boxes = boxes.reindex(table["region"])
     if (boxes["frame"].to_numpy() != table["frame"].to_numpy()).any():
         raise UserError(f"{tensors} was not made of {regions}, as they stand; run `dvc repro resize`")
@@ -80,13 +82,13 @@ def score_clip(
     none = np.empty(0, np.float32)
     table = table.assign(**{name: np.concatenate(parts) if parts else none for name, parts in errors.items()})
     if novelty is not None:
-        found, _ = store.open_array(Path(f"{regions}.classes"))
+        found, _ = arrays.open_array(Path(f"{regions}.classes"))
         unlike = novelty.errors(found[table["region"].to_numpy()])
         table[PREFIX + CLASSES] = np.where(detected(boxes), unlike, np.float32(0))
-    if store.read_card(flow)["method"] != "none":
+    if arrays.read_card(flow)["method"] != "none":
         speed.write(Path(f"{stem}{MAP}{SPEED}"), flow, tuple(card["frame"]), params.cell, params.speed)
         mapped.append(SPEED)
-    store.write_table(stem, table)
+    arrays.write_table(stem, table)
     kept = {key: card[key] for key in ("frames", "stride", "frame", "fps")}
-    kept |= {"maps": mapped, "cell": params.cell, "hash": store.hash_table(table)}
-    store.write_json(Path(f"{stem}.json"), kept)
+    kept |= {"maps": mapped, "cell": params.cell, "hash": arrays.hash_table(table)}
+    arrays.write_json(Path(f"{stem}.json"), kept)

@@ -11,9 +11,9 @@ import torch
 from torch.nn import functional as F
 
 from vad import UserError
+from vad.branches.speed import SpeedParams
 from vad.models import Autoencoder
-from vad.params import Field, Section
-from vad.speed import SpeedParams
+from vad.pipeline.params import Field, Section
 
 Reduce = Literal["mean", "max", "top_k", "patch_max", "psnr", "mean_vector"]
 DECIBELS = 100.0  # a peak signal-to-noise ratio above it counts as perfect

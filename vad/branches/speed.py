@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vad import store
 from vad.flow import open_flow
-from vad.params import Field, Section
+from vad.pipeline.params import Field, Section
+from vad.store import arrays
 
 
 class SpeedParams(Section):
@@ -34,7 +34,7 @@ def write(stem: Path, flow: Path, size: tuple[int, int], cell: int, params: Spee
         for side, n in zip(size, (h, w), strict=True)
     )
     box = tuple(max(1, round(share * h)) for share in (params.width, params.height))
-    with store.ArrayWriter(stem, (len(rows), len(columns)), np.float16, cell=cell, frame=list(size)) as out:
+    with arrays.ArrayWriter(stem, (len(rows), len(columns)), np.float16, cell=cell, frame=list(size)) as out:
         for moved in counts:
             length = np.hypot(*np.moveaxis(moved.astype(np.float32), 2, 0)) * np.float32(card["scale"])
             mean = cv2.blur(length, box, borderType=cv2.BORDER_REFLECT_101)

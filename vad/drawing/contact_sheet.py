@@ -17,10 +17,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from vad import UserError, masks, overlays, paper, store
-from vad.clips import SPLITS, Clip
-from vad.overlays import INK, PAPER, SILHOUETTE, TRACKS, Mark, font
-from vad.paper import CELL, COLUMNS, MARGIN
+from vad import UserError
+from vad.drawing import overlays, paper
+from vad.drawing.overlays import INK, PAPER, SILHOUETTE, TRACKS, Mark, font
+from vad.drawing.paper import CELL, COLUMNS, MARGIN
+from vad.footage import masks
+from vad.store import arrays
+from vad.store.manifest import SPLITS, Clip
 
 ROWS, ROWS_WITH_FLOW = 6, 4  # clips of a split, at most; with flow a row has two lines of pictures
 LEVEL = 8  # frames are drawn in steps of so many gray levels: half the bytes, hardly seen
@@ -99,12 +102,12 @@ def write(folder: Path, clips: Sequence[Clip], frames: Path, flow: Path, regions
     every = []
     for split in SPLITS:
         of_split = sorted((clip for clip in clips if clip.split == split), key=lambda clip: clip.clip)
-        flowing = any(store.read_card(flow / clip.clip)["method"] != "none" for clip in of_split)
+        flowing = any(arrays.read_card(flow / clip.clip)["method"] != "none" for clip in of_split)
         chosen = choose(of_split, ROWS_WITH_FLOW if flowing else ROWS)
         rows, shown = [], []
         for clip in of_split:
-            table, card = store.read_table(regions / clip.clip), store.read_card(regions / clip.clip)
-            length = store.read_card(frames / clip.clip)["shape"][0]
+            table, card = arrays.read_table(regions / clip.clip), arrays.read_card(regions / clip.clip)
+            length = arrays.read_card(frames / clip.clip)["shape"][0]
             rows.append(figures(clip, table, length, card.get("foreground")))
             if clip in chosen:
                 shown.append(_open(clip, rows[-1], table, frames, flow, regions))
@@ -174,8 +177,8 @@ def pick_frames(known: np.ndarray, length: int) -> list[int]:
 def _open(
     clip: Clip, found: dict[str, Any], table: pd.DataFrame, frames: Path, flow: Path, regions: Path
 ) -> Shown:
-    video, card = store.open_array(frames / clip.clip)
-    motion = store.read_card(flow / clip.clip)
+    video, card = arrays.open_array(frames / clip.clip)
+    motion = arrays.read_card(flow / clip.clip)
     silhouettes = None
     if Path(f"{regions / clip.clip}.silhouette.json").exists():
         silhouettes = masks.open_masks(stem := Path(f"{regions / clip.clip}.silhouette"))
@@ -193,7 +196,7 @@ def _open(
         sources=table["source"].tolist(),
         confidences=table["confidence"].to_numpy(),
         silhouettes=silhouettes,
-        flow=None if motion["method"] == "none" else store.open_array(flow / clip.clip)[0],
+        flow=None if motion["method"] == "none" else arrays.open_array(flow / clip.clip)[0],
         scale=motion.get("scale", 0.0),
     )
 

@@ -16,8 +16,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, to_hex
 from matplotlib.figure import Figure
 
-from vad import UserError, paper
-from vad.overlays import INK, PAPER, TRACKS, Color
+from vad import UserError
+from vad.drawing import paper
+from vad.drawing.overlays import INK, PAPER, TRACKS, Color
 
 TOP, FALSE, MISSED = "most anomalous", "false alarm", "missed"
 FOUND, TRUTH = TRACKS[:2]

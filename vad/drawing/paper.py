@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vad.overlays import INK, PAPER, Color, Font, font
+from vad.drawing.overlays import INK, PAPER, Color, Font, font
 
 COLUMNS, CELL = 4, 320  # pictures in a row, and the pixels of their longer side
 MARGIN, GAP = 16, 8

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vad import UserError, events, listing, metrics, plots, store, tables
-from vad.clips import Clip, Intervals, frame_labels
-from vad.identity import Identity
-from vad.metrics import EvaluateParams, Scored
-from vad.pooling import SPEED, ClipErrors
-from vad.scoring import Calibration
+from vad import UserError
+from vad.evaluation import frame_metrics, listing, plots, tables
+from vad.evaluation.frame_metrics import EvaluateParams, Scored
+from vad.evaluation.identity import Identity
+from vad.scoring import events
+from vad.scoring.calibration import Calibration
+from vad.scoring.pooling import SPEED, ClipErrors
+from vad.store import arrays
+from vad.store.manifest import Clip, Intervals, frame_labels
 
 LEARNED = "learned"  # all branches but speed, together
 
@@ -33,7 +36,7 @@ def score_clips(
     """
     out = []
     for clip, found in zip(clips, errors, strict=True):
-        times = store.read_table(frames / clip.clip)
+        times = arrays.read_table(frames / clip.clip)
         if len(times) != found.frames:
             raise UserError(
                 f"clip {clip.clip!r}: errors of {found.frames} frames, but {len(times)} were extracted; "
@@ -91,15 +94,15 @@ def evaluate(clips: Sequence[Scored], calibration: Calibration, params: Evaluate
             "no test clips are left to evaluate; see data/frames/skipped.csv for what was skipped"
         )
     total = tables.row(clips, calibration.threshold)
-    watched = [events.Watched(c.events, c.anomalous, c.fps) for c in metrics.labelled(clips)]
+    watched = [events.Watched(c.events, c.anomalous, c.fps) for c in frame_metrics.labelled(clips)]
     result = {
         "clips": len(clips),
         "subjects": len({part.subject for part in tables.by_person(clips)} - {""}),
-        "frame": metrics.frame_level(clips, calibration.threshold),
-        **metrics.against_trivial(clips, params),
-        "branch": metrics.branch_level(clips),
+        "frame": frame_metrics.frame_level(clips, calibration.threshold),
+        **frame_metrics.against_trivial(clips, params),
+        "branch": frame_metrics.branch_level(clips),
         "event": events.event_level(watched, params.max_delay) if watched else {},
-        "clip": metrics.clip_level(clips),
+        "clip": frame_metrics.clip_level(clips),
         "region": tables.regions(clips),
         "threshold": calibration.threshold,
         "anomaly_rate": total["anomaly_rate"],
@@ -132,7 +135,7 @@ def write(
     """Writes into the folder: metrics.json; frames, events, clips, cameras and subjects as CSV; frames.txt,
     the listing for people; plots/; curves.png. tracks.csv too, where regions are boxes that belong to tracks.
     """
-    store.write_json(folder / "metrics.json", _defined(result))
+    arrays.write_json(folder / "metrics.json", _defined(result))
     threshold = calibration.threshold
     _csv(folder / "frames.csv", pd.concat([_frames(clip, threshold) for clip in clips]))
     alarmed = ((plots.name(c), c.source_frames, c.scores, c.scores > threshold) for c in clips)
@@ -156,7 +159,7 @@ def write(
         _csv(folder / "tracks.csv", table[["clip", *table.columns.drop("clip")]])
     _csv(folder / "plots/curves.csv", plots.curves(clips, threshold, params.plot_points))
     plots.draw_curves(folder / "curves.png", clips, threshold)
-    trivial = metrics.trivial_scorers(clips, params.seed)
+    trivial = frame_metrics.trivial_scorers(clips, params.seed)
     for name, table in plots.figures(clips, trivial, threshold, params.histogram_bins).items():
         _csv(folder / f"plots/{name}.csv", table)
 

@@ -18,14 +18,16 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from vad import UserError, bootstrap, thresholds
-from vad.events import Event
-from vad.params import Field, Section
-from vad.pooling import SPEED, ClipErrors
+from vad import UserError
+from vad.evaluation import bootstrap
+from vad.pipeline.params import Field, Section
+from vad.scoring import thresholds
+from vad.scoring.events import Event
+from vad.scoring.pooling import SPEED, ClipErrors
 
 
 class EvaluateParams(Section):
-    """`evaluate`; `identity` is a CSV file that says who is who (`vad.identity`).
+    """`evaluate`; `identity` is a CSV file that says who is who (`vad.evaluation.identity`).
 
     `resamples` of clips give the bootstrap intervals. `max_delay`: seconds around the start of a labelled
     event within which one is on time. `mask_percentile`: of a frame's locations, above which the dynamic
@@ -208,7 +210,7 @@ def trivial_scorers(clips: Sequence[Scored], seed: int) -> dict[str, list[np.nda
 def against_trivial(clips: Sequence[Scored], params: EvaluateParams) -> dict[str, Any]:
     """`baseline`: AUCs of the trivial scorers; `gain`: what the model adds to the best of them, by micro AUC.
 
-    `interval`: of the headline. Both over clips (`vad.bootstrap`). Empty without labels of both classes.
+    `interval`: of the headline. Both over clips (`vad.evaluation.bootstrap`). Empty without labels of both classes.
     """
     if absent(clips):
         return {}

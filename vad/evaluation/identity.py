@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vad import UserError, layouts
-from vad.clips import Clip
+from vad import UserError
+from vad.footage import layouts
+from vad.store.manifest import Clip
 
 COLUMNS = ("clip", "track", "person")
 

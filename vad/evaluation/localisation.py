@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from vad import heatmaps, store
-from vad.localisation import RegionLevel
-from vad.masks import Masks, open_masks
-from vad.metrics import EvaluateParams, Scored
-from vad.pixels import PixelLevel, cell_counts
-from vad.plots import name
-from vad.scoring import Calibration
+from vad.drawing import heatmaps
+from vad.evaluation.frame_metrics import EvaluateParams, Scored
+from vad.evaluation.pixel_metrics import PixelLevel, cell_counts
+from vad.evaluation.plots import name
+from vad.evaluation.region_metrics import RegionLevel
+from vad.footage.masks import Masks, open_masks
+from vad.scoring.calibration import Calibration
+from vad.store import arrays
 
 Truth = Masks | bool | None  # masks of a clip; True if none are needed, None if they are missing
 STEPS = 100  # thresholds at which regions are counted
@@ -24,7 +25,7 @@ def locate(
     """`pixel` and `localisation` level figures of the labelled clips; empty if none of them has masks.
 
     A clip of normal frames alone needs no masks; one with anomalous frames and without masks is left out, as
-    `clips_without_masks` tells. `masks` is the folder of `vad.masks`. Memory does not grow with the clips.
+    `clips_without_masks` tells. `masks` is the folder of `vad.footage.masks`. Memory does not grow with the clips.
     """
     known = [(clip, _truth(clip, masks)) for clip in clips if clip.anomalous is not None]
     if not any(isinstance(truth, Masks) for _, truth in known):
@@ -59,7 +60,7 @@ def draw(folder: Path, clips: Sequence[Scored], calibration: Calibration, frames
     for clip in clips:
         threshold = calibration.threshold
         chosen = heatmaps.choose(clip.scores, clip.anomalous, clip.scores > threshold, threshold)
-        video, truth = store.open_array(frames / clip.clip)[0], _truth(clip, masks)
+        video, truth = arrays.open_array(frames / clip.clip)[0], _truth(clip, masks)
         panels = [
             heatmaps.Panel(
                 kind=kind,

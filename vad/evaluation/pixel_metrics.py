@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from vad import UserError, metrics
+from vad import UserError
+from vad.evaluation import frame_metrics
 
 # float16 has 2^16 patterns. Read as integers they rise with the number where it is positive and fall where
 # it is negative, so turning the negative ones around, below the others, gives ranks in the order of numbers.
@@ -127,11 +128,11 @@ class PixelLevel:
             | _agreement("dynamic_", self._dynamic_hits, self._dynamic_flagged, anomalous)
         )
         y, s = np.array(self._frame_anomalous), np.array(self._frame_rank)
-        if not metrics.both_classes(y):
+        if not frame_metrics.both_classes(y):
             return figures | {"absent": "no mahadevan_*: all frames with masks are anomalous"}
         return figures | {
-            "mahadevan_auc": metrics.auc(y, s),
-            "mahadevan_eer": metrics.equal_error_rate(y, s),
+            "mahadevan_auc": frame_metrics.auc(y, s),
+            "mahadevan_eer": frame_metrics.equal_error_rate(y, s),
         }
 
     def _auc(self) -> float:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from vad.clips import intervals_of
-from vad.metrics import Scored, auc, both_classes, labelled
-from vad.tables import by_person
+from vad.evaluation.frame_metrics import Scored, auc, both_classes, labelled
+from vad.evaluation.tables import by_person
+from vad.store.manifest import intervals_of
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt

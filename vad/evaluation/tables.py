@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vad.metrics import Scored, auc, both_classes, labelled
-from vad.pooling import PREFIX, branches_of
+from vad.evaluation.frame_metrics import Scored, auc, both_classes, labelled
+from vad.scoring.pooling import PREFIX, branches_of
 
 
 def spread(clips: Sequence[Scored]) -> dict[str, dict[str, float]]:

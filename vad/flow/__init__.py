@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from vad import UserError, store
-from vad.params import Choice
+from vad import UserError
+from vad.pipeline.params import Choice
+from vad.store import arrays
 
 
 class FlowParams(Choice):
@@ -35,5 +36,5 @@ def need_flow(method: str, wanted_by: str) -> None:
 
 def open_flow(stem: Path, wanted_by: str) -> tuple[np.ndarray, dict[str, Any]]:
     """(the array as a read-only memory map, its card). Raises UserError as `need_flow` does."""
-    need_flow(store.read_card(stem)["method"], wanted_by)
-    return store.open_array(stem)
+    need_flow(arrays.read_card(stem)["method"], wanted_by)
+    return arrays.open_array(stem)

@@ -7,8 +7,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from vad import UserError, store
-from vad.params import Field, Section
+from vad import UserError
+from vad.pipeline.params import Field, Section
+from vad.store import arrays
 
 PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -35,7 +36,7 @@ def flow(stem: Path, frames: Path, params: Params, *, threads: int) -> None:
     Raises UserError if the pictures are too small to be compared.
     """
     cv2.setNumThreads(threads)
-    video, _ = store.open_array(frames)
+    video, _ = arrays.open_array(frames)
     height, width = video.shape[1:3]
     h = min(height, params.height)
     w = max(1, round(width * h / height))
@@ -48,7 +49,7 @@ def flow(stem: Path, frames: Path, params: Params, *, threads: int) -> None:
     to_counts = (width / w / scale, height / h / scale, 0, 0)
     clipped = 0
     card = {"method": "dis", "scale": scale, "frame": [height, width]}
-    with store.ArrayWriter(stem, (h, w, 2), np.int8, **card) as writer:
+    with arrays.ArrayWriter(stem, (h, w, 2), np.int8, **card) as writer:
         for displacement in displacements(video, params.preset, w, h):
             counts = cv2.multiply(displacement, to_counts, dtype=cv2.CV_16S)  # rounds
             small = np.clip(counts, -STEPS, STEPS)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from vad import store
-from vad.params import Section
+from vad.pipeline.params import Section
+from vad.store import arrays
 
 
 class Params(Section):
@@ -12,4 +12,4 @@ class Params(Section):
 
 def flow(stem: Path, frames: Path, params: Params, *, threads: int) -> None:
     """Writes the card alone; `frames` is not read."""
-    store.write_json(Path(f"{stem}.json"), {"method": "none", "hash": "none"})
+    arrays.write_json(Path(f"{stem}.json"), {"method": "none", "hash": "none"})

@@ -24,9 +24,9 @@ import pandas as pd
 from av.container import InputContainer
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from vad import UserError, pictures, store
-from vad.params import Field, Section
-from vad.pictures import (  # noqa: F401 (other rooms find all about sources here)
+from vad import UserError
+from vad.footage import pictures
+from vad.footage.pictures import (
     PICTURE_FPS,
     PICTURES,
     Color,
@@ -35,6 +35,8 @@ from vad.pictures import (  # noqa: F401 (other rooms find all about sources her
     list_pictures,
     read_picture,
 )
+from vad.pipeline.params import Field, Section
+from vad.store import arrays
 
 VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv", ".3gp"}
@@ -183,7 +185,7 @@ def extract(
     h, w = head[2].shape[:2]
     card = {"source_width": width, "source_height": height, "scale_x": w / width, "scale_y": h / height}
     numbers, times = array("i"), array("d")
-    with store.ArrayWriter(stem, head[2].shape, np.uint8, color=params.color, **card) as writer:
+    with arrays.ArrayWriter(stem, head[2].shape, np.uint8, color=params.color, **card) as writer:
         for number, seconds, picture in chain([head], converted):
             writer.append(picture)
             numbers.append(number)
@@ -194,7 +196,7 @@ def extract(
                 "a clip needs at least 2"
             )
         table = {"source_frame": np.array(numbers, np.int32), "seconds": np.array(times, np.float64)}
-        store.write_table(stem, pd.DataFrame(table))
+        arrays.write_table(stem, pd.DataFrame(table))
         writer.card["fps"] = params.fps or _rate(nominal, len(times), times[-1] - times[0])
 
 

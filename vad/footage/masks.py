@@ -12,8 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vad import UserError, store, video
-from vad.clips import Intervals, intervals_of
+from vad import UserError
+from vad.footage import decode
+from vad.store import arrays
+from vad.store.manifest import Intervals, intervals_of
 
 
 class Masks:
@@ -31,7 +33,7 @@ class Masks:
 
 def open_masks(stem: Path) -> Masks:
     """The masks that `convert` wrote, as a memory map. Raises UserError if they are missing or broken."""
-    packed, card = store.open_array(stem)
+    packed, card = arrays.open_array(stem)
     return Masks(packed, card["height"], card["width"])
 
 
@@ -49,7 +51,7 @@ def convert(stem: Path, source: Path, frames: int, width: int, height: int) -> N
     count, pictures = _open(source)
     if count != frames:
         raise UserError(f"{source}: {count} masks, but the clip has {frames} frames; expected one for each")
-    with store.ArrayWriter(stem, (height, -(-width // 8)), np.uint8, height=height, width=width) as writer:
+    with arrays.ArrayWriter(stem, (height, -(-width // 8)), np.uint8, height=height, width=width) as writer:
         for i, mask in enumerate(pictures):
             if mask.shape != (height, width):
                 found = "x".join(str(n) for n in mask.shape[::-1])
@@ -62,7 +64,7 @@ def convert(stem: Path, source: Path, frames: int, width: int, height: int) -> N
 def _open(source: Path) -> tuple[int, Iterator[np.ndarray]]:
     """(number of masks, each of them as bool [H, W])."""
     if source.is_dir():
-        paths = video.list_pictures(source)
+        paths = decode.list_pictures(source)
         return len(paths), (_read(path) for path in paths)
     try:
         array = np.load(source, mmap_mode="r", allow_pickle=False)
@@ -81,7 +83,7 @@ def _open(source: Path) -> tuple[int, Iterator[np.ndarray]]:
 
 def _read(path: Path) -> np.ndarray:
     """A picture as bool [H, W]; its transparency says nothing."""
-    seen = video.read_picture(path, "rgb")  # refuses what is broken
+    seen = decode.read_picture(path, "rgb")  # refuses what is broken
     if path.suffix.lower() in (".jpg", ".jpeg"):
         # JPEG leaves traces around what was black, so only the brighter half counts
         return (seen > 127).any(axis=-1)

@@ -17,8 +17,11 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
-from vad import UserError, clips, imports, masks, video
-from vad.clips import Clip, Found, Intervals
+from vad import UserError
+from vad.footage import decode, masks
+from vad.pipeline import closure
+from vad.store import manifest
+from vad.store.manifest import Clip, Found, Intervals
 
 Log = Callable[[str], None]
 
@@ -27,7 +30,7 @@ Log = Callable[[str], None]
 class Footage:
     """What there is to know of a source."""
 
-    info: video.Info
+    info: decode.Info
     hash: str  # content
 
 
@@ -63,7 +66,7 @@ def survey(
         raise UserError(f"{root}: no clips found")
     for clip in found:
         _refuse_unwritable(clip)
-    clips.refuse_duplicates(found)
+    manifest.refuse_duplicates(found)
     footage = _open([clip.source for clip in found], memory, workers, log)
     whole, skipped = [], {}
     for clip in found:
@@ -75,16 +78,16 @@ def survey(
         else:
             whole.append(clip)
     for clip in whole:
-        clips.check_intervals(clip.id, clip.intervals or [], footage[clip.source].info.frames)
+        manifest.check_intervals(clip.id, clip.intervals or [], footage[clip.source].info.frames)
         _check_bounds(clip, footage[clip.source].info.frames)
-    cut = clips.cut_validation(whole, val_fraction)
+    cut = manifest.cut_validation(whole, val_fraction)
     rows = [_row(clip, footage[clip.source], root) for clip in cut]
     _refuse_empty_splits(rows, skipped)
     labels = _read_labels(cut, rows, masks_to, workers, log)
     if not allow_anomalous_train:
         for row in rows:
             _refuse_anomalies(row, labels.get(row.clip, []))
-    log(f"{clips.count_splits(rows)} clips" + (f", {len(skipped)} skipped" if skipped else ""))
+    log(f"{manifest.count_splits(rows)} clips" + (f", {len(skipped)} skipped" if skipped else ""))
     return Survey(rows, labels, skipped)
 
 
@@ -97,7 +100,7 @@ def _open(sources: Sequence[Path], memory: Path, workers: int | None, log: Log) 
         stamp = _stamp(source)
         entry = remembered.get(str(source.resolve()))
         if stamp and entry and entry["stamp"] == stamp:
-            out[source] = Footage(video.Info(**entry["info"]), entry["hash"])
+            out[source] = Footage(decode.Info(**entry["info"]), entry["hash"])
         else:
             todo[source] = stamp
     log(f"{len(out) + len(todo)} sources, {len(todo)} of them to be read")
@@ -118,7 +121,7 @@ def _open(sources: Sequence[Path], memory: Path, workers: int | None, log: Log) 
 
 def _read(source: Path) -> Footage | str:
     try:
-        return Footage(video.probe(source), video.hash_source(source))
+        return Footage(decode.probe(source), decode.hash_source(source))
     except UserError as e:
         return str(e)
 
@@ -126,7 +129,7 @@ def _read(source: Path) -> Footage | str:
 def _stamp(source: Path) -> str | None:
     """Names, sizes and times of change of the files of a source, as a digest."""
     try:
-        files = video.list_pictures(source) if source.is_dir() else [source]
+        files = decode.list_pictures(source) if source.is_dir() else [source]
         seen = [(f.name, (s := f.stat()).st_size, s.st_mtime_ns) for f in files]
     except (OSError, UserError):
         return None
@@ -135,8 +138,8 @@ def _stamp(source: Path) -> str | None:
 
 def _code() -> str:
     """Digest of the code that reads footage: what an older version read is not believed."""
-    files = sorted(imports.sources("vad.video"))
-    return hashlib.blake2b(b"".join((imports.ROOT / f).read_bytes() for f in files)).hexdigest()
+    files = sorted(closure.sources("vad.footage.decode"))
+    return hashlib.blake2b(b"".join((closure.ROOT / f).read_bytes() for f in files)).hexdigest()
 
 
 def _recall(memory: Path) -> dict[str, Any]:
@@ -212,7 +215,7 @@ def _convert(clip: Found, row: Clip, masks_to: Path) -> str | None:
 def _differing(one: Intervals, other: Intervals, frames: int) -> np.ndarray:
     """Numbers of the frames that only one of the two holds anomalous."""
     numbers = np.arange(frames)
-    return np.flatnonzero(clips.frame_labels(one, numbers) != clips.frame_labels(other, numbers))
+    return np.flatnonzero(manifest.frame_labels(one, numbers) != manifest.frame_labels(other, numbers))
 
 
 def _check_bounds(clip: Found, frames: int) -> None:
@@ -233,10 +236,10 @@ def _refuse_unwritable(clip: Found) -> None:
 
 def _refuse_empty_splits(rows: Sequence[Clip], skipped: dict[str, str]) -> None:
     why = "".join(f"; {len(skipped)} skipped, first {c}: {reason}" for c, reason in [*skipped.items()][:1])
-    for split in clips.SPLITS:
+    for split in manifest.SPLITS:
         if not any(row.split == split for row in rows):
             hint = "; set data.val_fraction above 0, or provide some" if split == "val" and not why else ""
-            raise UserError(f"no {split} clips: found {clips.count_splits(rows)}{why}{hint}")
+            raise UserError(f"no {split} clips: found {manifest.count_splits(rows)}{why}{hint}")
 
 
 def _refuse_anomalies(row: Clip, intervals: Intervals) -> None:

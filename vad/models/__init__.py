@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from vad import UserError
-from vad.params import Choice, Field, Section
+from vad.pipeline.params import Choice, Field, Section
 
 Shape = tuple[int, int, int, int]  # channels, frames, height, width
 FLOW = ("flow_x", "flow_y")  # names of planes

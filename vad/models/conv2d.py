@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from vad.layers import UpConv2d
 from vad.models import Autoencoder, ModelParams, Shape, divisible, register
-from vad.params import Field
+from vad.models.layers import UpConv2d
+from vad.pipeline.params import Field
 
 
 class Params(ModelParams):

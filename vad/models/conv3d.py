@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from vad import UserError
-from vad.layers import decoder, encoder
 from vad.models import Autoencoder, ModelParams, Shape, divisible, register
+from vad.models.layers import decoder, encoder
 
 PRESETS = {  # channels, and strides over (frames, height, width)
     "small": ([8, 16], [(2, 2, 2), (2, 2, 2)]),

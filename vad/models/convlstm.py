@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from vad import UserError
 from vad.models import Autoencoder, ModelParams, Shape, register
-from vad.params import Field
+from vad.pipeline.params import Field
 
 Size = Annotated[int, Field(ge=1)]
 

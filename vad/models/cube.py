@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vad.models import FLOW, Autoencoder, ModelParams, Shape, divisible, register
-from vad.params import Field
+from vad.pipeline.params import Field
 
 STILL = 128 / 255  # what a flow plane holds where nothing moves
 CONTRAST = 0.05  # is added to a crop's standard deviation, so that flat crops do not become noise

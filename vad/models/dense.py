@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from torch import Tensor, nn
 
 from vad.models import Autoencoder, ModelParams, Shape, register
-from vad.params import Field
+from vad.pipeline.params import Field
 
 
 class Params(ModelParams):

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vad import UserError
-from vad.layers import decoder, encoder
 from vad.models import Autoencoder, ModelParams, Shape, divisible, register
-from vad.params import Field
+from vad.models.layers import decoder, encoder
+from vad.pipeline.params import Field
 
 EPS = 1e-12
 

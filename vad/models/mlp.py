@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vad import UserError
 from vad.models import Autoencoder, ModelParams, Shape, register
-from vad.params import Field, Section
+from vad.pipeline.params import Field, Section
 
 # scikit-learn takes a second to import, so only those who fit do (inside `fit_at_once`)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vad.models import Autoencoder, ModelParams, Shape, divisible, register
-from vad.params import Field
+from vad.pipeline.params import Field
 
 
 class Params(ModelParams):

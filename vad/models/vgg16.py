@@ -11,10 +11,11 @@ from pydantic import model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from vad import UserError, weights
-from vad.layers import UpConv2d
+from vad import UserError
 from vad.models import Autoencoder, ModelParams, Shape, divisible, register
-from vad.params import Field
+from vad.models.layers import UpConv2d
+from vad.pipeline.params import Field
+from vad.store import downloads
 
 KEY = "model.vgg16"
 WHAT = "torchvision's weights of VGG16 without batch normalisation (.pth or .safetensors)"
@@ -108,11 +109,11 @@ class Vgg16(Autoencoder):
             )
             return
         folder = cache / "weights"
-        path = weights.fetch(self.params.weights, wanted, folder, key=KEY, what=WHAT)
+        path = downloads.fetch(self.params.weights, wanted, folder, key=KEY, what=WHAT)
         if wanted is None:
             raise UserError(
                 f"{KEY}.sha256 is not set, so DVC could not tell these weights from others; set "
-                f"{KEY}.sha256: {weights.hash_file(path)} if you trust {path}"
+                f"{KEY}.sha256: {downloads.hash_file(path)} if you trust {path}"
             )
         kept = folder / f"vgg16-{wanted.lower()}.safetensors"
         if not kept.is_file():

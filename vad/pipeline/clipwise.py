@@ -22,9 +22,11 @@ from typing import Annotated, Any, Literal
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from vad import UserError, imports, store
-from vad.params import Field, Section
-from vad.progress import Progress
+from vad import UserError
+from vad.pipeline import closure
+from vad.pipeline.params import Field, Section
+from vad.pipeline.progress import Progress
+from vad.store import arrays
 
 Work = Callable[..., None]
 # an error in one clip ends the run: that others were cut short is no news
@@ -60,7 +62,7 @@ class Job:
 
         `name` is the clip's id unless given; `also` are hashes of further inputs.
         """
-        cards = [store.read_card(stem) for stem in stems]
+        cards = [arrays.read_card(stem) for stem in stems]
         return cls(
             clip=clip,
             name=name or clip,
@@ -209,8 +211,8 @@ def _sweep(shelf: Path) -> None:
 
 def _code(*modules: str) -> str:
     """Hash of the source files that modules are made of."""
-    files = sorted(imports.sources(*modules))
-    return _digest([(str(f), (imports.ROOT / f).read_text("utf-8")) for f in files])
+    files = sorted(closure.sources(*modules))
+    return _digest([(str(f), (closure.ROOT / f).read_text("utf-8")) for f in files])
 
 
 def _digest(value: Any) -> str:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def sources(*modules: str) -> set[Path]:
-    """Files that the modules ("vad.video") import directly or indirectly, themselves included.
+    """Files that the modules ("vad.footage.decode") import directly or indirectly, themselves included.
 
     Paths are relative to the repository. Only files inside it count; every package on the way
     counts with its `__init__.py`.

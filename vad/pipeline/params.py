@@ -25,18 +25,18 @@ FILE = Path("params.yaml")
 
 # Section -> the model that checks it. Imported only for the check of the whole file.
 SECTIONS = {
-    "data": "vad.layouts:DataParams",
-    "extract": "vad.video:ExtractParams",
+    "data": "vad.footage.layouts:DataParams",
+    "extract": "vad.footage.decode:ExtractParams",
     "flow": "vad.flow:FlowParams",
     "preprocess": "vad.regions:PreprocessParams",
-    "resize": "vad.windows:ResizeParams",
+    "resize": "vad.windows.dataset:ResizeParams",
     "model": "vad.models:ModelChoice",
-    "train": "vad.training:TrainParams",
-    "novelty": "vad.novelty:NoveltyParams",
-    "score": "vad.inference:ScoreParams",
-    "calibrate": "vad.scoring:CalibrateParams",
-    "evaluate": "vad.metrics:EvaluateParams",
-    "compute": "vad.clipwise:ComputeParams",
+    "train": "vad.training.fit:TrainParams",
+    "novelty": "vad.branches.classes:NoveltyParams",
+    "score": "vad.branches.reconstruction:ScoreParams",
+    "calibrate": "vad.scoring.calibration:CalibrateParams",
+    "evaluate": "vad.evaluation.frame_metrics:EvaluateParams",
+    "compute": "vad.pipeline.clipwise:ComputeParams",
 }
 
 
@@ -203,7 +203,7 @@ __all__ = ["Choice", "Field", "Section", "alternatives", "check", "load", "load_
 if __name__ == "__main__":
     import sys
 
-    from vad import params  # the sections know this module by that name, not as __main__
+    from vad.pipeline import params  # the sections know this module by that name, not as __main__
 
     try:
         params.verify()

@@ -19,7 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from vad import UserError, imports, params
+from vad import UserError
+from vad.pipeline import closure, params
 
 S = TypeVar("S", bound=params.Section)
 C = TypeVar("C", bound=params.Choice)
@@ -99,8 +100,8 @@ class Run:
         return state
 
     def _code(self, *modules: str) -> dict[str, Any]:
-        files = imports.sources(*modules)
-        return {str(f): hashlib.md5((imports.ROOT / f).read_bytes()).digest() for f in files}
+        files = closure.sources(*modules)
+        return {str(f): hashlib.md5((closure.ROOT / f).read_bytes()).digest() for f in files}
 
 
 def is_first_process() -> bool:

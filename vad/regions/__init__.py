@@ -18,7 +18,7 @@ The card holds `regions`, their number; `hash`; and `picture`, what a mode makes
 tensor: some of "frame" (as it is), "masked" (black where nothing stands out) and "silhouette" (255 where
 something does). `foreground`, where known, is the share of pixels that stand out, and `changing` that of
 pixels that differ from the clip's usual picture, whatever the mode makes of them. Silhouettes lie
-beside the table, as packed bits in the format of `vad.masks`, under the stem `<stem>.silhouette`.
+beside the table, as packed bits in the format of `vad.footage.masks`, under the stem `<stem>.silhouette`.
 """
 
 import hashlib
@@ -30,9 +30,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vad import UserError, store
-from vad.clips import Clip
-from vad.params import Choice
+from vad import UserError
+from vad.pipeline.params import Choice
+from vad.store import arrays
+from vad.store.manifest import Clip
 
 COLUMNS = {
     **dict.fromkeys(("frame", "track", "x0", "y0", "x1", "y1"), "int32"),
@@ -59,11 +60,11 @@ def write(
 ) -> None:
     """Writes a clip's regions and their card; `also` are hashes of what was written beside the table."""
     table = table.astype(COLUMNS)[list(COLUMNS)]
-    store.write_table(stem, table)
-    parts = [store.hash_table(table), *picture, *also]
+    arrays.write_table(stem, table)
+    parts = [arrays.hash_table(table), *picture, *also]
     digest = hashlib.blake2b(" ".join(parts).encode(), digest_size=16).hexdigest()
     card |= {"regions": len(table), "picture": list(picture), "hash": digest}
-    store.write_json(Path(f"{stem}.json"), card)
+    arrays.write_json(Path(f"{stem}.json"), card)
 
 
 def whole_frames(length: int, height: int, width: int) -> pd.DataFrame:
@@ -77,7 +78,7 @@ def check_sizes(clips: Sequence[Clip], frames: Path) -> None:
     """Raises UserError if frames of one camera differ in size: parameters in pixels would mean two things."""
     sizes: dict[str, dict[tuple[int, int], str]] = defaultdict(dict)
     for clip in clips:
-        height, width = store.read_card(frames / clip.clip)["shape"][1:3]
+        height, width = arrays.read_card(frames / clip.clip)["shape"][1:3]
         sizes[clip.camera].setdefault((width, height), clip.clip)
     for camera, found in sizes.items():
         if len(found) > 1:
@@ -93,7 +94,7 @@ def review(clips: Sequence[Clip], folder: Path, log: Callable[[str], None]) -> N
 
     Raises UserError if no training clip has a region, or no validation clip.
     """
-    cards = {clip.clip: store.read_card(folder / clip.clip) for clip in clips}
+    cards = {clip.clip: arrays.read_card(folder / clip.clip) for clip in clips}
     for clip, card in cards.items():
         if card.get("changing", 0) > UNSTEADY:
             log(

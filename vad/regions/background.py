@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from pydantic import field_validator
 
-from vad.params import Field, Section
+from vad.pipeline.params import Field, Section
 
 THRESHOLDS = {"mog2": 16.0, "knn": 400.0, "median": 15.0}  # OpenCV's own; for median measured on the sample
 DARKEST, BRIGHTEST = 0.5, 1.1  # of the background, what may be a shadow; a little over 1 for noise

@@ -14,8 +14,8 @@ from scipy.optimize import linear_sum_assignment
 
 from vad import UserError
 from vad.boxes import area, distinct, intersection, iou, large_enough
-from vad.foreground import ForegroundParams, foreground
-from vad.params import Field, Section
+from vad.pipeline.params import Field, Section
+from vad.regions.background import ForegroundParams, foreground
 
 BLUR = 5  # px: side of the smoothing before a threshold
 NEAR = 21  # px: side of the neighbourhood in which speeds are compared

@@ -1,6 +1,6 @@
 """Objects in frames: YOLOX and YOLOv8 exports to ONNX, run on the processor by onnxruntime.
 
-What exports are understood, and how their output is read, stands in `vad.yolo`.
+What exports are understood, and how their output is read, stands in `vad.regions.yolo`.
 """
 
 import ast
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from vad import UserError, yolo
-from vad.params import Field, Section
-from vad.pictures import refuse_placeholder
+from vad import UserError
+from vad.footage.pictures import refuse_placeholder
+from vad.pipeline.params import Field, Section
+from vad.regions import yolo
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -28,7 +29,7 @@ KEY = "preprocess.person_crop.onnx"
 class DetectorParams(Section):
     """`onnx`: which detector, and which of its boxes count.
 
-    `weights` is a path or a URL (`vad.weights.fetch`); `classes` are names or numbers, none for all; a
+    `weights` is a path or a URL (`vad.store.downloads.fetch`); `classes` are names or numbers, none for all; a
     box counts above `confidence`, unless it overlaps a better one of its class by more than `nms_iou`.
     """
 

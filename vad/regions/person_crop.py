@@ -14,15 +14,16 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from vad import UserError, store, weights
+from vad import UserError
 from vad import boxes as box_arrays
 from vad import regions as table
-from vad.detector import Detections, Detector, DetectorParams, check
 from vad.flow import need_flow, open_flow
-from vad.foreground import ForegroundParams, changing
-from vad.motion import Boxes, MotionParams, masks
-from vad.params import Field, Section
-from vad.tracking import Tracker, TrackParams, between
+from vad.pipeline.params import Field, Section
+from vad.regions.background import ForegroundParams, changing
+from vad.regions.blobs import Boxes, MotionParams, masks
+from vad.regions.detector import Detections, Detector, DetectorParams, check
+from vad.regions.tracking import Tracker, TrackParams, between
+from vad.store import arrays, downloads
 
 SAME_SIZE = True
 KEY = "preprocess.person_crop"
@@ -82,13 +83,13 @@ def prepare(params: Params, cache: Path) -> tuple[Path | None, list[str]]:
     """(the verified weights, their hash), if a detector is asked for. Raises UserError if they do not do."""
     if "onnx" not in params.detectors:
         return None, []
-    path = weights.fetch(
+    path = downloads.fetch(
         params.onnx.weights, params.onnx.sha256, cache / "weights", key=f"{KEY}.onnx", what=WEIGHTS
     )
     if params.onnx.sha256 is None:
         raise UserError(
             f"{KEY}.onnx.sha256 is not set, so DVC could not tell these weights from others; set "
-            f"{KEY}.onnx.sha256: {weights.hash_file(path)} if you trust {path}"
+            f"{KEY}.onnx.sha256: {downloads.hash_file(path)} if you trust {path}"
         )
     check(path, params.onnx)
     return path, [params.onnx.sha256]
@@ -100,10 +101,10 @@ def regions(
     """Writes a row per box and frame; beside it, where a detector tells, what each looks like.
 
     <stem>.classes.npy is float16 [N, C], a row per region: the probability of each of the detector's
-    classes, as a maximum over the box (`vad.detector`); its card has their names as `classes`.
+    classes, as a maximum over the box (`vad.regions.detector`); its card has their names as `classes`.
     """
     cv2.setNumThreads(threads)
-    video, _ = store.open_array(frames)
+    video, _ = arrays.open_array(frames)
     height, width = video.shape[1:3]
     detector = Detector(ready, params.onnx, threads=threads, key=f"{KEY}.onnx") if ready else None
     tracker, blobs = Tracker(params.track), Boxes(params.motion)
@@ -164,7 +165,7 @@ class _Classes:
             return
         if self.writer is None:
             shape = (len(self.names),)
-            self.writer = store.ArrayWriter(self.stem, shape, np.float16, classes=list(self.names))
+            self.writer = arrays.ArrayWriter(self.stem, shape, np.float16, classes=list(self.names))
         for box in found:
             self.writer.append(detections.class_scores_in(box).astype(np.float16))
 
@@ -175,7 +176,7 @@ class _Classes:
         if self.writer is not None:
             self.writer.__exit__(*raised)
             if raised[0] is None:
-                self.hashes = [store.read_card(self.stem)["hash"]]
+                self.hashes = [arrays.read_card(self.stem)["hash"]]
 
 
 def _moving(video: np.ndarray, flow: Path, params: Params) -> Iterator[np.ndarray | None]:

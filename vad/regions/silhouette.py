@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 
 from vad import regions as table
-from vad import store
-from vad.foreground import ForegroundParams, changing, foreground
-from vad.params import Section
+from vad.pipeline.params import Section
+from vad.regions.background import ForegroundParams, changing, foreground
+from vad.store import arrays
 
 PICTURES = {"binary": ["silhouette"], "masked": ["masked"], "frame+mask": ["frame", "silhouette"]}
 
@@ -41,15 +41,15 @@ def prepare(params: Params, cache: Path) -> tuple[None, list[str]]:
 def regions(stem: Path, frames: Path, flow: Path, params: Params, ready: None, *, threads: int) -> None:
     """Writes one region per frame, the frame itself, and its silhouettes; flow is not read.
 
-    <stem>.silhouette.npy is uint8 [T, H, ceil(W / 8)], as `vad.masks.open_masks` reads it. The card has
+    <stem>.silhouette.npy is uint8 [T, H, ceil(W / 8)], as `vad.footage.masks.open_masks` reads it. The card has
     the mean share of foreground pixels as `foreground`.
     """
     cv2.setNumThreads(threads)
-    video, _ = store.open_array(frames)
+    video, _ = arrays.open_array(frames)
     length, height, width = video.shape[:3]
     silhouettes, seen = Path(f"{stem}.silhouette"), 0
     shape = (height, -(-width // 8))
-    with store.ArrayWriter(silhouettes, shape, np.uint8, height=height, width=width) as writer:
+    with arrays.ArrayWriter(silhouettes, shape, np.uint8, height=height, width=width) as writer:
         for mask in foreground(video, params.foreground):
             writer.append(np.packbits(mask, axis=-1))
             seen += int(np.count_nonzero(mask))
@@ -57,7 +57,7 @@ def regions(stem: Path, frames: Path, flow: Path, params: Params, ready: None, *
         stem,
         table.whole_frames(length, height, width),
         picture=PICTURES[params.output],
-        also=[store.read_card(silhouettes)["hash"]],
+        also=[arrays.read_card(silhouettes)["hash"]],
         foreground=round(seen / (length * height * width), 6),
         changing=round(changing(video), 6),
     )

@@ -7,7 +7,7 @@ velocity per track, boxes assigned to predictions by overlap.
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from vad.params import Field, Section
+from vad.pipeline.params import Field, Section
 
 REACH = 0.75  # diagonals that somebody moves at most between two frames that a detector is shown
 

@@ -19,9 +19,10 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from vad import UserError, store
+from vad import UserError
 from vad.flow import open_flow
-from vad.masks import open_masks
+from vad.footage.masks import open_masks
+from vad.store import arrays
 
 Channel = Literal["picture", "gray", "rgb", "difference", "flow", "silhouette"]
 PLANES = {"rgb": ["red", "green", "blue"], "flow": ["flow_x", "flow_y"]}  # of channels with several
@@ -50,7 +51,7 @@ class Layers:
     """
 
     def __init__(self, channels: Sequence[Channel], frames: Path, regions: Path, flow: Path, keep: int = 8):
-        self.video, card = store.open_array(frames)
+        self.video, card = arrays.open_array(frames)
         self.fps: float = card["fps"]
         self.length, self.frame = len(self.video), self.video.shape[1:3]
         self.card: dict[str, Any] = {}
@@ -72,7 +73,7 @@ class Layers:
 
     def _picture(self) -> list[Layer]:
         made = {"frame": self._as_filmed, "masked": self._masked, "silhouette": self._silhouette}
-        return [layer for part in store.read_card(self._regions)["picture"] for layer in made[part]()]
+        return [layer for part in arrays.read_card(self._regions)["picture"] for layer in made[part]()]
 
     def _as_filmed(self) -> list[Layer]:
         return self._gray() if self.video.ndim == 3 else self._rgb()

@@ -1,6 +1,6 @@
 """Errors become scores: calibration by normal data, branches fused, smoothed over time.
 
-Per branch, an error of a frame (`vad.pooling`) that is usual in normal footage becomes 0 and a high one 1;
+Per branch, an error of a frame (`vad.scoring.pooling`) that is usual in normal footage becomes 0 and a high one 1;
 the branches are then added, or the highest counts, and the sum is smoothed over time. The higher, the more
 anomalous. The mapping is the same for all clips (of a camera) and rises strictly.
 """
@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import field_validator
 
-from vad import UserError, pooling, store
-from vad.events import EventParams
-from vad.params import Field
-from vad.pooling import ClipErrors, PoolParams
-from vad.smoothing import SmoothParams, smooth
-from vad.thresholds import ThresholdParams
+from vad import UserError
+from vad.pipeline.params import Field
+from vad.scoring import pooling
+from vad.scoring.events import EventParams
+from vad.scoring.pooling import ClipErrors, PoolParams
+from vad.scoring.smoothing import SmoothParams, smooth
+from vad.scoring.thresholds import ThresholdParams
+from vad.store import arrays
 
 POOLED = ""  # the camera whose calibration is that of all together
 WITHIN = (1 / 3, 3.0)  # factors of a place: else a quiet one would turn noise into alarms
@@ -178,13 +180,13 @@ class Calibration:
 
     def save(self, path: Path) -> None:
         """Writes calibration.json."""
-        store.write_json(path, asdict(self) | {"params": self.params.model_dump(mode="json")})
+        arrays.write_json(path, asdict(self) | {"params": self.params.model_dump(mode="json")})
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
         """Reads calibration.json. Raises UserError if it is missing or not what `save` wrote."""
         try:
-            raw: dict[str, Any] = store.read_json(path)
+            raw: dict[str, Any] = arrays.read_json(path)
             return cls(**raw | {"params": CalibrateParams(**raw["params"])})
         except (TypeError, KeyError, ValueError) as e:
             reason = str(e).splitlines()[0]

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from vad import UserError
-from vad.clips import intervals_of
-from vad.params import Field, Section
+from vad.pipeline.params import Field, Section
+from vad.store.manifest import intervals_of
 
 COLUMNS = ["clip", "start", "end", "start_seconds", "end_seconds", "peak", "score"]
 

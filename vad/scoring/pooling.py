@@ -3,7 +3,7 @@
 A branch's errors belong to regions (a column of the table), to locations (a map per frame), or both. The
 error of a frame is the highest among its regions, or among its locations, or the mean of the highest few;
 0 where nothing was found, since nothing was seen that could not be reproduced. Windows are made for frames
-of a grid; the others take what the nearest of these has (`vad.grid`).
+of a grid; the others take what the nearest of these has (`vad.windows.stride`).
 
 A location is a cell of `cell` x `cell` pixels of the frame. Where a branch has no map, its regions are
 painted: a cell has the highest error of the regions that touch it, 0 where there is none.
@@ -18,9 +18,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from vad import UserError, grid, store
-from vad.params import Field, Section
-from vad.smoothing import gaussian, radius
+from vad import UserError
+from vad.pipeline.params import Field, Section
+from vad.scoring.smoothing import gaussian, radius
+from vad.store import arrays
+from vad.windows import stride
 
 PREFIX = "error_"  # of the column of a branch in a table
 MAP = ".map_"  # between a clip's name and a branch in the name of a file of maps
@@ -202,7 +204,7 @@ class ClipErrors:
 
     @property
     def _nearest(self) -> np.ndarray:
-        return grid.nearest(self.frames, self.stride)
+        return stride.nearest(self.frames, self.stride)
 
     @property
     def _length(self) -> int:
@@ -252,7 +254,7 @@ def read_errors(folder: Path, clips: Mapping[str, str]) -> list[ClipErrors]:
     """
     out = []
     for clip, camera in clips.items():
-        table, card = store.read_table(folder / clip), store.read_card(folder / clip)
+        table, card = arrays.read_table(folder / clip), arrays.read_card(folder / clip)
         if lacking := sorted({"frames", "stride", "frame", "fps", "cell", "maps"} - set(card)):
             raise UserError(f"{folder / clip}.json: lacks {', '.join(lacking)}; run `dvc repro score`")
         columns = [PREFIX + branch for branch in branches_of(table)]
@@ -262,7 +264,7 @@ def read_errors(folder: Path, clips: Mapping[str, str]) -> list[ClipErrors]:
                 f"clip {clip!r}: the error of frame {table['frame'][bad.argmax()]} is not a finite number; "
                 "the autoencoder is broken, train it again with a lower train.learning_rate"
             )
-        maps = {branch: store.open_array(folder / f"{clip}{MAP}{branch}")[0] for branch in card["maps"]}
+        maps = {branch: arrays.open_array(folder / f"{clip}{MAP}{branch}")[0] for branch in card["maps"]}
         for branch, values in maps.items():
             _refuse_broken(clip, branch, values)
         size, cell = tuple(card["frame"]), card["cell"]

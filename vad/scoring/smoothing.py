@@ -7,7 +7,7 @@ elsewhere; causal ones take what there is, so that the first frame does not coun
 import numpy as np
 from scipy.ndimage import correlate1d, median_filter
 
-from vad.params import Field, Section
+from vad.pipeline.params import Field, Section
 
 
 class SmoothParams(Section):

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from vad.pooling import ClipErrors
-from vad.scoring import POOLED, Calibration
-from vad.smoothing import radius
+from vad.scoring.calibration import POOLED, Calibration
+from vad.scoring.pooling import ClipErrors
+from vad.scoring.smoothing import radius
 
 
 class Live:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 from vad import UserError
-from vad.events import EventParams, threshold_for
-from vad.params import Field, Section
+from vad.pipeline.params import Field, Section
+from vad.scoring.events import EventParams, threshold_for
 
 
 class ThresholdParams(Section):

@@ -1,7 +1,7 @@
 """Clips: the manifest that lists them, and the labels that say which of their frames are anomalous.
 
 Frames are counted from 0 in the source (the video or picture folder as it lies on disk); intervals
-are [start, end), end exclusive. Conventions of other data sets are converted in `vad.layouts` and
+are [start, end), end exclusive. Conventions of other data sets are converted in `vad.footage.layouts` and
 nowhere else.
 """
 

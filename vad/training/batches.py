@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from torch.utils.data import DataLoader, Sampler
 
-from vad import pseudo
-from vad.windows import Windows
+from vad.training import pseudo_anomalies
+from vad.windows.dataset import Windows
 
 
 class Batch(NamedTuple):
@@ -59,7 +59,7 @@ class Order(Sampler):
 class _Source:
     """What a loader indexes: windows, altered on the way where that is asked for."""
 
-    def __init__(self, windows: Windows, alter: pseudo.PseudoParams | None):
+    def __init__(self, windows: Windows, alter: pseudo_anomalies.PseudoParams | None):
         self.windows, self.alter = windows, alter
 
     def __getitem__(self, asked: tuple[np.ndarray, float, list[int]]) -> Batch:
@@ -68,10 +68,12 @@ class _Source:
         if self.alter is None or self.alter.kind == "none":
             return Batch(windows, None, None, weight)
         rng = np.random.default_rng(seed)
-        return Batch(windows, *pseudo.alter(windows, indices, self.windows, self.alter, rng), weight)
+        return Batch(
+            windows, *pseudo_anomalies.alter(windows, indices, self.windows, self.alter, rng), weight
+        )
 
 
-def loader(windows: Windows, order: Order, alter: pseudo.PseudoParams | None = None) -> DataLoader:
+def loader(windows: Windows, order: Order, alter: pseudo_anomalies.PseudoParams | None = None) -> DataLoader:
     """Batches in that order. A memory-mapped store needs no loader processes."""
     # batch_size=None: the source is asked for a whole batch of indices at once
     return DataLoader(_Source(windows, alter), sampler=order, batch_size=None, collate_fn=_as_it_is)

@@ -22,8 +22,8 @@ import numpy as np
 from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
 
-from vad.batches import Batch
-from vad.checkpoints import Checkpoints
+from vad.training.batches import Batch
+from vad.training.checkpoints import Checkpoints
 
 COLUMNS = {
     "history": ["epoch", "train_loss", "val_loss", "learning_rate"],

@@ -13,12 +13,15 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 
-from vad import UserError, finetuning, imports, losses, models, pseudo, store
-from vad.checkpoints import Checkpoints
+from vad import UserError, models
 from vad.models import Autoencoder, ModelChoice
-from vad.params import Field, Section, load, load_choice
-from vad.stage import is_first_process
-from vad.windows import ResizeParams, Windows
+from vad.pipeline import closure
+from vad.pipeline.params import Field, Section, load, load_choice
+from vad.pipeline.stage import is_first_process
+from vad.store import arrays
+from vad.training import initial_weights, losses, pseudo_anomalies
+from vad.training.checkpoints import Checkpoints
+from vad.windows.dataset import ResizeParams, Windows
 
 # Lightning takes seconds to import, so only those who train do (inside `fit`)
 
@@ -41,7 +44,7 @@ class TrainParams(Section):
     early_stopping: int = Field(ge=1)
     loss: losses.LossParams
     motion_weight: float = Field(ge=0)
-    pseudo: pseudo.PseudoParams
+    pseudo: pseudo_anomalies.PseudoParams
     init_from: str | None
     seed: int = Field(ge=0, lt=2**32)
     precision: Literal[32, "bf16-mixed"]
@@ -60,11 +63,11 @@ class TrainParams(Section):
             models.create(choice.name, own, (len(planes), own.window, resize.height, resize.width), planes)
         self.need(planes, own.window)
         if self.init_from is not None:
-            finetuning.folder_of(self.init_from)
+            initial_weights.folder_of(self.init_from)
 
     def need(self, planes: list[str], window: int) -> None:
         """Raises UserError if windows of these planes cannot be trained on in this way."""
-        pseudo.need(self.pseudo, planes, window)
+        pseudo_anomalies.need(self.pseudo, planes, window)
         if self.motion_weight:
             losses.need_motion(planes, window)
 
@@ -107,7 +110,7 @@ def fit(
 
     AdamW and the schedule that `params` name; training ends early when the validation loss has not fallen
     for `early_stopping` epochs. Writes <reports>/history.csv and steps.csv, and `throughput` (see
-    `vad.history`). Between epochs the whole state is kept below `cache`/checkpoints: an interrupted
+    `vad.training.callbacks`). Between epochs the whole state is kept below `cache`/checkpoints: an interrupted
     training goes on from there when the same is asked for again, and ends with the same weights. The state
     is removed by an action handed to `afterwards`, for when the weights have been stored.
 
@@ -121,7 +124,7 @@ def fit(
     files = {"history": reports / "history.csv", "steps": reports / "steps.csv", "throughput": throughput}
     model.prepare(cache, log)
     if params.init_from is not None:
-        finetuning.start(finetuning.folder_of(params.init_from), model)
+        initial_weights.start(initial_weights.folder_of(params.init_from), model)
     if model.fit_at_once is not None:
         return _fit_at_once(model, train, val, params, files, log)
     if params.init_from is None and type(model).adapt is not Autoencoder.adapt:
@@ -146,8 +149,8 @@ def _run(
     kept: Checkpoints | None,
     log: Callable[[str], None],
 ) -> dict[str, float] | None:
-    from vad.fitting import Fitting
-    from vad.history import History, Keeper
+    from vad.training.callbacks import History, Keeper
+    from vad.training.module import Fitting
 
     history = History(files, log, first=kept is not None)
     keeper = Keeper(params.early_stopping, history, kept)
@@ -216,7 +219,7 @@ def _trainer(params: TrainParams, callbacks: list) -> Any:
             precision="32-true" if params.precision == 32 else params.precision,
             accumulate_grad_batches=params.accumulate,
             gradient_clip_val=params.clip_gradient,
-            use_distributed_sampler=False,  # `vad.batches.Order` shares the windows out
+            use_distributed_sampler=False,  # `vad.training.batches.Order` shares the windows out
             sync_batchnorm=params.accelerator != "cpu" and torch.cuda.is_available(),  # CPUs cannot
             callbacks=callbacks,
             enable_progress_bar=False,
@@ -234,7 +237,9 @@ def _trainer(params: TrainParams, callbacks: list) -> Any:
 
 def _what(model: Autoencoder, train: Windows, val: Windows, params: TrainParams) -> dict[str, Any]:
     """All that decides the result of a training, by names that people know."""
-    code = imports.sources("vad.training", "vad.fitting", "vad.history", type(model).__module__)
+    code = closure.sources(
+        "vad.training.fit", "vad.training.module", "vad.training.callbacks", type(model).__module__
+    )
     digest = hashlib.blake2b(digest_size=16)
     for name, value in model.state_dict().items():
         digest.update(name.encode() + value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
@@ -246,14 +251,14 @@ def _what(model: Autoencoder, train: Windows, val: Windows, params: TrainParams)
         "planes": model.channels,
         "training data": _data(train),
         "validation data": _data(val),
-        "code": _hash([(imports.ROOT / file).read_text("utf-8") for file in sorted(code)]),
+        "code": _hash([(closure.ROOT / file).read_text("utf-8") for file in sorted(code)]),
         "weights at the start": digest.hexdigest(),
         "version of torch": torch.__version__,
     }
 
 
 def _data(windows: Windows) -> str:
-    return _hash([[name, store.read_card(windows.folder / name)] for name in windows.names])
+    return _hash([[name, arrays.read_card(windows.folder / name)] for name in windows.names])
 
 
 def _hash(value: Any) -> str:
@@ -271,7 +276,7 @@ def _fit_at_once(
     """For a model that another library fits: its history has the validation loss of the best epoch alone."""
     import pandas as pd
 
-    from vad.history import COLUMNS
+    from vad.training.callbacks import COLUMNS
 
     log("it is fitted in one go: nothing is told until it has ended, and it cannot be resumed")
     trained, best = model.fit_at_once(train, params)

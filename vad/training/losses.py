@@ -13,9 +13,9 @@ from pydantic import model_validator
 from torch import Tensor
 
 from vad import UserError
-from vad.channels import STILL
 from vad.models import FLOW
-from vad.params import Field, Section
+from vad.pipeline.params import Field, Section
+from vad.resize.channels import STILL
 
 
 class LossParams(Section):

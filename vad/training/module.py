@@ -9,16 +9,16 @@ from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader
 
 from vad import UserError
-from vad.batches import Batch, Order, loader
-from vad.inference import to_input
-from vad.losses import loss, motion_weight
+from vad.branches.reconstruction import to_input
 from vad.models import Autoencoder
-from vad.params import Section
-from vad.windows import Windows
+from vad.pipeline.params import Section
+from vad.training.batches import Batch, Order, loader
+from vad.training.losses import loss, motion_weight
+from vad.windows.dataset import Windows
 
 
 class Fitting(lightning.LightningModule):
-    """One optimiser, one schedule, the loss of `vad.losses`. `params`: `TrainParams`."""
+    """One optimiser, one schedule, the loss of `vad.training.losses`. `params`: `TrainParams`."""
 
     def __init__(self, model: Autoencoder, train: Windows, val: Windows, params: Section):
         super().__init__()

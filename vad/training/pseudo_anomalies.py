@@ -15,10 +15,10 @@ import numpy as np
 from pydantic import field_validator, model_validator
 
 from vad import UserError
-from vad.channels import STILL
 from vad.models import FLOW
-from vad.params import Field, Section
-from vad.windows import Windows
+from vad.pipeline.params import Field, Section
+from vad.resize.channels import STILL
+from vad.windows.dataset import Windows
 
 
 class PseudoParams(Section):

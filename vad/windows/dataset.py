@@ -3,7 +3,7 @@
 A window belongs to one region, found in frame t, and consists of `window` frames, `step` apart, each cut
 at the same box: around t, or up to t, as its `position` says. At the edges of a clip the first or the last
 frame is repeated, so that every frame has its window. Windows are made for the regions of every
-`stride`-th frame (`vad.grid` says what frames between get).
+`stride`-th frame (`vad.windows.stride` says what frames between get).
 
 On disk a cut-out picture ("plane") is stored once, however many windows it is part of.
 """
@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 from pydantic import ConfigDict
 
-from vad import UserError, store
-from vad.channels import PLANES, Channel, Layers
+from vad import UserError
 from vad.flow import need_flow
-from vad.params import Field, Section
+from vad.pipeline.params import Field, Section
+from vad.resize.channels import PLANES, Channel, Layers
+from vad.store import arrays
 
 Box = tuple[int, int, int, int]
 
@@ -29,7 +30,7 @@ Box = tuple[int, int, int, int]
 class ResizeParams(Section):
     """`resize`: the shape of a tensor. (Never a key called `size`: DVC's run cache drops it.)
 
-    `channels`: see `vad.channels`.
+    `channels`: see `vad.resize.channels`.
     """
 
     channels: Annotated[list[Channel], Field(min_length=1)]
@@ -93,13 +94,13 @@ def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: WindowParam
             f"has {length} frames, fewer than a window's {params.window}; "
             "lower the model's `window` or leave the clip out"
         )
-    table = store.read_table(regions)
+    table = arrays.read_table(regions)
     table = table.assign(region=np.arange(len(table)))
     table = table[table["frame"] % params.stride == 0]
     offsets = _offsets(params.window, params.step, params.position)
     numbers: dict[tuple[int, Box], int] = {}
     rows = []
-    with store.ArrayWriter(stem, (len(layers.names), params.height, params.width), np.uint8) as writer:
+    with arrays.ArrayWriter(stem, (len(layers.names), params.height, params.width), np.uint8) as writer:
         for row in table.itertuples():
             box = (row.x0, row.y0, row.x1, row.y1)
             planes = []
@@ -118,8 +119,8 @@ def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: WindowParam
         writer.card |= {"fps": layers.fps, "frames": length, "stride": params.stride, "fit": params.fit}
         writer.card |= {"window": params.window, "step": params.step, "position": params.position}
         writer.card |= {"channels": layers.names, "frame": [height, width], **layers.card}
-        writer.card |= {"windows": len(windows), "windows_hash": store.hash_table(windows)}
-    store.write_table(stem, windows)
+        writer.card |= {"windows": len(windows), "windows_hash": arrays.hash_table(windows)}
+    arrays.write_table(stem, windows)
 
 
 def _offsets(window: int, step: int, position: str) -> np.ndarray:
@@ -169,7 +170,7 @@ class Windows:
         if whole := names is None:
             names = sorted(p.stem for p in folder.glob("*.json"))
         self.folder, self.names = folder, list(names)
-        cards = [store.read_card(folder / name) for name in self.names]
+        cards = [arrays.read_card(folder / name) for name in self.names]
         shapes = {(card["shape"][1], card["window"], *card["shape"][2:]) for card in cards}
         if len(shapes) > 1:
             raise UserError(f"{folder}: clips differ in shape: {sorted(shapes)}; `dvc repro resize`")
@@ -229,14 +230,14 @@ class Windows:
 
     def _open_clip(self, clip: int) -> tuple[np.ndarray, np.ndarray]:
         stem = self.folder / self.names[clip]
-        planes, card = store.open_array(stem)
+        planes, card = arrays.open_array(stem)
         names = [f"plane_{i}" for i in range(card["window"])]
-        return planes, store.read_table(stem)[names].to_numpy()
+        return planes, arrays.read_table(stem)[names].to_numpy()
 
     def _tracks_of_clip(self, clip: int) -> tuple[np.ndarray, np.ndarray, dict[int, tuple]]:
         """(frame and track of each window, {track: (frames that show it, their planes)})."""
         stem = self.folder / self.names[clip]
-        table, length = store.read_table(stem), store.read_card(stem)["frames"]
+        table, length = arrays.read_table(stem), arrays.read_card(stem)["frames"]
         frames, tracks = table["frame"].to_numpy(), table["track"].to_numpy()
         # a region without a track has nothing but its own window
         tracks = np.where(tracks < 0, -1 - np.arange(len(table)), tracks)

@@ -13,15 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from vad import UserError, video
-from vad.clips import SPLITS, Found
-from vad.params import Choice, Field
+from vad import UserError
+from vad.footage import decode
+from vad.pipeline.params import Choice, Field
+from vad.store.manifest import SPLITS, Found
 
 
 class DataParams(Choice):
     """`data`: where the footage lies and how it is read."""
 
-    package: ClassVar[str] = "vad.layouts"
+    package: ClassVar[str] = "vad.footage.layouts"
     chooser: ClassVar[str] = "format"
     format: str
     root: str = Field(min_length=1)
@@ -94,7 +95,7 @@ def items(folder: Path, suffixes: Collection[str], level: str = "") -> Iterator[
     folder counts as a clip without pictures, so that it is not overlooked. Raises UserError for
     pictures that lie directly in `folder`, and for folders where nothing is found.
     """
-    if not level and video.is_picture_folder(folder):
+    if not level and decode.is_picture_folder(folder):
         raise UserError(f"{folder}: holds pictures itself; put those of each clip into a folder of their own")
     below = f"{level}/" if level else ""
     found = False
@@ -103,7 +104,7 @@ def items(folder: Path, suffixes: Collection[str], level: str = "") -> Iterator[
             if entry.suffix.lower() in suffixes:
                 found = True
                 yield below + entry.stem, entry, level
-        elif not (inside := entries(entry)) or video.is_picture_folder(entry):
+        elif not (inside := entries(entry)) or decode.is_picture_folder(entry):
             if any(p.suffix.lower() in suffixes for p in inside):
                 raise UserError(
                     f"{entry}: holds pictures and {either(suffixes)} files; is it one clip of pictures, or "

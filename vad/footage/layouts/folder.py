@@ -22,8 +22,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from vad import UserError, clips, layouts, video
-from vad.params import Section
+from vad import UserError
+from vad.footage import decode, layouts
+from vad.pipeline.params import Section
+from vad.store import manifest
 
 EXPECTED = "train/ and test/ (optionally val/) with video files or folders of pictures"
 MASKS = {".npy", ".npz"}
@@ -35,21 +37,21 @@ class Params(Section):
     level: Literal["camera", "subject"]  # what a folder between the split and its clips stands for
 
 
-def read(root: Path, params: Params) -> list[clips.Found]:
+def read(root: Path, params: Params) -> list[manifest.Found]:
     """The clips below `root`. Raises UserError if it is not laid out as above."""
     found = []
     for split, folder in layouts.split_folders(root, "folder", EXPECTED).items():
-        for name, source, level in layouts.items(folder, video.VIDEOS):
+        for name, source, level in layouts.items(folder, decode.VIDEOS):
             where = {params.level: level} if level else {}
-            found.append(clips.Found(split, name, source, **where))
+            found.append(manifest.Found(split, name, source, **where))
     found = layouts.label(found, root / "labels.csv")
     return _with_masks(found, root / "masks")
 
 
-def _with_masks(found: list[clips.Found], folder: Path) -> list[clips.Found]:
+def _with_masks(found: list[manifest.Found], folder: Path) -> list[manifest.Found]:
     """Adds the masks; raises UserError for masks of a clip that is not there."""
     masks = {}
-    for split in clips.SPLITS:
+    for split in manifest.SPLITS:
         if (folder / split).is_dir():
             for name, path, _ in layouts.items(folder / split, MASKS):
                 if (other := masks.setdefault((split, layouts.nfc(name)), path)) is not path:

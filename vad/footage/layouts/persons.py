@@ -11,8 +11,9 @@ root/
 
 from pathlib import Path
 
-from vad import clips, layouts, video
-from vad.params import Section
+from vad.footage import decode, layouts
+from vad.pipeline.params import Section
+from vad.store import manifest
 
 EXPECTED = "train/ and test/ (optionally val/), in each a folder of pictures per person"
 
@@ -21,14 +22,14 @@ class Params(Section):
     """`data.persons`"""
 
 
-def read(root: Path, params: Params) -> list[clips.Found]:
+def read(root: Path, params: Params) -> list[manifest.Found]:
     """The clips below `root`. Raises UserError if it is not laid out as above."""
     found = []
     for split, folder in layouts.split_folders(root, "persons", EXPECTED).items():
         people = [p for p in layouts.entries(folder) if p.is_dir()]
-        if not people or any(layouts.entries(p) and not video.is_picture_folder(p) for p in people):
+        if not people or any(layouts.entries(p) and not decode.is_picture_folder(p) for p in people):
             raise layouts.mismatch(
                 folder, "persons", "a folder of pictures per person (data.format: folder takes more)"
             )
-        found += [clips.Found(split, p.name, p, subject=p.name) for p in people]
+        found += [manifest.Found(split, p.name, p, subject=p.name) for p in people]
     return layouts.label(found, root / "labels.csv")

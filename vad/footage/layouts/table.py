@@ -24,8 +24,10 @@ first, last     optional: first and last frame to use, both included; empty: fro
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from vad import UserError, clips, layouts, video
-from vad.params import Field, Section
+from vad import UserError
+from vad.footage import decode, layouts
+from vad.pipeline.params import Field, Section
+from vad.store import manifest
 
 
 class Params(Section):
@@ -34,7 +36,7 @@ class Params(Section):
     file: str = Field(min_length=1)  # path of the table below data.root
 
 
-def read(root: Path, params: Params) -> list[clips.Found]:
+def read(root: Path, params: Params) -> list[manifest.Found]:
     """The clips that the table names. Raises UserError, naming its line, for what cannot be read."""
     layouts.open_root(root)
     path = root / _below(params.file, root, "data.table.file")
@@ -45,7 +47,7 @@ def read(root: Path, params: Params) -> list[clips.Found]:
         raise UserError(f"{path}: no rows; expected one per clip")
     if ("start" in rows[0][1]) != ("end" in rows[0][1]):
         raise UserError(f"{path}: has one of the columns start and end; expected both or neither")
-    found: dict[Path, clips.Found] = {}
+    found: dict[Path, manifest.Found] = {}
     for where, row in rows:
         clip = _clip(root, where, row)
         if (before := found.get(clip.source)) is not None:
@@ -56,18 +58,18 @@ def read(root: Path, params: Params) -> list[clips.Found]:
     return list(found.values())
 
 
-def _clip(root: Path, where: str, row: dict[str, str]) -> clips.Found:
+def _clip(root: Path, where: str, row: dict[str, str]) -> manifest.Found:
     below, split = _below(row["file"], root, f"{where}: file"), row["split"]
-    if split not in clips.SPLITS:
-        raise UserError(f"{where}: split = {split!r}; expected {', '.join(clips.SPLITS)}")
+    if split not in manifest.SPLITS:
+        raise UserError(f"{where}: split = {split!r}; expected {', '.join(manifest.SPLITS)}")
     source = root / below
     if not source.exists():
         raise UserError(f"{where}: {source} not found (paths are relative to data.root = {str(root)!r})")
     first, last = layouts.whole(where, row, "first"), layouts.whole(where, row, "last")
     if first is not None and last is not None and first > last:
         raise UserError(f"{where}: first = {first}, last = {last}; expected first <= last, both included")
-    is_video = below.suffix.lower() in video.VIDEOS and not source.is_dir()
-    return clips.Found(
+    is_video = below.suffix.lower() in decode.VIDEOS and not source.is_dir()
+    return manifest.Found(
         split,
         str(below.with_suffix("") if is_video else below),
         source,
@@ -87,7 +89,7 @@ def _below(file: str, root: Path, what: str) -> PurePosixPath:
     return path
 
 
-def _refuse_difference(where: str, before: clips.Found, clip: clips.Found) -> None:
+def _refuse_difference(where: str, before: manifest.Found, clip: manifest.Found) -> None:
     """Raises UserError if two rows of one file say different things about it."""
     for field in ("split", "camera", "subject", "first", "end"):
         if getattr(before, field) != getattr(clip, field):
