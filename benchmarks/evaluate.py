@@ -28,7 +28,7 @@ from vad.pipeline import params
 from vad.pipeline.params import load
 from vad.scoring import pooling
 from vad.scoring.calibration import CalibrateParams, calibrate
-from vad.store import arrays, manifest
+from vad.store import arrays, cards, manifest, tables
 
 ROOT = Path(__file__).parents[1]
 LENGTH, HEIGHT, WIDTH, CELL, FPS, REGIONS = 1000, 240, 360, 8, 10.0, 10
@@ -55,7 +55,7 @@ def fabricate(folder: Path, frames: int) -> None:
         clips.append(manifest.Clip(clip=name, split="test", **more, **size))
         sparse(folder / "data/frames" / name, (LENGTH, HEIGHT, WIDTH), fps=FPS)
         source = np.arange(LENGTH)
-        arrays.write_table(
+        tables.write_table(
             folder / "data/frames" / name, pd.DataFrame({"source_frame": source, "seconds": source / FPS})
         )
         masks = sparse(folder / "data/masks" / name, (LENGTH, HEIGHT, WIDTH // 8), height=HEIGHT, width=WIDTH)
@@ -79,19 +79,19 @@ def errors(stem: Path, rng: np.random.Generator) -> None:
     found = pd.DataFrame(table).astype(np.int32)
     for branch in ("appearance", "flow"):
         found[f"error_{branch}"] = rng.gamma(2, 1, n).astype(np.float32)
-    arrays.write_table(stem, found)
+    tables.write_table(stem, found)
     with arrays.ArrayWriter(Path(f"{stem}.map_speed"), SHAPE, np.float16, cell=CELL) as writer:
         for _ in range(LENGTH):
             writer.append(rng.gamma(2, 1, SHAPE).astype(np.float16))
     card = {"frames": LENGTH, "stride": 1, "frame": [HEIGHT, WIDTH], "fps": FPS, "cell": CELL}
-    arrays.write_json(Path(f"{stem}.json"), card | {"maps": ["speed"]})
+    cards.write_json(Path(f"{stem}.json"), card | {"maps": ["speed"]})
 
 
 def sparse(stem: Path, shape: tuple[int, ...], **card: object) -> np.ndarray:
     """An array of zeros that takes no disk, with its card; returned to be written to."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     array = np.lib.format.open_memmap(Path(f"{stem}.npy"), "w+", np.uint8, shape)
-    arrays.write_json(Path(f"{stem}.json"), {"shape": list(shape), "dtype": "uint8", "hash": "", **card})
+    cards.write_json(Path(f"{stem}.json"), {"shape": list(shape), "dtype": "uint8", "hash": "", **card})
     return array
 
 

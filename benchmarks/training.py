@@ -45,10 +45,12 @@ from vad.footage import decode
 from vad.models import Autoencoder, conv2d, dense
 from vad.pipeline import params
 from vad.regions import none
+from vad.resize.cut import cut
 from vad.store import arrays
 from vad.training.fit import TrainParams, fix_seed
 from vad.training.fit import fit as fit_model
-from vad.windows.dataset import WindowParams, Windows, cut
+from vad.windows.dataset import Windows
+from vad.windows.spec import WindowParams
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VAD_DATASETS", ROOT.parent / "shared" / "data"))

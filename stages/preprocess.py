@@ -9,7 +9,7 @@ from pathlib import Path
 from vad import regions
 from vad.drawing import contact_sheet
 from vad.pipeline import clipwise, stage
-from vad.store import arrays, manifest
+from vad.store import cards, manifest
 
 MANIFEST = Path("data/manifest.csv")
 FRAMES, FLOW, REGIONS = Path("data/frames"), Path("data/flow"), Path("data/regions")
@@ -31,7 +31,7 @@ def main(run: stage.Run) -> None:
             FLOW / clip.clip,
             params,
             ready,
-            also=[*hashes, arrays.read_card(FLOW / clip.clip)["hash"] if flow else ""],
+            also=[*hashes, cards.read_card(FLOW / clip.clip)["hash"] if flow else ""],
         )
         for clip in clips
     ]

@@ -6,8 +6,9 @@ In: data/manifest.csv, data/frames/, data/regions/, data/flow/. Out: data/tensor
 from pathlib import Path
 
 from vad.pipeline import clipwise, stage
-from vad.store import arrays, manifest
-from vad.windows import dataset
+from vad.resize import cut
+from vad.store import cards, manifest
+from vad.windows import spec
 
 MANIFEST = Path("data/manifest.csv")
 FRAMES, REGIONS, FLOW = Path("data/frames"), Path("data/regions"), Path("data/flow")
@@ -15,9 +16,9 @@ TENSORS = Path("data/tensors")
 
 
 def main(run: stage.Run) -> None:
-    name = run.params("model", dataset.ModelName).name
-    model = run.params(f"model.{name}", dataset.ModelWindow)
-    params = dataset.WindowParams.of(run.params("resize", dataset.ResizeParams), model)
+    name = run.params("model", spec.ModelName).name
+    model = run.params(f"model.{name}", spec.ModelWindow)
+    params = spec.WindowParams.of(run.params("resize", spec.ResizeParams), model)
     compute = run.params("compute", clipwise.ComputeParams)
     clips = manifest.available(MANIFEST, FRAMES)
     for split in manifest.SPLITS:
@@ -29,13 +30,13 @@ def main(run: stage.Run) -> None:
                 params,
                 name=Path(clip.clip).name,
                 # another flow makes no clip anew that does not show it
-                also=[arrays.read_card(FLOW / clip.clip)["hash"]] if "flow" in params.channels else [],
+                also=[cards.read_card(FLOW / clip.clip)["hash"]] if "flow" in params.channels else [],
             )
             for clip in clips
             if clip.split == split
         ]
         clipwise.run(
-            dataset.cut,
+            cut.cut,
             jobs,
             TENSORS / split,
             params=params,

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from vad.evaluation import summary
 from vad.pipeline import stage
-from vad.store import arrays, manifest
+from vad.store import cards, manifest
 
 EVALUATION, SKIPPED = Path("reports/evaluation"), [Path("data/skipped.csv"), Path("data/frames/skipped.csv")]
 METRICS, SUMMARY = Path("metrics/evaluate.json"), Path("reports/summary.md")
 
 
 def main(run: stage.Run) -> None:
-    result = arrays.read_json(EVALUATION / "metrics.json")
+    result = cards.read_json(EVALUATION / "metrics.json")
     skipped = {clip: reason for path in SKIPPED for clip, reason in manifest.read_skipped(path).items()}
-    arrays.write_json(METRICS, summary.metrics(result))
+    cards.write_json(METRICS, summary.metrics(result))
     SUMMARY.write_text(summary.markdown(result, EVALUATION, skipped), "utf-8")
 
 

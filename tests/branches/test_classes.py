@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from vad import UserError
 from vad.branches import classes
 from vad.branches.classes import Novelty, NoveltyParams
-from vad.store import arrays
+from vad.store import arrays, cards, tables
 
 RNG = np.random.default_rng(0)
 CLASSES = 12
@@ -33,7 +33,7 @@ def written(folder: Path, clips: dict[str, np.ndarray]) -> list[Path]:
         both[1::2] = probabilities
         arrays.write_array(folder / f"{name}.classes", both)
         table = pd.DataFrame({"frame": np.arange(2 * n), "source": ["motion", "detector"] * n})
-        arrays.write_table(folder / name, table.astype({"source": "str"}))
+        tables.write_table(folder / name, table.astype({"source": "str"}))
     return [folder / name for name in clips]
 
 
@@ -95,14 +95,14 @@ def test_it_is_the_same_each_time_and_as_it_was_stored(tmp_path):
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["card.json", "weights.safetensors"]
     for file in ("card.json", "weights.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-    assert arrays.read_json(tmp_path / "a/card.json") == {"classes": CLASSES, "components": 4}
+    assert cards.read_json(tmp_path / "a/card.json") == {"classes": CLASSES, "components": 4}
     assert classes.fingerprint(tmp_path / "a") == classes.fingerprint(tmp_path / "b")
     classes.save(fit(tmp_path, *clips, components=3), tmp_path / "b")
     assert classes.fingerprint(tmp_path / "a") != classes.fingerprint(tmp_path / "b")
 
 
 def test_without_a_detector_there_is_none(tmp_path):
-    arrays.write_json(tmp_path / "a.json", {"regions": 3})
+    cards.write_json(tmp_path / "a.json", {"regions": 3})
     assert classes.fit([tmp_path / "a"], NoveltyParams(components=4)) is None
     assert classes.fit([], NoveltyParams(components=4)) is None
     classes.save(None, tmp_path / "none")

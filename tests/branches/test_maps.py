@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vad.branches.maps import MapWriter, Tensor, paste
+from vad.resize.cut import resize
 from vad.store import arrays
-from vad.windows.dataset import WindowParams, placement, resize
+from vad.windows.spec import WindowParams, placement
 
 RNG = np.random.default_rng(0)
 STRETCH = Tensor(8, 12, "stretch")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from vad import UserError, regions
 from vad.drawing import contact_sheet, overlays, paper
-from vad.store import arrays
+from vad.store import arrays, cards, tables
 from vad.store.manifest import Clip
 
 RNG = np.random.default_rng(0)
@@ -48,7 +48,7 @@ class Stores:
         """A clip; without `rows` it has one region per frame, the frame itself."""
         arrays.write_array(self.frames / name, frames, fps=fps)
         if flow is None:
-            arrays.write_json(Path(f"{self.flow / name}.json"), {"method": "none", "hash": "none"})
+            cards.write_json(Path(f"{self.flow / name}.json"), {"method": "none", "hash": "none"})
         else:
             arrays.write_array(self.flow / name, flow, method="dis", scale=0.1)
         card = {}
@@ -366,8 +366,8 @@ def test_only_what_is_drawn_is_read(stores):
     stores.add("test/a", plain(4, 240, 360), [])
     path = Path(f"{stores.frames / 'test/a'}.npy")
     np.lib.format.open_memmap(path, "w+", np.uint8, (5000, 240, 360)).flush()  # 430 MB of holes
-    card = arrays.read_card(stores.frames / "test/a") | {"shape": [5000, 240, 360]}
-    arrays.write_json(path.with_suffix(".json"), card)
+    card = cards.read_card(stores.frames / "test/a") | {"shape": [5000, 240, 360]}
+    cards.write_json(path.with_suffix(".json"), card)
     tracemalloc.start()
     try:
         stores.write()
@@ -431,8 +431,8 @@ def test_figures_against_counting_by_hand(stores):
     assert [row["clip"] for row in found] == sorted(c.clip for c in stores.clips)
     for row in found:
         name = row["clip"]
-        length = arrays.read_card(stores.frames / name)["shape"][0]
-        rows = list(arrays.read_table(stores.regions / name).itertuples())
+        length = cards.read_card(stores.frames / name)["shape"][0]
+        rows = list(tables.read_table(stores.regions / name).itertuples())
         widths, heights = sorted(r.x1 - r.x0 for r in rows), sorted(r.y1 - r.y0 for r in rows)
         expected = {
             "clip": name,
@@ -445,7 +445,7 @@ def test_figures_against_counting_by_hand(stores):
             "tracks": len({r.track for r in rows if r.track != -1}),
             "motion": sum(r.source == "motion" for r in rows),
             "detector": sum(r.source == "detector" for r in rows),
-            "foreground": arrays.read_card(stores.regions / name).get("foreground", np.nan),
+            "foreground": cards.read_card(stores.regions / name).get("foreground", np.nan),
             "median_width": median(widths),
             "median_height": median(heights),
         }

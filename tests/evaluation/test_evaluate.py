@@ -16,19 +16,21 @@ from sklearn import metrics as sk
 
 from vad import UserError
 from vad.evaluation import evaluate, localisation, plots, summary
-from vad.evaluation.frame_metrics import EvaluateParams, Scored
+from vad.evaluation.frame_metrics import EvaluateParams
 from vad.evaluation.identity import Identity
+from vad.evaluation.scored_clip import Scored
 from vad.flow import none as no_flow
 from vad.footage import decode, survey
 from vad.footage.layouts import ucsd
 from vad.footage.masks import convert
 from vad.regions import none as no_regions
+from vad.resize.cut import cut
 from vad.scoring import pooling
 from vad.scoring.calibration import CalibrateParams, Calibration, calibrate
 from vad.scoring.pooling import ClipErrors
-from vad.store import arrays, manifest
+from vad.store import arrays, cards, intervals, tables
 from vad.store.manifest import Clip
-from vad.windows.dataset import WindowParams, cut
+from vad.windows.spec import WindowParams
 
 RNG = np.random.default_rng(0)
 PLOTS = {"histogram_bins": 10, "plot_points": 50}
@@ -84,9 +86,9 @@ def write_inputs(folder: Path, boxes: bool = False) -> Path:
     for clip in CLIPS:
         step = 2 if clip.clip == "test/late" else 1
         source = np.arange(0, clip.frames, step)
-        anomalous = manifest.frame_labels(INTERVALS.get(clip.clip, []), source)
+        anomalous = intervals.frame_labels(INTERVALS.get(clip.clip, []), source)
         times = pd.DataFrame({"source_frame": source, "seconds": source / 10})
-        arrays.write_table(folder / "frames" / clip.clip, times)
+        tables.write_table(folder / "frames" / clip.clip, times)
         pictures = rng.integers(0, 255, (len(source), 8, 8), np.uint8)
         arrays.write_array(folder / "frames" / clip.clip, pictures, fps=10 / step)
         stem = folder / "errors" / clip.clip
@@ -103,10 +105,10 @@ def write_inputs(folder: Path, boxes: bool = False) -> Path:
         for branch in ("appearance", "flow") if boxes else ("reconstruction",):
             errors = rng.gamma(4, 0.25, len(rows)) + anomalous[table["frame"]]
             table[f"error_{branch}"] = errors.astype(np.float32)
-        arrays.write_table(stem, table)
-        arrays.write_json(Path(f"{stem}.json"), card)
+        tables.write_table(stem, table)
+        cards.write_json(Path(f"{stem}.json"), card)
     truth = np.zeros((100, 8, 8), bool)
-    truth[manifest.frame_labels(INTERVALS[FALL], np.arange(100)), 2:6, 2:6] = True
+    truth[intervals.frame_labels(INTERVALS[FALL], np.arange(100)), 2:6, 2:6] = True
     np.save(folder / "truth.npy", truth)
     convert(folder / "masks" / FALL, folder / "truth.npy", 100, 8, 8)
     return folder
@@ -115,7 +117,7 @@ def write_inputs(folder: Path, boxes: bool = False) -> Path:
 def scored(
     folder: Path,
     chosen: list[Clip] = CLIPS,
-    labels: dict[str, manifest.Intervals] = INTERVALS,
+    labels: dict[str, intervals.Intervals] = INTERVALS,
     by: Calibration = ONE,
     who: Identity = NOBODY,
 ) -> list[Scored]:
@@ -133,7 +135,7 @@ class Paper:
         self.folder = folder
         evaluate.write(folder, self.clips, by, PARAMS, self.result)
         localisation.draw(folder / "heatmaps", self.clips, by, inputs / "frames", inputs / "masks")
-        stored = arrays.read_json(folder / "metrics.json")  # as the next stage gets it
+        stored = cards.read_json(folder / "metrics.json")  # as the next stage gets it
         self.metrics = summary.metrics(stored)
         self.markdown = summary.markdown(stored, folder, {"test/lost": "it is empty"})
 
@@ -209,7 +211,7 @@ def test_labels_a_frame_off_are_noticed(inputs, by):
 @pytest.mark.parametrize("frames", [99, 101])
 def test_errors_of_another_number_of_frames_are_refused(tmp_path, inputs, frames):
     times = pd.DataFrame({"source_frame": np.arange(frames), "seconds": np.arange(frames) / 10})
-    arrays.write_table(tmp_path / "frames/test/fall", times)
+    tables.write_table(tmp_path / "frames/test/fall", times)
     (tmp_path / "errors").symlink_to(inputs / "errors")
     with pytest.raises(
         UserError, match=f"'test/fall': errors of 100 frames, but {frames} were extracted; run"
@@ -217,7 +219,7 @@ def test_errors_of_another_number_of_frames_are_refused(tmp_path, inputs, frames
         scored(tmp_path, CLIPS[:1])
 
 
-def published(folder: Path, ranges: str) -> tuple[list[Clip], dict[str, manifest.Intervals]]:
+def published(folder: Path, ranges: str) -> tuple[list[Clip], dict[str, intervals.Intervals]]:
     """A test clip laid out like UCSD's, bright in its pictures 4 to 7 and 10 of 12, as counted from 1."""
     bright = {"Test/Test001": (4, 5, 6, 7, 10), "Train/Train001": (), "Train/Train002": ()}
     for name, shown in bright.items():
@@ -251,7 +253,7 @@ def score_by_brightness(folder: Path, ranges: str, stride: int, position: str) -
     no_regions.regions(stems[1], stems[0], stems[2], no_regions.Params(), None, threads=1)
     how = {"channels": ["picture"], "height": 8, "width": 8, "fit": "stretch", "window": 3, "step": 2}
     cut(stems[3], *stems[:3], WindowParams(**how, stride=stride, position=position), threads=1)
-    planes, table = arrays.open_array(stems[3])[0], arrays.read_table(stems[3])
+    planes, table = arrays.open_array(stems[3])[0], tables.read_table(stems[3])
     own = table["plane_1" if position == "middle" else "plane_2"]
     table = table.assign(x0=0, y0=0, x1=8, y1=8, error_reconstruction=planes[own].mean((1, 2, 3)) / 100)
     errors = ClipErrors(clip.clip, 12, stride, (8, 8), table, 10.0)
@@ -296,7 +298,7 @@ def test_every_frame_is_there_once(inputs, paper):
     for clip in paper.clips:
         own = table[table["clip"] == plots.name(clip)]
         assert own["frame"].tolist() == list(range(len(clip.scores)))
-        errors = arrays.read_table(inputs / "errors" / clip.clip)["error_reconstruction"].astype(float)
+        errors = tables.read_table(inputs / "errors" / clip.clip)["error_reconstruction"].astype(float)
         np.testing.assert_allclose(own["score"], levelled(errors - 1), atol=1e-6)  # as calibrated above
         np.testing.assert_allclose(own["reconstruction_error"], errors, atol=1e-6)
         assert own["alarm"].tolist() == [int(e - 1 > 0.75) for e in errors]
@@ -406,7 +408,7 @@ def test_without_labels_of_both_classes_all_else_is_there(inputs, tmp_path, chos
 def test_what_single_clips_do_not_tell_is_left_out(inputs, tmp_path):
     """One clip anomalous throughout, one normal: a micro AUC, no macro one, no interval."""
     paper = Paper(inputs, tmp_path, chosen=[CLIPS[0], CLIPS[2]], labels={FALL: [(0, 100)]})
-    stored = arrays.read_json(tmp_path / "metrics.json")
+    stored = cards.read_json(tmp_path / "metrics.json")
     assert not [key for key, value in leaves(stored) if value is None]
     assert "auc_micro" in stored["frame"]
     assert "auc_macro" not in stored["frame"] | stored["baseline"]["time"]
@@ -482,7 +484,7 @@ def test_persons_and_tracks_have_tables_of_their_own(boxes, crops):
     assert table["clip"].tolist() == ["fall", "fall", "fall", "late", "new|er"]
     assert table["track"].tolist() == [0, 1, 7, 4, 4]
     assert table["person"].tolist() == ["ä|b", "007", "eve", "ä|b", "eve"]
-    own = arrays.read_table(boxes / "errors/test/fall").query("track == 7")
+    own = tables.read_table(boxes / "errors/test/fall").query("track == 7")
     scores = sum(levelled(own[f"error_{b}"].astype(float) - 1) for b in ("appearance", "flow"))
     row = table.iloc[2]
     assert (row["first_frame"], row["last_frame"]) == (own["frame"].min(), own["frame"].max())
@@ -501,7 +503,7 @@ def test_persons_and_tracks_have_tables_of_their_own(boxes, crops):
 
 def own_frames(boxes: Path, track: int) -> int:
     """Frames with windows in which the track of `fall` is; each stands for two."""
-    table = arrays.read_table(boxes / "errors/test/fall")
+    table = tables.read_table(boxes / "errors/test/fall")
     return table[table["track"] == track]["frame"].nunique()
 
 
@@ -615,7 +617,7 @@ def test_the_summary_of_several_branches_sets_each_by_itself(boxes, crops):
     assert {"appearance error", "flow error", "speed error"} <= set(rows(crops.markdown, "## Clips")[0])
     counts = []
     for clip in crops.clips:
-        per_frame = arrays.read_table(boxes / "errors" / clip.clip)["frame"].value_counts()
+        per_frame = tables.read_table(boxes / "errors" / clip.clip)["frame"].value_counts()
         counts += [per_frame.get(t - t % 2, 0) for t in range(len(clip.scores))]
     expected = {"per_frame": np.mean(counts), "frames_without": counts.count(0), "tracks": 5}
     assert crops.result["region"] == pytest.approx(expected)

@@ -13,7 +13,8 @@ from sklearn.preprocessing import minmax_scale
 
 from vad import UserError
 from vad.evaluation import bootstrap, frame_metrics
-from vad.evaluation.frame_metrics import EvaluateParams, Scored
+from vad.evaluation.frame_metrics import EvaluateParams
+from vad.evaluation.scored_clip import Scored
 from vad.scoring.pooling import ClipErrors
 
 RNG = np.random.default_rng(0)

@@ -16,15 +16,16 @@ from sklearn import metrics as sk
 
 from vad.drawing import heatmaps
 from vad.evaluation import evaluate, localisation
-from vad.evaluation.frame_metrics import EvaluateParams, Scored
+from vad.evaluation.frame_metrics import EvaluateParams
 from vad.evaluation.identity import Identity
+from vad.evaluation.scored_clip import Scored
 from vad.footage import survey
 from vad.footage.layouts import folder
 from vad.footage.masks import convert
 from vad.scoring import events, pooling
 from vad.scoring.calibration import CalibrateParams, Calibration
 from vad.scoring.pooling import ClipErrors
-from vad.store import arrays
+from vad.store import arrays, tables
 
 SIZE, CELL, MAP = (12, 20), 4, (3, 5)  # of extracted frames, which have half the sides of the source
 PLOTS = {"histogram_bins": 10, "plot_points": 50}
@@ -327,7 +328,7 @@ def surveyed(tmp_path) -> Callable[[str], list[Scored]]:
         source = np.arange(1, 20, 2)
         for row in tested:
             times = pd.DataFrame({"source_frame": source, "seconds": source / 10})
-            arrays.write_table(tmp_path / "frames" / row.clip, times)
+            tables.write_table(tmp_path / "frames" / row.clip, times)
         errors = [clip(row.clip.partition("/")[2], None, cells(moving(10, 4, 16))).regions for row in tested]
         nobody = Identity({}, {})
         return evaluate.score_clips(

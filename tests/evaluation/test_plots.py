@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from vad.evaluation import plots
-from vad.evaluation.frame_metrics import Scored
+from vad.evaluation.scored_clip import Scored
 
 RNG = np.random.default_rng(0)
 TEMPLATES = Path(__file__).resolve().parents[2] / ".dvc/plots"

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from vad import UserError, regions
 from vad.flow import dis, need_flow, none, open_flow
-from vad.store import arrays
-from vad.windows.dataset import WindowParams, cut, placement
+from vad.resize.cut import cut
+from vad.store import arrays, cards
+from vad.windows.spec import WindowParams, placement
 
 HEIGHT, WIDTH = 120, 168
 WHOLE, MIDDLE = (0, 0, WIDTH, HEIGHT), (40, 30, 120, 86)
@@ -47,7 +48,7 @@ def flow_of(folder: Path, frames: np.ndarray, how: dis.Params, threads=1) -> tup
 
 def in_tensor(folder: Path, box: tuple[int, ...], height=32, width=32, fit="stretch") -> np.ndarray:
     """Displacement [T, h, w, 2] in pixels of the frame that the tensors of one box show, without padding."""
-    length = arrays.read_card(folder / "frames")["shape"][0]
+    length = cards.read_card(folder / "frames")["shape"][0]
     table = regions_at([(t, *box) for t in range(length)])
     regions.write(folder / "regions", table)
     how = WindowParams(
@@ -246,7 +247,7 @@ def test_a_clip_says_the_same_twice_and_after_others(tmp_path):
     flow_of(tmp_path / "b", moving(-3, 0, seed=5), params())
     again, _ = flow_of(tmp_path / "c", frames, params())
     np.testing.assert_array_equal(once, again)
-    assert arrays.read_card(tmp_path / "a/flow") == arrays.read_card(tmp_path / "c/flow")
+    assert cards.read_card(tmp_path / "a/flow") == cards.read_card(tmp_path / "c/flow")
 
 
 def test_memory_does_not_grow_with_the_clip(tmp_path):
@@ -285,7 +286,7 @@ def test_pictures_too_small_to_compare_are_refused(tmp_path, height, width):
 def test_without_flow_the_message_says_what_to_set(tmp_path):
     none.flow(tmp_path / "flow", tmp_path / "nosuch", none.Params(), threads=1)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["flow.json"]
-    assert arrays.read_card(tmp_path / "flow")["method"] == "none"
+    assert cards.read_card(tmp_path / "flow")["method"] == "none"
     message = r"^resize\.channels: flow needs optical flow, .*flow\.method is none; set flow\.method: dis$"
     with pytest.raises(UserError, match=message):
         open_flow(tmp_path / "flow", "resize.channels: flow")

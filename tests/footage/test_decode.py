@@ -20,7 +20,6 @@ from vad.footage.decode import (
     ExtractParams,
     Info,
     _resample,
-    encode,
     extract,
     frames,
     hash_source,
@@ -29,8 +28,9 @@ from vad.footage.decode import (
     probe,
     read_picture,
 )
+from vad.footage.encode import encode
 from vad.footage.pictures import decode_pictures
-from vad.store import arrays
+from vad.store import arrays, tables
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
@@ -60,7 +60,7 @@ def run(tmp_path: Path, source: Path, first: int = 0, end: int | None = None, **
     params = ExtractParams(**({"fps": None, "max_side": None, "color": "gray"} | changed))
     stem = tmp_path / "out" / "clip"
     extract(stem, source, first, probe(source).frames if end is None else end, params, threads=1)
-    return *arrays.open_array(stem), arrays.read_table(stem)
+    return *arrays.open_array(stem), tables.read_table(stem)
 
 
 def ffmpeg(*args: object) -> bytes:
@@ -71,7 +71,7 @@ def ffmpeg(*args: object) -> bytes:
 def write_timed(
     path: Path, pictures: list[np.ndarray], times: list[Fraction], color_range: str = "tv"
 ) -> None:
-    """H.264 with a time stamp for each frame, written without `vad.footage.decode.encode`."""
+    """H.264 with a time stamp for each frame, written without `vad.footage.encode.encode`."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", 25, options={"crf": "1"})
         stream.height, stream.width = pictures[0].shape

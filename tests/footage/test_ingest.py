@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vad import UserError
-from vad.footage import decode, masks, survey
+from vad.footage import decode, encode, masks, survey
 from vad.footage.layouts import folder, table, ucsd
-from vad.store import manifest
-from vad.store.manifest import Found
+from vad.footage.source_clip import SourceClip
+from vad.store import bitmasks, intervals, manifest
 
 RNG = np.random.default_rng(0)
 LEVEL = folder.Params(level="camera")
@@ -35,7 +35,7 @@ def write(path: Path, picture: np.ndarray, *options: int) -> None:
 
 
 def film(path: Path, frames: int = 4, width: int = 32, height: int = 16) -> Path:
-    decode.encode(path, (RNG.integers(0, 255, (height, width), np.uint8) for _ in range(frames)), 10.0)
+    encode.encode(path, (RNG.integers(0, 255, (height, width), np.uint8) for _ in range(frames)), 10.0)
     return path
 
 
@@ -54,7 +54,7 @@ def tree(tmp_path: Path) -> Path:
 def ingest(tmp_path: Path) -> Callable[..., survey.Survey]:
     """`ingest(root, …)` surveys a data set in the folder layout; `ingest.lines` is the log."""
 
-    def run(root: Path, found: list[Found] | None = None, **options) -> survey.Survey:
+    def run(root: Path, found: list[SourceClip] | None = None, **options) -> survey.Survey:
         defaults = {"val_fraction": 0.1, "on_error": "fail", "allow_anomalous_train": False}
         run.lines = []
         return survey.survey(
@@ -79,12 +79,12 @@ def test_masks_round_trip(tmp_path_factory, frames, height, width, seed):
     truth = np.random.default_rng(seed).integers(0, 3, (frames, height, width)) * (seed % 2 + 0.25)
     np.save(where / "truth.npy", truth)
     masks.convert(where / "packed", where / "truth.npy", frames, width, height)
-    packed = masks.open_masks(where / "packed")
+    packed = bitmasks.open_masks(where / "packed")
     assert len(packed) == frames
     for i in range(frames):
         assert packed[i].dtype == bool
         np.testing.assert_array_equal(packed[i], truth[i] != 0)
-    assert masks.intervals(packed) == manifest.intervals_of((truth != 0).any((1, 2)))
+    assert bitmasks.intervals(packed) == intervals.intervals_of((truth != 0).any((1, 2)))
 
 
 def one_bit(path: Path, mask: np.ndarray) -> None:
@@ -114,9 +114,9 @@ def test_mask_pictures(tmp_path, suffix, save):
     for i, mask in enumerate(truth):
         save(tmp_path / "m" / f"{i}{suffix}", mask)
     masks.convert(tmp_path / "packed", tmp_path / "m", 12, 37, 24)
-    packed = masks.open_masks(tmp_path / "packed")
+    packed = bitmasks.open_masks(tmp_path / "packed")
     np.testing.assert_array_equal([packed[i] for i in range(12)], truth)
-    assert masks.intervals(packed) == [(2, 5)]
+    assert bitmasks.intervals(packed) == [(2, 5)]
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_masks_make_labels_where_there_are_none(tree, ingest, tmp_path):
         "test/e_ä": False,
     }
     assert sorted(p.name for p in (tmp_path / "masks").rglob("*.*")) == ["d.json", "d.npy"]
-    np.testing.assert_array_equal(masks.open_masks(tmp_path / "masks/test/d")[4], truth[4])
+    np.testing.assert_array_equal(bitmasks.open_masks(tmp_path / "masks/test/d")[4], truth[4])
     (tree / "labels.csv").write_text("clip,start,end\nd,3,7\n")  # labels win, the difference is said
     assert ingest(tree).labels == {"test/d": [(3, 7)]}
     said = (
@@ -376,7 +376,7 @@ def test_masks_that_do_not_fit(tree, ingest):
         ingest(tree)
 
 
-def from_table(root: Path, *rows: str) -> list[Found]:
+def from_table(root: Path, *rows: str) -> list[SourceClip]:
     head = "file,split,start,end,first,last\n"
     (root / "t.csv").write_text(head + "\n".join(["train/a,train", "train/b,train", *rows]))
     return table.read(root, table.Params(file="t.csv"))
@@ -416,5 +416,7 @@ def test_ped2(ingest, tmp_path):
     assert {(row.camera, row.width, row.height) for row in found.clips} == {("ped2", 360, 240)}
     assert sum(end - start for pairs in found.labels.values() for start, end in pairs) == 1648
     for row in test:  # so an error of one frame would be seen
-        assert masks.intervals(masks.open_masks(tmp_path / "masks" / row.clip)) == found.labels[row.clip]
+        assert (
+            bitmasks.intervals(bitmasks.open_masks(tmp_path / "masks" / row.clip)) == found.labels[row.clip]
+        )
     assert not any("disagree" in line for line in ingest.lines)

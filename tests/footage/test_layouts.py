@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from vad import UserError
 from vad.footage import layouts
 from vad.footage.layouts import folder, persons, table, ucsd
+from vad.footage.source_clip import SourceClip
 from vad.pipeline import params
-from vad.store.manifest import Found
 
 CAMERA, SUBJECT = folder.Params(level="camera"), folder.Params(level="subject")
 TABLE = table.Params(file="table.csv")
@@ -33,11 +33,11 @@ def make(root: Path, *paths: str, **texts: str) -> Path:
     return root
 
 
-def ids(found: list[Found]) -> list[str]:
+def ids(found: list[SourceClip]) -> list[str]:
     return sorted(clip.id for clip in found)
 
 
-def intervals(found: list[Found]) -> dict[str, list[tuple[int, int]] | None]:
+def intervals(found: list[SourceClip]) -> dict[str, list[tuple[int, int]] | None]:
     return {clip.name: clip.intervals for clip in found if clip.split == "test"}
 
 

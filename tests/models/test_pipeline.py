@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.training.test_fit import ROOT, params
 
 from tests import project as tiny
 from tests.project import Project, following, ran
+from tests.training.test_fit import ROOT, params
 from vad import models
 from vad.branches import measure
 from vad.branches.reconstruction import ScoreParams
@@ -21,10 +21,12 @@ from vad.footage import decode
 from vad.pipeline.params import alternatives, load
 from vad.pipeline.params import read as load_raw
 from vad.regions import none
+from vad.resize.cut import cut
 from vad.scoring import pooling
 from vad.scoring.calibration import CalibrateParams, calibrate
 from vad.training import fit
-from vad.windows.dataset import ModelWindow, ResizeParams, WindowParams, Windows, cut
+from vad.windows.dataset import Windows
+from vad.windows.spec import ModelWindow, ResizeParams, WindowParams
 
 RAW = load_raw(ROOT / "params.yaml")
 FRAMES = 32

@@ -17,8 +17,9 @@ from vad.flow import none as no_flow
 from vad.pipeline import clipwise, closure
 from vad.pipeline.clipwise import ComputeParams, Job
 from vad.pipeline.params import Section
+from vad.resize import cut
 from vad.store import arrays
-from vad.windows import dataset
+from vad.windows import spec
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 1000  # bytes that one clip of `Loop` weighs, at least
@@ -415,8 +416,8 @@ def footage(tmp_path_factory) -> Path:
     return folder
 
 
-def cut(footage: Path, where: Path, names: str | list[str], workers: int, on_error: str = "fail") -> Any:
-    params = dataset.WindowParams(
+def cut_all(footage: Path, where: Path, names: str | list[str], workers: int, on_error: str = "fail") -> Any:
+    params = spec.WindowParams(
         channels=["gray", "difference"],
         height=8,
         width=8,
@@ -428,7 +429,7 @@ def cut(footage: Path, where: Path, names: str | list[str], workers: int, on_err
     )
     stems = {name: [footage / kind / name for kind in ("frames", "regions", "flow")] for name in names}
     return clipwise.run(
-        dataset.cut,
+        cut.cut,
         [Job.on(name, all_three, params) for name, all_three in stems.items()],
         where / "out",
         params=params,
@@ -442,15 +443,15 @@ def cut(footage: Path, where: Path, names: str | list[str], workers: int, on_err
 def test_workers_change_no_byte(footage, tmp_path):
     """With real work in processes of its own; a clip that fails there is named as well."""
     for workers in (1, 2):
-        cut(footage, tmp_path / str(workers), "abcd", workers)
+        cut_all(footage, tmp_path / str(workers), "abcd", workers)
     one, two = ({k: v[0] for k, v in snapshot(tmp_path / f"{n}/out").items()} for n in (1, 2))
     assert len(one) == 4 * 3
     assert one == two
     before = snapshot(tmp_path / "2/out")
     with pytest.raises(UserError, match=r"^clip 'short': has 2 frames"):
-        cut(footage, tmp_path / "2", ["a", "short", "d"], 2)
+        cut_all(footage, tmp_path / "2", ["a", "short", "d"], 2)
     assert snapshot(tmp_path / "2/out") == before
-    skipped = cut(footage, tmp_path / "2", ["a", "short"], 2, "skip")
+    skipped = cut_all(footage, tmp_path / "2", ["a", "short"], 2, "skip")
     assert list(skipped) == ["short"]
     assert {p.name for p in (tmp_path / "2/out").iterdir()} == {"a.npy", "a.json", "a.parquet"}
 

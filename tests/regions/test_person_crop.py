@@ -14,7 +14,7 @@ from vad.flow import dis
 from vad.flow import none as no_flow
 from vad.pipeline import params
 from vad.regions import person_crop
-from vad.store import arrays
+from vad.store import arrays, cards, tables
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
 NANO = DATA / "weights/yolox_nano.onnx"
@@ -67,7 +67,7 @@ def run(folder: Path, video: np.ndarray, p: person_crop.Params, method: str = "n
         no_flow.flow(folder / "flow", folder / "frames", no_flow.Params(), threads=1)
     ready, _ = person_crop.prepare(p, folder / "cache")
     person_crop.regions(stem, folder / "frames", folder / "flow", p, ready, threads=1)
-    return arrays.read_table(stem), arrays.read_card(stem)
+    return tables.read_table(stem), cards.read_card(stem)
 
 
 def seeing(folder: Path, *found: tuple[float, float, float, float], batch: int | str = "batch") -> dict:

@@ -7,7 +7,7 @@ import pytest
 
 from tests import project as tiny
 from tests.project import Project, computed, following, ran, restored
-from vad.store import arrays
+from vad.store import cards, tables
 
 CLIPS = 6
 CROPS = {
@@ -55,10 +55,10 @@ def test_crops_run_to_the_end(crops):
     assert computed(output)["flow"] == computed(output)["preprocess"] == CLIPS
     metrics = json.loads(project.read("metrics/evaluate.json"))
     assert 0 <= metrics["frame"]["auc_micro"] <= 1
-    tables = [arrays.read_table(project / f"data/regions/test/hall_{name}") for name in ("run", "fall")]
+    tables = [tables.read_table(project / f"data/regions/test/hall_{name}") for name in ("run", "fall")]
     assert any(len(table) for table in tables)
     assert {source for table in tables for source in table["source"]} == {"motion"}
-    card = arrays.read_card(project / "data/tensors/test/hall_run")
+    card = cards.read_card(project / "data/tensors/test/hall_run")
     assert card["channels"] == ["gray", "flow_x", "flow_y"]
 
 

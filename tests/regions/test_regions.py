@@ -9,7 +9,7 @@ import pytest
 
 from vad import UserError, regions
 from vad.regions import none
-from vad.store import arrays
+from vad.store import arrays, cards, tables
 from vad.store.manifest import Clip
 
 TYPES = {
@@ -43,12 +43,12 @@ def table(rows: int = 2, **columns: Any) -> pd.DataFrame:
 
 def card_of(folder: Path, rows: pd.DataFrame, *args: Any, **card: Any) -> dict[str, Any]:
     regions.write(folder / "r", rows, *args, **card)
-    return arrays.read_card(folder / "r")
+    return cards.read_card(folder / "r")
 
 
 def test_a_table_has_the_columns_and_types_it_promises(tmp_path):
     card = card_of(tmp_path, table())
-    found = arrays.read_table(tmp_path / "r")
+    found = tables.read_table(tmp_path / "r")
     assert {name: str(dtype) for name, dtype in found.dtypes.items()} == TYPES
     assert list(found.columns) == list(TYPES)
     assert found["source"].tolist() == ["detector", "motion"]
@@ -59,7 +59,7 @@ def test_a_table_has_the_columns_and_types_it_promises(tmp_path):
 
 def test_a_table_without_regions_has_them_too(tmp_path):
     card = card_of(tmp_path, table(0))
-    found = arrays.read_table(tmp_path / "r")
+    found = tables.read_table(tmp_path / "r")
     assert len(found) == card["regions"] == 0
     assert {name: str(dtype) for name, dtype in found.dtypes.items()} == TYPES
     assert card["hash"] != card_of(tmp_path, table(2))["hash"]
@@ -107,11 +107,11 @@ def test_looking_everywhere_is_one_region_per_frame(tmp_path, shape):
     ready, hashes = none.prepare(none.Params(), tmp_path)
     none.regions(tmp_path / "r", tmp_path / "frames", tmp_path / "flow", none.Params(), ready, threads=1)
     assert hashes == []
-    found = arrays.read_table(tmp_path / "r")
+    found = tables.read_table(tmp_path / "r")
     expected = {"track": 0, "x0": 0, "y0": 0, "x1": 30, "y1": 20, "source": "frame", "confidence": 1.0}
     assert found["frame"].tolist() == list(range(shape[0]))
     assert all((found[name] == value).all() for name, value in expected.items())
-    assert arrays.read_card(tmp_path / "r")["picture"] == ["frame"]
+    assert cards.read_card(tmp_path / "r")["picture"] == ["frame"]
     assert not none.SAME_SIZE
 
 
@@ -169,7 +169,7 @@ def test_frames_of_different_sizes_of_one_camera_are_refused(tmp_path):
 def reviewed(folder: Path, cards: dict[Clip, dict[str, Any]]) -> list[str]:
     """What the log says."""
     for found, card in cards.items():
-        arrays.write_json(folder / f"{found.clip}.json", card)
+        cards.write_json(folder / f"{found.clip}.json", card)
     lines: list[str] = []
     regions.review(list(cards), folder, lines.append)
     return lines
@@ -212,7 +212,7 @@ def test_validation_clips_in_which_nothing_is_found_are_refused(tmp_path):
 
 def test_a_moving_camera_is_named_before_the_refusal(tmp_path):
     lines: list[str] = []
-    arrays.write_json(tmp_path / "train/a.json", {"regions": 0, "changing": 0.9})
+    cards.write_json(tmp_path / "train/a.json", {"regions": 0, "changing": 0.9})
     with pytest.raises(UserError, match="nothing was found"):
         regions.review([clip("a")], tmp_path, lines.append)
     assert len(lines) == 1

@@ -9,11 +9,11 @@ import pytest
 from benchmarks.sample_regions import iou, moving
 from vad import UserError
 from vad.flow import none as no_flow
-from vad.footage.masks import open_masks
 from vad.pipeline import params
 from vad.regions import none, silhouette
 from vad.regions.background import foreground
-from vad.store import arrays
+from vad.store import arrays, cards, tables
+from vad.store.bitmasks import open_masks
 from vad.synthetic import CLIPS, instances, render
 
 SHIPPED = params.read(Path(__file__).parents[2] / "params.yaml")["preprocess"]["silhouette"]
@@ -56,15 +56,15 @@ def test_silhouettes_are_read_as_masks(tmp_path, color):
     assert len(masks) == 30
     assert np.array_equal([masks[t] for t in range(30)], want)
     assert want[10, 11:39, 21:29].all()
-    assert arrays.read_card(stem)["foreground"] == pytest.approx(want.mean(), abs=5e-7)
+    assert cards.read_card(stem)["foreground"] == pytest.approx(want.mean(), abs=5e-7)
     assert set(files(stem)) == {"clip.parquet", "clip.json", "clip.silhouette.npy", "clip.silhouette.json"}
 
 
 def test_the_region_is_the_frame(tmp_path):
     stem = run(tmp_path, walk(), how())
     none.regions(tmp_path / "whole", tmp_path / "frames", tmp_path / "flow", none.Params(), None, threads=1)
-    table = arrays.read_table(stem)
-    assert table.equals(arrays.read_table(tmp_path / "whole"))
+    table = tables.read_table(stem)
+    assert table.equals(tables.read_table(tmp_path / "whole"))
     assert table[["x1", "y1"]].drop_duplicates().to_numpy().tolist() == [[WIDTH, HEIGHT]]
 
 
@@ -73,12 +73,12 @@ def test_the_region_is_the_frame(tmp_path):
     [("binary", ["silhouette"]), ("masked", ["masked"]), ("frame+mask", ["frame", "silhouette"])],
 )
 def test_output(tmp_path, output, picture):
-    assert arrays.read_card(run(tmp_path, walk(), how(output)))["picture"] == picture
+    assert cards.read_card(run(tmp_path, walk(), how(output)))["picture"] == picture
 
 
 def test_the_hash_covers_silhouettes_and_output(tmp_path):
     def digest(name: str, frames: np.ndarray, p: silhouette.Params) -> str:
-        return arrays.read_card(run(tmp_path / name, frames, p))["hash"]
+        return cards.read_card(run(tmp_path / name, frames, p))["hash"]
 
     first = digest("a", walk(), how())
     assert digest("b", walk(), how()) == first
@@ -100,7 +100,7 @@ def test_same_input_same_bytes(tmp_path, method):
 def test_nothing_moves(tmp_path):
     stem = run(tmp_path, walk(value=90), how())
     assert not open_masks(Path(f"{stem}.silhouette")).packed.any()
-    card = arrays.read_card(stem)
+    card = cards.read_card(stem)
     assert (card["foreground"], card["regions"]) == (0, 30)
 
 

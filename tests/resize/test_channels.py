@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from vad import UserError, regions
 from vad.flow import none as no_flow
-from vad.resize.channels import STILL, Layers
+from vad.resize.channels import Layers
+from vad.resize.cut import cut
 from vad.store import arrays
-from vad.windows.dataset import WindowParams, cut
+from vad.windows.planes import STILL
+from vad.windows.spec import WindowParams
 
 RNG = np.random.default_rng(0)
 LENGTH, HEIGHT, WIDTH = 5, 11, 19  # a width that fills no whole number of bytes

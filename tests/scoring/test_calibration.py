@@ -22,7 +22,7 @@ from vad.scoring.calibration import CalibrateParams, Calibration
 from vad.scoring.pooling import ClipErrors
 from vad.scoring.smoothing import SmoothParams, smooth
 from vad.scoring.streaming import Live
-from vad.store import arrays
+from vad.store import arrays, cards, tables
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
@@ -533,12 +533,12 @@ def inputs(folder: Path, windows: int = 7, boxes: pd.DataFrame | None = None, na
     arrays.write_array(stems[0], planes, **card)
     n = np.arange(windows)
     rows = {"frame": 2 * n, "region": 2 * n + 1, "track": 0 * n, "plane_0": n, "plane_1": n + 1}
-    arrays.write_table(stems[0], pd.DataFrame(rows).astype(np.int32))
+    tables.write_table(stems[0], pd.DataFrame(rows).astype(np.int32))
     if boxes is None:  # two in a frame, the second of which has a window
         boxes = pd.DataFrame({"frame": np.repeat(2 * n, 2)}).assign(x0=0, y0=0, x1=40, y1=32)
         boxes.loc[boxes.index % 2 == 0, "x1"] = 1
     source = np.where(boxes.index % 5 == 1, "motion", "detector")
-    arrays.write_table(stems[1], boxes.astype(np.int32).assign(source=source))
+    tables.write_table(stems[1], boxes.astype(np.int32).assign(source=source))
     arrays.write_array(Path(f"{stems[1]}.classes"), RNG.random((len(boxes), CLASSES)).astype(np.float16))
     arrays.write_array(stems[2], RNG.integers(-9, 9, (14, 16, 20, 2), np.int8), method="dis", scale=0.5)
     return stems
@@ -620,7 +620,7 @@ def test_classes_and_speed_are_branches_of_their_own(tmp_path):
     np.testing.assert_allclose(found.maps["speed"][:, 2, 3], expected, rtol=2e-3)
     known = calibration.calibrate([found], how(per="location"))
     assert known.branches == found.branches
-    arrays.write_json(Path(f"{stems[2]}.json"), {"method": "none"})
+    cards.write_json(Path(f"{stems[2]}.json"), {"method": "none"})
     assert score(tmp_path, stems).branches == ["reconstruction"]
 
 

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vad import UserError
+from vad.evaluation import event_metrics
+from vad.evaluation.event_metrics import Watched
 from vad.pipeline import params
 from vad.scoring import events
-from vad.scoring.events import Event, EventParams, Watched
-from vad.store.manifest import frame_labels, intervals_of
+from vad.scoring.events import Event, EventParams
+from vad.store.intervals import frame_labels, intervals_of
 
 RNG = np.random.default_rng(0)
 PLAIN = EventParams(merge_gap=0.0, min_duration=0.0)
@@ -93,8 +95,8 @@ def test_lengths_in_seconds_are_not_spoilt_by_binary_fractions():
     assert spans(events.find(np.ones(7), 0, 25.0, EventParams(merge_gap=0, min_duration=0.28))) == [(0, 7)]
     assert events.find(np.ones(6), 0, 25.0, EventParams(merge_gap=0, min_duration=0.28)) == []
     late = Watched([Event(29, 40, 29, 1.0)], np.arange(50) < 40, 100.0)
-    assert events.event_level([late], 0.29)["on_time"] == 1
-    assert events.event_level([late], 0.28)["on_time"] == 0
+    assert event_metrics.event_level([late], 0.29)["on_time"] == 1
+    assert event_metrics.event_level([late], 0.28)["on_time"] == 0
 
 
 def test_a_minute_allows_an_event_at_sixty_per_hour():
@@ -228,7 +230,7 @@ def test_figures_are_those_of_the_sets_of_frames(cases, delay):
         expected["alarm_fraction_normal"] = total["inside_normal"] / total["normal"]
     if clips:
         expected["alarm_fraction"] = total["inside"] / total["frames"]
-    assert events.event_level(clips, max_delay) == pytest.approx(expected)
+    assert event_metrics.event_level(clips, max_delay) == pytest.approx(expected)
 
 
 LABELS = np.zeros(100, bool)
@@ -237,7 +239,9 @@ LABELS[20:30] = LABELS[60:70] = True
 
 def meet(*own: tuple[int, int], max_delay: float = 0.5, labels: np.ndarray = LABELS) -> dict:
     """Figures of a clip at 10 frames per second, with anomalous frames 20 to 29 and 60 to 69."""
-    return events.event_level([Watched([Event(a, b, a, 1.0) for a, b in own], labels, 10.0)], max_delay)
+    return event_metrics.event_level(
+        [Watched([Event(a, b, a, 1.0) for a, b in own], labels, 10.0)], max_delay
+    )
 
 
 def test_figures_by_hand():
@@ -295,7 +299,7 @@ def test_what_is_undefined_is_left_out():
     missed = meet()
     assert (missed["found"], missed["false_alarms_per_hour"]) == (0, 0)
     assert not {"delay_median", "delay_mean"} & set(missed)
-    assert events.event_level([], 1.0) == {"labelled": 0, "false_alarms": 0, "hours": 0.0}
+    assert event_metrics.event_level([], 1.0) == {"labelled": 0, "false_alarms": 0, "hours": 0.0}
 
 
 def test_the_table_is_in_source_frames_and_reads_like_labels():

@@ -16,7 +16,7 @@ from vad import UserError
 from vad.scoring import pooling
 from vad.scoring.pooling import ClipErrors, PoolParams
 from vad.scoring.smoothing import radius
-from vad.store import arrays
+from vad.store import arrays, cards, tables
 from vad.windows.stride import nearest
 
 RNG = np.random.default_rng(0)
@@ -85,7 +85,7 @@ def regions_of(found: ClipErrors, branch: str, scale: dict) -> list[SimpleNamesp
 def map_of(found: ClipErrors, branch: str, t: int, scale: dict) -> list[float]:
     """The errors of the locations in frame t, cell by cell."""
     rows, columns = (-(-side // found.cell) for side in found.size)
-    at, out = nearest(found, t), []
+    at, out = near(found, t), []
     here = [r for r in regions_of(found, branch, scale) if r.frame == at] if branch != "speed" else []
     for i in range(rows):
         for j in range(columns):
@@ -134,7 +134,7 @@ def slowly(found: ClipErrors, branch: str, params: PoolParams, causal: bool, sca
             same = [o for o in own if o.track == r.track and o.frame - r.frame in weight]
         weights = [weight[o.frame - r.frame] for o in same]
         smoothed[r.Index] = sum(w * o.error for w, o in zip(weights, same, strict=True)) / sum(weights)
-    return [top([smoothed[r.Index] for r in own if r.frame == nearest(found, t)]) for t in frames]
+    return [top([smoothed[r.Index] for r in own if r.frame == near(found, t)]) for t in frames]
 
 
 ASKED = st.builds(
@@ -272,7 +272,7 @@ def test_frames_between_strides_take_the_nearest_the_earlier_of_two(stride, expe
 @few
 def test_counts_are_of_the_regions_that_a_frame_s_error_comes_from(found):
     frames = found.table["frame"].tolist()
-    assert found.counts().tolist() == [frames.count(nearest(found, t)) for t in range(found.frames)]
+    assert found.counts().tolist() == [frames.count(near(found, t)) for t in range(found.frames)]
 
 
 @given(clips())
@@ -322,9 +322,9 @@ def test_memory_does_not_grow_with_the_clip(monkeypatch):
 def stored(folder, errors, at, **card) -> None:
     """A clip's errors as `vad.branches.measure` writes them."""
     table = plain(errors, 12, at, 3).table.drop(columns="error_move")
-    arrays.write_table(folder / "test/a", table)
+    tables.write_table(folder / "test/a", table)
     whole = {"frames": 12, "stride": 3, "frame": [12, 16], "fps": 12.5, "cell": 4, "maps": []}
-    arrays.write_json(folder / "test/a.json", {k: v for k, v in (whole | card).items() if v is not None})
+    cards.write_json(folder / "test/a.json", {k: v for k, v in (whole | card).items() if v is not None})
 
 
 def test_errors_are_read_with_their_maps(tmp_path):

@@ -6,9 +6,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vad import UserError
+from vad.evaluation.oracle import oracle
 from vad.scoring import events
 from vad.scoring.events import EventParams
-from vad.scoring.thresholds import ThresholdParams, oracle
+from vad.scoring.thresholds import ThresholdParams
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vad import UserError
-from vad.store import arrays
+from vad.store import arrays, cards, tables
 
 DTYPES = st.sampled_from([np.uint8, np.int16, np.int32, np.float16, np.float32, np.float64, bool])
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
@@ -48,7 +48,7 @@ def test_the_hash_is_that_of_the_content(folder, array, data):
     i = data.draw(st.integers(0, array.size - 1))
     other.flat[i] ^= data.draw(st.integers(1, 255))
     arrays.write_array(folder / "other", other)
-    hashes = [arrays.read_card(folder / name)["hash"] for name in ("a", "same", "other")]
+    hashes = [cards.read_card(folder / name)["hash"] for name in ("a", "same", "other")]
     assert hashes[0] == hashes[1] != hashes[2]
     for suffix in (".npy", ".json"):
         assert (folder / f"a{suffix}").read_bytes() == (folder / f"same{suffix}").read_bytes()
@@ -58,7 +58,7 @@ def test_shape_and_type_are_part_of_the_content(folder):
     bytes_alike = [np.zeros((4, 2), np.uint8), np.zeros((2, 4), np.uint8), np.zeros((4, 2), bool)]
     for i, array in enumerate(bytes_alike):
         arrays.write_array(folder / f"alike{i}", array)
-    assert len({arrays.read_card(folder / f"alike{i}")["hash"] for i in range(3)}) == 3
+    assert len({cards.read_card(folder / f"alike{i}")["hash"] for i in range(3)}) == 3
 
 
 @pytest.mark.parametrize("length", [0, 1, 9, 10, 99, 100, 12345])
@@ -171,15 +171,15 @@ def test_a_table_that_is_not_whole_is_refused_with_its_name(tmp_path, content):
     if content is not None:
         (tmp_path / "x.parquet").write_bytes(content)
     with pytest.raises(UserError, match=r"x\.parquet: cannot be read"):
-        arrays.read_table(tmp_path / "x")
+        tables.read_table(tmp_path / "x")
 
 
 def test_a_truncated_table_is_refused(tmp_path):
-    arrays.write_table(tmp_path / "x", table())
+    tables.write_table(tmp_path / "x", table())
     file = tmp_path / "x.parquet"
     file.write_bytes(file.read_bytes()[:-30])
     with pytest.raises(UserError, match=r"x\.parquet: cannot be read"):
-        arrays.read_table(tmp_path / "x")
+        tables.read_table(tmp_path / "x")
 
 
 def table(**changed: object) -> pd.DataFrame:
@@ -192,22 +192,22 @@ def table(**changed: object) -> pd.DataFrame:
 
 
 def test_a_table_comes_back_as_it_was(tmp_path):
-    arrays.write_table(tmp_path / "deep/x", table())
-    pd.testing.assert_frame_equal(arrays.read_table(tmp_path / "deep/x"), table())
+    tables.write_table(tmp_path / "deep/x", table())
+    pd.testing.assert_frame_equal(tables.read_table(tmp_path / "deep/x"), table())
 
 
 def test_a_table_without_rows_keeps_its_columns(tmp_path):
     empty = table().iloc[:0]
-    arrays.write_table(tmp_path / "x", empty)
-    back = arrays.read_table(tmp_path / "x")
+    tables.write_table(tmp_path / "x", empty)
+    back = tables.read_table(tmp_path / "x")
     assert len(back) == 0
     assert back.dtypes.to_dict() == empty.dtypes.to_dict()
-    assert arrays.hash_table(back) == arrays.hash_table(empty) != arrays.hash_table(empty[["frame"]])
+    assert tables.hash_table(back) == tables.hash_table(empty) != tables.hash_table(empty[["frame"]])
 
 
 def test_a_table_says_no_versions_and_has_the_same_bytes_twice(tmp_path):
     for name in "ab":
-        arrays.write_table(tmp_path / name, table())
+        tables.write_table(tmp_path / name, table())
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert pq.read_schema(tmp_path / "a.parquet").metadata is None
     assert pd.__version__.encode() not in (tmp_path / "a.parquet").read_bytes()
@@ -228,20 +228,20 @@ def test_a_table_says_no_versions_and_has_the_same_bytes_twice(tmp_path):
     ids=["value", "type", "tiny", "text", "name", "column order", "length", "row order"],
 )
 def test_the_hash_of_a_table_changes_with_anything(other):
-    assert arrays.hash_table(table()) == arrays.hash_table(table())
-    assert arrays.hash_table(other) != arrays.hash_table(table())
+    assert tables.hash_table(table()) == tables.hash_table(table())
+    assert tables.hash_table(other) != tables.hash_table(table())
 
 
 def test_json_has_the_same_bytes_for_the_same_value(tmp_path):
-    arrays.write_json(tmp_path / "new/a.json", {"b": 1, "a": [1.5, None]})
-    arrays.write_json(tmp_path / "new/b.json", {"a": [1.5, None], "b": 1})
+    cards.write_json(tmp_path / "new/a.json", {"b": 1, "a": [1.5, None]})
+    cards.write_json(tmp_path / "new/b.json", {"a": [1.5, None], "b": 1})
     text = (tmp_path / "new/a.json").read_text()
     assert text == (tmp_path / "new/b.json").read_text()
     assert text.endswith("}\n")
-    assert arrays.read_json(tmp_path / "new/a.json") == json.loads(text) == {"a": [1.5, None], "b": 1}
+    assert cards.read_json(tmp_path / "new/a.json") == json.loads(text) == {"a": [1.5, None], "b": 1}
 
 
 def test_json_never_holds_what_json_cannot(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        arrays.write_json(tmp_path / "x.json", float("nan"))
+        cards.write_json(tmp_path / "x.json", float("nan"))
     assert not (tmp_path / "x.json").exists()

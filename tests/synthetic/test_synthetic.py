@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from vad import UserError
-from vad.store.manifest import frame_labels, intervals_of
+from vad.store.intervals import frame_labels, intervals_of
 from vad.synthetic import CLIPS, TINY, Script, generate, instances, render
 from vad.synthetic.__main__ import main
 

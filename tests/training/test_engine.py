@@ -20,10 +20,12 @@ from vad.flow import none as no_flow
 from vad.models import Autoencoder
 from vad.pipeline.params import alternatives, load
 from vad.regions import none
-from vad.store import arrays
+from vad.resize.cut import cut
+from vad.store import arrays, tables
 from vad.training import fit
 from vad.training.module import Cosine
-from vad.windows.dataset import WindowParams, Windows, cut
+from vad.windows.dataset import Windows
+from vad.windows.spec import WindowParams
 
 RAW = whole_frames()
 
@@ -388,4 +390,4 @@ def same_windows(stem: Path, n: int, side: int = 128) -> None:
         for _ in range(n):
             writer.append(noise)
     at = np.arange(n, dtype=np.int32)
-    arrays.write_table(stem, pd.DataFrame({"frame": at, "region": at, "track": 0, "plane_0": at}))
+    tables.write_table(stem, pd.DataFrame({"frame": at, "region": at, "track": 0, "plane_0": at}))

@@ -12,10 +12,12 @@ from tests.project import whole_frames
 from vad import UserError, models
 from vad.models import Autoencoder, conv2d
 from vad.regions import none
+from vad.resize.cut import cut
 from vad.store import arrays
 from vad.training import fit
 from vad.training.fit import TrainParams
-from vad.windows.dataset import WindowParams, Windows, cut
+from vad.windows.dataset import Windows
+from vad.windows.spec import WindowParams
 
 RESIZE = WindowParams(
     channels=["picture"], height=16, width=16, window=1, step=1, position="middle", stride=1, fit="stretch"

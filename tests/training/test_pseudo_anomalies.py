@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from vad import UserError, regions
 from vad.flow import none as no_flow
-from vad.store import arrays
+from vad.resize.cut import cut
+from vad.store import arrays, tables
 from vad.training import pseudo_anomalies
 from vad.training.pseudo_anomalies import PseudoParams
-from vad.windows.dataset import WindowParams, Windows, cut
+from vad.windows.dataset import Windows
+from vad.windows.spec import WindowParams
 
 LENGTH = 12
 
@@ -67,7 +69,7 @@ def test_frames_of_a_whole_frame_lie_that_far_apart(tmp_path_factory, window, po
     """With strides, too: the frames between come from the windows of their neighbours."""
     folder = tmp_path_factory.mktemp("clip")
     made = make(folder, [(t, 0, x0) for t in range(LENGTH)], window, position, stride)
-    frames = arrays.read_table(folder / "tensors/a")["frame"].to_numpy()
+    frames = tables.read_table(folder / "tensors/a")["frame"].to_numpy()
     got = made.skipping(np.arange(len(made)), np.full(len(made), step))
     assert got.shape == (len(made), 1, window, 8, 8)
     before = (window - 1) // 2 if position == "middle" else window - 1
@@ -83,7 +85,7 @@ def test_a_box_moves_along_with_its_track(tmp_path):
     """Track 1 is at the left until frame 5, then at the right; track 2 must not be mixed in."""
     rows = [(t, 1, 0 if t < 6 else 4) for t in range(LENGTH)] + [(t, 2, 2) for t in range(3)]
     made = make(tmp_path, sorted(rows), 3, "middle")
-    table = arrays.read_table(tmp_path / "tensors/a")
+    table = tables.read_table(tmp_path / "tensors/a")
     (at,) = np.flatnonzero((table["frame"] == 5) & (table["track"] == 1))
     got = made.skipping(np.array([at, at]), np.array([2, 4]))
     assert got[0, 0, :, 0, 0].tolist() == [value(3, 0), value(5, 0), value(7, 4)]
@@ -92,7 +94,7 @@ def test_a_box_moves_along_with_its_track(tmp_path):
 
 def test_regions_without_a_track_are_not_taken_for_one_another(tmp_path):
     made = make(tmp_path, [(t, -1, x) for t in range(LENGTH) for x in (0, 4)], 3, "middle")
-    table = arrays.read_table(tmp_path / "tensors/a")
+    table = tables.read_table(tmp_path / "tensors/a")
     got = made.skipping(np.arange(len(made)), np.full(len(made), 2))
     own = made[np.arange(len(made))]
     np.testing.assert_array_equal(got[:, :, 1], own[:, :, 1])

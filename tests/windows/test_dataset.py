@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from vad import UserError, regions
 from vad.flow import none as no_flow
 from vad.regions import none
-from vad.store import arrays
-from vad.windows.dataset import WindowParams, Windows, cut, placement, resize
+from vad.resize.cut import cut, resize
+from vad.store import arrays, cards, tables
+from vad.windows.dataset import Windows
+from vad.windows.spec import WindowParams, placement
 
 RNG = np.random.default_rng(0)
 
@@ -99,7 +101,7 @@ def test_a_plane_is_stored_once(tmp_path, window, stride, step, planes):
     assert len(np.unique(array[:, 0, 0, 0])) == planes
     assert (card["frames"], card["window"], card["stride"], card["step"]) == (9, window, stride, step)
     assert (card["position"], card["fps"]) == ("middle", 12.5)
-    assert card["windows"] == len(arrays.read_table(stem)) == -(-9 // stride)
+    assert card["windows"] == len(tables.read_table(stem)) == -(-9 // stride)
 
 
 def test_several_regions_of_a_frame_have_windows_of_their_own(tmp_path):
@@ -112,7 +114,7 @@ def test_several_regions_of_a_frame_have_windows_of_their_own(tmp_path):
     found = Windows(tmp_path / "tensors")
     shown = found[np.arange(5)][:, 0, :, 0, 0].tolist()
     assert shown == [[0, 0, 1], [0, 1, 2], [100, 101, 102], [101, 102, 103], [102, 103, 103]]
-    table = arrays.read_table(stem)
+    table = tables.read_table(stem)
     assert table["region"].tolist() == [0, 1, 2, 3, 4]
     assert table[["frame", "track"]].to_numpy().tolist() == [list(row[:2]) for row in rows]
     assert len(arrays.open_array(stem)[0]) == 3 + 4
@@ -282,7 +284,7 @@ def test_a_clip_without_regions_has_files_of_the_same_form(tmp_path):
         "windows",
         "windows_hash",
     }
-    tables = [arrays.read_table(stem) for stem in stems]
+    tables = [tables.read_table(stem) for stem in stems]
     assert len(tables[1]) == card["windows"] == 0
     assert tables[0].dtypes.to_dict() == tables[1].dtypes.to_dict()
     found = Windows(tmp_path / "tensors", ["b"])
@@ -301,7 +303,7 @@ def test_a_split_in_which_nobody_is_ever_seen_is_refused(tmp_path):
 
 def test_regions_between_strides_have_no_windows(tmp_path):
     stem = cut_clip(tmp_path, numbered(4), params(stride=2), boxes=table_of([(1, 0, 0, 0, 8, 8)]))
-    assert arrays.read_card(stem)["windows"] == 0
+    assert cards.read_card(stem)["windows"] == 0
 
 
 H, W = 20, 27
@@ -362,7 +364,7 @@ def test_cubes_of_boxes_are_those_of_naive_cutting(footage, rows, twins, window,
     for i, window_of_box in enumerate(expected):
         np.testing.assert_array_equal(found[[i]][0], window_of_box)
     kept = [i for i, row in enumerate(rows) if row[0] % stride == 0]
-    table = arrays.read_table(stem)
+    table = tables.read_table(stem)
     assert table["region"].tolist() == table["track"].tolist() == kept
     assert table["frame"].tolist() == [rows[i][0] for i in kept]
     shown = {(n, x, y) for t, x, y in (rows[i] for i in kept) for n in numbers_of(t, 9, how)}
@@ -373,7 +375,7 @@ def test_boxes_that_coincide_share_their_planes_and_stay_two_windows(tmp_path):
     same, other = (0, 0, 8, 8), (8, 0, 16, 8)
     rows = [(0, 1, *same), (0, 2, *same), (0, 3, *other), (1, 2, *same), (1, 1, *same)]
     stem = cut_clip(tmp_path, numbered(2, 8, 16), params(window=2), boxes=table_of(rows))
-    table = arrays.read_table(stem)
+    table = tables.read_table(stem)
     assert table["track"].tolist() == [1, 2, 3, 2, 1]
     places = table[["plane_0", "plane_1"]].to_numpy().tolist()
     assert places == [[0, 1], [0, 1], [2, 3], [1, 1], [1, 1]]
@@ -384,7 +386,7 @@ def test_the_card_says_how_a_tensor_lies_in_the_frame(footage):
     folder, planes = footage
     boxes = table_of([(0, 0, 3, 2, 20, 19)])
     stem = cut_clip(folder, planes[:, 0], params(8, 8, fit="letterbox", channels=CHANNELS), boxes=boxes)
-    card = arrays.read_card(stem)
+    card = cards.read_card(stem)
     assert (card["frame"], card["fit"], card["frames"]) == ([H, W], "letterbox", 9)
     assert card["channels"] == ["gray", "difference", "flow_x", "flow_y", "silhouette"]
     assert card["flow"] == {"scale": 0.1, "still": 128}

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from vad import UserError
 from vad.pipeline.params import Field, Section
-from vad.store import arrays
+from vad.store import arrays, cards, tables
 
 FLOOR = 1e-4  # is added to probabilities, so that what is out of the question differs by nothing
 LEAST = 0.1  # standard deviation of such a logarithm, so that a class never seen does not decide all
@@ -67,7 +67,7 @@ def fit(regions: list[Path], params: NoveltyParams) -> Novelty | None:
     told = [stem for stem in regions if Path(f"{stem}.classes.json").is_file()]
     if not told:
         return None
-    seen = [np.flatnonzero(detected(arrays.read_table(stem))) for stem in told]
+    seen = [np.flatnonzero(detected(tables.read_table(stem))) for stem in told]
     step = max(1, -(-sum(map(len, seen)) // MOST))
     found = zip(told, seen, strict=True)
     x = _log(np.concatenate([arrays.open_array(Path(f"{s}.classes"))[0][rows[::step]] for s, rows in found]))
@@ -94,7 +94,7 @@ def save(found: Novelty | None, folder: Path) -> None:
         parts = {name: np.ascontiguousarray(part) for name, part in vars(found).items()}
         save_file(parts, folder / "weights.safetensors")
         card["components"] = len(found.basis)
-    arrays.write_json(folder / "card.json", card)
+    cards.write_json(folder / "card.json", card)
 
 
 def fingerprint(folder: Path) -> str:
@@ -108,7 +108,7 @@ def fingerprint(folder: Path) -> str:
 def load(folder: Path) -> Novelty | None:
     """What `save` wrote. Raises UserError if it is missing or broken."""
     try:
-        if not arrays.read_json(folder / "card.json").get("classes"):
+        if not cards.read_json(folder / "card.json").get("classes"):
             return None
         return Novelty(**load_file(folder / "weights.safetensors"))
     except (OSError, SafetensorError, TypeError, AttributeError) as e:

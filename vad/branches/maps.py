@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vad.store import arrays
-from vad.windows.dataset import Box, placement
+from vad.windows.spec import Box, placement
 from vad.windows.stride import nearest
 
 

@@ -13,7 +13,7 @@ from vad.branches.maps import MapWriter, Tensor
 from vad.branches.reconstruction import ScoreParams, pixel_errors, reduce_errors, residuals
 from vad.models import Autoencoder
 from vad.scoring.pooling import MAP, PREFIX, SPEED
-from vad.store import arrays
+from vad.store import arrays, cards, tables
 from vad.windows.dataset import Windows
 
 BOX = ["x0", "y0", "x1", "y1"]
@@ -46,9 +46,9 @@ def score_clip(
     Raises UserError if tensors and regions are not of one run.
     """
     torch.set_num_threads(threads)
-    windows, card = Windows(tensors.parent, [tensors.name]), arrays.read_card(tensors)
-    table = arrays.read_table(tensors)[["frame", "region", "track"]]
-    boxes = arrays.read_table(regions)
+    windows, card = Windows(tensors.parent, [tensors.name]), cards.read_card(tensors)
+    table = tables.read_table(tensors)[["frame", "region", "track"]]
+    boxes = tables.read_table(regions)
     boxes = boxes.reindex(table["region"])
     if (boxes["frame"].to_numpy() != table["frame"].to_numpy()).any():
         raise UserError(f"{tensors} was not made of {regions}, as they stand; run `dvc repro resize`")
@@ -85,10 +85,10 @@ def score_clip(
         found, _ = arrays.open_array(Path(f"{regions}.classes"))
         unlike = novelty.errors(found[table["region"].to_numpy()])
         table[PREFIX + CLASSES] = np.where(detected(boxes), unlike, np.float32(0))
-    if arrays.read_card(flow)["method"] != "none":
+    if cards.read_card(flow)["method"] != "none":
         speed.write(Path(f"{stem}{MAP}{SPEED}"), flow, tuple(card["frame"]), params.cell, params.speed)
         mapped.append(SPEED)
-    arrays.write_table(stem, table)
+    tables.write_table(stem, table)
     kept = {key: card[key] for key in ("frames", "stride", "frame", "fps")}
-    kept |= {"maps": mapped, "cell": params.cell, "hash": arrays.hash_table(table)}
-    arrays.write_json(Path(f"{stem}.json"), kept)
+    kept |= {"maps": mapped, "cell": params.cell, "hash": tables.hash_table(table)}
+    cards.write_json(Path(f"{stem}.json"), kept)

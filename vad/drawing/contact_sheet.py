@@ -21,8 +21,7 @@ from vad import UserError
 from vad.drawing import overlays, paper
 from vad.drawing.overlays import INK, PAPER, SILHOUETTE, TRACKS, Mark, font
 from vad.drawing.paper import CELL, COLUMNS, MARGIN
-from vad.footage import masks
-from vad.store import arrays
+from vad.store import arrays, bitmasks, cards, tables
 from vad.store.manifest import SPLITS, Clip
 
 ROWS, ROWS_WITH_FLOW = 6, 4  # clips of a split, at most; with flow a row has two lines of pictures
@@ -47,7 +46,7 @@ class Shown:
     numbers: np.ndarray  # int [N, 6], the columns NUMBERS of the regions
     sources: Sequence[str]
     confidences: np.ndarray  # float32 [N]
-    silhouettes: masks.Masks | None
+    silhouettes: bitmasks.Masks | None
     flow: np.ndarray | None  # int8 [T, h, w, 2]
     scale: float  # pixels of the frame in a count of the flow
 
@@ -102,12 +101,12 @@ def write(folder: Path, clips: Sequence[Clip], frames: Path, flow: Path, regions
     every = []
     for split in SPLITS:
         of_split = sorted((clip for clip in clips if clip.split == split), key=lambda clip: clip.clip)
-        flowing = any(arrays.read_card(flow / clip.clip)["method"] != "none" for clip in of_split)
+        flowing = any(cards.read_card(flow / clip.clip)["method"] != "none" for clip in of_split)
         chosen = choose(of_split, ROWS_WITH_FLOW if flowing else ROWS)
         rows, shown = [], []
         for clip in of_split:
-            table, card = arrays.read_table(regions / clip.clip), arrays.read_card(regions / clip.clip)
-            length = arrays.read_card(frames / clip.clip)["shape"][0]
+            table, card = tables.read_table(regions / clip.clip), cards.read_card(regions / clip.clip)
+            length = cards.read_card(frames / clip.clip)["shape"][0]
             rows.append(figures(clip, table, length, card.get("foreground")))
             if clip in chosen:
                 shown.append(_open(clip, rows[-1], table, frames, flow, regions))
@@ -178,10 +177,10 @@ def _open(
     clip: Clip, found: dict[str, Any], table: pd.DataFrame, frames: Path, flow: Path, regions: Path
 ) -> Shown:
     video, card = arrays.open_array(frames / clip.clip)
-    motion = arrays.read_card(flow / clip.clip)
+    motion = cards.read_card(flow / clip.clip)
     silhouettes = None
     if Path(f"{regions / clip.clip}.silhouette.json").exists():
-        silhouettes = masks.open_masks(stem := Path(f"{regions / clip.clip}.silhouette"))
+        silhouettes = bitmasks.open_masks(stem := Path(f"{regions / clip.clip}.silhouette"))
         if (size := (len(silhouettes), silhouettes.height, silhouettes.width)) != video.shape[:3]:
             raise UserError(
                 f"{stem}.npy: silhouettes of {size} (frames, height, width), but the frames of the clip are "

@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 
 from vad import UserError
-from vad.evaluation import frame_metrics, listing, plots, tables
-from vad.evaluation.frame_metrics import EvaluateParams, Scored
+from vad.evaluation import event_metrics, frame_metrics, groups, listing, plots
+from vad.evaluation.frame_metrics import EvaluateParams
 from vad.evaluation.identity import Identity
+from vad.evaluation.scored_clip import Scored
 from vad.scoring import events
 from vad.scoring.calibration import Calibration
 from vad.scoring.pooling import SPEED, ClipErrors
-from vad.store import arrays
-from vad.store.manifest import Clip, Intervals, frame_labels
+from vad.store import cards, tables
+from vad.store.intervals import Intervals, frame_labels
+from vad.store.manifest import Clip
 
 LEARNED = "learned"  # all branches but speed, together
 
@@ -36,7 +38,7 @@ def score_clips(
     """
     out = []
     for clip, found in zip(clips, errors, strict=True):
-        times = arrays.read_table(frames / clip.clip)
+        times = tables.read_table(frames / clip.clip)
         if len(times) != found.frames:
             raise UserError(
                 f"clip {clip.clip!r}: errors of {found.frames} frames, but {len(times)} were extracted; "
@@ -93,21 +95,21 @@ def evaluate(clips: Sequence[Scored], calibration: Calibration, params: Evaluate
         raise UserError(
             "no test clips are left to evaluate; see data/frames/skipped.csv for what was skipped"
         )
-    total = tables.row(clips, calibration.threshold)
-    watched = [events.Watched(c.events, c.anomalous, c.fps) for c in frame_metrics.labelled(clips)]
+    total = groups.row(clips, calibration.threshold)
+    watched = [event_metrics.Watched(c.events, c.anomalous, c.fps) for c in frame_metrics.labelled(clips)]
     result = {
         "clips": len(clips),
-        "subjects": len({part.subject for part in tables.by_person(clips)} - {""}),
+        "subjects": len({part.subject for part in groups.by_person(clips)} - {""}),
         "frame": frame_metrics.frame_level(clips, calibration.threshold),
         **frame_metrics.against_trivial(clips, params),
         "branch": frame_metrics.branch_level(clips),
-        "event": events.event_level(watched, params.max_delay) if watched else {},
+        "event": event_metrics.event_level(watched, params.max_delay) if watched else {},
         "clip": frame_metrics.clip_level(clips),
-        "region": tables.regions(clips),
+        "region": groups.regions(clips),
         "threshold": calibration.threshold,
         "anomaly_rate": total["anomaly_rate"],
         # not called "error": DVC takes a key of that name in a metrics file for a failure to read it
-        "reconstruction_error": tables.spread(clips),
+        "reconstruction_error": groups.spread(clips),
     }
     return {key: value for key, value in result.items() if value not in ({}, None)}
 
@@ -135,7 +137,7 @@ def write(
     """Writes into the folder: metrics.json; frames, events, clips, cameras and subjects as CSV; frames.txt,
     the listing for people; plots/; curves.png. tracks.csv too, where regions are boxes that belong to tracks.
     """
-    arrays.write_json(folder / "metrics.json", _defined(result))
+    cards.write_json(folder / "metrics.json", _defined(result))
     threshold = calibration.threshold
     _csv(folder / "frames.csv", pd.concat([_frames(clip, threshold) for clip in clips]))
     alarmed = ((plots.name(c), c.source_frames, c.scores, c.scores > threshold) for c in clips)
@@ -145,15 +147,15 @@ def write(
     ]
     _csv(folder / "events.csv", pd.concat(happened) if happened else pd.DataFrame(columns=events.COLUMNS))
     rows = [
-        {"clip": plots.name(c), "camera": c.camera, "subject": c.subject, **tables.row([c], threshold)}
+        {"clip": plots.name(c), "camera": c.camera, "subject": c.subject, **groups.row([c], threshold)}
         for c in clips
     ]
     _csv(folder / "clips.csv", pd.DataFrame(rows))
     cameras = _together(clips, threshold, "camera", lambda clip: clip.camera)
     _csv(folder / "cameras.csv", cameras)
-    subjects = _together(tables.by_person(clips), threshold, "subject", lambda clip: clip.subject)
+    subjects = _together(groups.by_person(clips), threshold, "subject", lambda clip: clip.subject)
     _csv(folder / "subjects.csv", subjects)
-    tracks = [(plots.name(clip), tables.tracks(clip, threshold)) for clip in clips]
+    tracks = [(plots.name(clip), groups.tracks(clip, threshold)) for clip in clips]
     if followed := [table.assign(clip=name) for name, table in tracks if len(table)]:
         table = pd.concat(followed)
         _csv(folder / "tracks.csv", table[["clip", *table.columns.drop("clip")]])
@@ -170,7 +172,7 @@ def _together(
     """A row for each camera or subject."""
     groups = ((name, list(group)) for name, group in groupby(sorted(clips, key=key), key=key))
     return pd.DataFrame(
-        {what: name or "(not given)", "clips": len(own), **tables.row(own, threshold)} for name, own in groups
+        {what: name or "(not given)", "clips": len(own), **groups.row(own, threshold)} for name, own in groups
     )
 
 

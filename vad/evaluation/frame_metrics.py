@@ -5,8 +5,7 @@ Protocol: micro AUC is one ROC over all labelled test frames concatenated, with 
 `docs/evaluation.md`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,10 @@ from sklearn.metrics import (
 )
 
 from vad import UserError
-from vad.evaluation import bootstrap
+from vad.evaluation import bootstrap, oracle
+from vad.evaluation.scored_clip import Scored
 from vad.pipeline.params import Field, Section
-from vad.scoring import thresholds
-from vad.scoring.events import Event
-from vad.scoring.pooling import SPEED, ClipErrors
+from vad.scoring.pooling import SPEED
 
 
 class EvaluateParams(Section):
@@ -48,35 +46,6 @@ class EvaluateParams(Section):
                 f"evaluate.identity = {self.identity!r}: no such file (seen from {Path.cwd()}); expected a "
                 "CSV with the columns clip, track, person; the header alone where nobody is to be told apart"
             )
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A test clip: its scores, and its labels where somebody labelled it.
-
-    `scores` float64 [T] are the headline's; `causal` those without frames ahead; `unsmoothed` those before
-    smoothing; `branches` those of each branch by itself, and of all but speed as `learned`. `errors` by
-    branch, float64 [T], before calibration; `seconds` float64 [T] since the clip's start; `source_frames`
-    int [T]; `source_size` (height, width) of these; `fps` of the extracted frames; `anomalous` bool [T] or
-    None; `events` as the threshold makes them. The table of `regions` has columns `score` and `person` (""
-    where nobody said) beside those of the errors; `subject` is the person of the whole clip.
-    """
-
-    clip: str
-    camera: str
-    subject: str
-    scores: np.ndarray
-    causal: np.ndarray
-    unsmoothed: np.ndarray
-    branches: Mapping[str, np.ndarray]
-    errors: Mapping[str, np.ndarray]
-    seconds: np.ndarray
-    source_frames: np.ndarray
-    source_size: tuple[int, int]
-    fps: float
-    anomalous: np.ndarray | None
-    events: Sequence[Event]
-    regions: ClipErrors
 
 
 def both_classes(anomalous: np.ndarray | None) -> bool:
@@ -159,7 +128,7 @@ def frame_level(clips: Sequence[Scored], threshold: float) -> dict[str, Any]:
     precision, recall, f1, _ = precision_recall_fscore_support(
         y, s > threshold, average="binary", zero_division=0
     )
-    best, best_threshold = thresholds.oracle(y, s)
+    best, best_threshold = oracle.oracle(y, s)
     return counts | {
         **aucs(labels, scores),
         "clips_in_macro": usable,

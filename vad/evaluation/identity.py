@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vad import UserError
-from vad.footage import layouts
+from vad.footage import csv_rows
 from vad.store.manifest import Clip
 
 COLUMNS = ("clip", "track", "person")
@@ -53,9 +53,9 @@ def read(path: Path, clips: Sequence[Clip], tracks: Mapping[str, Collection[int]
     whole: dict[str, str] = {}
     parts: dict[str, dict[int, str]] = {}
     lines: dict[tuple[str, int | None], str] = {}
-    for where, row in layouts.read_rows(path, COLUMNS):
-        person = " ".join(layouts.nfc(row["person"]).split())
-        if (clip := ids.get(name := layouts.nfc(row["clip"]))) is None:
+    for where, row in csv_rows.read_rows(path, COLUMNS):
+        person = " ".join(csv_rows.nfc(row["person"]).split())
+        if (clip := ids.get(name := csv_rows.nfc(row["clip"]))) is None:
             near = difflib.get_close_matches(name, ids, n=3) or list(ids)[:3]
             raise UserError(f"{where}: no clip is called {name!r}; names are such as {', '.join(near)}")
         track = _track(where, clip, row["track"], tracks.get(clip))

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from vad.drawing import heatmaps
-from vad.evaluation.frame_metrics import EvaluateParams, Scored
+from vad.evaluation.frame_metrics import EvaluateParams
 from vad.evaluation.pixel_metrics import PixelLevel, cell_counts
 from vad.evaluation.plots import name
 from vad.evaluation.region_metrics import RegionLevel
-from vad.footage.masks import Masks, open_masks
+from vad.evaluation.scored_clip import Scored
 from vad.scoring.calibration import Calibration
 from vad.store import arrays
+from vad.store.bitmasks import Masks, open_masks
 
 Truth = Masks | bool | None  # masks of a clip; True if none are needed, None if they are missing
 STEPS = 100  # thresholds at which regions are counted

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from vad.evaluation.frame_metrics import Scored, auc, both_classes, labelled
-from vad.evaluation.tables import by_person
-from vad.store.manifest import intervals_of
+from vad.evaluation.frame_metrics import auc, both_classes, labelled
+from vad.evaluation.groups import by_person
+from vad.evaluation.scored_clip import Scored
+from vad.store.intervals import intervals_of
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt

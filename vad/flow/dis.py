@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from vad import UserError
+from vad.flow.base import FLOW_METHODS, FlowMethod
 from vad.pipeline.params import Field, Section
-from vad.store import arrays
+from vad.store.arrays import ArrayWriter, open_array
 
 PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -19,43 +20,59 @@ PRESETS = {
 STEPS = 127  # counts of an int8, either way
 
 
-class Params(Section):
-    """`flow.dis`: `height` is the number of rows at which it is computed and stored; frames are not enlarged.
+@FLOW_METHODS.register
+class Dis(FlowMethod):
+    """Dense inverse search, streamed frame by frame."""
 
-    A displacement beyond `limit` pixels of the extracted frame is kept as `limit`.
-    """
+    class Params(Section):
+        """`flow.dis`"""
 
-    preset: Literal["ultrafast", "fast", "medium"]
-    height: int = Field(ge=16, le=2160)
-    limit: float = Field(gt=0, le=1000)
-
-
-def flow(stem: Path, frames: Path, params: Params, *, threads: int) -> None:
-    """Work function: the flow of one clip, streamed. The card says how much was cut off at `limit`.
-
-    Raises UserError if the pictures are too small to be compared.
-    """
-    cv2.setNumThreads(threads)
-    video, _ = arrays.open_array(frames)
-    height, width = video.shape[1:3]
-    h = min(height, params.height)
-    w = max(1, round(width * h / height))
-    if min(w, h) < 8 or max(w, h) < 12:  # a patch of DIS, and what its pyramid needs
-        raise UserError(
-            f"its frames of {width}x{height} are {w}x{h} at flow.dis.height = {params.height}, too small for "
-            "flow, which needs 8x12 at least; raise flow.dis.height, or use larger frames"
+        preset: Literal["ultrafast", "fast", "medium"] = Field(
+            "medium", description="how thorough; medium takes about three times as long as fast"
         )
-    scale = params.limit / STEPS
-    to_counts = (width / w / scale, height / h / scale, 0, 0)
-    clipped = 0
-    card = {"method": "dis", "scale": scale, "frame": [height, width]}
-    with arrays.ArrayWriter(stem, (h, w, 2), np.int8, **card) as writer:
-        for displacement in displacements(video, params.preset, w, h):
-            counts = cv2.multiply(displacement, to_counts, dtype=cv2.CV_16S)  # rounds
-            small = np.clip(counts, -STEPS, STEPS)
-            clipped += np.count_nonzero((small != counts).any(axis=2)) if cv2.norm(counts, small) else 0
-            writer.append(small.astype(np.int8))
-        writer.card["clipped"] = round(clipped / (len(video) * h * w), 6)
+        height: int = Field(
+            240,
+            ge=16,
+            le=2160,
+            description="rows at which flow is computed and stored; frames are not enlarged",
+        )
+        limit: float = Field(
+            16.0,
+            gt=0,
+            le=1000,
+            description="largest displacement that is kept, in pixels of the extracted frame per frame; stored in "
+            "steps of limit / 127",
+        )
+
+    params: Params
+
+    def flow(self, stem: Path, frames: Path, *, threads: int) -> None:
+        """The card says which share of the vectors was clipped to `limit`.
+
+        Raises:
+            UserError: if the frames are too small for DIS.
+        """
+        cv2.setNumThreads(threads)
+        video, _ = open_array(frames)
+        height, width = video.shape[1:3]
+        h = min(height, self.params.height)
+        w = max(1, round(width * h / height))
+        if min(w, h) < 8 or max(w, h) < 12:  # a patch of DIS, and what its pyramid needs
+            raise UserError(
+                f"its frames of {width}x{height} are {w}x{h} at flow.dis.height = {self.params.height}, too small "
+                "for flow, which needs 8x12 at least; raise flow.dis.height, or use larger frames"
+            )
+        scale = self.params.limit / STEPS
+        to_counts = (width / w / scale, height / h / scale, 0, 0)
+        clipped = 0
+        card = {"method": "dis", "scale": scale, "frame": [height, width]}
+        with ArrayWriter(stem, (h, w, 2), np.int8, **card) as writer:
+            for displacement in displacements(video, self.params.preset, w, h):
+                counts = cv2.multiply(displacement, to_counts, dtype=cv2.CV_16S)  # rounds
+                small = np.clip(counts, -STEPS, STEPS)
+                clipped += np.count_nonzero((small != counts).any(axis=2)) if cv2.norm(counts, small) else 0
+                writer.append(small.astype(np.int8))
+            writer.card["clipped"] = round(clipped / (len(video) * h * w), 6)
 
 
 def displacements(video: np.ndarray, preset: str, width: int, height: int) -> Iterator[np.ndarray]:

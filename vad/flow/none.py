@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+from vad.flow.base import FLOW_METHODS, FlowMethod
 from vad.pipeline.params import Section
-from vad.store import arrays
+from vad.store.cards import write_json
 
 
-class Params(Section):
-    """`flow.none`: nothing to choose."""
+@FLOW_METHODS.register
+class NoFlow(FlowMethod):
+    """Computes nothing."""
 
+    class Params(Section):
+        """`flow.none`: nothing to choose."""
 
-def flow(stem: Path, frames: Path, params: Params, *, threads: int) -> None:
-    """Writes the card alone; `frames` is not read."""
-    arrays.write_json(Path(f"{stem}.json"), {"method": "none", "hash": "none"})
+    def flow(self, stem: Path, frames: Path, *, threads: int) -> None:
+        """Writes the card alone."""
+        write_json(Path(f"{stem}.json"), {"method": "none", "hash": "none"})

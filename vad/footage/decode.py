@@ -11,9 +11,8 @@ Frames are numbered from 0 in display order; times are seconds since the source'
 import math
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
@@ -26,25 +25,19 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from vad import UserError
 from vad.footage import pictures
+from vad.footage.encode import TO_LIMITED
 from vad.footage.pictures import (
     PICTURE_FPS,
-    PICTURES,
     Color,
-    hash_source,
-    is_picture_folder,
-    list_pictures,
-    read_picture,
 )
 from vad.pipeline.params import Field, Section
-from vad.store import arrays
+from vad.store import arrays, tables
 
 VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv", ".3gp"}
 )
 # Matroska and FLV round times to milliseconds: a frame that much late is still in time
 SLACK = 1.1e-3
-# full-range luma 0..255 -> the limited range 16..235 in which H.264 is commonly coded
-TO_LIMITED = np.rint(16 + np.arange(256) * 219 / 255).astype(np.uint8)
 REPAIR = "copy it again, or save what can be saved: `ffmpeg -i OLD NEW.mp4`"
 
 Decoded = tuple[int, float, av.VideoFrame]  # number, seconds, frame as decoded
@@ -196,7 +189,7 @@ def extract(
                 "a clip needs at least 2"
             )
         table = {"source_frame": np.array(numbers, np.int32), "seconds": np.array(times, np.float64)}
-        arrays.write_table(stem, pd.DataFrame(table))
+        tables.write_table(stem, pd.DataFrame(table))
         writer.card["fps"] = params.fps or _rate(nominal, len(times), times[-1] - times[0])
 
 
@@ -298,46 +291,6 @@ def _convert(chosen: Iterator[Decoded], color: Color, max_side: int | None) -> I
             picture = np.array(np.rot90(scaled.to_ndarray(), _turns(frame)), order="C")
             before = frame
         yield number, seconds, picture
-
-
-def encode(path: Path, frames: Iterable[np.ndarray], fps: float, crf: int = 23) -> None:
-    """Writes uint8 frames, all [H, W] gray or all [H, W, 3] rgb, as H.264 (yuv420p, limited range, BT.601).
-
-    The container follows the suffix (.mp4, .mkv, .avi). Gray comes back out of `extract` as it went in,
-    up to the error of the codec, which `crf` sets (0: none but rounding, 51: worst). One thread and no
-    version strings in the container: the same frames give the same bytes with the same build of x264.
-
-    Raises UserError if a side is odd (4:2:0 halves the chroma), if shapes differ or if there are no
-    frames; no file is left then.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shape = None
-    try:
-        with av.open(f"file:{path}", "w", options={"fflags": "+bitexact"}) as container:
-            for i, frame in enumerate(frames):
-                if shape is None:
-                    shape = frame.shape
-                    height, width = shape[:2]
-                    if height % 2 or width % 2:
-                        raise UserError(f"{path}: H.264 needs even sides, got {width}x{height}; crop or pad")
-                    stream = container.add_stream("libx264", Fraction(fps).limit_denominator(10_000))
-                    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-                    stream.codec_context.thread_count = 1
-                    stream.codec_context.color_range = ColorRange.MPEG
-                    stream.codec_context.colorspace = Colorspace.SMPTE170M
-                    # x264's macroblock tree is not repeatable on colour: other bytes at every call
-                    stream.options = {"crf": str(crf), "x264-params": "no-mbtree=1"}
-                if frame.shape != shape:
-                    raise UserError(f"{path}: frame {i} has shape {frame.shape}, frame 0 had {shape}")
-                picture = _to_yuv420p(frame)
-                picture.pts, picture.time_base = i, 1 / stream.codec_context.framerate
-                container.mux(stream.encode(picture))
-            if shape is None:
-                raise UserError(f"{path}: no frames to encode")
-            container.mux(stream.encode(None))
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def _to_yuv420p(frame: np.ndarray) -> av.VideoFrame:

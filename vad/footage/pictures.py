@@ -19,12 +19,12 @@ from av.video.reformatter import ColorRange
 from PIL import Image
 
 from vad import UserError
+from vad.store.placeholders import refuse_placeholder
 
 PICTURES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp"})
 PICTURE_FPS = 25.0
 Color = Literal["gray", "rgb"]
 
-LFS = b"version https://git-lfs.github.com/spec/"
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS = (5, 6, 7, 8)  # values of that tag which exchange width and height
 
@@ -140,21 +140,6 @@ def hash_source(source: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
-
-
-def refuse_placeholder(path: Path) -> None:
-    """Raises UserError if the file is missing, empty or a Git-LFS pointer in place of the real one."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(len(LFS))
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; check the path, or fetch the data (`dvc pull`)") from None
-    except OSError as e:
-        raise UserError(f"{path}: cannot be read ({e.strerror})") from None
-    if not head:
-        raise UserError(f"{path}: empty file (0 bytes); copy it again, or remove it")
-    if head == LFS:
-        raise UserError(f"{path}: a Git-LFS pointer, not the file itself; run `git lfs pull`")
 
 
 def broken_promise(

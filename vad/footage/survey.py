@@ -18,10 +18,12 @@ import numpy as np
 from tqdm import tqdm
 
 from vad import UserError
-from vad.footage import decode, masks
+from vad.footage import decode, masks, splits
+from vad.footage.source_clip import SourceClip
 from vad.pipeline import closure
-from vad.store import manifest
-from vad.store.manifest import Clip, Found, Intervals
+from vad.store import bitmasks, intervals, manifest
+from vad.store.intervals import Intervals
+from vad.store.manifest import Clip
 
 Log = Callable[[str], None]
 
@@ -44,7 +46,7 @@ class Survey:
 
 
 def survey(
-    found: Sequence[Found],
+    found: Sequence[SourceClip],
     root: Path,
     masks_to: Path,
     memory: Path,
@@ -66,7 +68,7 @@ def survey(
         raise UserError(f"{root}: no clips found")
     for clip in found:
         _refuse_unwritable(clip)
-    manifest.refuse_duplicates(found)
+    splits.refuse_duplicates(found)
     footage = _open([clip.source for clip in found], memory, workers, log)
     whole, skipped = [], {}
     for clip in found:
@@ -78,9 +80,9 @@ def survey(
         else:
             whole.append(clip)
     for clip in whole:
-        manifest.check_intervals(clip.id, clip.intervals or [], footage[clip.source].info.frames)
+        intervals.check_intervals(clip.id, clip.intervals or [], footage[clip.source].info.frames)
         _check_bounds(clip, footage[clip.source].info.frames)
-    cut = manifest.cut_validation(whole, val_fraction)
+    cut = splits.cut_validation(whole, val_fraction)
     rows = [_row(clip, footage[clip.source], root) for clip in cut]
     _refuse_empty_splits(rows, skipped)
     labels = _read_labels(cut, rows, masks_to, workers, log)
@@ -158,7 +160,7 @@ def _remember(memory: Path, footage: dict[str, Any]) -> None:
     part.replace(memory)
 
 
-def _row(clip: Found, footage: Footage, root: Path) -> Clip:
+def _row(clip: SourceClip, footage: Footage, root: Path) -> Clip:
     first, end = clip.span(footage.info.frames)
     if end - first < 2:
         raise UserError(
@@ -183,7 +185,7 @@ def _row(clip: Found, footage: Footage, root: Path) -> Clip:
 
 
 def _read_labels(
-    found: Sequence[Found], rows: Sequence[Clip], masks_to: Path, workers: int | None, log: Log
+    found: Sequence[SourceClip], rows: Sequence[Clip], masks_to: Path, workers: int | None, log: Log
 ) -> dict[str, Intervals]:
     """Intervals of the labelled clips; writes the masks, which label the clips that have no intervals."""
     masked = [(clip, row) for clip, row in zip(found, rows, strict=True) if clip.masks is not None]
@@ -193,7 +195,7 @@ def _read_labels(
         raise UserError(error)
     labels = {row.clip: clip.intervals for clip, row in zip(found, rows, strict=True) if clip.intervals}
     for clip, row in masked:
-        shown = masks.intervals(masks.open_masks(masks_to / row.clip))
+        shown = bitmasks.intervals(bitmasks.open_masks(masks_to / row.clip))
         if not clip.intervals:
             labels[row.clip] = shown
         elif len(differing := _differing(clip.intervals, shown, row.frames)):
@@ -204,7 +206,7 @@ def _read_labels(
     return {clip: intervals for clip, intervals in labels.items() if intervals}
 
 
-def _convert(clip: Found, row: Clip, masks_to: Path) -> str | None:
+def _convert(clip: SourceClip, row: Clip, masks_to: Path) -> str | None:
     try:
         masks.convert(masks_to / row.clip, clip.masks, row.frames, row.width, row.height)
     except UserError as e:
@@ -215,10 +217,10 @@ def _convert(clip: Found, row: Clip, masks_to: Path) -> str | None:
 def _differing(one: Intervals, other: Intervals, frames: int) -> np.ndarray:
     """Numbers of the frames that only one of the two holds anomalous."""
     numbers = np.arange(frames)
-    return np.flatnonzero(manifest.frame_labels(one, numbers) != manifest.frame_labels(other, numbers))
+    return np.flatnonzero(intervals.frame_labels(one, numbers) != intervals.frame_labels(other, numbers))
 
 
-def _check_bounds(clip: Found, frames: int) -> None:
+def _check_bounds(clip: SourceClip, frames: int) -> None:
     last = max(clip.first, (clip.end or 0) - 1)
     if last >= frames:
         raise UserError(
@@ -227,7 +229,7 @@ def _check_bounds(clip: Found, frames: int) -> None:
         )
 
 
-def _refuse_unwritable(clip: Found) -> None:
+def _refuse_unwritable(clip: SourceClip) -> None:
     try:
         f"{clip.source}{clip.name}".encode()
     except UnicodeEncodeError:

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from vad import UserError
 from vad.pipeline.params import Choice, Field, Section
+from vad.windows.planes import FLOW
 
 Shape = tuple[int, int, int, int]  # channels, frames, height, width
-FLOW = ("flow_x", "flow_y")  # names of planes
 BRANCHES = {"reconstruct": "reconstruction", "predict": "prediction", "translate": "translation"}
 
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vad.models import FLOW, Autoencoder, ModelParams, Shape, divisible, register
+from vad.models import Autoencoder, ModelParams, Shape, divisible, register
 from vad.pipeline.params import Field
+from vad.windows.planes import FLOW
 
 STILL = 128 / 255  # what a flow plane holds where nothing moves
 CONTRAST = 0.05  # is added to a crop's standard deviation, so that flat crops do not become noise

@@ -7,17 +7,16 @@ going back to earlier parameters computes nothing, and no result depends on what
 behind. Everything is written under a temporary name and renamed when whole.
 """
 
-import hashlib
-import json
 import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -26,7 +25,8 @@ from vad import UserError
 from vad.pipeline import closure
 from vad.pipeline.params import Field, Section
 from vad.pipeline.progress import Progress
-from vad.store import arrays
+from vad.store import cards
+from vad.store.digests import digest
 
 Work = Callable[..., None]
 # an error in one clip ends the run: that others were cut short is no news
@@ -36,16 +36,23 @@ warnings.filterwarnings("ignore", ".*tasks which were still being processed.*")
 class ComputeParams(Section):
     """`compute`: how the work is spread. Changes no result, so no stage depends on it."""
 
-    workers: Literal["auto"] | Annotated[int, Field(ge=1)]
-    cache_gb: float = Field(ge=0)
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        "auto", description="processes that handle clips; `auto`: one per core"
+    )
+    cache_gb: float = Field(20.0, ge=0, description="limit of .cache/clips, in GB")
 
 
 @dataclass(frozen=True)
 class Job:
     """One clip to be made.
 
-    `name` is its path below the output folder, without suffix; `inputs` are content hashes of all it
-    is made of; `args` goes to the work function; `frames` is for progress only.
+    Attributes:
+        clip: its id, for messages.
+        name: its path below the output folder, without suffix.
+        inputs: content hashes of all files that it is made of.
+        args: what the work function gets after the stem. Sections of params.yaml among them, and the source
+            files of plug-ins among them, belong to the key of the cache.
+        frames: for progress only.
     """
 
     clip: str
@@ -58,51 +65,70 @@ class Job:
     def on(
         cls, clip: str, stems: Sequence[Path], *args: Any, name: str = "", also: Sequence[str] = ()
     ) -> "Job":
-        """A job whose inputs are files with cards; its work gets the stems, then `args`.
+        """A job whose inputs are files with cards.
 
-        `name` is the clip's id unless given; `also` are hashes of further inputs.
+        Args:
+            clip: the clip's id.
+            stems: its files; the work function gets them first, then `args`.
+            name: path below the output folder, if it is not the id.
+            also: hashes of further inputs.
         """
-        cards = [arrays.read_card(stem) for stem in stems]
+        contents = [cards.read_card(stem) for stem in stems]
         return cls(
             clip=clip,
             name=name or clip,
-            inputs=(*(_digest(card) for card in cards), *also),
+            inputs=(*(digest(card) for card in contents), *also),
             args=(*stems, *args),
-            frames=cards[0].get("frames") or cards[0]["shape"][0],
+            frames=contents[0].get("frames") or contents[0]["shape"][0],
         )
 
 
-def run(
+class Surroundings(Protocol):
+    """What the loop needs of a stage (`pipeline.stage.Run`)."""
+
+    name: str
+    cache: Path
+
+    def params(self, section: str, model: type[ComputeParams]) -> ComputeParams: ...
+
+
+def each_clip(
+    run: Surroundings,
     work: Work,
     jobs: Sequence[Job],
     out: Path,
     *,
-    params: Any,
-    cache: Path,
-    compute: ComputeParams,
-    label: str,
+    label: str = "",
     on_error: Literal["fail", "skip"] = "fail",
     parallel: bool = True,
-    modules: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Fills the folder `out` with the files of all jobs; returns {clip: reason} of those skipped.
+    """Fills the folder `out` with the files of all jobs, which the work function makes or the cache holds.
 
-    `work(stem, *args, threads=n)` writes `<stem>.npy`, `<stem>.json`, `<stem>.more.npy`, … for one clip,
-    with at most n threads; it runs in a process of its own unless `parallel` is false, and must depend on
-    nothing but `inputs`, `params` and code. `params` is anything JSON can hold, or a `Section`; `modules`
-    names code that `work` reaches other than by importing it.
+    Args:
+        run: the stage.
+        work: `work(stem, *job.args, threads=n)` writes `<stem>.npy`, `<stem>.json`, `<stem>.more.npy`, … of one
+            clip with at most n threads. It must depend on nothing but its arguments and code.
+        jobs: the clips.
+        out: replaced as a whole, once all clips are there.
+        label: what the progress bar says, if not the stage's name.
+        on_error: whether a clip that fails stops the run or is left out.
+        parallel: whether clips are spread over processes; else they run one by one in this process.
 
-    Raises UserError with the clip's id at the first clip that fails, unless `on_error` is "skip"; `out`
-    then stays as it was.
+    Returns:
+        {clip: reason} of the clips that were left out.
+
+    Raises:
+        UserError: with the clip's id at the first clip that fails; `out` then stays as it was.
     """
-    shelf = cache / "clips"
+    compute = run.params("compute", ComputeParams)
+    shelf = run.cache / "clips"
     shelf.mkdir(parents=True, exist_ok=True)
     _sweep(shelf)
-    base = [_code(work.__module__, *modules), params.active() if isinstance(params, Section) else params]
-    keys = {job.name: _digest([*base, job.inputs]) for job in jobs}
+    code = lru_cache(_code)  # for this call alone: sources may change until the next
+    keys = {job.name: _key(work, job, code) for job in jobs}
     todo = {keys[job.name]: job for job in jobs if not (shelf / keys[job.name]).is_dir()}
     failed: dict[str, str] = {}
-    with Progress(label, len(todo), sum(job.frames for job in todo.values())) as progress:
+    with Progress(label or run.name, len(todo), sum(job.frames for job in todo.values())) as progress:
         for key, error in _results(work, todo, shelf, compute if parallel else None):
             if error is not None:
                 if on_error == "fail":
@@ -114,7 +140,17 @@ def run(
     return {job.clip: failed[keys[job.name]] for job in jobs if keys[job.name] in failed}
 
 
-def trim(shelf: Path, limit_gb: float, keep: set[str] = frozenset()) -> None:
+def _key(work: Work, job: Job, code: Callable[..., str]) -> str:
+    """Key of the cache: code, parameters and inputs that make a clip."""
+    given = [*job.args, getattr(work, "__self__", None)]
+    modules = {work.__module__, *(type(one).__module__ for one in given)}
+    ours = sorted(module for module in modules if module.partition(".")[0] in ("vad", "stages", "tests"))
+    params = [one.active() for one in given if isinstance(one, Section)]
+    params += [one.params.active() for one in given if isinstance(getattr(one, "params", None), Section)]
+    return digest([code(*ours), params, job.inputs])
+
+
+def trim(shelf: Path, limit_gb: float, keep: Collection[str] = ()) -> None:
     """Deletes the entries that were not used for longest until the cache is within its limit."""
     weight, used = {}, {}
     for entry in shelf.iterdir():
@@ -123,7 +159,7 @@ def trim(shelf: Path, limit_gb: float, keep: set[str] = frozenset()) -> None:
                 weight[entry] = sum(f.stat().st_size for f in entry.iterdir())
                 used[entry] = entry.stat().st_mtime
     excess = sum(weight.values()) - limit_gb * 1e9
-    for entry in sorted(used, key=used.get):
+    for entry in sorted(used, key=used.__getitem__):
         if excess <= 0:
             return
         if entry.name not in keep:
@@ -212,8 +248,4 @@ def _sweep(shelf: Path) -> None:
 def _code(*modules: str) -> str:
     """Hash of the source files that modules are made of."""
     files = sorted(closure.sources(*modules))
-    return _digest([(str(f), (closure.ROOT / f).read_text("utf-8")) for f in files])
-
-
-def _digest(value: Any) -> str:
-    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return digest([(str(f), (closure.ROOT / f).read_text("utf-8")) for f in files])

@@ -14,13 +14,13 @@ import errno
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
 from vad import UserError
 from vad.pipeline import closure, params
+from vad.pipeline.registry import Plugin
 
 S = TypeVar("S", bound=params.Section)
 C = TypeVar("C", bound=params.Choice)
@@ -37,7 +37,7 @@ class Run:
         self.name = name
         self.cache = Path(os.environ.get("DVC_ROOT", ".")) / ".cache"
         self._raw = params.read()
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[str, dict[str, Any]] = {}
         self._modules = [f"stages.{name}"]
         self._reads = list(reads)
         self._at_start = self._state()
@@ -45,17 +45,25 @@ class Run:
 
     def params(self, section: str, model: type[S]) -> S:
         """The checked section of params.yaml."""
-        self._loaded[section] = found = params.load(section, model, self._raw)
-        return found
+        loaded = params.load(section, model, self._raw)
+        self._note(section, model.model_fields)
+        return loaded
 
-    def choice(self, section: str, model: type[C]) -> tuple[C, ModuleType, Any]:
-        """(the section, the module it chooses, that module's own parameters), all checked."""
-        choice, module, own = params.load_choice(section, model, self._raw)
-        fields = {name: getattr(choice, name) for name in model.model_fields}  # of the inactive ones none
-        self._loaded[section], self._loaded[f"{section}.{getattr(choice, model.chooser)}"] = fields, own
-        self._modules.append(module.__name__)
-        self._at_start |= self._code(module.__name__)
-        return choice, module, own
+    def choice(self, section: str, model: type[C]) -> tuple[C, type[Plugin], Any]:
+        """(the section, the alternative that it chooses, the parameters of that one), all checked."""
+        choice, plugin, chosen = params.load_choice(section, model, self._raw)
+        # of the sub-sections the chosen one alone
+        self._note(section, [*model.model_fields, choice.chosen])
+        self._watch(plugin)
+        return choice, plugin, chosen
+
+    def each(self, section: str, model: type[params.Subsections]) -> dict[str, tuple[type[Plugin], Any]]:
+        """Name -> (alternative, its parameters) of all alternatives of a section, all checked."""
+        every = params.load_each(section, model, self._raw)
+        self._note(section, [*model.model_fields, *every])
+        for plugin, _ in every.values():
+            self._watch(plugin)
+        return every
 
     def reads(self, path: Path) -> Path:
         """Notes an input that only the parameters tell, such as `data.root`."""
@@ -86,12 +94,21 @@ class Run:
         """
         now = params.read()
         for section, before in self._loaded.items():
-            if section not in WITHOUT_EFFECT and not _holds(now, section, before):
+            if section not in WITHOUT_EFFECT and _values(now, section, before) != before:
                 raise UserError(f"params.yaml: {section} {_MEANWHILE.format(self.name)}")
         state = self._state()
         for path in sorted({*state, *self._at_start}):
             if state.get(path) != self._at_start.get(path):
                 raise UserError(f"{path} {_MEANWHILE.format(self.name)}")
+
+    def _note(self, section: str, keys: Iterable[str]) -> None:
+        """Remembers what a section said of these keys when the stage began."""
+        self._loaded[section] = _values(self._raw, section, keys)
+
+    def _watch(self, plugin: type[Plugin]) -> None:
+        """Notes the source files of an alternative, which no import statement of the stage names."""
+        self._modules.append(plugin.__module__)
+        self._at_start |= self._code(plugin.__module__)
 
     def _state(self) -> dict[str, Any]:
         state = self._code(*self._modules)
@@ -110,14 +127,14 @@ def is_first_process() -> bool:
 
 
 WITHOUT_EFFECT = ("compute",)  # sections that change no result
+ABSENT = object()
 
 
-def _holds(raw: Any, section: str, values: Any) -> bool:
-    """Whether a section still has these values."""
+def _values(raw: Any, section: str, keys: Iterable[str]) -> dict[str, Any]:
+    """What a section says of some of its keys; ABSENT where it says nothing."""
     for key in section.split("."):
         raw = raw.get(key) if isinstance(raw, dict) else None
-    values = values if isinstance(values, dict) else values.model_dump()
-    return all((raw or {}).get(key, ...) == value for key, value in values.items())
+    return {key: raw.get(key, ABSENT) if isinstance(raw, dict) else ABSENT for key in keys}
 
 
 _MEANWHILE = (

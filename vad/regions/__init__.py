@@ -32,7 +32,7 @@ import pandas as pd
 
 from vad import UserError
 from vad.pipeline.params import Choice
-from vad.store import arrays
+from vad.store import cards, tables
 from vad.store.manifest import Clip
 
 COLUMNS = {
@@ -60,11 +60,11 @@ def write(
 ) -> None:
     """Writes a clip's regions and their card; `also` are hashes of what was written beside the table."""
     table = table.astype(COLUMNS)[list(COLUMNS)]
-    arrays.write_table(stem, table)
-    parts = [arrays.hash_table(table), *picture, *also]
+    tables.write_table(stem, table)
+    parts = [tables.hash_table(table), *picture, *also]
     digest = hashlib.blake2b(" ".join(parts).encode(), digest_size=16).hexdigest()
     card |= {"regions": len(table), "picture": list(picture), "hash": digest}
-    arrays.write_json(Path(f"{stem}.json"), card)
+    cards.write_json(Path(f"{stem}.json"), card)
 
 
 def whole_frames(length: int, height: int, width: int) -> pd.DataFrame:
@@ -78,7 +78,7 @@ def check_sizes(clips: Sequence[Clip], frames: Path) -> None:
     """Raises UserError if frames of one camera differ in size: parameters in pixels would mean two things."""
     sizes: dict[str, dict[tuple[int, int], str]] = defaultdict(dict)
     for clip in clips:
-        height, width = arrays.read_card(frames / clip.clip)["shape"][1:3]
+        height, width = cards.read_card(frames / clip.clip)["shape"][1:3]
         sizes[clip.camera].setdefault((width, height), clip.clip)
     for camera, found in sizes.items():
         if len(found) > 1:
@@ -94,7 +94,7 @@ def review(clips: Sequence[Clip], folder: Path, log: Callable[[str], None]) -> N
 
     Raises UserError if no training clip has a region, or no validation clip.
     """
-    cards = {clip.clip: arrays.read_card(folder / clip.clip) for clip in clips}
+    cards = {clip.clip: cards.read_card(folder / clip.clip) for clip in clips}
     for clip, card in cards.items():
         if card.get("changing", 0) > UNSTEADY:
             log(

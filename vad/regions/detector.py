@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vad import UserError
-from vad.footage.pictures import refuse_placeholder
 from vad.pipeline.params import Field, Section
 from vad.regions import yolo
+from vad.store.placeholders import refuse_placeholder
 
 if TYPE_CHECKING:
     import onnxruntime

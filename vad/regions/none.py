@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vad import regions as table
 from vad.pipeline.params import Section
-from vad.store import arrays
+from vad.store import cards
 
 
 class Params(Section):
@@ -26,5 +26,5 @@ def prepare(params: Params, cache: Path) -> tuple[None, list[str]]:
 
 def regions(stem: Path, frames: Path, flow: Path, params: Params, ready: None, *, threads: int) -> None:
     """Writes one region per frame, all of one track; neither pixels nor flow are read."""
-    length, height, width = arrays.read_card(frames)["shape"][:3]
+    length, height, width = cards.read_card(frames)["shape"][:3]
     table.write(stem, table.whole_frames(length, height, width))

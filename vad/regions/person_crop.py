@@ -23,7 +23,7 @@ from vad.regions.background import ForegroundParams, changing
 from vad.regions.blobs import Boxes, MotionParams, masks
 from vad.regions.detector import Detections, Detector, DetectorParams, check
 from vad.regions.tracking import Tracker, TrackParams, between
-from vad.store import arrays, downloads
+from vad.store import arrays, cards, downloads
 
 SAME_SIZE = True
 KEY = "preprocess.person_crop"
@@ -176,7 +176,7 @@ class _Classes:
         if self.writer is not None:
             self.writer.__exit__(*raised)
             if raised[0] is None:
-                self.hashes = [arrays.read_card(self.stem)["hash"]]
+                self.hashes = [cards.read_card(self.stem)["hash"]]
 
 
 def _moving(video: np.ndarray, flow: Path, params: Params) -> Iterator[np.ndarray | None]:

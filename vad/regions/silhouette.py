@@ -9,7 +9,7 @@ import numpy as np
 from vad import regions as table
 from vad.pipeline.params import Section
 from vad.regions.background import ForegroundParams, changing, foreground
-from vad.store import arrays
+from vad.store import arrays, cards
 
 PICTURES = {"binary": ["silhouette"], "masked": ["masked"], "frame+mask": ["frame", "silhouette"]}
 
@@ -41,7 +41,7 @@ def prepare(params: Params, cache: Path) -> tuple[None, list[str]]:
 def regions(stem: Path, frames: Path, flow: Path, params: Params, ready: None, *, threads: int) -> None:
     """Writes one region per frame, the frame itself, and its silhouettes; flow is not read.
 
-    <stem>.silhouette.npy is uint8 [T, H, ceil(W / 8)], as `vad.footage.masks.open_masks` reads it. The card has
+    <stem>.silhouette.npy is uint8 [T, H, ceil(W / 8)], as `vad.store.bitmasks.open_masks` reads it. The card has
     the mean share of foreground pixels as `foreground`.
     """
     cv2.setNumThreads(threads)
@@ -57,7 +57,7 @@ def regions(stem: Path, frames: Path, flow: Path, params: Params, ready: None, *
         stem,
         table.whole_frames(length, height, width),
         picture=PICTURES[params.output],
-        also=[arrays.read_card(silhouettes)["hash"]],
+        also=[cards.read_card(silhouettes)["hash"]],
         foreground=round(seen / (length * height * width), 6),
         changing=round(changing(video), 6),
     )

@@ -124,7 +124,7 @@ def count_classes(shape: tuple[int, int], layout: Layout, height: int, width: in
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Candidates:
     """n boxes before NMS.
 
     `boxes` float32 [n, 4], x0, y0, x1, y1 in px of the input; `confidence` float32 [n]; `classes` int [n];
@@ -136,12 +136,16 @@ class Found:
     classes: np.ndarray
     class_scores: np.ndarray
 
-    def select(self, kept: np.ndarray) -> "Found":
+    def select(self, kept: np.ndarray) -> "Candidates":
         """The boxes that a mask or an array of numbers names."""
-        return Found(self.boxes[kept], self.confidence[kept], self.classes[kept], self.class_scores[kept])
+        return Candidates(
+            self.boxes[kept], self.confidence[kept], self.classes[kept], self.class_scores[kept]
+        )
 
 
-def decode(out: np.ndarray, layout: Layout, height: int, width: int, confidence: float, count: int) -> Found:
+def decode(
+    out: np.ndarray, layout: Layout, height: int, width: int, confidence: float, count: int
+) -> Candidates:
     """The boxes with more than `confidence` in the output for one picture, each with the best of its
     `count` classes. What is not finite is left out.
     """
@@ -160,7 +164,7 @@ def decode(out: np.ndarray, layout: Layout, height: int, width: int, confidence:
         boxes = np.concatenate([centre - side / 2, centre + side / 2], axis=1)
         best = scores.argmax(1)
         score = objectness * scores[np.arange(len(scores)), best]
-    found = Found(boxes, score, best, scores)
+    found = Candidates(boxes, score, best, scores)
     return found.select((score > confidence) & np.isfinite(boxes).all(1))
 
 

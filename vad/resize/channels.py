@@ -14,19 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 
 from vad import UserError
 from vad.flow import open_flow
-from vad.footage.masks import open_masks
-from vad.store import arrays
-
-Channel = Literal["picture", "gray", "rgb", "difference", "flow", "silhouette"]
-PLANES = {"rgb": ["red", "green", "blue"], "flow": ["flow_x", "flow_y"]}  # of channels with several
-STILL = 128  # the value of a flow plane where nothing moves
+from vad.store import arrays, cards
+from vad.store.bitmasks import open_masks
+from vad.windows.planes import PLANES, STILL, Channel
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class Layers:
 
     def _picture(self) -> list[Layer]:
         made = {"frame": self._as_filmed, "masked": self._masked, "silhouette": self._silhouette}
-        return [layer for part in arrays.read_card(self._regions)["picture"] for layer in made[part]()]
+        return [layer for part in cards.read_card(self._regions)["picture"] for layer in made[part]()]
 
     def _as_filmed(self) -> list[Layer]:
         return self._gray() if self.video.ndim == 3 else self._rgb()

@@ -21,7 +21,7 @@ from vad.scoring.events import EventParams
 from vad.scoring.pooling import ClipErrors, PoolParams
 from vad.scoring.smoothing import SmoothParams, smooth
 from vad.scoring.thresholds import ThresholdParams
-from vad.store import arrays
+from vad.store import cards
 
 POOLED = ""  # the camera whose calibration is that of all together
 WITHIN = (1 / 3, 3.0)  # factors of a place: else a quiet one would turn noise into alarms
@@ -180,13 +180,13 @@ class Calibration:
 
     def save(self, path: Path) -> None:
         """Writes calibration.json."""
-        arrays.write_json(path, asdict(self) | {"params": self.params.model_dump(mode="json")})
+        cards.write_json(path, asdict(self) | {"params": self.params.model_dump(mode="json")})
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
         """Reads calibration.json. Raises UserError if it is missing or not what `save` wrote."""
         try:
-            raw: dict[str, Any] = arrays.read_json(path)
+            raw: dict[str, Any] = cards.read_json(path)
             return cls(**raw | {"params": CalibrateParams(**raw["params"])})
         except (TypeError, KeyError, ValueError) as e:
             reason = str(e).splitlines()[0]

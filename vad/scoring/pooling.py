@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from vad import UserError
 from vad.pipeline.params import Field, Section
 from vad.scoring.smoothing import gaussian, radius
-from vad.store import arrays
+from vad.store import arrays, cards, tables
 from vad.windows import stride
 
 PREFIX = "error_"  # of the column of a branch in a table
@@ -254,7 +254,7 @@ def read_errors(folder: Path, clips: Mapping[str, str]) -> list[ClipErrors]:
     """
     out = []
     for clip, camera in clips.items():
-        table, card = arrays.read_table(folder / clip), arrays.read_card(folder / clip)
+        table, card = tables.read_table(folder / clip), cards.read_card(folder / clip)
         if lacking := sorted({"frames", "stride", "frame", "fps", "cell", "maps"} - set(card)):
             raise UserError(f"{folder / clip}.json: lacks {', '.join(lacking)}; run `dvc repro score`")
         columns = [PREFIX + branch for branch in branches_of(table)]

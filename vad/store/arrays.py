@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vad import UserError
+from vad.store.cards import read_card, write_json
 
 
 class ArrayWriter:
@@ -93,47 +91,3 @@ def open_array(stem: Path) -> tuple[np.ndarray, dict[str, Any]]:
             "`dvc repro` makes it anew"
         )
     return array, card
-
-
-def read_card(stem: Path) -> dict[str, Any]:
-    """The JSON card <stem>.json. Raises UserError if it is missing or broken."""
-    return read_json(Path(f"{stem}.json"))
-
-
-def read_json(path: Path) -> Any:
-    """Raises UserError if the file is missing or broken."""
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as e:
-        raise UserError(f"{path}: cannot be read ({e}); `dvc repro` makes it anew") from None
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON with sorted keys and a final newline, so that the same value gives the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")
-
-
-def write_table(stem: Path, table: pd.DataFrame) -> None:
-    """Writes <stem>.parquet without the metadata that would name library versions."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
-    pq.write_table(arrow, f"{stem}.parquet", compression="zstd")
-
-
-def read_table(stem: Path) -> pd.DataFrame:
-    """Reads <stem>.parquet. Raises UserError if it is missing or broken."""
-    path = Path(f"{stem}.parquet")
-    try:
-        return pq.read_table(path).to_pandas()
-    except (OSError, pa.ArrowException) as e:
-        raise UserError(f"{path}: cannot be read ({e}); `dvc repro` makes it anew") from None
-
-
-def hash_table(table: pd.DataFrame) -> str:
-    """Content hash of a table: its columns' names, types and values."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in table.columns:
-        digest.update(f"{name}:{table[name].dtype};".encode())
-        digest.update(pd.util.hash_array(table[name].to_numpy()).tobytes())
-    return digest.hexdigest()

@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from tqdm import tqdm
 
 from vad import UserError
-from vad.footage.pictures import LFS, refuse_placeholder
+from vad.store.placeholders import LFS, refuse_placeholder
 
 TIMEOUT = 30.0  # seconds without a single byte
 BLOCK = 1 << 20

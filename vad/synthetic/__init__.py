@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vad import UserError
-from vad.store.manifest import intervals_of
+from vad.store.intervals import intervals_of
 from vad.synthetic.clips import CLIPS, DURATION, TINY, Script, cast
 from vad.synthetic.drawing import Camera
 from vad.synthetic.scene import CAMERAS, Actor, Light, Scene
@@ -92,7 +92,7 @@ def generate(
     for an `out` that holds something already; `force` replaces an earlier output of this function.
     """
     # The encoder is imported here so that `render` needs nothing but NumPy and OpenCV.
-    from vad.footage.decode import encode
+    from vad.footage.encode import encode
 
     _check(out, seed, frames, width, height, crf, force)
     labels: dict[str, list[tuple[int, int]]] = {}

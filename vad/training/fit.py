@@ -18,10 +18,11 @@ from vad.models import Autoencoder, ModelChoice
 from vad.pipeline import closure
 from vad.pipeline.params import Field, Section, load, load_choice
 from vad.pipeline.stage import is_first_process
-from vad.store import arrays
+from vad.store import cards
 from vad.training import initial_weights, losses, pseudo_anomalies
 from vad.training.checkpoints import Checkpoints
-from vad.windows.dataset import ResizeParams, Windows
+from vad.windows.dataset import Windows
+from vad.windows.spec import ResizeParams
 
 # Lightning takes seconds to import, so only those who train do (inside `fit`)
 
@@ -258,7 +259,7 @@ def _what(model: Autoencoder, train: Windows, val: Windows, params: TrainParams)
 
 
 def _data(windows: Windows) -> str:
-    return _hash([[name, arrays.read_card(windows.folder / name)] for name in windows.names])
+    return _hash([[name, cards.read_card(windows.folder / name)] for name in windows.names])
 
 
 def _hash(value: Any) -> str:

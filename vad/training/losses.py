@@ -13,9 +13,8 @@ from pydantic import model_validator
 from torch import Tensor
 
 from vad import UserError
-from vad.models import FLOW
 from vad.pipeline.params import Field, Section
-from vad.resize.channels import STILL
+from vad.windows.planes import FLOW, STILL
 
 
 class LossParams(Section):

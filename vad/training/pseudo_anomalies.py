@@ -15,10 +15,9 @@ import numpy as np
 from pydantic import field_validator, model_validator
 
 from vad import UserError
-from vad.models import FLOW
 from vad.pipeline.params import Field, Section
-from vad.resize.channels import STILL
 from vad.windows.dataset import Windows
+from vad.windows.planes import FLOW, STILL
 
 
 class PseudoParams(Section):

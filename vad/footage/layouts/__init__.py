@@ -1,7 +1,7 @@
 """Layouts: how data sets lie on disk. One module per layout, chosen by `data.format`.
 
 Each module has `Params`, its own section (`data.folder`, …), and `read(root, params)`, which returns
-the clips as `clips.Found` without opening any. What several layouts need stands here: entries of a
+the clips as `clips.SourceClip` without opening any. What several layouts need stands here: entries of a
 folder, CSV files of people, labels, and messages that say what was found and what was expected.
 """
 
@@ -15,8 +15,10 @@ from typing import Any, ClassVar, Literal
 
 from vad import UserError
 from vad.footage import decode
+from vad.footage.csv_rows import interval, nfc, read_rows
+from vad.footage.source_clip import SourceClip
 from vad.pipeline.params import Choice, Field
-from vad.store.manifest import SPLITS, Found
+from vad.store.manifest import SPLITS
 
 
 class DataParams(Choice):
@@ -131,96 +133,3 @@ def either(suffixes: Collection[str]) -> str:
     """`.avi, .mp4 or .mov` for a message."""
     *first, last = sorted(suffixes)
     return f"{', '.join(first)} or {last}" if first else last
-
-
-def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """(`file line n` for messages, row) of a CSV file made by people; values are stripped.
-
-    A byte order mark, CRLF and empty lines are fine. Raises UserError if the file is missing, no
-    UTF-8 text, lacks one of the `columns`, or a row has more fields than the header.
-    """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            head = [name.strip() for name in reader.fieldnames or []]
-            if lacking := [name for name in columns if name not in head]:
-                raise UserError(
-                    f"{path}: missing column {', '.join(lacking)}; found {', '.join(head) or 'nothing'}; "
-                    f"expected at least {', '.join(columns)}, separated by commas"
-                )
-            reader.fieldnames = head
-            rows = []
-            for row in reader:
-                where = f"{path} line {reader.line_num}"
-                if None in row:
-                    raise UserError(
-                        f"{where}: {len(head) + len(row[None])} fields, but the header has {len(head)}; "
-                        'put a name with a comma into "quotes"'
-                    )
-                rows.append((where, {name: value.strip() for name, value in row.items()}))
-    except FileNotFoundError:
-        raise UserError(f"{path} not found") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise UserError(f"{path}: not a CSV file in UTF-8 ({e})") from None
-    return rows
-
-
-def whole(where: str, row: dict[str, str], column: str) -> int | None:
-    """The frame number in a column, None where it is empty. Raises UserError for anything else."""
-    text = row.get(column, "")
-    if text and not (text.isascii() and text.isdigit()):
-        raise UserError(f"{where}: {column} = {text!r}; expected a frame number, counted from 0")
-    return int(text) if text else None
-
-
-def interval(where: str, row: dict[str, str]) -> list[tuple[int, int]]:
-    """[(start, end)] of a row, [] where both are empty."""
-    start, end = whole(where, row, "start"), whole(where, row, "end")
-    if start is None and end is None:
-        return []
-    if start is None or end is None or start >= end:
-        raise UserError(
-            f"{where}: start = {row['start']!r}, end = {row['end']!r}; expected start < end (end exclusive), "
-            "or both empty for a normal clip"
-        )
-    return [(start, end)]
-
-
-def label(found: Sequence[Found], path: Path) -> list[Found]:
-    """Applies `labels.csv` (clip, start, end; frames from 0, end exclusive), if there is one.
-
-    `clip` is the path below test/ or below the root, with or without suffix. Test clips without a row
-    are then labelled normal. Raises UserError for a clip that is not there, with similar names.
-    """
-    if not path.exists():
-        return list(found)
-    known: dict[str, Found] = {}
-    for clip in found:
-        for name in (clip.name, clip.name + clip.source.suffix):
-            known.setdefault(nfc(f"{clip.split}/{name}"), clip)
-    for clip in found:
-        if clip.split == "test":
-            for name in (clip.name, clip.name + clip.source.suffix):
-                known.setdefault(nfc(name), clip)
-    labels = {clip.id: [] for clip in found if clip.split == "test"}
-    for where, row in read_rows(path, ("clip", "start", "end")):
-        key = nfc(row["clip"])
-        if key not in known:
-            near = [f"{s}/{key}" for s in SPLITS if f"{s}/{key}" in known]
-            near += difflib.get_close_matches(key, known, n=3)
-            what, names = (
-                ("similar", near)
-                if near
-                else ("clips are, for example", [k for k in known if k.startswith("test/")][:3])
-            )
-            raise UserError(
-                f"{where}: unknown clip {row['clip']!r}; expected its path below test/; "
-                f"{what}: {', '.join(names)}"
-            )
-        labels.setdefault(known[key].id, []).extend(interval(where, row))
-    return [replace(clip, intervals=labels.get(clip.id)) for clip in found]
-
-
-def nfc(text: str) -> str:
-    """One spelling for accents, which file systems and spreadsheets write in two ways."""
-    return unicodedata.normalize("NFC", text)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from vad import UserError
-from vad.footage import decode, layouts
+from vad.footage import csv_rows, decode, labels, layouts, source_clip
 from vad.pipeline.params import Section
 from vad.store import manifest
 
@@ -37,26 +37,26 @@ class Params(Section):
     level: Literal["camera", "subject"]  # what a folder between the split and its clips stands for
 
 
-def read(root: Path, params: Params) -> list[manifest.Found]:
+def read(root: Path, params: Params) -> list[source_clip.SourceClip]:
     """The clips below `root`. Raises UserError if it is not laid out as above."""
     found = []
     for split, folder in layouts.split_folders(root, "folder", EXPECTED).items():
         for name, source, level in layouts.items(folder, decode.VIDEOS):
             where = {params.level: level} if level else {}
-            found.append(manifest.Found(split, name, source, **where))
-    found = layouts.label(found, root / "labels.csv")
+            found.append(source_clip.SourceClip(split, name, source, **where))
+    found = labels.label(found, root / "labels.csv")
     return _with_masks(found, root / "masks")
 
 
-def _with_masks(found: list[manifest.Found], folder: Path) -> list[manifest.Found]:
+def _with_masks(found: list[source_clip.SourceClip], folder: Path) -> list[source_clip.SourceClip]:
     """Adds the masks; raises UserError for masks of a clip that is not there."""
     masks = {}
     for split in manifest.SPLITS:
         if (folder / split).is_dir():
             for name, path, _ in layouts.items(folder / split, MASKS):
-                if (other := masks.setdefault((split, layouts.nfc(name)), path)) is not path:
+                if (other := masks.setdefault((split, csv_rows.nfc(name)), path)) is not path:
                     raise UserError(f"{path}: masks of the clip also lie in {other}; remove one of them")
-    found = [replace(clip, masks=masks.pop((clip.split, layouts.nfc(clip.name)), None)) for clip in found]
+    found = [replace(clip, masks=masks.pop((clip.split, csv_rows.nfc(clip.name)), None)) for clip in found]
     for (split, name), path in masks.items():
         raise UserError(f"{path}: masks of an unknown clip; expected a clip {split}/{name} of the same name")
     return found

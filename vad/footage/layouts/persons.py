@@ -11,9 +11,8 @@ root/
 
 from pathlib import Path
 
-from vad.footage import decode, layouts
+from vad.footage import decode, labels, layouts, source_clip
 from vad.pipeline.params import Section
-from vad.store import manifest
 
 EXPECTED = "train/ and test/ (optionally val/), in each a folder of pictures per person"
 
@@ -22,7 +21,7 @@ class Params(Section):
     """`data.persons`"""
 
 
-def read(root: Path, params: Params) -> list[manifest.Found]:
+def read(root: Path, params: Params) -> list[source_clip.SourceClip]:
     """The clips below `root`. Raises UserError if it is not laid out as above."""
     found = []
     for split, folder in layouts.split_folders(root, "persons", EXPECTED).items():
@@ -31,5 +30,5 @@ def read(root: Path, params: Params) -> list[manifest.Found]:
             raise layouts.mismatch(
                 folder, "persons", "a folder of pictures per person (data.format: folder takes more)"
             )
-        found += [manifest.Found(split, p.name, p, subject=p.name) for p in people]
-    return layouts.label(found, root / "labels.csv")
+        found += [source_clip.SourceClip(split, p.name, p, subject=p.name) for p in people]
+    return labels.label(found, root / "labels.csv")

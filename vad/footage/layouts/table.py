@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from vad import UserError
-from vad.footage import decode, layouts
+from vad.footage import csv_rows, decode, layouts, source_clip
 from vad.pipeline.params import Field, Section
 from vad.store import manifest
 
@@ -36,18 +36,18 @@ class Params(Section):
     file: str = Field(min_length=1)  # path of the table below data.root
 
 
-def read(root: Path, params: Params) -> list[manifest.Found]:
+def read(root: Path, params: Params) -> list[source_clip.SourceClip]:
     """The clips that the table names. Raises UserError, naming its line, for what cannot be read."""
     layouts.open_root(root)
     path = root / _below(params.file, root, "data.table.file")
     if not path.is_file():
         raise layouts.mismatch(root, "table", f"the table {params.file} (data.table.file)")
-    rows = layouts.read_rows(path, ("file", "split"))
+    rows = csv_rows.read_rows(path, ("file", "split"))
     if not rows:
         raise UserError(f"{path}: no rows; expected one per clip")
     if ("start" in rows[0][1]) != ("end" in rows[0][1]):
         raise UserError(f"{path}: has one of the columns start and end; expected both or neither")
-    found: dict[Path, manifest.Found] = {}
+    found: dict[Path, source_clip.SourceClip] = {}
     for where, row in rows:
         clip = _clip(root, where, row)
         if (before := found.get(clip.source)) is not None:
@@ -58,18 +58,18 @@ def read(root: Path, params: Params) -> list[manifest.Found]:
     return list(found.values())
 
 
-def _clip(root: Path, where: str, row: dict[str, str]) -> manifest.Found:
+def _clip(root: Path, where: str, row: dict[str, str]) -> source_clip.SourceClip:
     below, split = _below(row["file"], root, f"{where}: file"), row["split"]
     if split not in manifest.SPLITS:
         raise UserError(f"{where}: split = {split!r}; expected {', '.join(manifest.SPLITS)}")
     source = root / below
     if not source.exists():
         raise UserError(f"{where}: {source} not found (paths are relative to data.root = {str(root)!r})")
-    first, last = layouts.whole(where, row, "first"), layouts.whole(where, row, "last")
+    first, last = csv_rows.whole(where, row, "first"), csv_rows.whole(where, row, "last")
     if first is not None and last is not None and first > last:
         raise UserError(f"{where}: first = {first}, last = {last}; expected first <= last, both included")
     is_video = below.suffix.lower() in decode.VIDEOS and not source.is_dir()
-    return manifest.Found(
+    return source_clip.SourceClip(
         split,
         str(below.with_suffix("") if is_video else below),
         source,
@@ -77,7 +77,7 @@ def _clip(root: Path, where: str, row: dict[str, str]) -> manifest.Found:
         row.get("subject", ""),
         first or 0,
         None if last is None else last + 1,
-        intervals=layouts.interval(where, row) if "start" in row else None,
+        intervals=csv_rows.interval(where, row) if "start" in row else None,
     )
 
 
@@ -89,7 +89,7 @@ def _below(file: str, root: Path, what: str) -> PurePosixPath:
     return path
 
 
-def _refuse_difference(where: str, before: manifest.Found, clip: manifest.Found) -> None:
+def _refuse_difference(where: str, before: source_clip.SourceClip, clip: source_clip.SourceClip) -> None:
     """Raises UserError if two rows of one file say different things about it."""
     for field in ("split", "camera", "subject", "first", "end"):
         if getattr(before, field) != getattr(clip, field):

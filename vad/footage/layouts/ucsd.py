@@ -14,9 +14,9 @@ import re
 from pathlib import Path
 
 from vad import UserError
-from vad.footage import layouts
+from vad.footage import layouts, source_clip
 from vad.pipeline.params import Section
-from vad.store import manifest
+from vad.store import intervals
 
 EXPECTED = "Train/Train001/, … and Test/Test001/, … with pictures"
 
@@ -25,7 +25,7 @@ class Params(Section):
     """`data.ucsd`"""
 
 
-def read(root: Path, params: Params) -> list[manifest.Found]:
+def read(root: Path, params: Params) -> list[source_clip.SourceClip]:
     """The clips below `root`. Raises UserError if it is not laid out as above."""
     root = _published(root)
     train, test = _numbered(root, "Train"), _numbered(root, "Test")
@@ -33,11 +33,11 @@ def read(root: Path, params: Params) -> list[manifest.Found]:
     named = re.search(r"ped\d", (ground_truth.name if ground_truth else root.resolve().name).lower())
     camera = named.group() if named else root.resolve().name
     labels = _labels(ground_truth, test) if ground_truth else {}
-    found = [manifest.Found("train", p.name, p, camera) for p in train.values()]
+    found = [source_clip.SourceClip("train", p.name, p, camera) for p in train.values()]
     for number, folder in test.items():
         masks = folder.with_name(folder.name + "_gt")
         found.append(
-            manifest.Found(
+            source_clip.SourceClip(
                 "test",
                 folder.name,
                 folder,
@@ -49,7 +49,7 @@ def read(root: Path, params: Params) -> list[manifest.Found]:
     return found
 
 
-def read_intervals(text: str, where: str) -> list[manifest.Intervals]:
+def read_intervals(text: str, where: str) -> list[intervals.Intervals]:
     """Intervals [start, end) from 0 of each clip in a ground-truth file (from 1, ends included).
 
     Raises UserError, beginning with `where` and the line, for what is not a list of ranges.
@@ -114,7 +114,7 @@ def _ground_truth(test: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _labels(path: Path, test: dict[int, Path]) -> dict[int, manifest.Intervals]:
+def _labels(path: Path, test: dict[int, Path]) -> dict[int, intervals.Intervals]:
     """Intervals by clip number. Raises UserError if lines and test folders do not pair up."""
     lines = read_intervals(path.read_text("latin-1"), str(path))
     if len(lines) != len(test):

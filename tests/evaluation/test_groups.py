@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from vad.evaluation import tables
-from vad.evaluation.frame_metrics import Scored
+from vad.evaluation import groups
+from vad.evaluation.scored_clip import Scored
 from vad.scoring.pooling import ClipErrors
 from vad.windows import stride
 
@@ -77,7 +77,7 @@ def test_a_row_is_about_its_clips_together():
         clip([0, 1, 1, 0], [0, 2, 3, 2], look=[0, 1, 2, 3], move=[5, 5, 5, 5]),
         clip(None, [9, 0], "test/b", look=[4, 5], move=[5, 5]),
     ]
-    assert tables.row(clips, 2.0) == {
+    assert groups.row(clips, 2.0) == {
         "frames": 6,
         "anomalous_frames": 2,
         "auc": (1 + 1 + 0.5 + 1) / 4,  # of the labelled clip alone
@@ -92,7 +92,7 @@ def test_a_row_is_about_its_clips_together():
 
 @pytest.mark.parametrize(("labels", "anomalous"), [(None, None), ([0, 0], 0), ([1, 1], 2)])
 def test_without_both_classes_a_row_has_all_but_an_auc(labels, anomalous):
-    got = tables.row([clip(labels, [0.5, 1.5], look=[1, 2])], 1.0)
+    got = groups.row([clip(labels, [0.5, 1.5], look=[1, 2])], 1.0)
     assert (got["auc"], got["anomalous_frames"]) == (None, anomalous)
     assert (got["anomaly_rate"], got["score_max"], got["look_error_mean"]) == (0.5, 1.5, 1.5)
 
@@ -105,7 +105,7 @@ def test_a_row_counts_frames_one_by_one(clips, threshold):
         for one in clips
         for t, (score, error) in enumerate(zip(one.scores, one.errors["speed"], strict=True))
     ]
-    got = tables.row(clips, threshold)
+    got = groups.row(clips, threshold)
     known = [(label, score) for score, _, label in frames if label is not None]
     assert got["frames"] == len(frames)
     assert got["anomalous_frames"] == (sum(label for label, _ in known) if known else None)
@@ -120,14 +120,14 @@ def test_a_row_counts_frames_one_by_one(clips, threshold):
 
 def test_the_spread_of_errors_is_that_of_the_population():
     clips = [clip(None, [0, 0], look=[1, 3]), clip(None, [0], look=[8])]
-    assert tables.spread(clips) == {"look": {"mean": 4.0, "std": pytest.approx(np.sqrt((9 + 1 + 16) / 3))}}
+    assert groups.spread(clips) == {"look": {"mean": 4.0, "std": pytest.approx(np.sqrt((9 + 1 + 16) / 3))}}
 
 
 @given(tracked(), st.sampled_from([0.0, 1.0, 2.5]))
 @few
 def test_a_track_s_row_is_that_of_its_regions(case, threshold):
     table = case.regions.table
-    got = tables.tracks(case, threshold).set_index("track")
+    got = groups.tracks(case, threshold).set_index("track")
     expected = []
     for track in sorted(set(table["track"]) - {-1}):
         own = table[table["track"] == track]
@@ -150,16 +150,16 @@ def test_a_track_s_row_is_that_of_its_regions(case, threshold):
 
 def test_whole_frames_are_no_tracks():
     case = found(3, [(t, 0, FULL, t, NOBODY) for t in range(3)])
-    assert tables.tracks(case, 1.0).empty
-    assert tables.regions([case]) == {}
+    assert groups.tracks(case, 1.0).empty
+    assert groups.regions([case]) == {}
     once = found(3, [(0, 0, FULL, 0, NOBODY), (1, 0, LEFT, 0, NOBODY), (2, 0, FULL, 0, NOBODY)])
-    assert tables.tracks(once, 1.0)["frames"].tolist() == [3]
-    assert tables.tracks(found(3, [(0, -1, LEFT, 0, NOBODY)]), 1.0).empty  # not known which
+    assert groups.tracks(once, 1.0)["frames"].tolist() == [3]
+    assert groups.tracks(found(3, [(0, -1, LEFT, 0, NOBODY)]), 1.0).empty  # not known which
 
 
 def test_thousands_of_tracks_are_no_trouble():
     rows = [(t // 10, t % 5000, LEFT, t % 7, NOBODY) for t in range(20000)]
-    got = tables.tracks(found(2000, rows), 3.0)
+    got = groups.tracks(found(2000, rows), 3.0)
     assert got["track"].tolist() == list(range(5000))
     assert got["frames"].tolist() == [4] * 5000
 
@@ -167,17 +167,17 @@ def test_thousands_of_tracks_are_no_trouble():
 def test_regions_are_counted_where_they_are_boxes():
     none, whole = found(4, []), found(4, [(t, 0, FULL, 0, NOBODY) for t in range(4)])
     some = found(6, [(0, 1, LEFT, 0, NOBODY), (0, 2, LEFT, 0, NOBODY), (4, 2, LEFT, 0, NOBODY)], stride=2)
-    assert tables.regions([none]) == {"per_frame": 0.0, "frames_without": 4, "tracks": 0}
+    assert groups.regions([none]) == {"per_frame": 0.0, "frames_without": 4, "tracks": 0}
     # at 0, 2 and 4 of 6 frames two, none and one region; 1 counts like 0, 3 like 2, 5 like 4
-    assert tables.regions([some]) == {"per_frame": 1.0, "frames_without": 2, "tracks": 2}
-    assert tables.regions([whole, some, none]) == {"per_frame": 10 / 14, "frames_without": 6, "tracks": 2}
+    assert groups.regions([some]) == {"per_frame": 1.0, "frames_without": 2, "tracks": 2}
+    assert groups.regions([whole, some, none]) == {"per_frame": 10 / 14, "frames_without": 6, "tracks": 2}
 
 
 @given(tracked())
 @few
 def test_a_person_has_the_frames_in_which_he_is_seen(case):
     table = case.regions.table
-    parts = tables.by_person([case])
+    parts = groups.by_person([case])
     if set(table["person"]) <= {case.subject}:
         assert parts == [case]
         return
@@ -199,14 +199,14 @@ def test_a_person_has_the_frames_in_which_he_is_seen(case):
             assert part.anomalous is None
         else:
             assert part.anomalous.tolist() == case.anomalous[frames].tolist()
-        assert tables.row([part], 1.0)["frames"] == len(frames)
+        assert groups.row([part], 1.0)["frames"] == len(frames)
 
 
 def test_a_clip_of_one_person_counts_with_its_empty_frames():
     one = found(4, [(1, 3, LEFT, 2.0, "anna")], subject="anna")
-    (part,) = tables.by_person([one])
-    assert tables.row([part], 1.0)["anomaly_rate"] == 1 / 4
+    (part,) = groups.by_person([one])
+    assert groups.row([part], 1.0)["anomaly_rate"] == 1 / 4
     visitor = found(4, [(1, 3, LEFT, 2.0, "ben"), (2, 4, LEFT, 0.0, "anna")], subject="anna")
-    anna, ben = tables.by_person([visitor])
-    assert tables.row([ben], 1.0)["anomaly_rate"] == 1.0
-    assert (tables.row([anna], 1.0)["frames"], tables.row([anna], 1.0)["anomaly_rate"]) == (1, 0.0)
+    anna, ben = groups.by_person([visitor])
+    assert groups.row([ben], 1.0)["anomaly_rate"] == 1.0
+    assert (groups.row([anna], 1.0)["frames"], groups.row([anna], 1.0)["anomaly_rate"]) == (1, 0.0)

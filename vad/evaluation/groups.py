@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vad.evaluation.frame_metrics import Scored, auc, both_classes, labelled
+from vad.evaluation.frame_metrics import auc, both_classes, labelled
+from vad.evaluation.scored_clip import Scored
 from vad.scoring.pooling import PREFIX, branches_of
 
 

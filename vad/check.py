@@ -1,0 +1,160 @@
+"""Checks params.yaml as a whole, before any stage runs: every section, and sections against each other.
+
+python -m vad.check            checks the file
+python -m vad.check train      and that the pipeline has a stage of that name
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from vad import UserError
+from vad.pipeline import renamed
+from vad.pipeline.params import (
+    FILE,
+    Choice,
+    Section,
+    Subsections,
+    load,
+    load_choice,
+    load_each,
+    read,
+    unknown_key,
+)
+
+# Section -> where its model lies; imported by these names, since models of all packages meet only here
+SECTIONS = {
+    "data": "vad.footage.layouts.base:DataParams",
+    "extract": "vad.footage.extract:ExtractParams",
+    "flow": "vad.flow.base:FlowParams",
+    "preprocess": "vad.regions.base:PreprocessParams",
+    "resize": "vad.windows.spec:ResizeParams",
+    "model": "vad.models.base:ModelParams",
+    "train": "vad.training.params:TrainParams",
+    "branches": "vad.branches.params:BranchesParams",
+    "measure": "vad.branches.params:MeasureParams",
+    "calibrate": "vad.scoring.params:CalibrateParams",
+    "evaluate": "vad.evaluation.params:EvaluateParams",
+    "compute": "vad.pipeline.clipwise:ComputeParams",
+}
+
+
+def models() -> Iterator[tuple[str, type[Section]]]:
+    """(section, its model) in the order of the stages."""
+    for section, where in SECTIONS.items():
+        module, name = where.split(":")
+        yield section, getattr(importlib.import_module(module), name)
+
+
+def check(raw: dict[str, Any] | None = None) -> None:
+    """Checks every section, inactive alternatives included.
+
+    Raises:
+        UserError: at the first fault.
+    """
+    raw = read() if raw is None else raw
+    for key in raw:
+        if hint := renamed.new_key(key):
+            raise UserError(f"{FILE}: {key}: {hint}")
+        if key not in SECTIONS:
+            raise UserError(f"{FILE}: {unknown_key(key, list(SECTIONS))}")
+    for section, model in models():
+        params = load(section, model, raw)
+        if isinstance(params, Choice):
+            for name in params.model_extra or {}:
+                load(f"{section}.{name}", model.registry.get(name).Params, raw)
+        elif isinstance(params, Subsections):
+            load_each(section, model, raw)
+
+
+def verify(raw: dict[str, Any] | None = None) -> None:
+    """`check`, then sections against each other and against the files that they name.
+
+    Raises:
+        UserError: at the first fault.
+    """
+    raw = read() if raw is None else raw
+    check(raw)
+    for rule in RULES:
+        rule(raw)
+    for section, model in models():
+        if issubclass(model, Choice):
+            _, plugin, params = load_choice(section, model, raw)
+            plugin.verify(params, raw)
+
+
+def _footage_is_there(raw: dict[str, Any]) -> None:
+    from vad.footage.layouts.base import open_root
+
+    open_root(Path(raw["data"]["root"]))
+
+
+def _channels_have_their_sources(raw: dict[str, Any]) -> None:
+    from vad.flow.base import FlowParams, require_flow
+    from vad.footage.extract import ExtractParams
+    from vad.windows.spec import ResizeParams
+
+    channels = load("resize", ResizeParams, raw).channels
+    if "flow" in channels:
+        require_flow(load("flow", FlowParams, raw).method, "resize.channels: flow")
+    if "rgb" in channels and load("extract", ExtractParams, raw).color != "rgb":
+        raise UserError("resize.channels asks for rgb, but frames are gray; set extract.color: rgb")
+
+
+def _model_can_be_trained(raw: dict[str, Any]) -> None:
+    """Whether the model can be built for the tensors, and trained as `train` says."""
+    import torch
+
+    from vad.footage.extract import ExtractParams
+    from vad.models.base import ModelParams, create
+    from vad.training.initial_weights import find_folder
+    from vad.training.params import TrainParams
+    from vad.windows.spec import ResizeParams
+
+    resize, train = load("resize", ResizeParams, raw), load("train", TrainParams, raw)
+    choice, _, params = load_choice("model", ModelParams, raw)
+    planes = resize.planes(load("extract", ExtractParams, raw).color)
+    with torch.device("meta"):  # shapes without memory
+        create(
+            choice.chosen, params, (len(planes), params.window.frames, resize.height, resize.width), planes
+        )
+    train.require(planes, params.window.frames)
+    if train.init_from is not None:
+        find_folder(train.init_from)
+
+
+def _identity_is_there(raw: dict[str, Any]) -> None:
+    from vad.evaluation.params import EvaluateParams
+
+    identity = load("evaluate", EvaluateParams, raw).identity
+    if not Path(identity).is_file():
+        raise UserError(
+            f"evaluate.identity = {identity!r}: no such file (seen from {Path.cwd()}); expected a CSV with "
+            "the columns clip, track, person; the header alone where nobody is to be told apart"
+        )
+
+
+RULES: list[Callable[[dict[str, Any]], None]] = [
+    _footage_is_there,
+    _channels_have_their_sources,
+    _model_can_be_trained,
+    _identity_is_there,
+]
+
+
+def main(words: list[str]) -> None:
+    for word in words:
+        if word in renamed.STAGES:
+            raise UserError(f"the stage {word!r} is now called {renamed.STAGES[word]!r}")
+    verify()
+    print(f"{FILE}: all sections are valid")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as e:
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,43 @@
+"""A clip as a layout lists it, before anything of it is opened."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from vad.store.intervals import Intervals
+
+
+@dataclass(frozen=True)
+class SourceClip:
+    """A clip as a layout finds it, before anything of it is opened.
+
+    `intervals` is None where nobody labelled the clip; an empty list says "labelled: all normal".
+    `masks` is a picture folder, or an .npy or .npz file of shape [frames, height, width].
+    """
+
+    split: str
+    name: str  # path below the split, without suffix: "cam1/walk 01"
+    source: Path  # a video file or a folder of pictures, data.root included in the path
+    camera: str = "camera"
+    subject: str = ""
+    first: int = 0  # first source frame that is used
+    end: int | None = None  # one past the last source frame that is used; None: to the end
+    part: tuple[float, float] = (0.0, 1.0)  # share of those frames: a tail cut off for validation
+    intervals: Intervals | None = None
+    masks: Path | None = None
+
+    @property
+    def id(self) -> str:
+        """`<split>/<name>`, with every run of characters unsafe in a file name as `_`."""
+        safe = re.sub(r"[^\w-]+", "_", unicodedata.normalize("NFC", self.name))
+        return f"{self.split}/{safe}"
+
+    def span(self, frames: int) -> tuple[int, int]:
+        """[first, end) of the source frames that are used, of a source with `frames` frames."""
+        end = frames if self.end is None else min(self.end, frames)
+        length = max(0, end - self.first)
+        return (
+            self.first + round(self.part[0] * length),
+            self.first + round(self.part[1] * length),
+        )

@@ -1,0 +1,30 @@
+"""Keys and stages that earlier versions called otherwise: refused with their new names."""
+
+import re
+
+# old -> new; `*` stands for one part of the key
+KEYS = {
+    "novelty": "branches.classes",
+    "score": "branches.reconstruction (cell: measure.cell, speed: branches.speed)",
+    "calibrate.per": "calibrate.aggregate",
+    "calibrate.sigma": "calibrate.error_sigma",
+    "calibrate.scale": "calibrate.normalisation",
+    "calibrate.threshold.sigma": "calibrate.threshold.deviations",
+    "preprocess.silhouette.foreground": "preprocess.foreground",
+    "preprocess.person_crop.foreground": "preprocess.foreground",
+    "preprocess.person_crop.reach": "preprocess.person_crop.suppress_margin",
+    "preprocess.foreground.warm_up": "preprocess.foreground.initial_frames",
+    "train.warm_up": "train.warmup_epochs",
+    "model.*.window": "model.*.window.frames",
+    "model.*.step": "model.*.window.step",
+    "model.*.position": "model.*.window.position",
+}
+STAGES = {"novelty": "statistics"}
+
+
+def new_key(key: str) -> str | None:
+    """`is now calibrate.aggregate`, for a message; None if the key was never called otherwise."""
+    for old, new in KEYS.items():
+        if match := re.fullmatch(old.replace(".", r"\.").replace("*", r"(\w+)"), key):
+            return f"is now {new.replace('*', match[1]) if match.groups() else new}"
+    return None

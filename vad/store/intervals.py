@@ -1,0 +1,43 @@
+"""Intervals of frames: [start, end), from 0, end exclusive."""
+
+import numpy as np
+
+from vad import UserError
+
+Intervals = list[tuple[int, int]]
+
+
+def check_intervals(clip: str, intervals: Intervals, frames: int) -> None:
+    """Raises UserError if an interval is empty, lies outside [0, frames) or overlaps another."""
+    before = None
+    for start, end in sorted(intervals):
+        if not 0 <= start < end:
+            raise UserError(
+                f"clip {clip!r}: the label [{start}, {end}) is empty or negative; "
+                "labels are [start, end) from frame 0, end exclusive"
+            )
+        if end > frames:
+            raise UserError(
+                f"clip {clip!r}: the label [{start}, {end}) needs {end} frames, "
+                f"but the clip has {frames}; labels count from 0, end exclusive"
+            )
+        if before and start < before[1]:
+            raise UserError(
+                f"clip {clip!r}: the labels [{before[0]}, {before[1]}) and [{start}, {end}) overlap; "
+                "merge them"
+            )
+        before = (start, end)
+
+
+def frame_labels(intervals: Intervals, source_frames: np.ndarray) -> np.ndarray:
+    """Which frames are anomalous: bool [T] for source frame numbers [T]."""
+    anomalous = np.zeros(len(source_frames), bool)
+    for start, end in intervals:
+        anomalous |= (source_frames >= start) & (source_frames < end)
+    return anomalous
+
+
+def intervals_of(anomalous: np.ndarray) -> Intervals:
+    """Maximal runs of True in a bool [T], as [start, end)."""
+    edges = np.flatnonzero(np.diff(np.r_[False, anomalous, False].astype(np.int8)))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
