@@ -1,14 +1,14 @@
-"""Names and values of the planes of a tensor."""
+"""Names and values of the planes of a tensor. Everything that must agree about them stands here alone."""
 
 from typing import Literal
 
-Channel = Literal["picture", "gray", "rgb", "difference", "flow", "silhouette"]
+Channel = Literal["picture", "gray", "rgb", "difference", "flow", "silhouette"]  # of `resize.channels`
 
-
-PLANES = {"rgb": ["red", "green", "blue"], "flow": ["flow_x", "flow_y"]}  # of channels with several
-
-
+FLOW = ("flow_x", "flow_y")  # names of the planes of flow: displacement right and down
+PLANES = {
+    "rgb": ("red", "green", "blue"),
+    "flow": FLOW,
+}  # of channels with several; others have one, their name
+WHITE = 255  # the largest value of a plane; models are shown value / WHITE
 STILL = 128  # the value of a flow plane where nothing moves
-
-
-FLOW = ("flow_x", "flow_y")  # names of planes
+STILL_INPUT = STILL / WHITE  # the same as models are shown it
