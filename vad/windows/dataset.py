@@ -1,7 +1,7 @@
 """The windows of a split, read from the tensors that `resize` wrote.
 
-A window belongs to a region in frame t, and consists of frames around t or up to t (`WindowSpec`), each cut at
-the same box. At the edges of a clip the first or the last frame is repeated, so that every frame has its
+A window belongs to a region in frame t, and consists of frames around t or up to t (`WindowSpec`), each cut
+at the same box. At the edges of a clip the first or the last frame is repeated, so that every frame has its
 window. Windows are made for the regions of every `stride`-th frame (`vad.windows.stride` says which of them
 the frames between take).
 
@@ -28,8 +28,8 @@ OPEN_CLIPS = 512  # kept open at a time: files are limited, clips are not
 class Windows:
     """All windows of a split, read from memory maps as they are asked for.
 
-    `len(windows)` is their number; `windows[[3, 1, 2]]` gives uint8 [3, C, frames, height, width]. Memory does
-    not grow with the number of clips.
+    `len(windows)` is their number; `windows[[3, 1, 2]]` gives uint8 [3, C, frames, height, width]. Memory
+    does not grow with the number of clips.
 
     Attributes:
         folder: of the tensors.
@@ -56,8 +56,8 @@ class Windows:
         self._ends = np.cumsum([card["windows"] for card in cards], dtype=np.int64)
         if not cards or (names is None and not len(self)):
             raise UserError(
-                f"{folder}: there is not a single window in it; see reports/preprocess for the regions of its "
-                "clips, and lower resize.stride if it is above 1"
+                f"{folder}: there is not a single window in it; see reports/preprocess for the regions of "
+                "its clips, and lower resize.stride if it is above 1"
             )
         self.shape: tuple[int, int, int, int] = shapes.pop()
         self.channels: list[str] = cards[0]["channels"]
@@ -159,7 +159,7 @@ class _Tracks:
         }
 
     def pictures(self, row: int, offsets: np.ndarray) -> np.ndarray:
-        """Numbers of the pictures that show a window's track at offsets from its frame, or nearest to them."""
+        """Numbers of the pictures that show a window's track at, or nearest to, offsets from its frame."""
         frames, pictures = self._pictures[int(self._tracks[row])]
         wanted = self._frames[row] + offsets
         right = np.searchsorted(frames, wanted).clip(max=len(frames) - 1)

@@ -26,8 +26,8 @@ class WindowSpec(Section):
     step: int = Field(1, ge=1, le=64, description="frames from one frame of a window to the next")
     position: Literal["middle", "last"] = Field(
         "middle",
-        description="which frame of a window it belongs to, and so its error; `last` needs no frame ahead, and "
-        "a model that predicts needs `last`",
+        description="which frame of a window it belongs to, and so its error; `last` needs no frame ahead, "
+        "and a model that predicts needs it",
     )
 
     @classmethod
@@ -51,8 +51,8 @@ class ResizeParams(Section):
     channels: list[Channel] = Field(
         ["gray", "flow"],
         min_length=1,
-        description="what goes into a tensor, in this order: `picture` is what preprocessing makes of the frame "
-        "(the frame itself, or `silhouette.output`); `flow` is two planes, `rgb` three",
+        description="what goes into a tensor, in this order: `picture` is what preprocessing makes of the "
+        "frame (the frame itself, or `silhouette.output`); `flow` is two planes, `rgb` three",
     )
     height: int = Field(
         16,
@@ -66,8 +66,8 @@ class ResizeParams(Section):
     )
     fit: Literal["stretch", "letterbox"] = Field(
         "stretch",
-        description="fill the tensor, or keep the aspect and fill the rest with black (flow: with stillness); "
-        "the bars count in the error",
+        description="fill the tensor, or keep the aspect and fill the rest with black (flow: with stillness); the "
+        "bars count in the error",
     )
 
     def planes(self, color: str) -> list[str]:
