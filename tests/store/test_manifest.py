@@ -111,15 +111,15 @@ def test_given_val_clips_are_kept_and_zero_cuts_nothing():
 
 
 @given(st.lists(st.tuples(st.integers(-2, 12), st.integers(-2, 12)), max_size=4), st.integers(1, 10))
-def test_check_intervals_as_by_brute_force(intervals, frames):
-    covered = [i for start, end in intervals for i in range(start, end)]
+def test_check_intervals_as_by_brute_force(drawn, frames):
+    covered = [i for start, end in drawn for i in range(start, end)]
     good = (
-        all(start < end for start, end in intervals)
+        all(start < end for start, end in drawn)
         and all(0 <= i < frames for i in covered)
         and len(covered) == len(set(covered))
     )
     try:
-        intervals.check_intervals("a", intervals, frames)
+        intervals.check_intervals("a", drawn, frames)
     except UserError:
         assert not good
     else:

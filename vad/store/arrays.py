@@ -1,38 +1,45 @@
-"""The files between stages: arrays as .npy with a JSON card beside them, tables as Parquet.
+"""Arrays between stages: .npy files with a JSON card beside each.
 
 A *stem* is a path without suffix, e.g. data/frames/test/Test001; the array is <stem>.npy, its card
 <stem>.json, its table <stem>.parquet. Cards say what the numbers mean and hold the content hash, so
-that the next stage knows its input without reading it. Same inputs, same bytes: no times, no versions.
+that the next stage identifies its input without reading it. Same inputs, same bytes: no times, no versions.
 """
 
-import hashlib
 import json
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vad import UserError
+from vad.store import digests
 from vad.store.cards import read_card, write_json
 
 
 class ArrayWriter:
     """Streams an array of unknown length to <stem>.npy and, when it ends well, its card <stem>.json.
 
-    Memory does not depend on the length. Use as a context manager:
+    Memory does not depend on the length. After an error no card is left: an array without a card counts as
+    not written.
 
         with ArrayWriter(stem, (240, 360), np.uint8, fps=25.0) as writer:
             writer.append(frame)          # [240, 360]
+            writer.card["color"] = "gray" # until the end of the block
 
-    `card` may be filled until the end of the block. After an error no card is left: an array without
-    a card counts as not written.
+    Args:
+        stem: path of the files, without suffix; its folder is made if need be.
+        item_shape: shape of an item, the array without its first axis.
+        dtype: of the array.
+        **card: what the card says besides `shape`, `dtype` and `hash`.
     """
 
-    def __init__(self, stem: Path, item_shape: tuple[int, ...], dtype: Any, **card: Any):
+    def __init__(self, stem: Path, item_shape: tuple[int, ...], dtype: npt.DTypeLike, **card: Any):
         self.stem, self.item_shape, self.dtype = stem, tuple(item_shape), np.dtype(dtype)
         self.card = card
         self.length = 0
-        self._hash = hashlib.blake2b(digest_size=16)
+        self._hash = digests.new()
         stem.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(f"{stem}.npy", "wb")
         self._write_header()
@@ -44,10 +51,14 @@ class ArrayWriter:
         np.lib.format.write_array_header_1_0(self._file, head | {"shape": (self.length, *self.item_shape)})
 
     def append(self, item: np.ndarray) -> None:
-        """Adds one item of `item_shape`. Raises ValueError for another shape or dtype."""
+        """Adds an item.
+
+        Raises:
+            ValueError: if its shape is not `item_shape`, or its dtype another.
+        """
         if item.shape != self.item_shape or item.dtype != self.dtype:
             raise ValueError(f"expected {self.dtype} {self.item_shape}, got {item.dtype} {item.shape}")
-        data = np.ascontiguousarray(item)
+        data = np.ascontiguousarray(item).data
         self._file.write(data)
         self._hash.update(data)
         self.length += 1
@@ -55,7 +66,9 @@ class ArrayWriter:
     def __enter__(self) -> "ArrayWriter":
         return self
 
-    def __exit__(self, kind: type | None, *_: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self._write_header()
         self._file.close()
@@ -67,16 +80,17 @@ class ArrayWriter:
 
 
 def write_array(stem: Path, array: np.ndarray, **card: Any) -> None:
-    """Writes a whole array of shape [N, ...] with its card."""
+    """Writes a whole array of shape [N, ...] with its card; arguments as for `ArrayWriter`."""
     with ArrayWriter(stem, array.shape[1:], array.dtype, **card) as writer:
         for item in array:
             writer.append(item)
 
 
 def open_array(stem: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    """(array as a read-only memory map, its card).
+    """(the array as a read-only memory map, its card).
 
-    Raises UserError if either is missing or they disagree, as after a kill in mid-write.
+    Raises:
+        UserError: if either is missing or they disagree, as after a kill in mid-write.
     """
     card = read_card(stem)
     path = Path(f"{stem}.npy")

@@ -8,12 +8,20 @@ from vad import UserError
 
 
 def read_card(stem: Path) -> dict[str, Any]:
-    """The JSON card <stem>.json. Raises UserError if it is missing or broken."""
+    """The JSON card <stem>.json.
+
+    Raises:
+        UserError: if it is missing or broken.
+    """
     return read_json(Path(f"{stem}.json"))
 
 
 def read_json(path: Path) -> Any:
-    """Raises UserError if the file is missing or broken."""
+    """The value that a JSON file holds.
+
+    Raises:
+        UserError: if the file is missing or broken.
+    """
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as e:
@@ -21,6 +29,10 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON with sorted keys and a final newline, so that the same value gives the same bytes."""
+    """Writes JSON with sorted keys and a final newline, so that the same value gives the same bytes.
+
+    Raises:
+        ValueError: for numbers that JSON cannot hold, NaN and infinity; nothing is written then.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 
-def new() -> "hashlib.blake2b":
-    """A hash to be updated piece by piece."""
+def new() -> hashlib.blake2b:
+    """A hash to be updated piece by piece; `.hexdigest()` gives its digits."""
     return hashlib.blake2b(digest_size=16)
 
 

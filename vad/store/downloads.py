@@ -1,7 +1,7 @@
-"""Weights made elsewhere: a file, or an address that is downloaded once; verified every time.
+"""Weights made elsewhere: a file on this disk, or a URL that is downloaded once; verified every time.
 
-Weights decide results as much as code does, so a download needs its sha256: it is kept under that name
-and is never taken for another. What lies on this disk may be named without.
+Weights decide results as much as code does, so a URL needs a sha256: the download is kept under that name
+and never confused with another. For a file on this disk the sha256 is optional.
 """
 
 import base64
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+import urllib.response
 from pathlib import Path
 from typing import IO
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -30,25 +31,29 @@ SCHEMES = ("http", "https", "file")
 
 
 def fetch(source: str | None, sha256: str | None, cache: Path, *, key: str, what: str) -> Path:
-    """The verified file that `source` names: a path, or an http://, https:// or file:// URL.
+    """The verified file that `source` names.
 
-    A path counts from the current folder, or else from DVC's main checkout; `~` is the home folder. A URL
-    is downloaded once, to <cache>/<sha256><suffix>, with its user and password if it has any. `key` is the
-    section of params.yaml that holds `weights` and `sha256`, and `what` the kind of file, both for messages,
-    which never show passwords or query strings. `sha256` may be None for a path alone.
+    Args:
+        source: a path, relative to the current folder or else to DVC's main checkout, `~` being the home
+            folder; or an http://, https:// or file:// URL, with user and password if need be.
+        sha256: of the file, 64 hexadecimal digits; None for a path alone.
+        cache: a URL is downloaded once, to <cache>/<sha256><suffix>.
+        key: the section of params.yaml that holds `weights` and `sha256`, for messages.
+        what: the kind of file, for messages.
 
-    Raises UserError if the file is missing, empty, a Git-LFS pointer or other than `sha256` says, or if
-    it cannot be downloaded.
+    Raises:
+        UserError: if the file is missing, empty, a Git-LFS pointer or other than `sha256` says, or if it
+            cannot be downloaded. Messages show neither passwords nor query strings.
     """
     if not source:
         raise UserError(f"{key}.weights is not set; name {what}: a path, or a URL together with {key}.sha256")
     if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise UserError(f"{key}.sha256 = {sha256!r}: expected 64 hexadecimal digits, as `sha256sum` prints")
-    wanted = sha256 and sha256.lower()
-    # of a single letter it would be a drive of Windows
+    expected = sha256 and sha256.lower()
+    # two letters at least: a single one is a drive of Windows
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
-        return _fetch_url(source, wanted, cache, key, what)
-    return _check_path(source, wanted, key, what)
+        return _fetch_url(source, expected, cache, key, what)
+    return _check_path(source, expected, key, what)
 
 
 def hash_file(path: Path) -> str:
@@ -57,35 +62,36 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_path(source: str, wanted: str | None, key: str, what: str) -> Path:
+def _check_path(source: str, expected: str | None, key: str, what: str) -> Path:
     try:
         path = Path(source).expanduser()
-    except RuntimeError:  # ~somebody who does not exist
+    except RuntimeError:  # ~user of a user who does not exist
         path = Path(source)
-    if not path.is_absolute() and not path.is_file():  # not in the copy that an experiment runs in
+    if not path.is_absolute() and not path.is_file():
+        # `dvc exp run --temp` works in a copy of the repository, without files that git ignores
         path = Path(os.environ.get("DVC_ROOT", ".")) / path
     if not path.is_file():
-        found = "is a folder" if path.is_dir() else "not found"
+        fault = "is a folder" if path.is_dir() else "not found"
         where = "" if path.is_absolute() else f" in {Path.cwd()}"
         raise UserError(
-            f"{key}.weights: {path} {found}{where}; name {what}: its path, or its URL together with "
+            f"{key}.weights: {path} {fault}{where}; name {what}: its path, or its URL together with "
             f"{key}.sha256"
         )
     refuse_placeholder(path)
-    if wanted and (found := hash_file(path)) != wanted:
+    if expected and (actual := hash_file(path)) != expected:
         raise UserError(
-            f"{path}: its sha256 is {found}, but {key}.sha256 says {wanted}; copy the file again, or set "
-            f"{key}.sha256: {found} if you trust it"
+            f"{path}: its sha256 is {actual}, but {key}.sha256 says {expected}; copy the file again, or set "
+            f"{key}.sha256: {actual} if you trust it"
         )
     return path
 
 
-def _fetch_url(source: str, wanted: str | None, cache: Path, key: str, what: str) -> Path:
+def _fetch_url(source: str, expected: str | None, cache: Path, key: str, what: str) -> Path:
     try:
         url = urlsplit(source)
         host = url.netloc.rpartition("@")[2]
-        _ = url.port  # raises if it is no number, as where a password has a slash
-    except ValueError:  # shows nothing of it: who knows what a password is in here
+        _ = url.port  # raises unless it is a number, as where a password contains a slash
+    except ValueError:  # shows nothing of the URL: any part of it may be a password
         raise UserError(f"{key}.weights: not a valid URL; expected https://host/path") from None
     if url.scheme not in SCHEMES:
         raise UserError(
@@ -94,8 +100,8 @@ def _fetch_url(source: str, wanted: str | None, cache: Path, key: str, what: str
     shown = f"{url.scheme}://{host}{url.path}"
     suffix = Path(unquote(url.path)).suffix
     suffix = suffix if re.fullmatch(r"\.\w{1,15}", suffix, re.ASCII) else ""
-    kept = cache / f"{wanted}{suffix}"
-    if wanted and kept.is_file() and hash_file(kept) == wanted:
+    kept = cache / f"{expected}{suffix}"
+    if expected and kept.is_file() and hash_file(kept) == expected:
         return kept
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -103,26 +109,26 @@ def _fetch_url(source: str, wanted: str | None, cache: Path, key: str, what: str
         raise UserError(f"{cache}: a file is in the way of the folder for downloads; remove it") from None
     with tempfile.TemporaryDirectory(prefix="download-", dir=cache) as folder:
         part = Path(folder) / "part"
-        found = _download(url, host, shown, part, key, what)
+        actual = _download(url, host, shown, part, key, what)
         _refuse_other_content(part, shown, key)
-        if wanted is None:
-            part.replace(cache / f"{found}{suffix}")  # found there once the key is set
+        if expected is None:
+            part.replace(cache / f"{actual}{suffix}")  # so nothing is downloaded again once the key is set
             raise UserError(
-                f"{key}.sha256 is not set, but a download needs it: set {key}.sha256: {found} if you trust "
+                f"{key}.sha256 is not set, but a download needs it: set {key}.sha256: {actual} if you trust "
                 f"{shown}"
             )
-        if found != wanted:
+        if actual != expected:
             raise UserError(
-                f"{shown}: its sha256 is {found}, but {key}.sha256 says {wanted}; the download was removed. "
-                f"Look for the right address, or set {key}.sha256: {found} if you trust it"
+                f"{shown}: its sha256 is {actual}, but {key}.sha256 says {expected}; the download was "
+                f"removed. Look for the right address, or set {key}.sha256: {actual} if you trust it"
             )
         part.replace(kept)
     return kept
 
 
 def _download(url: SplitResult, host: str, shown: str, part: Path, key: str, what: str) -> str:
-    """Copies what the URL gives into the file `part`; returns its sha256."""
-    # user and password go into a header that no redirection takes to another host
+    """Copies the answer of a server to the file `part`; returns its sha256."""
+    # user and password go into a header that is not sent on to another host after a redirection
     address = url._replace(netloc=host, path=quote(url.path, safe="/%:@!$&'()*+,;=~"), fragment="")
     try:
         request = urllib.request.Request(address.geturl())
@@ -138,10 +144,10 @@ def _download(url: SplitResult, host: str, shown: str, part: Path, key: str, wha
     except urllib.error.URLError as e:
         reason = _why(e.reason)
     except OSError as e:
-        if e.filename is not None or e.errno in (errno.ENOSPC, errno.EDQUOT):  # no fault of the network
+        if e.filename is not None or e.errno in (errno.ENOSPC, errno.EDQUOT):  # this disk, not the network
             raise
         reason = _why(e)
-    except (http.client.HTTPException, ValueError) as e:  # their texts repeat parts of the URL
+    except (http.client.HTTPException, ValueError) as e:  # their messages repeat parts of the URL
         reason = f"not a valid URL, or no HTTP server ({type(e).__name__})"
     raise UserError(
         f"{key}.weights: {shown} cannot be downloaded: {reason}; download {what} elsewhere and name it as a "
@@ -149,8 +155,8 @@ def _download(url: SplitResult, host: str, shown: str, part: Path, key: str, wha
     )
 
 
-def _copy(answer: IO[bytes], file: IO[bytes], shown: str) -> str:
-    """Copies block by block with a bar; returns the sha256. Raises ConnectionError if cut off."""
+def _copy(answer: http.client.HTTPResponse | urllib.response.addinfourl, file: IO[bytes], shown: str) -> str:
+    """Copies block by block with a progress bar; returns the sha256. Raises ConnectionError if cut off."""
     length = int(answer.headers["Content-Length"] or 0)
     digest = hashlib.sha256()
     terminal = sys.stderr.isatty()
@@ -167,14 +173,14 @@ def _copy(answer: IO[bytes], file: IO[bytes], shown: str) -> str:
 
 
 def _why(error: object) -> str:
-    """What the network said, in one line."""
+    """The message of a network error, in one line."""
     if isinstance(error, TimeoutError):
         return f"no answer within {TIMEOUT:g} s"
     return getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _refuse_other_content(part: Path, shown: str, key: str) -> None:
-    """Raises UserError if a download is plainly no weights, whatever its hash."""
+    """Raises UserError if a download is empty, a pointer or a web page, whatever its hash."""
     with open(part, "rb") as file:
         head = file.read(512)
     if not head:

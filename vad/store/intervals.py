@@ -1,4 +1,4 @@
-"""Intervals of frames: [start, end), from 0, end exclusive."""
+"""Intervals of frames: [start, end), counted from 0, end exclusive."""
 
 import numpy as np
 
@@ -8,7 +8,16 @@ Intervals = list[tuple[int, int]]
 
 
 def check_intervals(clip: str, intervals: Intervals, frames: int) -> None:
-    """Raises UserError if an interval is empty, lies outside [0, frames) or overlaps another."""
+    """Checks the labels of a clip.
+
+    Args:
+        clip: the clip's id, for messages.
+        intervals: its anomalous frames, in any order.
+        frames: how many the clip has.
+
+    Raises:
+        UserError: if an interval is empty, lies outside [0, frames) or overlaps another.
+    """
     before = None
     for start, end in sorted(intervals):
         if not 0 <= start < end:
@@ -38,6 +47,6 @@ def frame_labels(intervals: Intervals, source_frames: np.ndarray) -> np.ndarray:
 
 
 def intervals_of(anomalous: np.ndarray) -> Intervals:
-    """Maximal runs of True in a bool [T], as [start, end)."""
+    """Maximal runs of True in a bool [T]; the inverse of `frame_labels`."""
     edges = np.flatnonzero(np.diff(np.r_[False, anomalous, False].astype(np.int8)))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]

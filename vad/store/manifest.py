@@ -1,4 +1,4 @@
-"""Clips: the manifest that lists them, and the labels that say which of their frames are anomalous.
+"""The CSV files of ingest: the manifest of clips, labels of anomalous frames, and clips that were left out.
 
 Frames are counted from 0 in the source (the video or picture folder as it lies on disk); intervals
 are [start, end), end exclusive. Conventions of other data sets are converted in `vad.footage.layouts` and
@@ -8,8 +8,9 @@ nowhere else.
 import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any, get_type_hints
 
 from vad import UserError
 from vad.store.intervals import Intervals
@@ -19,14 +20,14 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Clip:
-    """A row of the manifest: a clip whose source was opened and found whole."""
+    """A row of the manifest: a clip whose source was opened and is whole."""
 
     clip: str  # the id
     split: str
     camera: str
     subject: str
     source: str  # below data.root, with forward slashes
-    first: int
+    first: int  # source frames [first, end) are used
     end: int
     labelled: bool
     frames: int  # of the whole source
@@ -37,17 +38,21 @@ class Clip:
 
 
 def write_manifest(path: Path, clips: Sequence[Clip]) -> None:
-    """Writes one row per clip, sorted by id."""
-    names = [f.name for f in fields(Clip)]
-    rows = ([getattr(clip, n) for n in names] for clip in sorted(clips, key=lambda c: c.clip))
-    _write_csv(path, names, rows)
+    """Writes a row per clip, sorted by id."""
+    rows = (astuple(clip) for clip in sorted(clips, key=lambda clip: clip.clip))
+    _write_csv(path, [field.name for field in fields(Clip)], rows)
 
 
 def read_manifest(path: Path) -> list[Clip]:
-    """Reads what `write_manifest` wrote."""
+    """Reads what `write_manifest` wrote.
+
+    Raises:
+        UserError: if the file is missing or lacks a column.
+    """
+    kinds = get_type_hints(Clip)
     return [
-        Clip(**{f.name: _parse(row[f.name], f.type) for f in fields(Clip)})
-        for row in _read_csv(path, {f.name for f in fields(Clip)})
+        Clip(**{name: _parse(row[name], kind) for name, kind in kinds.items()})
+        for row in _read_csv(path, set(kinds))
     ]
 
 
@@ -58,14 +63,18 @@ def available(manifest: Path, frames: Path) -> list[Clip]:
 
 
 def write_labels(path: Path, labels: dict[str, Intervals]) -> None:
-    """Writes one row per anomalous interval: clip, start, end."""
-    rows = ((clip, *pair) for clip in sorted(labels) for pair in sorted(labels[clip]))
+    """Writes a row per anomalous interval: clip, start, end."""
+    rows = ((clip, *interval) for clip in sorted(labels) for interval in sorted(labels[clip]))
     _write_csv(path, ["clip", "start", "end"], rows)
 
 
 def read_labels(path: Path) -> dict[str, Intervals]:
-    """Intervals per clip; a clip without any has no key."""
-    labels = defaultdict(list)
+    """Clip id -> its anomalous intervals; a clip without any has no key.
+
+    Raises:
+        UserError: if the file is missing or lacks a column.
+    """
+    labels: defaultdict[str, Intervals] = defaultdict(list)
     for row in _read_csv(path, {"clip", "start", "end"}):
         labels[row["clip"]].append((int(row["start"]), int(row["end"])))
     return dict(labels)
@@ -77,21 +86,25 @@ def write_skipped(path: Path, skipped: dict[str, str]) -> None:
 
 
 def read_skipped(path: Path) -> dict[str, str]:
-    """Clip -> reason."""
+    """Clip id -> reason.
+
+    Raises:
+        UserError: if the file is missing or lacks a column.
+    """
     return {row["clip"]: row["reason"] for row in _read_csv(path, {"clip", "reason"})}
 
 
 def count_splits(clips: Iterable[Clip]) -> str:
     """`12 train, 4 val, 6 test`, for messages."""
-    n = Counter(clip.split for clip in clips)
-    return ", ".join(f"{n[split]} {split}" for split in SPLITS)
+    counts = Counter(clip.split for clip in clips)
+    return ", ".join(f"{counts[split]} {split}" for split in SPLITS)
 
 
-def _parse(text: str, kind: type) -> object:
+def _parse(text: str, kind: type) -> Any:
     return text == "True" if kind is bool else kind(text)
 
 
-def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence]) -> None:
+def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -103,9 +116,9 @@ def _read_csv(path: Path, names: set[str]) -> list[dict[str, str]]:
     try:
         with open(path, encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
-            rows, head = list(reader), set(reader.fieldnames or [])
+            rows, columns = list(reader), set(reader.fieldnames or [])
     except FileNotFoundError:
         raise UserError(f"{path} not found: run `dvc repro`") from None
-    if not names <= head:
-        raise UserError(f"{path}: columns {sorted(names)} expected, found {sorted(head)}")
+    if not names <= columns:
+        raise UserError(f"{path}: columns {sorted(names)} expected, found {sorted(columns)}")
     return rows

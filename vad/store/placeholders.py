@@ -1,14 +1,18 @@
-"""Files that stand for another one: Git-LFS pointers, and empty ones."""
+"""Files that stand in place of the real ones: Git-LFS pointers, and empty files."""
 
 from pathlib import Path
 
 from vad import UserError
 
-LFS = b"version https://git-lfs.github.com/spec/"
+LFS = b"version https://git-lfs.github.com/spec/"  # the first bytes of a pointer
 
 
 def refuse_placeholder(path: Path) -> None:
-    """Raises UserError if the file is missing, empty or a Git-LFS pointer in place of the real one."""
+    """Refuses a file that cannot hold what its name promises.
+
+    Raises:
+        UserError: if the file is missing, unreadable, empty or a Git-LFS pointer.
+    """
     try:
         with open(path, "rb") as file:
             head = file.read(len(LFS))

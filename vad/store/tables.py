@@ -1,6 +1,5 @@
-"""Tables between stages, as Parquet without library versions in it."""
+"""Tables between stages: Parquet files that name no library versions."""
 
-import hashlib
 from pathlib import Path
 
 import pandas as pd
@@ -8,17 +7,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vad import UserError
+from vad.store import digests
 
 
 def write_table(stem: Path, table: pd.DataFrame) -> None:
-    """Writes <stem>.parquet without the metadata that would name library versions."""
+    """Writes <stem>.parquet, without the index and without the metadata that would name library versions."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     pq.write_table(arrow, f"{stem}.parquet", compression="zstd")
 
 
 def read_table(stem: Path) -> pd.DataFrame:
-    """Reads <stem>.parquet. Raises UserError if it is missing or broken."""
+    """Reads <stem>.parquet.
+
+    Raises:
+        UserError: if it is missing or broken.
+    """
     path = Path(f"{stem}.parquet")
     try:
         return pq.read_table(path).to_pandas()
@@ -27,9 +31,9 @@ def read_table(stem: Path) -> pd.DataFrame:
 
 
 def hash_table(table: pd.DataFrame) -> str:
-    """Content hash of a table: its columns' names, types and values."""
-    digest = hashlib.blake2b(digest_size=16)
+    """Content hash of a table: names, types and values of its columns, in order."""
+    hasher = digests.new()
     for name in table.columns:
-        digest.update(f"{name}:{table[name].dtype};".encode())
-        digest.update(pd.util.hash_array(table[name].to_numpy()).tobytes())
-    return digest.hexdigest()
+        hasher.update(f"{name}:{table[name].dtype};".encode())
+        hasher.update(pd.util.hash_array(table[name].to_numpy()).tobytes())
+    return hasher.hexdigest()
