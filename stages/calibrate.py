@@ -1,4 +1,4 @@
-"""Learns from the errors of normal validation clips what is normal, and sets the threshold.
+"""Standardises errors on normal validation clips, and sets the threshold.
 
 In: data/manifest.csv (cameras), data/errors/ (val clips alone are read). Out: models/calibration.json.
 """
@@ -6,8 +6,9 @@ In: data/manifest.csv (cameras), data/errors/ (val clips alone are read). Out: m
 from pathlib import Path
 
 from vad.pipeline import stage
-from vad.scoring import pooling
-from vad.scoring.calibration import CalibrateParams, calibrate
+from vad.scoring.calibrate import calibrate
+from vad.scoring.clip_errors import read_errors
+from vad.scoring.params import CalibrateParams
 from vad.store import manifest
 
 MANIFEST, ERRORS = Path("data/manifest.csv"), Path("data/errors")
@@ -16,16 +17,16 @@ CALIBRATION = Path("models/calibration.json")
 
 def main(run: stage.Run) -> None:
     params = run.params("calibrate", CalibrateParams)
-    scored = {f"val/{p.stem}" for p in (ERRORS / "val").glob("*.parquet")}
-    cameras = {clip.clip: clip.camera for clip in manifest.read_manifest(MANIFEST) if clip.clip in scored}
-    normal = pooling.read_errors(ERRORS, cameras)
+    measured = {f"val/{file.stem}" for file in (ERRORS / "val").glob("*.parquet")}
+    cameras = {clip.clip: clip.camera for clip in manifest.read_manifest(MANIFEST) if clip.clip in measured}
+    normal = read_errors(ERRORS, cameras)
     calibration = calibrate(normal, params, run.log)
     calibration.save(CALIBRATION)
     empty = sum(int((clip.counts() == 0).sum()) for clip in normal)
     run.log(
         f"threshold {calibration.threshold:.4f} ({params.threshold.policy}) from {calibration.frames} normal "
         f"frames in {len(normal)} clips, branches {', '.join(calibration.branches)}"
-        + (f"; nothing was found in {empty}" if empty else "")
+        + (f"; {empty} frames have no regions" if empty else "")
     )
 
 

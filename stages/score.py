@@ -1,52 +1,42 @@
-"""Runs the autoencoder over the validation and test clips: the error of every window, and maps.
+"""Turns the errors of the test clips into scores and events. No label is read.
 
-In: data/tensors/val, data/tensors/test, data/regions/ (boxes, and what a detector holds them for), data/flow/
-(speed), models/autoencoder/, models/novelty/. Out: data/errors/.
+In: data/manifest.csv (cameras), data/frames/ (times), data/errors/, models/calibration.json.
+Out: data/scores/, with all events in events.csv.
 """
 
 from pathlib import Path
 
-from vad import models
-from vad.branches import classes, measure, reconstruction
-from vad.pipeline import clipwise, stage
+from vad.pipeline import stage
+from vad.pipeline.clipwise import Job, each_clip
+from vad.scoring.calibration import Calibration
+from vad.scoring.scores import event_table, read_scores, score_clip
+from vad.store import manifest
+from vad.store.digests import digest_files
+from vad.store.tables import hash_table, read_table
 
-TENSORS, REGIONS, FLOW = Path("data/tensors"), Path("data/regions"), Path("data/flow")
-ERRORS = Path("data/errors")
-AUTOENCODER, NOVELTY = Path("models/autoencoder"), Path("models/novelty")
+MANIFEST, FRAMES, ERRORS = Path("data/manifest.csv"), Path("data/frames"), Path("data/errors")
+CALIBRATION, SCORES = Path("models/calibration.json"), Path("data/scores")
 
 
 def main(run: stage.Run) -> None:
-    params = run.params("score", reconstruction.ScoreParams)
-    compute = run.params("compute", clipwise.ComputeParams)
-    model, card = models.load(AUTOENCODER)
-    usual = classes.load(NOVELTY)
-    weights = [models.fingerprint(AUTOENCODER), classes.fingerprint(NOVELTY)]
-    names = [
-        f"{split}/{f.stem}" for split in ("val", "test") for f in sorted((TENSORS / split).glob("*.json"))
-    ]
+    calibration, version = Calibration.load(CALIBRATION), digest_files([CALIBRATION])
+    clips = [clip for clip in manifest.available(MANIFEST, FRAMES) if clip.split == "test"]
+    for camera in calibration.without_footage(clip.camera for clip in clips):
+        run.log(f"camera {camera!r} has no validation clips, so it is calibrated by those of all cameras")
     jobs = [
-        clipwise.Job.on(
-            name,
-            [TENSORS / name, REGIONS / name, FLOW / name],
-            model,
-            usual,
-            params,
-            also=weights,
+        Job.on(
+            clip.clip,
+            [ERRORS / clip.clip, FRAMES / clip.clip],
+            *(clip.clip, clip.camera, calibration),
+            also=[clip.clip, clip.camera, version, hash_table(read_table(FRAMES / clip.clip))],
         )
-        for name in names
+        for clip in clips
     ]
-    clipwise.run(
-        measure.score_clip,
-        jobs,
-        ERRORS,
-        params=params,
-        cache=run.cache,
-        compute=compute,
-        label="score",
-        parallel=False,  # torch uses all cores by itself
-        modules=[f"vad.models.{card['name']}"],
-    )
+    each_clip(run, score_clip, jobs, SCORES, parallel=False)  # less work than starting processes
+    events = event_table({clip.clip: read_scores(SCORES / clip.clip) for clip in clips})
+    events.to_csv(SCORES / "events.csv", index=False, float_format="%.8g", lineterminator="\n")
+    run.log(f"{len(events)} events in {len(clips)} clips above the threshold {calibration.threshold:.4f}")
 
 
 if __name__ == "__main__":
-    stage.run(main, __doc__, reads=[TENSORS / "val", TENSORS / "test", REGIONS, FLOW, AUTOENCODER, NOVELTY])
+    stage.run(main, __doc__, reads=[MANIFEST, FRAMES, ERRORS, CALIBRATION])

@@ -18,7 +18,7 @@ from vad import UserError
 from vad.evaluation import evaluate, localisation, plots, summary
 from vad.evaluation.frame_metrics import EvaluateParams
 from vad.evaluation.identity import Identity
-from vad.evaluation.scored_clip import Scored
+from vad.evaluation.scored_clip import ScoredClip
 from vad.flow import none as no_flow
 from vad.footage import decode, survey
 from vad.footage.layouts import ucsd
@@ -120,7 +120,7 @@ def scored(
     labels: dict[str, intervals.Intervals] = INTERVALS,
     by: Calibration = ONE,
     who: Identity = NOBODY,
-) -> list[Scored]:
+) -> list[ScoredClip]:
     errors = pooling.read_errors(folder / "errors", {clip.clip: clip.camera for clip in chosen})
     return evaluate.score_clips(chosen, labels, folder / "frames", errors, by, who)
 
@@ -243,7 +243,7 @@ def published(folder: Path, ranges: str) -> tuple[list[Clip], dict[str, interval
     return [clip for clip in found.clips if clip.split == "test"], found.labels
 
 
-def score_by_brightness(folder: Path, ranges: str, stride: int, position: str) -> Scored:
+def score_by_brightness(folder: Path, ranges: str, stride: int, position: str) -> ScoredClip:
     """Through extraction and windows; a window's error is the brightness of its own frame."""
     (clip,), labels = published(folder, ranges)
     stems = [folder / part / clip.clip for part in ("frames", "regions", "flow", "tensors")]
@@ -534,7 +534,7 @@ def test_a_thin_curve_holds_the_highest_of_each_run(length, points):
     scores = np.random.default_rng(length).random(length).round(4)
     known = {"clip": "test/a", "scores": scores, "anomalous": scores > 0.9}
     known["source_frames"] = np.arange(length) * 3
-    clip = Scored(**{field.name: known.get(field.name) for field in fields(Scored)})
+    clip = ScoredClip(**{field.name: known.get(field.name) for field in fields(ScoredClip)})
     table = plots.curves([clip], 0.5, points)
     assert len(table) <= points
     step = -(-length // points)

@@ -14,7 +14,7 @@ from sklearn.preprocessing import minmax_scale
 from vad import UserError
 from vad.evaluation import bootstrap, frame_metrics
 from vad.evaluation.frame_metrics import EvaluateParams
-from vad.evaluation.scored_clip import Scored
+from vad.evaluation.scored_clip import ScoredClip
 from vad.scoring.pooling import ClipErrors
 
 RNG = np.random.default_rng(0)
@@ -31,12 +31,12 @@ PARAMS = EvaluateParams(
 HEADLINE = ("auc_micro", "auc_macro", "average_precision", "eer", "precision", "recall", "f1")
 
 
-def clip(labels, scores=None, name="test/a", seconds=None, causal=None, raw=None, **branches) -> Scored:
+def clip(labels, scores=None, name="test/a", seconds=None, causal=None, raw=None, **branches) -> ScoredClip:
     """A test clip; `labels` None: nobody labelled it. `raw` are the scores before smoothing, `branches`
     those of each by itself."""
     n = len(labels if labels is not None else scores)
     scores = RNG.random(n) if scores is None else np.asarray(scores, float)
-    return Scored(
+    return ScoredClip(
         clip=name,
         camera="hall",
         subject="",

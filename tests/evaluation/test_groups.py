@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from vad.evaluation import groups
-from vad.evaluation.scored_clip import Scored
+from vad.evaluation.scored_clip import ScoredClip
 from vad.scoring.pooling import ClipErrors
 from vad.windows import stride
 
@@ -17,14 +17,14 @@ FULL, LEFT = (0, 0, 8, 6), (0, 0, 4, 6)  # boxes; frames are 8 x 6
 NOBODY = ""
 
 
-def clip(labels, scores, name="test/a", **errors) -> Scored:
+def clip(labels, scores, name="test/a", **errors) -> ScoredClip:
     """A test clip without regions; `labels` None: nobody labelled it. `errors` by branch."""
     return found(len(scores), [], name=name, labels=labels, scores=scores, errors=errors)
 
 
 def found(
     frames: int, rows: list, stride=1, subject=NOBODY, labels=None, name="test/a", scores=None, errors=None
-) -> Scored:
+) -> ScoredClip:
     """A clip with regions: rows of (frame, track, box, score, person).
 
     Errors of `look` are a tenth of the scores, those of `move` their negative, and `speed` has maps alone:
@@ -39,7 +39,7 @@ def found(
     if scores is None:
         scores = regions.per_frame(table["score"])
         errors = {"look": scores / 10, "move": -scores, "speed": np.arange(frames)}
-    return Scored(
+    return ScoredClip(
         clip=name,
         camera="hall",
         subject=subject,
@@ -59,7 +59,7 @@ def found(
 
 
 @st.composite
-def tracked(draw: st.DrawFn) -> Scored:
+def tracked(draw: st.DrawFn) -> ScoredClip:
     """Boxes of a few tracks, some unknown, some whole frames, in any number per frame."""
     frames, stride = draw(st.integers(1, 12)), draw(st.integers(1, 3))
     owner = {track: draw(st.sampled_from([NOBODY, "anna", "ben"])) for track in range(-1, 5)}

@@ -18,7 +18,7 @@ from vad.drawing import heatmaps
 from vad.evaluation import evaluate, localisation
 from vad.evaluation.frame_metrics import EvaluateParams
 from vad.evaluation.identity import Identity
-from vad.evaluation.scored_clip import Scored
+from vad.evaluation.scored_clip import ScoredClip
 from vad.footage import survey
 from vad.footage.layouts import folder
 from vad.footage.masks import convert
@@ -46,14 +46,14 @@ def calibration(*branches: str, **changed) -> Calibration:
     return Calibration(params, {"": usual}, {"": usual}, usual, {}, 1.0, 1.0, 0.6, frames=100, hours=1.0)
 
 
-def clip(name: str, labels, look=None, boxes=(), frames: int = 10, step: int = 2) -> Scored:
+def clip(name: str, labels, look=None, boxes=(), frames: int = 10, step: int = 2) -> ScoredClip:
     """A test clip of every `step`-th source frame. `look`: maps; `boxes`: (frame, x0, y0, x1, y1, error)."""
     table = pd.DataFrame(boxes, columns=["frame", "x0", "y0", "x1", "y1", "error_move"])
     table = table.astype({"frame": int}).assign(track=0).drop(columns=[] if boxes else "error_move")
     maps = {} if look is None else {"look": np.asarray(look, np.float16)}
     regions = ClipErrors(f"test/{name}", frames, 1, SIZE, table, 10.0, CELL, maps)
     scores = np.arange(frames) / 4
-    return Scored(
+    return ScoredClip(
         clip=f"test/{name}",
         camera="",
         subject="",
@@ -94,7 +94,7 @@ def cells(truth: np.ndarray, step: int = 2) -> np.ndarray:
 
 
 @pytest.fixture
-def footage(tmp_path) -> tuple[list[Scored], Path, dict[str, np.ndarray]]:
+def footage(tmp_path) -> tuple[list[ScoredClip], Path, dict[str, np.ndarray]]:
     """Clips with random maps and boxes, the folder of their masks, and these by clip.
 
     Of `lost` there are none although it has anomalous frames, `normal` needs none, nobody labelled `new`.
@@ -113,7 +113,7 @@ def footage(tmp_path) -> tuple[list[Scored], Path, dict[str, np.ndarray]]:
     return clips, tmp_path / "masks", truths | {"normal": np.zeros((20, 24, 40), bool)}
 
 
-def pixels(clips: list[Scored], truths: dict[str, np.ndarray], sigma: float) -> tuple[np.ndarray, np.ndarray]:
+def pixels(clips: list[ScoredClip], truths: dict[str, np.ndarray], sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """What is anomalous, and the score rounded to float16, of all pixels: [frames, pixels] each."""
     y, s = [], []
     for one in clips:
@@ -165,7 +165,7 @@ def test_a_map_that_is_the_mask_is_perfect_and_a_frame_off_is_not(tmp_path):
     perfect = clip("a", truth[1::2].any((1, 2)), cells(truth))
     look = calibration("look")
 
-    def figures(one: Scored) -> list[float]:
+    def figures(one: ScoredClip) -> list[float]:
         found = localisation.locate([one], look, tmp_path, PARAMS)
         keys = [("pixel", "auc"), ("pixel", "f1"), ("pixel", "mahadevan_auc")]
         return [
@@ -249,7 +249,7 @@ def test_memory_does_not_grow_with_the_clip(tmp_path, monkeypatch):
     assert many < few + 500_000  # 200 maps are 2 to 4 MB
 
 
-def write_frames(where: Path, clips: list[Scored]) -> None:
+def write_frames(where: Path, clips: list[ScoredClip]) -> None:
     for one in clips:
         picture = np.arange(len(one.scores) * 240, dtype=np.uint32).reshape(-1, *SIZE) % 251
         arrays.write_array(where / one.clip, picture.astype(np.uint8), fps=10.0)
@@ -299,7 +299,7 @@ def test_a_picture_shows_frame_map_and_mask_of_one_moment(footage, tmp_path, mon
 
 
 @pytest.fixture
-def surveyed(tmp_path) -> Callable[[str], list[Scored]]:
+def surveyed(tmp_path) -> Callable[[str], list[ScoredClip]]:
     """Test clips in the folder layout: `masked` alone has masks, and `labels` are those of labels.csv."""
     root = tmp_path / "root"
     for name in ("train/x", "train/y", "test/masked", "test/said", "test/plain"):
@@ -310,7 +310,7 @@ def surveyed(tmp_path) -> Callable[[str], list[Scored]]:
     (root / "masks/test").mkdir(parents=True)
     np.save(root / "masks/test/masked.npy", moving(10, 4, 16))
 
-    def score(labels: str | None) -> list[Scored]:
+    def score(labels: str | None) -> list[ScoredClip]:
         if labels is not None:
             (root / "labels.csv").write_text("clip,start,end\n" + labels)
         found = survey.survey(

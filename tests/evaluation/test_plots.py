@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from vad.evaluation import plots
-from vad.evaluation.scored_clip import Scored
+from vad.evaluation.scored_clip import ScoredClip
 
 RNG = np.random.default_rng(0)
 TEMPLATES = Path(__file__).resolve().parents[2] / ".dvc/plots"
@@ -123,7 +123,7 @@ def test_rocs_of_several_scorers_stand_below_each_other():
         assert np.trapezoid(own["tpr"], own["fpr"]) == pytest.approx(sk.roc_auc_score(y, scores), abs=1e-5)
 
 
-def clip(name: str, scores: list | np.ndarray, anomalous: list | np.ndarray | None, subject="") -> Scored:
+def clip(name: str, scores: list | np.ndarray, anomalous: list | np.ndarray | None, subject="") -> ScoredClip:
     """A test clip of which plots need the least; all its regions are the subject's."""
     n = len(scores)
     known = {
@@ -135,7 +135,7 @@ def clip(name: str, scores: list | np.ndarray, anomalous: list | np.ndarray | No
         "anomalous": None if anomalous is None else np.asarray(anomalous, bool),
         "regions": SimpleNamespace(table=pd.DataFrame({"person": [subject]})),
     }
-    return Scored(**{field.name: known.get(field.name) for field in fields(Scored)})
+    return ScoredClip(**{field.name: known.get(field.name) for field in fields(ScoredClip)})
 
 
 CLIPS = [
@@ -182,7 +182,7 @@ def test_without_both_classes_tables_are_empty_but_for_the_histogram(chosen, fra
     }
 
 
-def noisy(name: str, runs: list[tuple[int, int]] | None, length: int = 101, subject="anna") -> Scored:
+def noisy(name: str, runs: list[tuple[int, int]] | None, length: int = 101, subject="anna") -> ScoredClip:
     labels = np.zeros(length, bool)
     for start, end in runs or []:
         labels[start:end] = True

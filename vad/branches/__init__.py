@@ -1,1 +1,4 @@
-"""Placeholder."""
+"""Branches: the sources of error, one file each, and what writes their errors for a clip.
+
+Imports `models`, `windows`, `flow`, `pipeline` and `store`.
+"""

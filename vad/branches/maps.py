@@ -1,51 +1,57 @@
-"""Maps: the errors of windows' pixels, pasted back into the frame they were cut from.
+"""Maps: the errors of windows' pixels, painted into the frame that they were cut from.
 
-A map is a picture of a frame in cells of `step` x `step` pixels: 0 where no window looked, the mean error
-of the pixels that a window has in the cell where one did, the highest of them where windows overlap.
-Bars that a letterbox added count nowhere.
+A map has cells of `cell` x `cell` pixels of the frame: 0 where there was no window, the mean error of a window's
+pixels in the cell where there was one, the highest of these means where windows overlap. Letterbox bars do not count.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 
-from vad.store import arrays
+from vad.store.arrays import ArrayWriter
 from vad.windows.spec import Box, placement
 from vad.windows.stride import nearest
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """What `windows.placement` wants to know of the tensor that boxes were resized to."""
+class TensorShape:
+    """What `placement` needs to know of the tensor that boxes were resized to."""
 
     height: int
     width: int
     fit: str
 
 
-def paste(canvas: np.ndarray, box: Box, error: np.ndarray, tensor: Tensor, step: int = 1) -> None:
-    """Lays a window's errors [height, width] onto a canvas of cells, float [rows, columns], in place.
+def paste(canvas: np.ndarray, box: Box, error: np.ndarray, tensor: TensorShape, cell: int = 1) -> None:
+    """Paints the errors of a window's pixels onto a canvas of cells, in place.
 
-    `box` is where the window was cut, in pixels of the frame, inside it. An error stands for the part of
-    the box that its pixel of the tensor shows, and a cell gets the mean of the errors over the part of the
-    box within it.
+    An error stands for the part of the box that its pixel of the tensor shows; a cell gets the mean of the errors over
+    the part of the box within it.
+
+    Args:
+        canvas: float [rows, columns].
+        box: where the window was cut, in pixels of the frame, inside it.
+        error: [height, width] of the tensor.
+        tensor: its size, and how boxes were fitted to it.
+        cell: pixels of the frame per cell.
     """
     x0, y0, x1, y1 = box
     left, top, width, height = placement(x1 - x0, y1 - y0, tensor)
-    rows, down = _shares(y0, y1, height, step)
-    columns, across = _shares(x0, x1, width, step)
+    rows, down = _shares(y0, y1, height, cell)
+    columns, across = _shares(x0, x1, width, cell)
     part = down @ error[top : top + height, left : left + width] @ across.T
     np.maximum(canvas[rows, columns], part, out=canvas[rows, columns])
 
 
-def _shares(start: int, end: int, pixels: int, step: int) -> tuple[slice, np.ndarray]:
-    """Along one axis: the cells that [start, end) touches, and the shares that the tensor's pixels have.
+def _shares(start: int, end: int, pixels: int, cell: int) -> tuple[slice, np.ndarray]:
+    """Along one axis: the cells that [start, end) touches, and the weights of the tensor's pixels in each.
 
-    float32 [touched cells, pixels], each row of sum 1.
+    The weights are float32 [cells, pixels], each row of sum 1.
     """
-    first, last = start // step, -(-end // step)
-    edges = np.arange(first, last + 1) * step
+    first, last = start // cell, -(-end // cell)
+    edges = np.arange(first, last + 1) * cell
     edges = (np.clip(edges, start, end) - start) * (pixels / (end - start))  # in pixels of the tensor
     pixel = np.arange(pixels)
     overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
@@ -53,45 +59,57 @@ def _shares(start: int, end: int, pixels: int, step: int) -> tuple[slice, np.nda
     return slice(first, last), (overlap / overlap.sum(1, keepdims=True)).astype(np.float32)
 
 
-class MapWriter:
-    """Streams the maps of a clip to <stem>.npy: float16 [T, rows, columns], one for each frame.
+class MapPainter:
+    """Paints the maps of a clip, one for each frame, and streams them to a writer; memory does not grow with the clip.
 
-    A frame between those that windows are made for has the map of the nearest of these. Memory does not
-    depend on the clip's length. Errors below 3e-8 become 0, those above 65504 that number. The card holds
-    `step` and the `frame`'s [height, width]. Use as a context manager; windows come in the order of frames.
+    A frame between those that have windows gets the map of the nearest of these. As float16, errors below 3e-8 become
+    0, those above 65504 that number. A context manager.
+
+    Args:
+        writer: of float16 [rows, columns].
+        card: of the clip's tensors: `frames`, `stride`, `fit`, `shape`.
+        cell: pixels of the frame per cell.
     """
 
-    def __init__(
-        self, stem: Path, frames: int, stride: int, size: tuple[int, int], tensor: Tensor, step: int
-    ):
-        shape = tuple(-(-side // step) for side in size)
-        self.stride, self.tensor, self.step = stride, tensor, step
-        self._writer = arrays.ArrayWriter(stem, shape, np.float16, step=step, frame=list(size))
-        self._repeats = np.bincount(nearest(frames, stride))  # frames per frame of the grid
-        self._canvas = np.zeros(shape, np.float32)
-        self._at = 0  # the frame of the grid that is being painted
+    def __init__(self, writer: ArrayWriter, card: dict[str, Any], cell: int):
+        self.writer, self.cell, self.stride = writer, cell, card["stride"]
+        self.tensor = TensorShape(*card["shape"][2:], card["fit"])
+        self._repeats = np.bincount(nearest(card["frames"], self.stride))  # frames that share a map
+        self._canvas = np.zeros(writer.item_shape, np.float32)
+        self._at = 0  # number of the map that is being painted
 
     def add(self, frame: int, box: Box, error: np.ndarray) -> None:
-        """Pastes a window's errors, float [height, width]. Raises ValueError for a frame that is done."""
+        """Paints a window. Windows come in the order of frames.
+
+        Args:
+            frame: that the window belongs to.
+            box: in pixels of the frame.
+            error: of the window's pixels, float [height, width].
+
+        Raises:
+            ValueError: for a frame that is written already.
+        """
         if frame // self.stride < self._at:
             raise ValueError(f"window of frame {frame} after one of frame {self._at * self.stride}")
-        self._finish(frame // self.stride)
-        paste(self._canvas, box, error, self.tensor, self.step)
+        self._write_until(frame // self.stride)
+        paste(self._canvas, box, error, self.tensor, self.cell)
 
-    def _finish(self, until: int) -> None:
-        """Writes the maps of all frames of the grid before number `until`."""
-        while self._at < until:
+    def _write_until(self, number: int) -> None:
+        """Writes all maps before this number."""
+        while self._at < number:
             done = np.minimum(self._canvas, np.finfo(np.float16).max).astype(np.float16)
             for _ in range(self._repeats[self._at]):
-                self._writer.append(done)
+                self.writer.append(done)
             self._canvas[:] = 0
             self._at += 1
 
-    def __enter__(self) -> "MapWriter":
-        self._writer.__enter__()
+    def __enter__(self) -> "MapPainter":
+        self.writer.__enter__()
         return self
 
-    def __exit__(self, kind: type | None, *rest: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
-            self._finish(len(self._repeats))
-        self._writer.__exit__(kind, *rest)
+            self._write_until(len(self._repeats))
+        self.writer.__exit__(kind, error, trace)

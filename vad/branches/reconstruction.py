@@ -1,9 +1,12 @@
-"""Applies an autoencoder to windows: what it could not reproduce, and one error of it per window.
+"""Reconstruction error: what a trained autoencoder cannot reproduce of a window.
 
-Whoever applies an autoencoder comes through `residuals`.
+It has the error branches of its autoencoder: `reconstruction`, `prediction` or `translation` (one of these), or
+`appearance` and `flow`.
 """
 
 import math
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,61 +14,100 @@ import torch
 from torch.nn import functional as F
 
 from vad import UserError
-from vad.branches.speed import SpeedParams
-from vad.models import Autoencoder
+from vad.branches.base import BRANCHES, Branch, ClipData
+from vad.branches.error_files import ErrorWriter
+from vad.branches.maps import MapPainter
+from vad.models.base import Autoencoder, fingerprint, load, to_input
+from vad.pipeline import closure
 from vad.pipeline.params import Field, Section
+from vad.store.digests import digest, digest_files
+from vad.windows.dataset import Windows
 
 Reduce = Literal["mean", "max", "top_k", "patch_max", "psnr", "mean_vector"]
+OF_FLOW = ("flow", "translation")  # error branches whose target is flow
 DECIBELS = 100.0  # a peak signal-to-noise ratio above it counts as perfect
+LEAST_ERROR = 1e-12  # mean squared error below which the ratio is not computed: avoids log(0)
 
 
-class ScoreParams(Section):
-    """`score`: how the error of a window is made of its pixels' residuals, and which maps are written.
+@BRANCHES.register
+class Reconstruction(Branch):
+    """Runs the autoencoder over all windows; reduces its residuals to one error per window."""
 
-    `reduce`, over the squared errors of a window's pixels: their `mean`; `max`; `top_k`, the mean of the
-    share `top_share` of them that is highest; `patch_max`, the highest mean of a patch of `patch` x `patch`
-    pixels; `psnr`, 100 dB minus the peak signal-to-noise ratio for a peak of 1. `mean_vector` is the length
-    of the residual's mean over all pixels, a vector with an entry per plane: noise cancels, what all pixels
-    have in common stays. `reduce_flow`: the same for a branch whose target is flow.
+    class Params(Section):
+        """`branches.reconstruction`"""
 
-    `maps`: write maps of the pixels' errors; these and the maps of speed are in cells of `cell` pixels.
-    """
+        reduce: Reduce = Field(
+            "mean",
+            description="how one error is made of the squared errors of a window's pixels: `mean`; `max`; `top_k`, the "
+            "mean of the share `top_share` that is highest; `patch_max`, the highest mean of a patch; `psnr`, 100 dB "
+            "minus the peak signal-to-noise ratio for a peak of 1; `mean_vector`, the length of the residual's mean, "
+            "a vector over planes, in which noise cancels",
+        )
+        reduce_flow: Reduce = Field("mean_vector", description="the same, where the target is flow")
+        top_share: float = Field(0.05, gt=0, le=1, description="share of the pixels, for top_k")
+        patch: int = Field(8, ge=1, le=1024, description="side of a patch in pixels, for patch_max")
+        batch_size: int = Field(256, ge=1, description="windows at a time")
+        maps: bool = Field(False, description="also write maps of the pixels' errors, in cells of `measure.cell`")
 
-    reduce: Reduce
-    reduce_flow: Reduce
-    top_share: float = Field(gt=0, le=1)
-    patch: int = Field(ge=1, le=1024)
-    batch_size: int = Field(ge=1)
-    maps: bool
-    cell: int = Field(ge=1, le=64)
-    speed: SpeedParams
+        def reduction(self, branch: str) -> Reduce:
+            """The reduction for an error branch."""
+            return self.reduce_flow if branch in OF_FLOW else self.reduce
 
-    def how(self, branch: str) -> Reduce:
-        """The reduction for a branch."""
-        return self.reduce_flow if branch in ("flow", "translation") else self.reduce
+        def active(self) -> dict[str, Any]:
+            used = {self.reduce, self.reduce_flow}
+            parameters = {"top_k": "top_share", "patch_max": "patch"}
+            return self.model_dump(mode="json", exclude={key for how, key in parameters.items() if how not in used})
 
-    def active(self) -> dict[str, Any]:
-        used = {self.reduce, self.reduce_flow}
-        off = {"top_k": "top_share", "patch_max": "patch"}
-        return self.model_dump(mode="json", exclude={key for how, key in off.items() if how not in used})
+    params: Params
+    model: Autoencoder
 
+    def open(self, autoencoder: Path, statistics: Path) -> str:
+        self.model, _ = load(autoencoder)
+        code = closure.sources(type(self.model).__module__)  # no import statement names the chosen model
+        return digest([fingerprint(autoencoder), digest_files(closure.ROOT / file for file in sorted(code))])
 
-def to_input(windows: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
-    """uint8 (B, C, T, h, w) -> float32 in [0, 1], the normalisation of every model."""
-    return torch.from_numpy(windows).to(device).float().div_(255)
+    def errors(self, clip: ClipData, out: ErrorWriter) -> None:
+        """A column per error branch; maps of them, if asked for, of the frame that a window belongs to."""
+        torch.set_num_threads(clip.threads)
+        windows = Windows(clip.tensors.parent, [clip.tensors.name])
+        names = self.model.branches
+        errors: dict[str, list[np.ndarray]] = {name: [np.empty(0, np.float32)] for name in names}
+        rows = clip.windows[["frame", "x0", "y0", "x1", "y1"]].to_numpy().tolist()
+        with ExitStack() as stack:
+            painters = {}
+            for name in names if self.params.maps else []:
+                painter = MapPainter(out.add_map(name), clip.card, clip.cell)
+                painters[name] = stack.enter_context(painter)
+            for start in range(0, len(windows), self.params.batch_size):
+                batch = np.arange(start, min(start + self.params.batch_size, len(windows)))
+                for name, residual in residuals(self.model, windows[batch]).items():
+                    errors[name].append(reduce_errors(residual, self.params.reduction(name), self.params))
+                    if name in painters:
+                        frame = self.model.scored_frame if residual.shape[2] > 1 else 0
+                        maps = pixel_errors(residual[:, :, frame : frame + 1])[:, 0].numpy()
+                        for i, error in zip(batch, maps, strict=True):
+                            at, *box = rows[i]
+                            painters[name].add(at, tuple(box), error)
+        for name, parts in errors.items():
+            out.add_column(name, np.concatenate(parts))
 
 
 @torch.inference_mode()
 def residuals(model: Autoencoder, windows: np.ndarray) -> dict[str, torch.Tensor]:
-    """Per branch target minus output, float32 (B, C', T', h, w) for uint8 (B, C, T, h, w); 0 is perfect.
+    """Target minus output, by error branch: float32 (B, C', T', h, w); 0 is perfect.
 
-    Raises UserError for windows of another shape than the model was made for.
+    Args:
+        model: in eval mode.
+        windows: uint8 (B, C, T, h, w).
+
+    Raises:
+        UserError: for windows of another shape than the model was made for.
     """
     if windows.shape[1:] != model.shape:
-        made, got = ("x".join(map(str, shape)) for shape in (model.shape, windows.shape[1:]))
+        expected, given = ("x".join(map(str, shape)) for shape in (model.shape, windows.shape[1:]))
         raise UserError(
-            f"the autoencoder was made for windows of {made} (planes, frames, height, width), these are "
-            f"{got}; run `dvc repro train`"
+            f"the autoencoder was made for windows of {expected} (planes, frames, height, width), these are "
+            f"{given}; run `dvc repro train`"
         )
     return model.residuals(to_input(windows))
 
@@ -75,8 +117,8 @@ def pixel_errors(residual: torch.Tensor) -> torch.Tensor:
     return residual.square().mean(1)
 
 
-def reduce_errors(residual: torch.Tensor, how: Reduce, params: ScoreParams) -> np.ndarray:
-    """One error per window, not negative: (B, C', T', h, w) -> float32 [B]; see `ScoreParams`."""
+def reduce_errors(residual: torch.Tensor, how: Reduce, params: Reconstruction.Params) -> np.ndarray:
+    """One error per window, 0 or more: (B, C', T', h, w) -> float32 [B]. See `Reconstruction.Params.reduce`."""
     if how == "mean_vector":
         return residual.mean((2, 3, 4)).norm(dim=1).numpy()
     pixels = pixel_errors(residual)
@@ -87,6 +129,6 @@ def reduce_errors(residual: torch.Tensor, how: Reduce, params: ScoreParams) -> n
         patch = [min(params.patch, side) for side in pixels.shape[2:]]
         return F.avg_pool2d(pixels, patch, 1).flatten(1).amax(1).numpy()
     if how == "psnr":
-        ratio = -10 * flat.mean(1).clamp(min=1e-12).log10()
+        ratio = -10 * flat.mean(1).clamp(min=LEAST_ERROR).log10()
         return (DECIBELS - ratio).clamp(min=0).numpy()
     return (flat.mean(1) if how == "mean" else flat.amax(1)).numpy()

@@ -1,41 +1,57 @@
-"""Speed without learning: how fast what is the size of a person moves, location by location.
+"""Speed: how fast things of a person's size move, cell by cell. Nothing is learned.
 
-The length of the optical flow, averaged over a box of a person's size, in cells of the frame. Beside a model
-it is a branch of its own and the baseline that the model has to beat: on UCSD Ped2, where what is anomalous
-is mostly what is fast, it alone reaches a frame AUC of 0.98.
+The length of the optical flow, averaged over a box of a person's size. As a branch it completes the autoencoder; by
+itself it is the baseline that a model has to beat: on UCSD Ped2, where anomalies are mostly fast, it reaches a frame
+AUC of 0.98.
 """
-
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from vad.flow import open_flow
+from vad.branches.base import BRANCHES, Branch, ClipData
+from vad.branches.error_files import ErrorWriter
+from vad.flow.base import open_flow
 from vad.pipeline.params import Field, Section
-from vad.store import arrays
+from vad.store.cards import read_card
 
 
-class SpeedParams(Section):
-    """`score.speed`: the box that is averaged over, as shares of the frame's height."""
+@BRANCHES.register
+class Speed(Branch):
+    """Maps of speed, in pixels of the frame per frame; none where no flow was computed."""
 
-    width: float = Field(gt=0, le=1)
-    height: float = Field(gt=0, le=1)
+    learned = False
+
+    class Params(Section):
+        """`branches.speed`: the box over which flow is averaged."""
+
+        width: float = Field(0.09, gt=0, le=1, description="width of the box, as a share of the frame's height")
+        height: float = Field(0.17, gt=0, le=1, description="height of the box, as a share of the frame's height")
+
+    params: Params
+
+    def errors(self, clip: ClipData, out: ErrorWriter) -> None:
+        """Maps float16 [T, rows, columns]: the averaged speed at the middle of each cell."""
+        if read_card(clip.flow)["method"] == "none":
+            return
+        counts, card = open_flow(clip.flow, "speed")
+        _, h, w, _ = counts.shape
+        sides = zip(out.shape, clip.card["frame"], (h, w), strict=True)
+        rows, columns = (_middles(cells, clip.cell, side, n) for cells, side, n in sides)
+        box = max(1, round(self.params.width * h)), max(1, round(self.params.height * h))
+        with out.add_map(self.name, learned=self.learned) as maps:
+            for displacement in counts:
+                length = np.hypot(*np.moveaxis(displacement.astype(np.float32), 2, 0)) * np.float32(card["scale"])
+                mean = cv2.blur(length, box, borderType=cv2.BORDER_REFLECT_101)
+                maps.append(mean[np.ix_(rows, columns)].astype(np.float16))
 
 
-def write(stem: Path, flow: Path, size: tuple[int, int], cell: int, params: SpeedParams) -> None:
-    """Writes the maps of a clip to <stem>.npy: float16 [T, rows, columns], in pixels of the frame per frame.
+def _middles(cells: int, cell: int, side: int, pixels: int) -> np.ndarray:
+    """Index of the flow's pixel at the middle of each cell, along one axis: int [cells].
 
-    `size` is the (height, width) of the frame in pixels, of which a cell has `cell` x `cell`.
+    Args:
+        cells: their number.
+        cell: pixels of the frame per cell.
+        side: pixels of the frame.
+        pixels: pixels of the flow, which may be smaller.
     """
-    counts, card = open_flow(flow, "speed")
-    _, h, w, _ = counts.shape
-    rows, columns = (
-        np.minimum((np.arange(-(-side // cell)) + 0.5) * cell * n / side, n - 1).astype(int)
-        for side, n in zip(size, (h, w), strict=True)
-    )
-    box = tuple(max(1, round(share * h)) for share in (params.width, params.height))
-    with arrays.ArrayWriter(stem, (len(rows), len(columns)), np.float16, cell=cell, frame=list(size)) as out:
-        for moved in counts:
-            length = np.hypot(*np.moveaxis(moved.astype(np.float32), 2, 0)) * np.float32(card["scale"])
-            mean = cv2.blur(length, box, borderType=cv2.BORDER_REFLECT_101)
-            out.append(mean[np.ix_(rows, columns)].astype(np.float16))
+    return np.minimum((np.arange(cells) + 0.5) * cell * pixels / side, pixels - 1).astype(int)

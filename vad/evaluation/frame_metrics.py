@@ -6,7 +6,6 @@ Protocol: micro AUC is one ROC over all labelled test frames concatenated, with 
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,35 +16,10 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from vad import UserError
 from vad.evaluation import bootstrap, oracle
-from vad.evaluation.scored_clip import Scored
-from vad.pipeline.params import Field, Section
-from vad.scoring.pooling import SPEED
-
-
-class EvaluateParams(Section):
-    """`evaluate`; `identity` is a CSV file that says who is who (`vad.evaluation.identity`).
-
-    `resamples` of clips give the bootstrap intervals. `max_delay`: seconds around the start of a labelled
-    event within which one is on time. `mask_percentile`: of a frame's locations, above which the dynamic
-    mask is.
-    """
-
-    identity: str = Field(min_length=1)
-    seed: int = Field(ge=0, lt=2**32)
-    resamples: int = Field(ge=100, le=100_000)
-    max_delay: float = Field(ge=0)
-    mask_percentile: float = Field(gt=0, lt=100)
-    histogram_bins: int = Field(ge=2, le=1000)
-    plot_points: int = Field(ge=50)
-
-    def verify(self, raw: dict[str, Any]) -> None:
-        if not Path(self.identity).is_file():
-            raise UserError(
-                f"evaluate.identity = {self.identity!r}: no such file (seen from {Path.cwd()}); expected a "
-                "CSV with the columns clip, track, person; the header alone where nobody is to be told apart"
-            )
+from vad.evaluation.params import EvaluateParams
+from vad.evaluation.scored_clip import ScoredClip
+from vad.scoring.scores import LEARNED
 
 
 def both_classes(anomalous: np.ndarray | None) -> bool:
@@ -101,12 +75,12 @@ def aucs(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> dict[str
     return {"auc_micro": micro, "auc_macro": auc_macro(labels, scores)}
 
 
-def labelled(clips: Sequence[Scored]) -> list[Scored]:
+def labelled(clips: Sequence[ScoredClip]) -> list[ScoredClip]:
     """The clips that somebody labelled."""
     return [clip for clip in clips if clip.anomalous is not None]
 
 
-def absent(clips: Sequence[Scored]) -> str | None:
+def absent(clips: Sequence[ScoredClip]) -> str | None:
     """Why there are no figures that need labels of both classes; None if there are."""
     if not (labels := [clip.anomalous for clip in labelled(clips)]):
         return "no test clip is labelled"
@@ -114,7 +88,7 @@ def absent(clips: Sequence[Scored]) -> str | None:
     return None if both_classes(y) else f"all labelled frames are {'anomalous' if y.any() else 'normal'}"
 
 
-def frame_level(clips: Sequence[Scored], threshold: float) -> dict[str, Any]:
+def frame_level(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]:
     """The headline: metrics over the frames of all labelled clips, and why they are absent if so."""
     known = labelled(clips)
     if not known:
@@ -145,7 +119,7 @@ def frame_level(clips: Sequence[Scored], threshold: float) -> dict[str, Any]:
     }
 
 
-def clip_level(clips: Sequence[Scored]) -> dict[str, Any]:
+def clip_level(clips: Sequence[ScoredClip]) -> dict[str, Any]:
     """Do clips with an anomaly have a higher maximum than clips without? AUCs, or why they are absent.
 
     `auc`: of the scores before smoothing, which is made for runs of frames and would take short events away
@@ -161,22 +135,23 @@ def clip_level(clips: Sequence[Scored]) -> dict[str, Any]:
     return counts | {name: auc(y, np.array(values)) for name, values in highest.items()}
 
 
-def trivial_scorers(clips: Sequence[Scored], seed: int) -> dict[str, list[np.ndarray]]:
-    """Scores of scorers that learn nothing, for each labelled clip: random, time since its start, speed.
-
-    A model is worth what it adds to the best of them. Speed is there where there is flow.
+def trivial_scorers(clips: Sequence[ScoredClip], seed: int) -> dict[str, list[np.ndarray]]:
+    """Scores of scorers that learn nothing, for each labelled clip: random, time since its start, and the branches
+    that learned nothing (speed, where there is flow). A model is worth what it adds to the best of them.
     """
-    generator, known = np.random.default_rng(seed), labelled(clips)
+    generator, scored = np.random.default_rng(seed), labelled(clips)
     scorers = {
-        "random": [generator.random(len(clip.scores)) for clip in known],
-        "time": [clip.seconds - clip.seconds[0] for clip in known],
+        "random": [generator.random(len(clip.scores)) for clip in scored],
+        "time": [clip.seconds - clip.seconds[0] for clip in scored],
     }
-    if known and all(SPEED in clip.branches for clip in known):
-        scorers[SPEED] = [clip.branches[SPEED] for clip in known]
+    if scored:
+        every = set.intersection(*(set(clip.branches) for clip in scored))
+        trivial = [b for b in scored[0].branches if b in every - {LEARNED, *scored[0].regions.learned}]
+        scorers |= {branch: [clip.branches[branch] for clip in scored] for branch in trivial}
     return scorers
 
 
-def against_trivial(clips: Sequence[Scored], params: EvaluateParams) -> dict[str, Any]:
+def against_trivial(clips: Sequence[ScoredClip], params: EvaluateParams) -> dict[str, Any]:
     """`baseline`: AUCs of the trivial scorers; `gain`: what the model adds to the best of them, by micro AUC.
 
     `interval`: of the headline. Both over clips (`vad.evaluation.bootstrap`). Empty without labels of both classes.
@@ -196,7 +171,7 @@ def against_trivial(clips: Sequence[Scored], params: EvaluateParams) -> dict[str
     }
 
 
-def branch_level(clips: Sequence[Scored]) -> dict[str, dict[str, float | None]]:
+def branch_level(clips: Sequence[ScoredClip]) -> dict[str, dict[str, float | None]]:
     """AUCs of each branch by itself, and of all but speed together; empty without labels of both classes."""
     if absent(clips):
         return {}

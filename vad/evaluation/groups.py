@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from vad.evaluation.frame_metrics import auc, both_classes, labelled
-from vad.evaluation.scored_clip import Scored
-from vad.scoring.pooling import PREFIX, branches_of
+from vad.evaluation.scored_clip import ScoredClip
+from vad.branches.error_files import PREFIX, branches_of
+from vad.scoring.pooling import pool_regions
 
 
-def spread(clips: Sequence[Scored]) -> dict[str, dict[str, float]]:
+def spread(clips: Sequence[ScoredClip]) -> dict[str, dict[str, float]]:
     """By branch the mean and the population's standard deviation of frames' errors before calibration."""
     out = {}
     for branch in clips[0].errors:
@@ -21,7 +22,7 @@ def spread(clips: Sequence[Scored]) -> dict[str, dict[str, float]]:
     return out
 
 
-def row(clips: Sequence[Scored], threshold: float) -> dict[str, Any]:
+def row(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]:
     """A line of a table about some clips together: frames, AUC, anomaly rate, mean and deviation of errors.
 
     `anomaly_rate` is the share of frames above the threshold; `auc` None where it is undefined.
@@ -41,7 +42,7 @@ def row(clips: Sequence[Scored], threshold: float) -> dict[str, Any]:
     }
 
 
-def by_person(clips: Sequence[Scored]) -> list[Scored]:
+def by_person(clips: Sequence[ScoredClip]) -> list[ScoredClip]:
     """The parts of clips that belong to one person each (`subject`), in the order of clips.
 
     A clip whose regions all belong to its own person counts as a whole, with every frame of it. Where some
@@ -54,17 +55,17 @@ def by_person(clips: Sequence[Scored]) -> list[Scored]:
             parts.append(clip)
             continue
         for person in sorted(set(owners)):
-            own = clip.regions.only(owners == person)
+            own = clip.regions.select(owners == person)
             seen = own.counts() > 0
             columns = {b: own.table[PREFIX + b] for b in branches_of(own.table)}
             parts.append(
                 replace(
                     clip,
                     subject=person,
-                    scores=own.per_frame(own.table["score"])[seen],
-                    unsmoothed=own.per_frame(own.table["score"])[seen],
+                    scores=pool_regions(own, own.table["score"])[seen],
+                    unsmoothed=pool_regions(own, own.table["score"])[seen],
                     errors={
-                        branch: own.per_frame(columns[branch])[seen] if branch in columns else errors[seen]
+                        branch: pool_regions(own, columns[branch])[seen] if branch in columns else errors[seen]
                         for branch, errors in clip.errors.items()
                     },
                     seconds=clip.seconds[seen],
@@ -76,7 +77,7 @@ def by_person(clips: Sequence[Scored]) -> list[Scored]:
     return parts
 
 
-def tracks(clip: Scored, threshold: float) -> pd.DataFrame:
+def tracks(clip: ScoredClip, threshold: float) -> pd.DataFrame:
     """A row per track of a clip; none for a track that never was anything but the whole frame.
 
     Columns: `track`, `person`, `first_frame`, `last_frame` and `frames` (of those with windows, in which it
@@ -84,7 +85,7 @@ def tracks(clip: Scored, threshold: float) -> pd.DataFrame:
     for each branch the mean and the population's deviation of its errors, `<branch>_error_mean`, `…_std`.
     """
     table = clip.regions.table
-    followed = table["track"][~clip.regions.whole() & (table["track"] >= 0)].unique()
+    followed = table["track"][~clip.regions.whole_frames() & (table["track"] >= 0)].unique()
     table = table[table["track"].isin(followed)]
     groups = table.assign(above=table["score"] > threshold).groupby("track")
     rows = groups.agg(
@@ -102,13 +103,13 @@ def tracks(clip: Scored, threshold: float) -> pd.DataFrame:
     return rows.reset_index()
 
 
-def regions(clips: Sequence[Scored]) -> dict[str, Any]:
+def regions(clips: Sequence[ScoredClip]) -> dict[str, Any]:
     """How many regions there are: per frame, frames without any, tracks. Empty for whole frames.
 
     A frame that no window was made for counts like the nearest that has.
     """
     counts = np.concatenate([clip.regions.counts() for clip in clips])
-    if counts.all() and all(clip.regions.whole().all() for clip in clips):
+    if counts.all() and all(clip.regions.whole_frames().all() for clip in clips):
         return {}
     return {
         "per_frame": float(counts.mean()),

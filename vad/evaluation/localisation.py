@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from vad.drawing import heatmaps
-from vad.evaluation.frame_metrics import EvaluateParams
+from vad.evaluation.params import EvaluateParams
 from vad.evaluation.pixel_metrics import PixelLevel, cell_counts
 from vad.evaluation.plots import name
 from vad.evaluation.region_metrics import RegionLevel
-from vad.evaluation.scored_clip import Scored
+from vad.evaluation.scored_clip import ScoredClip
 from vad.scoring.calibration import Calibration
 from vad.store import arrays
 from vad.store.bitmasks import Masks, open_masks
@@ -21,7 +21,7 @@ STEPS = 100  # thresholds at which regions are counted
 
 
 def locate(
-    clips: Sequence[Scored], calibration: Calibration, masks: Path, params: EvaluateParams
+    clips: Sequence[ScoredClip], calibration: Calibration, masks: Path, params: EvaluateParams
 ) -> dict[str, Any]:
     """`pixel` and `localisation` level figures of the labelled clips; empty if none of them has masks.
 
@@ -33,7 +33,7 @@ def locate(
         return {}
     usable = [(clip, truth) for clip, truth in known if truth is not None]
     pixels = PixelLevel(params.mask_percentile)
-    tops = np.concatenate([m.max((1, 2)) for c, _ in usable for _, m in calibration.score_maps(c.regions)])
+    tops = np.concatenate([m.max((1, 2)) for c, _ in usable for _, m in calibration.cell_scores(c.regions)])
     # just below: what has the score of a threshold is above it
     thresholds = np.nextafter(np.quantile(tops, np.linspace(0, 1, STEPS)), -np.inf)
     regions = RegionLevel(np.unique(thresholds)[::-1])
@@ -42,13 +42,13 @@ def locate(
         shown = (_mask(clip, truth, t) for t in range(len(clip.scores)))
         regions.add(clip.clip, maps, shown, clip.regions.size, clip.regions.cell)
     return {
-        "pixel": pixels.result(calibration.map_threshold),
+        "pixel": pixels.result(calibration.cell_threshold),
         "localisation": regions.result() | {"clips_without_masks": len(known) - len(usable)},
     }
 
 
 def _counted(
-    clip: Scored, truth: Truth, calibration: Calibration, pixels: PixelLevel
+    clip: ScoredClip, truth: Truth, calibration: Calibration, pixels: PixelLevel
 ) -> Iterator[np.ndarray]:
     """The maps of a clip in time, counted pixel by pixel on their way."""
     for t, scores in _frames(clip, calibration):
@@ -56,7 +56,7 @@ def _counted(
         yield scores
 
 
-def draw(folder: Path, clips: Sequence[Scored], calibration: Calibration, frames: Path, masks: Path) -> None:
+def draw(folder: Path, clips: Sequence[ScoredClip], calibration: Calibration, frames: Path, masks: Path) -> None:
     """A picture per clip: its most anomalous frame and its worst mistake, with the map and the truth."""
     for clip in clips:
         threshold = calibration.threshold
@@ -69,29 +69,29 @@ def draw(folder: Path, clips: Sequence[Scored], calibration: Calibration, frames
                 score=float(clip.scores[t]),
                 anomalous=None if clip.anomalous is None else bool(clip.anomalous[t]),
                 frame=video[t],
-                map=next(calibration.score_maps(clip.regions, (t, t + 1)))[1][0],
+                map=next(calibration.cell_scores(clip.regions, (t, t + 1)))[1][0],
                 truth=_mask(clip, truth, t) if isinstance(truth, Masks) else None,
             )
             for kind, t in chosen.items()
         ]
         path = folder / f"clip_{name(clip)}.png"  # DVC stumbles over pictures whose names are mere numbers
-        heatmaps.draw(path, name(clip), panels, threshold, calibration.map_threshold, clip.regions.cell)
+        heatmaps.draw(path, name(clip), panels, threshold, calibration.cell_threshold, clip.regions.cell)
 
 
-def _truth(clip: Scored, masks: Path) -> Truth:
+def _truth(clip: ScoredClip, masks: Path) -> Truth:
     if Path(f"{masks / clip.clip}.json").is_file():
         return open_masks(masks / clip.clip)
     return True if clip.anomalous is not None and not clip.anomalous.any() else None
 
 
-def _mask(clip: Scored, truth: Truth, t: int) -> np.ndarray:
+def _mask(clip: ScoredClip, truth: Truth, t: int) -> np.ndarray:
     """The mask of extracted frame t, bool [H, W]."""
     if isinstance(truth, Masks):
         return truth[int(clip.source_frames[t])]
     return np.zeros(clip.source_size, bool)
 
 
-def _frames(clip: Scored, calibration: Calibration) -> Iterator[tuple[int, np.ndarray]]:
+def _frames(clip: ScoredClip, calibration: Calibration) -> Iterator[tuple[int, np.ndarray]]:
     """(frame, map of its scores [rows, columns]) in time."""
-    for at, chunk in calibration.score_maps(clip.regions):
+    for at, chunk in calibration.cell_scores(clip.regions):
         yield from enumerate(chunk, at.start)

@@ -12,22 +12,24 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from vad.evaluation.frame_metrics import auc, both_classes, labelled
 from vad.evaluation.groups import by_person
-from vad.evaluation.scored_clip import Scored
+from vad.evaluation.scored_clip import ScoredClip
 from vad.store.intervals import intervals_of
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
+CURVE_POINTS = 500  # of a clip or curve: more would make pages slow and show nothing more
+BINS = 40  # of the histogram
 MODEL = "model"  # the scorer that is drawn as a solid line
 ROC, PR = ["scorer", "fpr", "tpr", "point"], ["recall", "precision", "point"]
 
 
-def name(clip: Scored) -> str:
+def name(clip: ScoredClip) -> str:
     """The clip's name without its split, as plots show it."""
     return clip.clip.partition("/")[2]
 
 
-def curves(clips: Sequence[Scored], threshold: float, points: int) -> pd.DataFrame:
+def curves(clips: Sequence[ScoredClip], threshold: float, points: int = CURVE_POINTS) -> pd.DataFrame:
     """Score curves: clip, frame (of the source), score, label (0 or 1; empty without), threshold.
 
     A clip longer than `points` frames is thinned: of each run of neighbours the highest score is kept,
@@ -44,7 +46,7 @@ def curves(clips: Sequence[Scored], threshold: float, points: int) -> pd.DataFra
 
 
 def roc(
-    anomalous: np.ndarray, scores: np.ndarray, points: int = 500, threshold: float | None = None
+    anomalous: np.ndarray, scores: np.ndarray, points: int = CURVE_POINTS, threshold: float | None = None
 ) -> pd.DataFrame:
     """ROC curve of frames of both classes: fpr, tpr; at most `points` rows, from (0, 0) to (1, 1).
 
@@ -60,7 +62,7 @@ def roc(
 
 
 def rocs(
-    anomalous: np.ndarray, scorers: Mapping[str, np.ndarray], threshold: float, points: int = 500
+    anomalous: np.ndarray, scorers: Mapping[str, np.ndarray], threshold: float, points: int = CURVE_POINTS
 ) -> pd.DataFrame:
     """ROC curves of several scorers of the same frames: scorer, fpr, tpr, point.
 
@@ -74,7 +76,7 @@ def rocs(
     return pd.concat(tables)[ROC]
 
 
-def pr(anomalous: np.ndarray, scores: np.ndarray, threshold: float, points: int = 500) -> pd.DataFrame:
+def pr(anomalous: np.ndarray, scores: np.ndarray, threshold: float, points: int = CURVE_POINTS) -> pd.DataFrame:
     """Precision-recall curve of frames of both classes: recall, precision, point; at most `points` rows.
 
     It begins at recall 0, where the precision is 1 by scikit-learn's convention, and ends at recall 1, where
@@ -103,7 +105,7 @@ def _with_point(curve: pd.DataFrame, point: tuple[float, float], falling: bool) 
     return rows.drop_duplicates([x, y], keep="last")
 
 
-def bars(what: str, groups: Mapping[str, Sequence[Scored]]) -> pd.DataFrame:
+def bars(what: str, groups: Mapping[str, Sequence[ScoredClip]]) -> pd.DataFrame:
     """AUC of clips that belong together, such as those of a subject: the column `what`, and auc.
 
     A group without labels of both classes has no AUC and no row.
@@ -117,7 +119,7 @@ def bars(what: str, groups: Mapping[str, Sequence[Scored]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[what, "auc"])
 
 
-def histogram(anomalous: np.ndarray, scores: np.ndarray, threshold: float, bins: int) -> pd.DataFrame:
+def histogram(anomalous: np.ndarray, scores: np.ndarray, threshold: float, bins: int = BINS) -> pd.DataFrame:
     """Counts of normal and anomalous frames per bin of score, and the threshold."""
     edges = np.histogram_bin_edges(scores, bins)
     tables = []
@@ -130,7 +132,7 @@ def histogram(anomalous: np.ndarray, scores: np.ndarray, threshold: float, bins:
 
 
 def figures(
-    clips: Sequence[Scored], trivial: Mapping[str, Sequence[np.ndarray]], threshold: float, bins: int
+    clips: Sequence[ScoredClip], trivial: Mapping[str, Sequence[np.ndarray]], threshold: float
 ) -> dict[str, pd.DataFrame]:
     """Plot data by name: roc, pr, histogram, clip_auc, subject_auc.
 
@@ -149,13 +151,13 @@ def figures(
     else:
         ranked = {"roc": pd.DataFrame(columns=ROC), "pr": pd.DataFrame(columns=PR)}
     return ranked | {
-        "histogram": histogram(anomalous, scores, threshold, bins),
+        "histogram": histogram(anomalous, scores, threshold),
         "clip_auc": bars("clip", {name(clip): [clip] for clip in clips}),
         "subject_auc": bars("subject", dict(sorted(people.items()))),
     }
 
 
-def draw_curves(path: Path, clips: Sequence[Scored], threshold: float) -> None:
+def draw_curves(path: Path, clips: Sequence[ScoredClip], threshold: float) -> None:
     """A picture of every clip's score over time, ground truth shaded, threshold dashed."""
     columns = min(3, len(clips))
     rows = -(-len(clips) // columns)

@@ -1,5 +1,6 @@
 """The summary of a run: few figures, and tables per clip and subject as Markdown."""
 
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ HEADERS = {
     "score_max": "highest score",
 }
 MEAN = "_error_mean"  # the end of a column's name
+MAX_EVENTS = 100  # in the summary
 
 
 def metrics(result: dict[str, Any]) -> dict[str, Any]:
@@ -19,8 +21,15 @@ def metrics(result: dict[str, Any]) -> dict[str, Any]:
     return _rounded(result)
 
 
-def markdown(result: dict[str, Any], folder: Path, skipped: dict[str, str]) -> str:
-    """The summary page: headline beside the trivial scorers, what else was measured, tables."""
+def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped: dict[str, str]) -> str:
+    """The summary page as Markdown: headline beside the trivial scorers, events, tables.
+
+    Args:
+        result: the metrics.
+        folder: of the stage `evaluate`, with the tables.
+        events: the table that the stage `score` writes.
+        skipped: reason by clip.
+    """
     frame, lines = result["frame"], ["# Evaluation", ""]
     if "absent" in frame:
         lines += [f"No frame-level metrics: {frame['absent']}.", ""]
@@ -32,6 +41,7 @@ def markdown(result: dict[str, Any], folder: Path, skipped: dict[str, str]) -> s
         *_more(result),
         *_regions(result),
         "",
+        *_events(events),
         *_table("Clips", folder / "clips.csv"),
         *_table("Cameras", folder / "cameras.csv"),
         *(_table("Subjects", folder / "subjects.csv") if result["subjects"] else []),
@@ -41,6 +51,30 @@ def markdown(result: dict[str, Any], folder: Path, skipped: dict[str, str]) -> s
         "",
     ]
     return "\n".join(lines)
+
+
+def read_events(path: Path) -> pd.DataFrame:
+    """The table of events that the stage `score` writes."""
+    return pd.read_csv(path, keep_default_na=False, dtype={"clip": str, "branches": str})
+
+
+def _events(events: pd.DataFrame) -> list[str]:
+    """The events, one per row, the first MAX_EVENTS of them."""
+    lines = ["## Events", ""]
+    if not len(events):
+        return [*lines, "No frame lies above the threshold.", ""]
+    lines += ["| clip | from | to | peak score | branches |", "|---|---|---|---|---|"]
+    for event in events.head(MAX_EVENTS).itertuples():
+        start, end = minutes(floor(event.start_seconds)), minutes(ceil(event.end_seconds))
+        lines.append(_line(str(event.clip), start, end, f"{event.score:.2f}", event.branches))
+    if (more := len(events) - MAX_EVENTS) > 0:
+        lines += ["", f"… and {more} more, in data/scores/events.csv."]
+    return [*lines, ""]
+
+
+def minutes(seconds: int) -> str:
+    """`m:ss`"""
+    return f"{seconds // 60}:{seconds % 60:02}"
 
 
 def _headline(result: dict[str, Any]) -> list[str]:

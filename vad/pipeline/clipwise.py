@@ -142,7 +142,9 @@ def each_clip(
 
 def _key(work: Work, job: Job, code: Callable[..., str]) -> str:
     """Key of the cache: code, parameters and inputs that make a clip."""
-    given = [*job.args, getattr(work, "__self__", None)]
+    given = [getattr(work, "__self__", None)]
+    for arg in job.args:
+        given += arg if isinstance(arg, tuple) else [arg]
     modules = {work.__module__, *(type(one).__module__ for one in given)}
     ours = sorted(module for module in modules if module.partition(".")[0] in ("vad", "stages", "tests"))
     params = [one.active() for one in given if isinstance(one, Section)]

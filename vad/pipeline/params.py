@@ -6,6 +6,7 @@ that both read the same values.
 """
 
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from types import UnionType
 from typing import Any, ClassVar, TypeVar, Union, get_origin
@@ -140,12 +141,24 @@ def load_choice(
 
 
 def load_each(
-    section: str, model: type[Subsections], raw: dict[str, Any] | None = None
+    section: str,
+    model: type[Subsections],
+    raw: dict[str, Any] | None = None,
+    names: Iterable[str] | None = None,
 ) -> dict[str, tuple[type[Plugin], Section]]:
-    """Name -> (alternative, its sub-section) of all alternatives of a section, all checked."""
+    """Name -> (alternative, its sub-section), all checked, in the order of params.yaml; absent ones come last.
+
+    Args:
+        section: name of the section.
+        model: the class that checks it.
+        raw: the whole file, if it was read already.
+        names: of the alternatives that are wanted; all by default. Others are not imported.
+    """
     raw = read() if raw is None else raw
     given = load(section, model, raw).model_extra or {}
-    plugins = {name: model.registry.get(name) for name in model.registry.names()}
+    wanted = set(model.registry.names() if names is None else names)
+    ordered = [*(name for name in given if name in wanted), *sorted(wanted - given.keys())]
+    plugins = {name: model.registry.get(name) for name in ordered}
     return {
         name: (plugin, load(name, plugin.Params, {name: given.get(name)}, f"{section}.{name}"))
         for name, plugin in plugins.items()

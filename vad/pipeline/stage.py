@@ -57,9 +57,11 @@ class Run:
         self._watch(plugin)
         return choice, plugin, chosen
 
-    def each(self, section: str, model: type[params.Subsections]) -> dict[str, tuple[type[Plugin], Any]]:
-        """Name -> (alternative, its parameters) of all alternatives of a section, all checked."""
-        every = params.load_each(section, model, self._raw)
+    def each(
+        self, section: str, model: type[params.Subsections], names: Iterable[str] | None = None
+    ) -> dict[str, tuple[Any, Any]]:
+        """Name -> (alternative, its parameters) of all alternatives of a section, or of some; all checked."""
+        every = params.load_each(section, model, self._raw, names)
         self._note(section, [*model.model_fields, *every])
         for plugin, _ in every.values():
             self._watch(plugin)

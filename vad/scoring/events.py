@@ -1,50 +1,54 @@
-"""Alarms become events, and events are compared with the labels.
-
-A frame is alarmed if its score is above the threshold. Runs of alarmed frames that are near to each other
-are one event; what is then too short is dropped. So an event is what somebody is called to look at, and
-what counts is how many there are per hour of normal footage, and how soon one comes when something happens.
+"""Alarms become events. A frame is alarmed if its score is above the threshold; runs of alarmed frames that are near to
+each other are one event, and what is then too short is dropped. So an event is what somebody is called to look at.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from vad import UserError
-from vad.pipeline.params import Field, Section
+from vad.scoring.params import EventParams
 from vad.store.intervals import intervals_of
 
-COLUMNS = ["clip", "start", "end", "start_seconds", "end_seconds", "peak", "score"]
-
+COLUMNS = ["clip", "start", "end", "start_seconds", "end_seconds", "peak", "score", "branches"]
 TOLERANCE = 1e-6  # 0.28 s at 25 frames per second are 7 frames, not the 7.000000000000001 of the product
-
-
-class EventParams(Section):
-    """How alarmed frames become events, in seconds.
-
-    `merge_gap`: with so much time or less between them, two runs of alarmed frames are one event.
-    `min_duration`: what is shorter is no event; measured after merging, gaps included.
-    """
-
-    merge_gap: float = Field(ge=0)
-    min_duration: float = Field(ge=0)
 
 
 @dataclass(frozen=True)
 class Event:
-    """Frames [start, end) of a clip; `peak` is the first of them with the highest score, `score`."""
+    """Frames [start, end) of a clip.
+
+    Attributes:
+        start, end: extracted frames.
+        peak: the first frame with the highest score.
+        score: of that frame.
+        shares: of each branch in that score, positive, the largest first.
+    """
 
     start: int
     end: int
     peak: int
     score: float
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
-def find(scores: np.ndarray, threshold: float, fps: float, params: EventParams) -> list[Event]:
-    """The events of a clip in the order of time, from the scores float [T] of its frames.
+def find(
+    scores: np.ndarray,
+    threshold: float,
+    fps: float,
+    params: EventParams,
+    branches: Mapping[str, np.ndarray] | None = None,
+) -> list[Event]:
+    """The events of a clip in the order of time. n frames last n / fps seconds.
 
-    n frames last n / fps seconds. Frames above the threshold are alarmed, not those at it.
+    Args:
+        scores: of its frames, float [T].
+        threshold: frames above it are alarmed, not those at it.
+        fps: frames per second.
+        params: how alarms become events.
+        branches: scores of each branch alone, float [T], for the shares.
     """
     gap, shortest = _in_frames(fps, params)
     merged: list[tuple[int, int]] = []
@@ -54,7 +58,16 @@ def find(scores: np.ndarray, threshold: float, fps: float, params: EventParams) 
         merged.append((start, end))
     kept = [(start, end) for start, end in merged if end - start >= shortest]
     peaks = [start + int(scores[start:end].argmax()) for start, end in kept]
-    return [Event(*span, peak, float(scores[peak])) for span, peak in zip(kept, peaks, strict=True)]
+    return [
+        Event(*span, peak, float(scores[peak]), _shares(branches or {}, peak))
+        for span, peak in zip(kept, peaks, strict=True)
+    ]
+
+
+def _shares(branches: Mapping[str, np.ndarray], frame: int) -> dict[str, float]:
+    positive = {name: float(scores[frame]) for name, scores in branches.items() if scores[frame] > 0}
+    total = sum(positive.values())
+    return {name: positive[name] / total for name in sorted(positive, key=lambda name: -positive[name])}
 
 
 def alarms(events: Sequence[Event], frames: int) -> np.ndarray:
@@ -66,12 +79,20 @@ def alarms(events: Sequence[Event], frames: int) -> np.ndarray:
 
 
 def threshold_for(clips: Sequence[tuple[np.ndarray, float]], per_hour: float, params: EventParams) -> float:
-    """The lowest threshold that costs at most `per_hour` events per hour of normal clips: (scores [T], fps).
+    """The lowest threshold that costs at most `per_hour` events per hour of normal footage.
 
-    The number of events may fall and rise again with the threshold, as what was one event breaks into
-    several; the answer is the lowest score of a frame such that the rate holds there and at all higher
-    thresholds. Where not even one event is allowed (hours * per_hour < 1), it is the lowest that leaves
-    none; with `min_duration` this may be below the highest score. Raises UserError if there are no frames.
+    The number of events may fall and rise again with the threshold, as one event breaks into several; the answer is the
+    lowest score of a frame such that the rate holds there and at all higher thresholds. Where not even one event is
+    allowed (hours * per_hour < 1), it is the lowest that leaves none; with `min_duration` this may be below the highest
+    score.
+
+    Args:
+        clips: (scores [T], frames per second) of each.
+        per_hour: events per hour.
+        params: how alarms become events.
+
+    Raises:
+        UserError: if there are no frames.
     """
     hours = sum(len(scores) / fps for scores, fps in clips) / 3600
     if not hours:
@@ -82,29 +103,33 @@ def threshold_for(clips: Sequence[tuple[np.ndarray, float]], per_hour: float, pa
     low, high = (np.sort(np.concatenate(part)) for part in zip(*steps, strict=True))
     candidates = np.unique(np.concatenate([scores for scores, _ in clips]))
     begun = np.searchsorted(low, candidates, side="right")
-    gone = np.searchsorted(high, candidates, side="right")
-    too_many = np.flatnonzero(begun - gone > hours * per_hour + TOLERANCE)
+    ended = np.searchsorted(high, candidates, side="right")
+    too_many = np.flatnonzero(begun - ended > hours * per_hour + TOLERANCE)
     return float(candidates[too_many[-1] + 1 if len(too_many) else 0])
 
 
 def table(
-    name: str, events: Sequence[Event], fps: float, source_frames: np.ndarray, seconds: np.ndarray
+    clip: str, events: Sequence[Event], fps: float, source_frames: np.ndarray, seconds: np.ndarray
 ) -> pd.DataFrame:
-    """A row per event of the clip `name`, the columns alone if there is none.
+    """A row per event; `start`, `end` and `peak` are source frames, so that they read like a label.
 
-    `start`, `end` and `peak` are source frames, `end` one past the last that was alarmed, so that they read
-    like a label; `source_frames` int [T] and `seconds` float [T] are those of the extracted frames. An
-    event lasts to `end_seconds`, the time of its last frame and one extracted frame (1 / fps) more.
+    Args:
+        clip: its name.
+        events: in extracted frames.
+        fps: of the extracted frames; an event lasts 1 / fps beyond the time of its last frame.
+        source_frames: int [T], of the extracted frames.
+        seconds: float [T], likewise.
     """
     rows = [
         {
-            "clip": name,
+            "clip": clip,
             "start": source_frames[event.start],
             "end": source_frames[event.end - 1] + 1,
             "start_seconds": seconds[event.start],
             "end_seconds": seconds[event.end - 1] + 1 / fps,
             "peak": source_frames[event.peak],
             "score": event.score,
+            "branches": ", ".join(f"{name} {share:.0%}" for name, share in event.shares.items()),
         }
         for event in events
     ]

@@ -1,39 +1,33 @@
 """Smoothing over time: centred, which looks ahead, and causal, for live use.
 
-Beyond a clip's ends centred filters see it mirrored, so that a single odd frame there is outvoted as it is
-elsewhere; causal ones take what there is, so that the first frame does not count for many.
+Centred filters mirror a clip at its ends, so that an outlier there is outvoted as elsewhere; causal ones use the frames
+there are, so that the first frame is not counted several times.
 """
 
 import numpy as np
 from scipy.ndimage import correlate1d, median_filter
 
-from vad.pipeline.params import Field, Section
-
-
-class SmoothParams(Section):
-    """`calibrate.smooth`, of a clip's scores, in frames.
-
-    First the median of `median` frames (1 is off), which drops what is shorter than half of it and keeps
-    onsets; then a gaussian of standard deviation `gaussian` (0 is off). `causal`: the headline scores are
-    those that need no frame ahead.
-    """
-
-    median: int = Field(ge=1, le=1001)
-    gaussian: float = Field(ge=0, le=1000)
-    causal: bool
-
-    def reach(self) -> int:
-        """How many frames back a causal score depends on."""
-        return self.median - 1 + radius(self.gaussian)
+from vad.scoring.params import SmoothParams
 
 
 def radius(sigma: float) -> int:
-    """Frames on one side that a gaussian of this standard deviation takes in: four deviations."""
+    """Frames on each side that a gaussian of this standard deviation covers: four deviations."""
     return int(4 * sigma + 0.5)
 
 
+def history(params: SmoothParams) -> int:
+    """How many frames back a causal score depends on."""
+    return params.median - 1 + radius(params.gaussian)
+
+
 def gaussian(values: np.ndarray, sigma: float, causal: bool) -> np.ndarray:
-    """Along axis 0 of [T, ...]; keeps the dtype. Causal: the half of the kernel that lies in the past."""
+    """Gaussian filter along axis 0; causal: the half of the kernel that lies in the past.
+
+    Args:
+        values: float [T, ...]; the result has its dtype.
+        sigma: standard deviation in frames; 0 is off.
+        causal: whether to do without frames ahead.
+    """
     if (r := radius(sigma)) == 0:
         return values
     weights = np.exp(-0.5 * (np.arange(-r, r + 1) / sigma) ** 2)
@@ -42,13 +36,13 @@ def gaussian(values: np.ndarray, sigma: float, causal: bool) -> np.ndarray:
     weights /= weights.sum()
     out = correlate1d(values, weights, axis=0, mode="constant" if causal else "reflect")
     if causal:
-        seen = np.cumsum(weights[r::-1])[: len(values)]  # of the kernel, in the first frames
-        out[: len(seen)] /= seen.astype(out.dtype).reshape(-1, *[1] * (out.ndim - 1))
+        mass = np.cumsum(weights[r::-1])[: len(values)]  # of the kernel within the clip, in its first frames
+        out[: len(mass)] /= mass.astype(out.dtype).reshape(-1, *[1] * (out.ndim - 1))
     return out
 
 
 def smooth(scores: np.ndarray, params: SmoothParams, causal: bool) -> np.ndarray:
-    """Scores [T] as `params` ask for it; float64 [T]."""
+    """Scores [T], smoothed: float64 [T]."""
     scores = np.asarray(scores, np.float64)
     if params.median > 1:
         behind = (params.median - 1) // 2 if causal else 0  # scipy's even windows begin one frame earlier

@@ -1,35 +1,48 @@
-"""Scores of footage as it comes, frame by frame, equal to those of a whole clip."""
+"""Causal scores of footage as it comes, frame by frame, equal to those of a whole clip."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from vad.scoring.calibration import POOLED, Calibration
-from vad.scoring.pooling import ClipErrors
-from vad.scoring.smoothing import radius
+from vad.scoring.calibration import ALL_CAMERAS, Calibration
+from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.smoothing import history, radius
 
 
 class Live:
-    """Causal scores one by one: what `Calibration.frame_scores(clip, causal=True)` gives, frame by frame.
+    """What `Calibration.frame_scores(clip, causal=True)` gives, one frame after the other.
 
-    Keeps the errors of so many frames as a causal score depends on. `size` is the (height, width) of a frame
-    and `cell` the pixels of a map's cell.
+    Keeps the errors of as many frames as a causal score depends on.
+
+    Args:
+        calibration: turns errors into scores.
+        size: (height, width) of a frame in pixels.
+        cell: pixels per cell of a map.
+        camera: whose standardisation is used.
     """
 
-    def __init__(self, calibration: Calibration, size: tuple[int, int], cell: int, camera: str = POOLED):
+    def __init__(
+        self, calibration: Calibration, size: tuple[int, int], cell: int, camera: str = ALL_CAMERAS
+    ):
         self.calibration, self.size, self.cell, self.camera = calibration, size, cell, camera
-        along = calibration.params.sigma
-        self._keep = 1 + calibration.params.smooth.reach() + radius(along)
+        params = calibration.params
+        self._length = 1 + history(params.smooth) + radius(params.error_sigma)
         self._tables: list[pd.DataFrame] = []
         self._maps: list[Mapping[str, np.ndarray]] = []
 
     def add(self, table: pd.DataFrame, maps: Mapping[str, np.ndarray]) -> float:
-        """The score of the next frame, of its regions as in `ClipErrors` and its `maps` [rows, columns]."""
-        self._tables = [*self._tables, table][-self._keep :]
-        self._maps = [*self._maps, maps][-self._keep :]
-        rows = pd.concat([own.assign(frame=t) for t, own in enumerate(self._tables)], ignore_index=True)
-        recent = {name: np.stack([own[name] for own in self._maps]) for name in maps}
-        length = len(self._tables)
-        clip = ClipErrors("", length, 1, self.size, rows, 1.0, self.cell, recent, self.camera)
+        """The score of the next frame.
+
+        Args:
+            table: its regions, with the columns of `ClipErrors.table`.
+            maps: by branch [rows, columns].
+        """
+        self._tables = [*self._tables, table][-self._length :]
+        self._maps = [*self._maps, maps][-self._length :]
+        rows = pd.concat([t.assign(frame=i) for i, t in enumerate(self._tables)], ignore_index=True)
+        recent = {name: np.stack([frame[name] for frame in self._maps]) for name in maps}
+        clip = ClipErrors(
+            "", len(self._tables), 1, self.size, rows, 1.0, self.cell, recent, self.camera
+        )
         return float(self.calibration.frame_scores(clip, causal=True)[-1])

@@ -1,0 +1,124 @@
+"""What all branches have in common. A branch says how unlike normal footage a clip is, in one respect.
+
+`python -m stages.statistics` calls `fit` of the branches that have it; `python -m stages.measure` calls `open` once
+and `errors` for every clip. Neither knows any branch by name.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from vad import UserError
+from vad.branches.error_files import ErrorWriter
+from vad.pipeline.params import Section
+from vad.pipeline.registry import Plugin, Registry
+from vad.store.cards import read_json, write_json
+from vad.store.digests import digest_files
+
+Log = Callable[[str], None]
+Statistics = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class ClipData:
+    """What branches may read of one clip.
+
+    Attributes:
+        tensors, regions, flow: stems of its files.
+        card: the card of its tensors.
+        windows: a row per window: `frame`, `region` (row in the table of regions), `track`, and the box
+            `x0`, `y0`, `x1`, `y1` in pixels of the frame.
+        sources: of the window's region, `frame`, `motion` or `detector`, text [N].
+        cell: pixels per cell of a map.
+        threads: at most so many.
+    """
+
+    tensors: Path
+    regions: Path
+    flow: Path
+    card: dict[str, Any]
+    windows: pd.DataFrame
+    sources: np.ndarray
+    cell: int
+    threads: int
+
+
+class Branch(Plugin):
+    """A source of error. It may have several, such as one of appearance and one of flow, each with a name.
+
+    Attributes:
+        learned: whether it learned anything from normal footage; what did not is a baseline, too.
+    """
+
+    learned: ClassVar[bool] = True
+
+    def __init__(self, params: Section):
+        self.params = params
+
+    def fit(self, regions: Sequence[Path], log: Log) -> Statistics | None:
+        """Learns what is normal. Branches that define it are fitted by the stage `statistics`.
+
+        Args:
+            regions: stems of the region tables of all training clips.
+            log: takes a line for people.
+
+        Returns:
+            arrays by name; None if the footage has nothing that this branch could learn from.
+        """
+        raise NotImplementedError(f"the branch {self.name} is not fitted by the stage statistics")
+
+    def open(self, autoencoder: Path, statistics: Path) -> str:
+        """Loads what was learned, once before any clip.
+
+        Args:
+            autoencoder: folder of the trained autoencoder.
+            statistics: folder of what `fit` returned (`load_statistics`), if it is fitted.
+
+        Returns:
+            a hash of all that `errors` depends on beside the clip, the parameters and the code.
+        """
+        return ""
+
+    @abstractmethod
+    def errors(self, clip: ClipData, out: ErrorWriter) -> None:
+        """Writes the errors of a clip: columns of regions, maps of cells, or both; none if they do not apply."""
+
+
+BRANCHES = Registry("vad.branches", Branch)
+
+
+def save_statistics(folder: Path, statistics: Statistics | None) -> None:
+    """Writes card.json and, unless there are none, the arrays as weights.safetensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    card: dict[str, Any] = {"fitted": statistics is not None}
+    if statistics is not None:
+        # safetensors takes an array's memory as it lies, so it must be in C order
+        save_file({k: np.ascontiguousarray(v) for k, v in statistics.items()}, folder / "weights.safetensors")
+        card["shapes"] = {name: list(array.shape) for name, array in statistics.items()}
+    write_json(folder / "card.json", card)
+
+
+def load_statistics(folder: Path) -> Statistics | None:
+    """What `save_statistics` wrote.
+
+    Raises:
+        UserError: if it is missing or broken.
+    """
+    try:
+        if not read_json(folder / "card.json")["fitted"]:
+            return None
+        return load_file(folder / "weights.safetensors")
+    except (OSError, SafetensorError, TypeError, KeyError) as e:
+        raise UserError(f"{folder}: no usable statistics ({e}); run `dvc repro statistics`") from None
+
+
+def hash_statistics(folder: Path) -> str:
+    """Content hash of what `save_statistics` wrote."""
+    return digest_files(sorted(folder.iterdir()))

@@ -1,0 +1,112 @@
+"""The files between the stages `measure` and `calibrate`: errors of a clip's regions and cells.
+
+| file | what |
+|---|---|
+| <clip>.parquet | a row per window: `frame`, `region`, `track`, `x0`, `y0`, `x1`, `y1`, `error_<branch>` float32 |
+| <clip>.map_<branch>.npy | float16 [T, rows, columns]: errors of the cells of each frame |
+| <clip>.json | the card: `frames`, `stride`, [height, width] of a `frame`, `fps`, `cell`, `maps`, `learned`, `hash` |
+"""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vad import UserError
+from vad.store.arrays import ArrayWriter, open_array
+from vad.store.cards import read_card, write_json
+from vad.store.digests import digest
+from vad.store.tables import hash_table, read_table, write_table
+
+PREFIX = "error_"  # of the column of a branch
+CARD = ("frames", "stride", "frame", "fps", "cell", "maps", "learned", "hash")
+CHUNK = 512  # frames of a map that are checked at a time
+
+
+def branches_of(table: pd.DataFrame) -> list[str]:
+    """The branches that have a column."""
+    return [name.removeprefix(PREFIX) for name in table.columns if name.startswith(PREFIX)]
+
+
+class ErrorWriter:
+    """Writes the errors of one clip. A context manager: table and card are written when it ends well.
+
+    Args:
+        stem: of the files.
+        windows: the first columns of the table.
+        card: `frames`, `stride`, `frame`, `fps` and `cell` of the clip.
+    """
+
+    def __init__(self, stem: Path, windows: pd.DataFrame, card: dict[str, Any]):
+        self.stem, self.table, self.card = stem, windows, card
+        self.branches: dict[str, bool] = {}  # name -> learned
+        self._maps: list[str] = []
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a map."""
+        height, width = self.card["frame"]
+        return -(-height // self.card["cell"]), -(-width // self.card["cell"])
+
+    def add_column(self, branch: str, errors: np.ndarray, *, learned: bool = True) -> None:
+        """Adds the errors of the regions, [N], one per window."""
+        self.branches[branch] = learned
+        self.table = self.table.assign(**{PREFIX + branch: errors.astype(np.float32)})
+
+    def add_map(self, branch: str, *, learned: bool = True) -> ArrayWriter:
+        """A writer of the maps of a branch: float16 [rows, columns], one for every frame of the clip."""
+        self.branches[branch] = learned
+        self._maps.append(branch)
+        card = {key: self.card[key] for key in ("cell", "frame")}
+        return ArrayWriter(_map(self.stem, branch), self.shape, np.float16, **card)
+
+    def __enter__(self) -> "ErrorWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            return
+        write_table(self.stem, self.table)
+        hashes = [read_card(_map(self.stem, branch))["hash"] for branch in self._maps]
+        card = self.card | {"maps": self._maps, "hash": digest([hash_table(self.table), hashes])}
+        card["learned"] = [branch for branch, learned in self.branches.items() if learned]
+        write_json(Path(f"{self.stem}.json"), card)
+
+
+def read_error_files(stem: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray], dict[str, Any]]:
+    """(table, maps by branch as memory maps, card) of a clip.
+
+    Raises:
+        UserError: if a file is missing or has values that are not finite.
+    """
+    table, card = read_table(stem), read_card(stem)
+    if lacking := sorted(set(CARD) - set(card)):
+        raise UserError(f"{stem}.json: lacks {', '.join(lacking)}; run `dvc repro measure`")
+    finite = np.isfinite(table[[PREFIX + branch for branch in branches_of(table)]].to_numpy()).all(1)
+    if not finite.all():
+        raise UserError(
+            f"{stem}: the error of frame {table['frame'][(~finite).argmax()]} is not a finite number; the "
+            "autoencoder is broken, train it again with a lower train.learning_rate"
+        )
+    maps = {branch: open_array(_map(stem, branch))[0] for branch in card["maps"]}
+    for branch, values in maps.items():
+        _check_finite(stem, branch, values)
+    return table, maps, card
+
+
+def _map(stem: Path, branch: str) -> Path:
+    return Path(f"{stem}.map_{branch}")
+
+
+def _check_finite(stem: Path, branch: str, maps: np.ndarray) -> None:
+    for start in range(0, len(maps), CHUNK):
+        finite = np.isfinite(maps[start : start + CHUNK]).all((1, 2))
+        if not finite.all():
+            raise UserError(
+                f"{stem}: the map of {branch} in frame {start + (~finite).argmax()} has values that are not "
+                "finite; run `dvc repro measure`, or train again with a lower train.learning_rate"
+            )

@@ -1,0 +1,160 @@
+"""Fits a calibration to the errors of normal validation clips."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from vad import UserError
+from vad.scoring.calibration import ALL_CAMERAS, Calibration, Standardisation
+from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.gains import Gains, fit_gains
+from vad.scoring.params import CalibrateParams
+from vad.scoring.pooling import frame_errors
+from vad.scoring.thresholds import fit_threshold
+
+QUANTILES = (0.5, 0.95)  # of normal errors, standardised to 0 and 1
+Norm = dict[str, float]  # {"centre", "spread"}
+Log = Callable[[str], None]
+
+
+def calibrate(normal: Sequence[ClipErrors], params: CalibrateParams, log: Log = lambda line: None) -> Calibration:
+    """Standardisations, gains and thresholds.
+
+    Branches of regions are standardised on the frames with regions, for in footage that is mostly empty all frames
+    together would show no spread; thresholds are those of all frames.
+
+    Args:
+        normal: validation clips, without anomalies.
+        params: the section `calibrate`.
+        log: takes a line for people.
+
+    Raises:
+        UserError: if there are no clips, no regions, no spread of errors, or too few frames for the threshold.
+    """
+    _require_errors(normal, params)
+    branches, causal = normal[0].branches, params.smooth.causal
+    gains = {b: g.tolist() for b, g in fit_gains(normal, branches, params.grid).items()} if params.grid else {}
+    sample = _Sample(normal, params, {branch: np.array(g, np.float32) for branch, g in gains.items()}, branches)
+    branches = _with_spread(sample.norms(branches, False), params, log)
+    branches = _with_spread(sample.norms(branches, True), params, log)
+    standardised = {mode: sample.by_camera(branches, mode) for mode in (False, True)}
+    hours = sum(clip.frames / clip.fps for clip in normal) / 3600
+    calibration = Calibration(
+        params=params,
+        standardisation=standardised[False],
+        causal_standardisation=standardised[True],
+        cell_standardisation=sample.of_cells(branches, standardised[causal][ALL_CAMERAS]),
+        gains=gains,
+        threshold=0.0,
+        causal_threshold=0.0,
+        cell_threshold=0.0,
+        frames=sum(clip.frames for clip in normal),
+        hours=hours,
+    )
+    return _with_thresholds(calibration, normal, log)
+
+
+def _with_thresholds(calibration: Calibration, normal: Sequence[ClipErrors], log: Log) -> Calibration:
+    params = calibration.params
+    thresholds = {}
+    for causal in (False, True):
+        scores = [(calibration.frame_scores(clip, causal), clip.fps) for clip in normal]
+        # once is enough: the other threshold would say the same
+        heard = log if causal == params.smooth.causal else lambda line: None
+        thresholds[causal] = fit_threshold(params.threshold, scores, params.events, heard)
+    highest = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
+    return replace(
+        calibration,
+        threshold=thresholds[params.smooth.causal],
+        causal_threshold=thresholds[True],
+        cell_threshold=float(np.percentile(np.concatenate(highest), params.threshold.percentile)),
+    )
+
+
+class _Sample:
+    """Errors of normal footage to standardise on."""
+
+    def __init__(self, clips: Sequence[ClipErrors], params: CalibrateParams, gains: Gains, branches: Sequence[str]):
+        self.clips, self.params, self.gains = clips, params, gains
+        self._errors = {
+            causal: [frame_errors(clip, branches, params, causal, gains) for clip in clips]
+            for causal in (False, True)
+        }
+
+    def norms(self, branches: Sequence[str], causal: bool) -> dict[str, Norm | None]:
+        """Centre and spread by branch, from all cameras; None where errors have no spread."""
+        errors = self._errors[causal]
+        return {branch: self._norm(branch, self.clips, [e[branch] for e in errors]) for branch in branches}
+
+    def by_camera(self, branches: Sequence[str], causal: bool) -> dict[str, Standardisation]:
+        """Standardisation by camera; a camera whose errors have no spread takes that of all cameras."""
+        errors = self._errors[causal]
+        groups = {ALL_CAMERAS: list(range(len(self.clips)))}
+        if self.params.per_camera:
+            for camera in sorted({clip.camera for clip in self.clips}):
+                groups[camera] = [i for i, clip in enumerate(self.clips) if clip.camera == camera]
+        out: dict[str, Standardisation] = {}
+        for camera, rows in groups.items():
+            clips = [self.clips[i] for i in rows]
+            norms = {b: self._norm(b, clips, [errors[i][b] for i in rows]) for b in branches}
+            out[camera] = {b: norm if norm is not None else out[ALL_CAMERAS][b] for b, norm in norms.items()}
+        return out
+
+    def of_cells(self, branches: Sequence[str], otherwise: Standardisation) -> Standardisation:
+        """Standardisation of the highest error among a frame's cells; `otherwise` where this has no spread."""
+        params = self.params.model_copy(update={"aggregate": "cell", "pool": "max"})
+        errors = [
+            frame_errors(clip, branches, params, params.smooth.causal, self.gains) for clip in self.clips
+        ]
+        norms = {branch: self._norm(branch, self.clips, [e[branch] for e in errors]) for branch in branches}
+        return {branch: norm if norm is not None else otherwise[branch] for branch, norm in norms.items()}
+
+    def _norm(self, branch: str, clips: Sequence[ClipErrors], errors: Sequence[np.ndarray]) -> Norm | None:
+        """Centre and spread of the errors of frames, [T] of each clip; None if there is no spread."""
+        of_regions = branch in clips[0].region_branches
+        pairs = zip(clips, errors, strict=True)
+        values = np.concatenate([e[clip.counts() > 0] if of_regions else e for clip, e in pairs])
+        if not len(values):
+            return None
+        if self.params.normalisation == "quantile":
+            centre, high = (float(q) for q in np.quantile(values, QUANTILES))
+            spread = high - centre
+        else:
+            centre, spread = float(values.mean()), float(values.std())
+        return {"centre": centre, "spread": spread} if spread > 0 else None
+
+
+def _require_errors(normal: Sequence[ClipErrors], params: CalibrateParams) -> None:
+    if not normal:
+        raise UserError("no validation clips to calibrate with; raise data.val_fraction or add a val folder")
+    if not any(len(clip.table) for clip in normal):
+        frames = sum(clip.frames for clip in normal)
+        raise UserError(
+            f"nothing was found in any of the {len(normal)} validation clips ({frames} frames), so there "
+            "is no normal error to compare with; see reports/preprocess, lower the thresholds of "
+            "preprocess.mode, or hold out more clips by data.val_fraction"
+        )
+    branches = normal[0].branches
+    if params.branches != "all" and (unknown := sorted(set(params.branches) - set(branches))):
+        raise UserError(
+            f"calibrate.branches: there are no errors of {', '.join(unknown)}; there are {', '.join(branches)}"
+        )
+
+
+def _with_spread(norms: Mapping[str, Norm | None], params: CalibrateParams, log: Log) -> list[str]:
+    """The branches whose errors have a spread.
+
+    Raises:
+        UserError: if a branch named in the parameters has none, or no branch has.
+    """
+    flat = [branch for branch, norm in norms.items() if norm is None]
+    named = set() if params.branches == "all" else set(params.branches)
+    if flat and (len(flat) == len(norms) or named & set(flat)):
+        raise UserError(
+            f"all validation frames have the same error of the branch {', '.join(flat)}, so there is no "
+            "scale for scores; check that the validation clips show more than one still picture"
+        )
+    if flat:
+        log(f"{', '.join(flat)} left out: (nearly) all validation frames have the same error there")
+    return [branch for branch in norms if branch not in flat]
