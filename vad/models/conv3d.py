@@ -7,23 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from vad import UserError
-from vad.models import Autoencoder, ModelParams, Shape, divisible, register
-from vad.models.layers import decoder, encoder
+from vad.models.base import MODELS, Autoencoder, AutoencoderParams, Shape, divisible
+from vad.models.layers import Stride, channels_last, decoder, encoder
+from vad.pipeline.params import Field
 
-PRESETS = {  # channels, and strides over (frames, height, width)
+PRESETS: dict[str, tuple[list[int], list[Stride]]] = {  # channels, strides over (frames, height, width)
     "small": ([8, 16], [(2, 2, 2), (2, 2, 2)]),
     "memae": ([96, 128, 256, 256], [(1, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2)]),
 }
 
 
-class Params(ModelParams):
-    """`model.conv3d`"""
-
-    objective: Literal["reconstruct", "translate"]
-    preset: Literal["small", "memae"]
-
-
-@register("conv3d")
+@MODELS.register
 class Conv3d(Autoencoder):
     """Convolutional autoencoder over space and time, in the layout of MemAE's (Gong et al., ICCV 2019).
 
@@ -35,9 +29,24 @@ class Conv3d(Autoencoder):
     | small | 8, 16 | both times all axes | multiples of 4 | multiples of 4 | 7,409 |
     | memae | 96, 128, 256, 256 | space, then all axes three times | of 8 | of 16 | 5,979,585 |
 
-    `memae` is the published geometry, without the memory (see the model `memae`). Windows (C, T, h, w) ->
-    the same shape, or that of their flow. Made for windows of 16 frames.
+    `memae` is the published geometry, without the memory (see the model `memae`).
+
+    Windows (C, T, h, w) -> the same shape, or that of their flow. Made for windows of 16 frames.
     """
+
+    class Params(AutoencoderParams):
+        """`model.conv3d`"""
+
+        objective: Literal["reconstruct", "translate"] = Field(
+            "reconstruct", description="make the window again, or make its flow of its appearance"
+        )
+        preset: Literal["small", "memae"] = Field(
+            "small",
+            description="`small`: 8 and 16 channels, windows of a multiple of 4 frames; `memae`: 96, 128, "
+            "256, 256, a multiple of 8",
+        )
+
+    params: Params
 
     def __init__(self, params: Params, shape: Shape, channels: Sequence[str]):
         super().__init__(params, shape, channels)
@@ -46,15 +55,15 @@ class Conv3d(Autoencoder):
         frames, by = shape[1], 2 ** sum(stride[0] == 2 for stride in strides)
         if frames % by:
             raise UserError(
-                f"conv3d with preset {params.preset} needs model.conv3d.window divisible by {by}, got "
+                f"conv3d with preset {params.preset} needs model.conv3d.window.frames divisible by {by}, got "
                 f"{frames}: try {frames + -frames % by}"
             )
-        self.encoder = encoder(self.given_shape[0], filters, strides)
-        self.decoder = decoder(self.made_shape[0], filters, strides)
+        self.encoder = encoder(self.input_shape[0], filters, strides)
+        self.decoder = decoder(self.output_shape[0], filters, strides)
         self.end = nn.Sigmoid()
-        # channels last is the layout in which convolutions are fastest on CPUs
-        self.to(memory_format=torch.channels_last_3d)
+        channels_last(self, axes=3)
 
     def forward(self, x: Tensor) -> Tensor:
-        z = self.encoder(self.given(x).contiguous(memory_format=torch.channels_last_3d))  # (B, N, T', h', w')
-        return self.end(self.decoder(z))  # (B, C', T, h, w)
+        frames = self.inputs(x).contiguous(memory_format=torch.channels_last_3d)
+        code = self.encoder(frames)  # (B, N, T', h', w')
+        return self.end(self.decoder(code))  # (B, C', T, h, w)

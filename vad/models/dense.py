@@ -1,40 +1,47 @@
-"""Fully connected autoencoder, trained step by step."""
+"""Fully connected autoencoder, trained batch by batch."""
 
 from collections.abc import Sequence
-from itertools import pairwise
-from math import prod
 from typing import Annotated, Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from vad.models import Autoencoder, ModelParams, Shape, register
+from vad.models.base import MODELS, Autoencoder, AutoencoderParams, Shape
+from vad.models.layers import fully_connected
 from vad.pipeline.params import Field
 
 
-class Params(ModelParams):
-    """`model.dense`"""
-
-    objective: Literal["reconstruct", "predict", "translate"]
-    hidden: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=16)
-
-
-@register("dense")
+@MODELS.register
 class Dense(Autoencoder):
     """Fully connected autoencoder (after Hinton & Salakhutdinov, Science 2006, without their pretraining).
 
-    Per entry of `hidden` a linear layer and ReLU, then a linear layer to the pixels wanted, without
-    sigmoid: the network of `mlp`, but for any amount of windows and every objective. All pixels of a
-    window are coded together, as they are in [0, 1]. Windows (C, T, h, w) of any size -> `made_shape`.
-    8,952,384 parameters at hidden 1024, 256, 64, 256, 1024 and windows of 1x1x64x64.
+    Per entry of `hidden` a linear layer and ReLU, then a linear layer to the pixels of the output, without
+    sigmoid: the network of `mlp`, but for any number of windows and every objective. All pixels of a
+    window are coded together, as they are in [0, 1].
+
+    Windows (C, T, h, w) of any size -> `output_shape`. 8,952,384 parameters at hidden 1024, 256, 64, 256,
+    1024 and windows of 1x1x64x64.
     """
+
+    class Params(AutoencoderParams):
+        """`model.dense`"""
+
+        objective: Literal["reconstruct", "predict", "translate"] = Field(
+            "reconstruct",
+            description="make the window again, predict its last frame, or make its flow of its appearance",
+        )
+        hidden: list[Annotated[int, Field(ge=1)]] = Field(
+            [1024, 256, 64, 256, 1024],
+            min_length=1,
+            max_length=16,
+            description="units of its hidden layers",
+        )
+
+    params: Params
 
     def __init__(self, params: Params, shape: Shape, channels: Sequence[str]):
         super().__init__(params, shape, channels)
-        layers: list[nn.Module] = []
-        for a, b in pairwise([prod(self.given_shape), *params.hidden]):
-            layers += [nn.Linear(a, b), nn.ReLU()]
-        self.net = nn.Sequential(*layers, nn.Linear(params.hidden[-1], prod(self.made_shape)))
+        self.net = fully_connected(self.input_shape, params.hidden, self.output_shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.net(self.given(x).flatten(1))  # (B, C' * T' * h * w)
-        return y.unflatten(1, self.made_shape)
+        y = self.net(self.inputs(x).flatten(1))  # (B, C' * T' * h * w)
+        return y.unflatten(1, self.output_shape)

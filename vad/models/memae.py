@@ -1,4 +1,4 @@
-"""An autoencoder that can only make what it finds in a memory of normal patterns."""
+"""An autoencoder that can only output mixtures of the normal patterns in its memory."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -8,41 +8,36 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vad import UserError
-from vad.models import Autoencoder, ModelParams, Shape, divisible, register
-from vad.models.layers import decoder, encoder
+from vad.models.base import MODELS, Autoencoder, AutoencoderParams, Shape, divisible
+from vad.models.layers import LAYOUTS, Stride, channels_last, decoder, encoder
 from vad.pipeline.params import Field
 
-EPS = 1e-12
-
-
-class Params(ModelParams):
-    """`model.memae`"""
-
-    backbone: Literal["conv2d", "conv3d"]
-    channels: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=6)
-    slots: int = Field(ge=2)
-    addressing: Literal["cosine", "dot"]
-    shrinkage: float = Field(ge=0)
-    entropy: float = Field(ge=0)
+EPS = 1e-12  # avoids log(0) and division by 0
 
 
 class Memory(nn.Module):
     """Replaces every vector by a sparse mixture of the rows of `slots`, (N, C), that resemble it.
 
     The weights of a vector: softmax over the slots of the similarity, a cosine or a dot product; those up
-    to `shrinkage` become 0 (hard shrinkage); what is left is divided by its sum. Where nothing is left, the
+    to `shrinkage` become 0 (hard shrinkage); the others are divided by their sum. Where none is left, the
     mixture is 0.
+
+    Args:
+        slots: number N of patterns.
+        width: channels C of a vector.
+        shrinkage: from 0; weights up to it become 0.
+        cosine: whether similarity is the cosine, not the dot product.
     """
 
-    def __init__(self, slots: int, size: int, shrinkage: float, cosine: bool):
+    def __init__(self, slots: int, width: int, shrinkage: float, cosine: bool):
         super().__init__()
         self.shrinkage, self.cosine = shrinkage, cosine
-        self.slots = nn.Parameter(torch.empty(slots, size).uniform_(-(size**-0.5), size**-0.5))
+        self.slots = nn.Parameter(torch.empty(slots, width).uniform_(-(width**-0.5), width**-0.5))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors (B, C, ...) -> (their mixtures, of the same shape; their weights (B, P, N))."""
         query = z.flatten(2).transpose(1, 2)  # (B, P, C), P positions
-        slots = self.slots
+        slots: Tensor = self.slots
         if self.cosine:
             query, slots = F.normalize(query, dim=-1), F.normalize(slots, dim=-1)
         w = (query @ slots.T).softmax(-1)  # (B, P, N)
@@ -52,24 +47,56 @@ class Memory(nn.Module):
         return (w @ self.slots).transpose(1, 2).reshape(z.shape), w
 
 
-@register("memae")
+@MODELS.register
 class MemAE(Autoencoder):
     """Memory-augmented autoencoder (Gong et al., ICCV 2019).
 
     Encoder and decoder per entry of `channels`: a convolution of width 3 with stride 2, batch norm, LeakyReLU
-    0.2; mirrored with transposed convolutions, a sigmoid at the end. Backbone conv2d codes the frames of a
-    window one by one; conv3d codes them together, and its first stride leaves time as it is: with channels
-    96, 128, 256, 256, window 16 and slots 2000 it is the published network, but for its linear end. Between
+    0.2; mirrored with transposed convolutions, a sigmoid at the end. Backbone conv2d codes each frame of a
+    window by itself; conv3d codes them together, and its first stride leaves time as it is: with channels
+    96, 128, 256, 256, 16 frames and slots 2000 it is the published network, but for its linear end. Between
     the two each position of the code passes through the memory (see `Memory`), and the mean entropy of its
     weights, times `entropy`, joins the loss.
 
     Windows (C, T, h, w) -> the same shape. Height and width must be multiples of 2 ** len(channels), and
-    for conv3d the window of 2 ** (len(channels) - 1).
+    for conv3d the frames of 2 ** (len(channels) - 1).
 
     Similarity is the cosine in the paper, with `shrinkage` from 1 / slots to 3 / slots; the authors' code
     takes dot products, with shrinkage 0.0025 and 2000 slots. Cosines keep every weight below e^2 / slots, so
     with them a shrinkage above 3 / slots would leave hardly any and nothing be learned: refused.
     """
+
+    class Params(AutoencoderParams):
+        """`model.memae`"""
+
+        backbone: Literal["conv2d", "conv3d"] = Field(
+            "conv2d",
+            description="code each frame by itself, or the frames of a window together, whose number must "
+            "then be a multiple of 2 ** (entries of channels - 1)",
+        )
+        channels: list[Annotated[int, Field(ge=1)]] = Field(
+            [32, 64, 128],
+            min_length=1,
+            max_length=6,
+            description="channels of its convolutions of stride 2",
+        )
+        slots: int = Field(2000, ge=2, description="patterns that the memory holds")
+        addressing: Literal["cosine", "dot"] = Field(
+            "dot",
+            description="similarity to a pattern: the cosine as in the paper, the dot product as in its "
+            "authors' code",
+        )
+        shrinkage: float = Field(
+            0.0025,
+            ge=0,
+            description="weights of patterns up to it become 0; for `cosine` from 1 / slots to 3 / slots, 0 "
+            "for none",
+        )
+        entropy: float = Field(
+            0.0002, ge=0, description="weight of the entropy of the patterns' weights in the loss"
+        )
+
+    params: Params
 
     def __init__(self, params: Params, shape: Shape, channels: Sequence[str]):
         super().__init__(params, shape, channels)
@@ -78,8 +105,8 @@ class MemAE(Autoencoder):
         frames, by = shape[1], 2 ** (depth - 1)
         if params.backbone == "conv3d" and frames % by:
             raise UserError(
-                f"memae with backbone conv3d and {depth} channels needs model.memae.window divisible by "
-                f"{by}, got {frames}: try {frames + -frames % by}"
+                f"memae with backbone conv3d and {depth} channels needs model.memae.window.frames divisible "
+                f"by {by}, got {frames}: try {frames + -frames % by}"
             )
         if params.addressing == "cosine" and params.shrinkage * params.slots > 3:
             raise UserError(
@@ -87,30 +114,28 @@ class MemAE(Autoencoder):
                 f"every weight: set it from {1 / params.slots:.3g} to {3 / params.slots:.3g}, 1 and 3 by "
                 "model.memae.slots, or to 0 for none"
             )
-        if params.backbone == "conv2d":
-            strides: list[tuple[int, ...]] = [(2, 2)] * depth
-            layout = torch.channels_last  # in which convolutions are fastest on CPUs
-        else:
-            strides = [(1, 2, 2)] + [(2, 2, 2)] * (depth - 1)
-            layout = torch.channels_last_3d
-        self.layout = layout
-        self.encoder = encoder(self.given_shape[0], params.channels, strides).to(memory_format=layout)
+        strides: list[Stride] = [(2, 2)] * depth
+        if params.backbone == "conv3d":
+            strides = [(1, 2, 2), *[(2, 2, 2)] * (depth - 1)]
+        axes = len(strides[0])
+        self.layout = LAYOUTS[axes]
+        self.encoder = channels_last(encoder(self.input_shape[0], params.channels, strides), axes)
         self.memory = Memory(
             params.slots, params.channels[-1], params.shrinkage, params.addressing == "cosine"
         )
-        self.decoder = decoder(self.made_shape[0], params.channels, strides).to(memory_format=layout)
+        self.decoder = channels_last(decoder(self.output_shape[0], params.channels, strides), axes)
         self.end = nn.Sigmoid()
         self._entropy: Tensor | float = 0.0  # of the last forward
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.given(x)
-        flat = self.params.backbone == "conv2d"
-        inputs = x.transpose(1, 2).flatten(0, 1) if flat else x  # (B * T, C, h, w) or (B, C, T, h, w)
-        z = self.encoder(inputs.contiguous(memory_format=self.layout))
-        z, w = self.memory(z)
+        x = self.inputs(x)
+        by_frame = self.params.backbone == "conv2d"
+        frames = x.transpose(1, 2).flatten(0, 1) if by_frame else x  # (B * T, C, h, w) or (B, C, T, h, w)
+        code = self.encoder(frames.contiguous(memory_format=self.layout))
+        code, w = self.memory(code)
         self._entropy = -(w * (w + EPS).log()).sum(-1).mean()
-        y = self.end(self.decoder(z.contiguous(memory_format=self.layout)))
-        return y.unflatten(0, (len(x), -1)).transpose(1, 2) if flat else y
+        y = self.end(self.decoder(code.contiguous(memory_format=self.layout)))
+        return y.unflatten(0, (len(x), -1)).transpose(1, 2) if by_frame else y
 
     def penalty(self) -> Tensor | float:
         return self.params.entropy * self._entropy

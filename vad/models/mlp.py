@@ -3,31 +3,35 @@
 import os
 import warnings
 from collections.abc import Sequence
-from itertools import pairwise
 from math import prod
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vad import UserError
-from vad.models import Autoencoder, ModelParams, Shape, register
-from vad.pipeline.params import Field, Section
+from vad.models.base import (
+    MODELS,
+    Autoencoder,
+    AutoencoderParams,
+    Shape,
+    TrainingSettings,
+    WindowArray,
+)
+from vad.models.layers import fully_connected
+from vad.pipeline.params import Field
+from vad.windows.planes import WHITE
 
-# scikit-learn takes a second to import, so only those who fit do (inside `fit_at_once`)
+if TYPE_CHECKING:  # scikit-learn takes a second to import, so only `fit_at_once` does
+    from sklearn.neural_network import MLPRegressor
+    from sklearn.preprocessing import MinMaxScaler
 
-COPIES = 5  # of all windows, in memory at once: given, scaled, split as input and as target; and rests
+COPIES = 5  # of all windows, in memory at once: inputs, scaled, split as input and as target; and rests
 FEWEST = 11  # windows of which a tenth, rounded up, is 2: as many as scikit-learn judges a fit by
 
 
-class Params(ModelParams):
-    """`model.mlp`"""
-
-    hidden: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=16)
-
-
-@register("mlp")
+@MODELS.register
 class Mlp(Autoencoder):
     """scikit-learn's MLPRegressor as autoencoder (Pedregosa et al., JMLR 2011).
 
@@ -40,35 +44,52 @@ class Mlp(Autoencoder):
     too. 8,952,384 parameters at hidden 1024, 256, 64, 256, 1024 and windows of 1x1x64x64.
     """
 
+    class Params(AutoencoderParams):
+        """`model.mlp`"""
+
+        hidden: list[Annotated[int, Field(ge=1)]] = Field(
+            [1024, 256, 64, 256, 1024],
+            min_length=1,
+            max_length=16,
+            description="units of its hidden layers",
+        )
+
+    params: Params
+    low: Tensor
+    span: Tensor
+
     def __init__(self, params: Params, shape: Shape, channels: Sequence[str]):
         super().__init__(params, shape, channels)
-        layers: list[nn.Module] = []
-        for a, b in pairwise([prod(self.given_shape), *params.hidden]):
-            layers += [nn.Linear(a, b), nn.ReLU()]
-        self.net = nn.Sequential(*layers, nn.Linear(params.hidden[-1], prod(self.made_shape)))
-        self.register_buffer("low", torch.zeros(self.given_shape))
-        self.register_buffer("span", torch.ones(self.given_shape))
+        self.net = fully_connected(self.input_shape, params.hidden, self.output_shape)
+        self.register_buffer("low", torch.zeros(self.input_shape))
+        self.register_buffer("span", torch.ones(self.input_shape))
 
-    def given(self, x: Tensor) -> Tensor:
+    def inputs(self, x: Tensor) -> Tensor:
         """The scaled windows."""
-        return (super().given(x) - self.low) / self.span
+        return (super().inputs(x) - self.low) / self.span
 
     def target(self, x: Tensor) -> Tensor:
         """The scaled windows."""
-        return self.given(x)
+        return self.inputs(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.net(self.given(x).flatten(1))  # (B, C * T * h * w)
-        return y.unflatten(1, self.made_shape)
+        y = self.net(self.inputs(x).flatten(1))  # (B, C * T * h * w)
+        return y.unflatten(1, self.output_shape)
 
-    def fit_at_once(self, windows: Any, train: Section) -> tuple[list[float], int]:
-        """Fits scaling and weights to all windows; `windows[indices]` are uint8 (B, C, T, h, w).
+    def fit_at_once(self, windows: WindowArray, train: TrainingSettings) -> tuple[list[float], int]:
+        """Fits scaling and weights to all windows.
 
-        Of the section `train` it takes epochs, batch_size, learning_rate, early_stopping and seed.
-        Returns for each epoch the mean squared error of scaled pixels plus scikit-learn's L2 term, twice
-        its `loss_curve_`, which has half the squared error; and the epoch that its own validation found
-        best, whose weights these are. Raises UserError for too few windows, for
-        more than memory holds, or if the loss is not a finite number.
+        Args:
+            windows: all training windows.
+            train: the section `train`.
+
+        Returns:
+            for each epoch the mean squared error of scaled pixels plus scikit-learn's L2 term, twice its
+            `loss_curve_`, which has half the squared error; and the number of the epoch that was best in
+            scikit-learn's validation, whose weights these are.
+
+        Raises:
+            UserError: for too few windows, for more than memory holds, or if the loss is not a finite number.
         """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPRegressor
@@ -80,11 +101,11 @@ class Mlp(Autoencoder):
                 f"model mlp needs at least {FEWEST} windows for training, got {n}; lower "
                 "resize.stride, add footage, or set model.name: dense"
             )
-        refuse_too_large(4 * n * prod(self.given_shape))
-        x = windows[np.arange(n)].reshape(n, -1).astype(np.float32) / 255  # (N, C * T * h * w)
+        refuse_too_large(4 * n * prod(self.input_shape))
+        x = windows[np.arange(n)].reshape(n, -1).astype(np.float32) / WHITE  # (N, C * T * h * w)
         scaler = MinMaxScaler()
         scaled = scaler.fit_transform(x)
-        fitted = MLPRegressor(
+        network = MLPRegressor(
             hidden_layer_sizes=self.params.hidden,
             activation="relu",
             solver="adam",
@@ -99,30 +120,37 @@ class Mlp(Autoencoder):
         with warnings.catch_warnings(), np.errstate(all="ignore"):  # what overflows is refused below
             warnings.simplefilter("ignore", ConvergenceWarning)  # to reach train.epochs is no fault
             warnings.filterwarnings("ignore", "Got `batch_size`")  # a batch may be all windows
-            fitted.fit(scaled, scaled)
-        # scikit-learn returns to the best epoch, even if that is none: then the weights are still random
-        if not np.isfinite(fitted.loss_curve_).all():
+            network.fit(scaled, scaled)
+        # scikit-learn returns to the best epoch, even if there is none: then the weights are still random
+        if not np.isfinite(network.loss_curve_).all():
             raise UserError(
                 f"the training loss was not a finite number; lower train.learning_rate "
                 f"(now {train.learning_rate:g})"
             )
-        self._take(scaler, fitted)
-        return [2 * float(loss) for loss in fitted.loss_curve_], int(np.argmax(fitted.validation_scores_))
+        self._copy_from(scaler, network)
+        return [2 * float(loss) for loss in network.loss_curve_], int(np.argmax(network.validation_scores_))
 
     @torch.no_grad()
-    def _take(self, scaler, fitted) -> None:
-        """Copies scikit-learn's MinMaxScaler and MLPRegressor."""
+    def _copy_from(self, scaler: "MinMaxScaler", network: "MLPRegressor") -> None:
+        """Takes over what scikit-learn fitted."""
         self.low.copy_(torch.from_numpy(scaler.data_min_).view(self.low.shape))
         # not data_range_: that is 0, where `scale_` is 1, for pixels that never change
         self.span.copy_(torch.from_numpy(1 / scaler.scale_).view(self.span.shape))
         linear = [layer for layer in self.net if isinstance(layer, nn.Linear)]
-        for layer, weight, bias in zip(linear, fitted.coefs_, fitted.intercepts_, strict=True):
+        for layer, weight, bias in zip(linear, network.coefs_, network.intercepts_, strict=True):
             layer.weight.copy_(torch.from_numpy(weight).T)
             layer.bias.copy_(torch.from_numpy(bias))
 
 
 def refuse_too_large(size: int) -> None:
-    """Raises UserError if scikit-learn would need more memory than there is for windows of `size` bytes."""
+    """Refuses more windows than scikit-learn has memory for.
+
+    Args:
+        size: of all windows as float32, in bytes.
+
+    Raises:
+        UserError: if `COPIES` times as much is more than there is.
+    """
     need, have = COPIES * size, physical_memory()
     if need > have:
         raise UserError(
@@ -133,5 +161,5 @@ def refuse_too_large(size: int) -> None:
 
 
 def physical_memory() -> int:
-    """Bytes."""
+    """Memory of this machine, in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -7,30 +7,19 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from vad.models import Autoencoder, ModelParams, Shape, divisible, register
+from vad.models.base import MODELS, Autoencoder, AutoencoderParams, Shape, divisible
+from vad.models.layers import channels_last
 from vad.pipeline.params import Field
 
 
-class Params(ModelParams):
-    """`model.unet`"""
-
-    objective: Literal["predict", "translate", "reconstruct"]
-    channels: list[Annotated[int, Field(ge=1)]] = Field(min_length=2, max_length=6)
-
-
-def _two(a: int, b: int) -> nn.Sequential:
-    first, second = nn.Conv2d(a, b, 3, padding=1), nn.Conv2d(b, b, 3, padding=1)
-    return nn.Sequential(first, nn.ReLU(inplace=True), second, nn.ReLU(inplace=True))
-
-
-@register("unet")
+@MODELS.register
 class UNet(Autoencoder):
     """The generator of future frame prediction (Liu et al., CVPR 2018), without its adversary.
 
-    The given frames are stacked as channels. Per entry of `channels` two 3x3 convolutions with ReLU, 2x2 max
-    pooling between entries; on the way back 2x2 transposed convolutions with stride 2, each joined with
-    what the way down had at that size (skip connection), and again two convolutions; at the end a 3x3
-    convolution to the frames that are made, and a sigmoid. Published with channels 64, 128, 256, 512 and
+    The frames of the input are stacked as channels. Per entry of `channels` two 3x3 convolutions with ReLU,
+    2x2 max pooling between entries; on the way back 2x2 transposed convolutions with stride 2, each joined
+    with the code of that size from the way down (skip connection), and again two convolutions; at the end a
+    3x3 convolution to the frames of the output, and a sigmoid. Published with channels 64, 128, 256, 512 and
     four frames that predict a fifth. No batch norm, as there: predictions need the level of brightness.
 
     Windows (C, T, h, w) -> (C, 1, h, w), the last frame; or the shape of their flow, or the same shape.
@@ -38,23 +27,39 @@ class UNet(Autoencoder):
     Height and width must be multiples of 2 ** (len(channels) - 1).
     """
 
+    class Params(AutoencoderParams):
+        """`model.unet`"""
+
+        objective: Literal["predict", "translate", "reconstruct"] = Field(
+            "predict",
+            description="predict the last frame of the window, make its flow of its appearance, or make the "
+            "window again",
+        )
+        channels: list[Annotated[int, Field(ge=1)]] = Field(
+            [32, 64, 128],
+            min_length=2,
+            max_length=6,
+            description="channels per level; sides of a tensor must be multiples of 2 ** (entries - 1)",
+        )
+
+    params: Params
+
     def __init__(self, params: Params, shape: Shape, channels: Sequence[str]):
         super().__init__(params, shape, channels)
         divisible("unet", shape, 2 ** (len(params.channels) - 1))
-        c, t, _, _ = self.given_shape
-        made = self.made_shape[0] * self.made_shape[1]
-        sizes = params.channels
-        self.down = nn.ModuleList(_two(a, b) for a, b in pairwise([c * t, *sizes]))
+        planes, frames, _, _ = self.input_shape
+        outputs = self.output_shape[0] * self.output_shape[1]
+        widths = params.channels
+        self.down = nn.ModuleList(_two_convolutions(a, b) for a, b in pairwise([planes * frames, *widths]))
         self.pool = nn.MaxPool2d(2)
-        back = [*pairwise(sizes[::-1])]
+        back = [*pairwise(widths[::-1])]
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, 2) for a, b in back)
-        self.join = nn.ModuleList(_two(2 * b, b) for _, b in back)
-        self.end = nn.Sequential(nn.Conv2d(sizes[0], made, 3, padding=1), nn.Sigmoid())
-        # channels last is the layout in which convolutions are fastest on CPUs
-        self.to(memory_format=torch.channels_last)
+        self.join = nn.ModuleList(_two_convolutions(2 * b, b) for _, b in back)
+        self.end = nn.Sequential(nn.Conv2d(widths[0], outputs, 3, padding=1), nn.Sigmoid())
+        channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        z = self.given(x).flatten(1, 2).contiguous(memory_format=torch.channels_last)  # (B, C * T, h, w)
+        z = self.inputs(x).flatten(1, 2).contiguous(memory_format=torch.channels_last)  # (B, C * T, h, w)
         skips = []
         for i, down in enumerate(self.down):
             z = down(self.pool(z) if i else z)  # (B, channels[i], h / 2 ** i, w / 2 ** i)
@@ -62,4 +67,9 @@ class UNet(Autoencoder):
         skips.pop()
         for up, join in zip(self.up, self.join, strict=True):
             z = join(torch.cat([skips.pop(), up(z)], 1))
-        return self.end(z).unflatten(1, self.made_shape[:2])  # (B, C', T', h, w)
+        return self.end(z).unflatten(1, self.output_shape[:2])  # (B, C', T', h, w)
+
+
+def _two_convolutions(a: int, b: int) -> nn.Sequential:
+    first, second = nn.Conv2d(a, b, 3, padding=1), nn.Conv2d(b, b, 3, padding=1)
+    return nn.Sequential(first, nn.ReLU(inplace=True), second, nn.ReLU(inplace=True))

@@ -66,8 +66,8 @@ class ResizeParams(Section):
     )
     fit: Literal["stretch", "letterbox"] = Field(
         "stretch",
-        description="fill the tensor, or keep the aspect and fill the rest with black (flow: with stillness); the "
-        "bars count in the error",
+        description="fill the tensor, or keep the aspect and fill the rest with black (flow: with "
+        "stillness); the bars count in the error",
     )
 
     def planes(self, color: str) -> list[str]:
