@@ -239,7 +239,19 @@ def save(model: Autoencoder, folder: Path, **card: Any) -> None:
     write_json(folder / "card.json", card)
 
 
-_UNUSABLE = (
+class UnusableModel(UserError):
+    """A folder holds no autoencoder that can be loaded.
+
+    Attributes:
+        reason: what is wrong, without the folder.
+    """
+
+    def __init__(self, folder: Path, reason: str):
+        super().__init__(f"{folder}: no usable autoencoder ({reason}); run `dvc repro train`")
+        self.reason = reason
+
+
+_FAULTS = (
     *(OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, UserError),  # the card
     *(SafetensorError, RuntimeError),  # the weights
 )
@@ -252,16 +264,15 @@ def load(folder: Path) -> tuple[Autoencoder, dict[str, Any]]:
         the model, in eval mode; its card.
 
     Raises:
-        UserError: if a file is missing, corrupt, or of another architecture than the card says.
+        UnusableModel: if a file is missing, corrupt, or of another architecture than the card says.
     """
     try:
         card = json.loads((folder / "card.json").read_text("utf-8"))
         params = MODELS.get(card["name"]).Params(**card["params"])
         model = create(card["name"], params, card["window_shape"], card["channels"])
         model.load_state_dict(load_file(folder / "weights.safetensors"))
-    except _UNUSABLE as e:
-        reason = (str(e) or type(e).__name__).splitlines()[0]
-        raise UserError(f"{folder}: no usable autoencoder ({reason}); run `dvc repro train`") from None
+    except _FAULTS as e:
+        raise UnusableModel(folder, (str(e) or type(e).__name__).splitlines()[0]) from None
     return model.eval(), card
 
 
