@@ -19,6 +19,7 @@ __all__ = [
     "AutoencoderParams",
     "ModelParams",
     "UnusableModel",
+    "UnusableModel",
     "create",
     "fingerprint",
     "load",
