@@ -19,7 +19,6 @@ __all__ = [
     "AutoencoderParams",
     "ModelParams",
     "UnusableModel",
-    "UnusableModel",
     "create",
     "fingerprint",
     "load",

@@ -257,18 +257,6 @@ _FAULTS = (
 )
 
 
-class UnusableModel(UserError):
-    """A stored autoencoder that cannot be loaded.
-
-    Attributes:
-        reason: why not, without the folder and the advice that stand in the message.
-    """
-
-    def __init__(self, folder: Path, reason: str):
-        super().__init__(f"{folder}: no usable autoencoder ({reason}); run `dvc repro train`")
-        self.reason = reason
-
-
 def load(folder: Path) -> tuple[Autoencoder, dict[str, Any]]:
     """The autoencoder that `save` stored.
 
