@@ -1,17 +1,19 @@
 """Fits the autoencoder that model.name names to normal windows.
 
 In: data/tensors/train, data/tensors/val. Out: models/autoencoder/, reports/training/ (loss per epoch).
-Speed goes to reports/throughput.csv, which nobody keeps. An interrupted training goes on after its last
-epoch. Several GPUs: train.devices; several machines: the same with `torchrun … -m stages.train` on each.
+Speed goes to reports/throughput.csv, which neither git nor DVC keeps. An interrupted training is resumed
+after its last epoch. Several GPUs: train.devices; several machines: train.num_nodes, with
+`torchrun … -m stages.train` on each.
 """
 
 import shutil
 from pathlib import Path
 
-from vad import models
+from vad.models import ModelParams, create, save
 from vad.pipeline import stage
-from vad.training import fit
-from vad.windows import dataset
+from vad.training.fit import fit, fix_seed
+from vad.training.params import TrainParams
+from vad.windows.dataset import Windows
 
 TRAIN, VAL = Path("data/tensors/train"), Path("data/tensors/val")
 AUTOENCODER, REPORTS = Path("models/autoencoder"), Path("reports/training")
@@ -19,18 +21,18 @@ THROUGHPUT = Path("reports/throughput.csv")
 
 
 def main(run: stage.Run) -> None:
-    choice, _, own = run.choice("model", models.ModelChoice)
-    params = run.params("train", fit.TrainParams)
-    train, val = dataset.Windows(TRAIN), dataset.Windows(VAL)
-    fit.fix_seed(params.seed)  # before the weights are drawn
-    model = models.create(choice.name, own, train.shape, train.channels)
+    choice, _, model_params = run.choice("model", ModelParams)
+    params = run.params("train", TrainParams)
+    train, val = Windows(TRAIN), Windows(VAL)
+    fix_seed(params.seed)  # before the weights are drawn
+    model = create(choice.name, model_params, train.shape, train.channels)
     run.log(f"{model.describe()} on {len(train)} windows, {len(val)} for validation")
-    best = fit.fit(model, train, val, params, REPORTS, THROUGHPUT, run.cache, run.log, run.afterwards)
+    best = fit(model, train, val, params, REPORTS, THROUGHPUT, run.cache, run.log, run.afterwards)
     if best is None:  # a helper process of a distributed run
         return
     run.log(f"kept epoch {best['epoch'] + 1}, validation loss {best['val_loss']:.6f}")
     shutil.rmtree(AUTOENCODER, ignore_errors=True)
-    models.save(model, AUTOENCODER, best=best)
+    save(model, AUTOENCODER, best=best)
 
 
 if __name__ == "__main__":

@@ -1,83 +1,111 @@
-"""The order in which training sees its windows: shuffled per epoch, the same whenever it is repeated."""
+"""Batches of windows: shuffled per epoch by the seed, and shared out among distributed processes."""
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from vad.training import pseudo_anomalies
+from vad.training.params import PseudoParams
+from vad.training.pseudo_anomalies import Altered, alter
 from vad.windows.dataset import Windows
 
 
 class Batch(NamedTuple):
-    """Windows of one step.
+    """The windows of one step in one process.
 
-    `windows` uint8 (B, C, T, h, w); `shown` float32 of the same shape, what the autoencoder sees in their
-    place, and `altered` bool [B], or None for both; `weight` of the loss: 1, unless processes of a
-    distributed run have batches of unequal length.
+    Attributes:
+        windows: normal windows, uint8 (B, C, T, h, w).
+        pseudo: what the autoencoder is shown in their place; None for the windows themselves.
+        weight: of the batch's loss: 1, unless the processes of a distributed run have batches of unequal
+            length; 0 for a window that another process counts.
     """
 
     windows: np.ndarray
-    shown: np.ndarray | None
-    altered: np.ndarray | None
+    pseudo: Altered | None
     weight: float
 
 
-class Order(Sampler):
-    """Batches of indices, by epoch, for one of `world` processes; each asks the loader for one batch.
+class Draw(NamedTuple):
+    """What a loader asks `_Source` for.
 
-    All processes together see in a step what one process with a batch `world` times as large would see.
+    Attributes:
+        indices: of the windows, int [B].
+        weight: of the batch's loss.
+        seed: of the random numbers for this batch.
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int | None, rank: int = 0, world: int = 1):
-        self.n, self.together, self.seed = n, batch_size * world, seed
-        self.rank, self.world, self.epoch = rank, world, 0
+    indices: np.ndarray
+    weight: float
+    seed: list[int]
+
+
+class Order(Sampler[Draw]):
+    """The batches of an epoch, for one of the processes.
+
+    All processes together see in a step the windows that a single process with a batch `processes` times as
+    large would see.
+
+    Args:
+        n: number of windows.
+        batch_size: windows per batch and process.
+        seed: of the order; None for the order of the windows.
+        rank: number of this process.
+        processes: number of all.
+    """
+
+    def __init__(self, n: int, batch_size: int, seed: int | None, rank: int = 0, processes: int = 1):
+        self.n, self.step_size, self.seed = n, batch_size * processes, seed
+        self.rank, self.processes, self.epoch = rank, processes, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning tells the epoch before it begins."""
+        """Lightning calls it before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return math.ceil(self.n / self.together)
+        return math.ceil(self.n / self.step_size)
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, float, list[int]]]:
-        """(indices, weight of the loss, seed of what is drawn for this batch)"""
+    def __iter__(self) -> Iterator[Draw]:
         order = np.arange(self.n)
         if self.seed is not None:
             np.random.default_rng((self.seed, self.epoch)).shuffle(order)
         for step in range(len(self)):
-            whole = order[step * self.together : (step + 1) * self.together]
-            mine = np.array_split(whole, self.world)[self.rank]
+            whole = order[step * self.step_size : (step + 1) * self.step_size]
+            part = np.array_split(whole, self.processes)[self.rank]
             # gradients are averaged over processes as if all had seen as many windows
-            weight = len(mine) * self.world / len(whole)
-            # the last step may have fewer windows than there are processes: one must still take part
-            yield mine if len(mine) else whole[:1], weight, [self.seed or 0, self.epoch, step, self.rank]
+            weight = len(part) * self.processes / len(whole)
+            seed = [self.seed or 0, self.epoch, step, self.rank]
+            # the last step may have fewer windows than processes, but all must take part in it
+            yield Draw(part if len(part) else whole[:1], weight, seed)
 
 
-class _Source:
-    """What a loader indexes: windows, altered on the way where that is asked for."""
+class _Source(Dataset[Batch]):
+    """Windows as batches; some altered on the way, if `pseudo` asks for it."""
 
-    def __init__(self, windows: Windows, alter: pseudo_anomalies.PseudoParams | None):
-        self.windows, self.alter = windows, alter
+    def __init__(self, windows: Windows, pseudo: PseudoParams | None):
+        self.windows = windows
+        self.pseudo = None if pseudo is None or pseudo.kind == "none" else pseudo
 
-    def __getitem__(self, asked: tuple[np.ndarray, float, list[int]]) -> Batch:
-        indices, weight, seed = asked
-        windows = self.windows[indices]
-        if self.alter is None or self.alter.kind == "none":
-            return Batch(windows, None, None, weight)
-        rng = np.random.default_rng(seed)
-        return Batch(
-            windows, *pseudo_anomalies.alter(windows, indices, self.windows, self.alter, rng), weight
-        )
+    def __getitem__(self, draw: Draw) -> Batch:
+        windows = self.windows[draw.indices]
+        if self.pseudo is None:
+            return Batch(windows, None, draw.weight)
+        rng = np.random.default_rng(draw.seed)
+        return Batch(windows, alter(windows, draw.indices, self.windows, self.pseudo, rng), draw.weight)
 
 
-def loader(windows: Windows, order: Order, alter: pseudo_anomalies.PseudoParams | None = None) -> DataLoader:
-    """Batches in that order. A memory-mapped store needs no loader processes."""
-    # batch_size=None: the source is asked for a whole batch of indices at once
-    return DataLoader(_Source(windows, alter), sampler=order, batch_size=None, collate_fn=_as_it_is)
+def loader(windows: Windows, order: Order, pseudo: PseudoParams | None = None) -> DataLoader[Batch]:
+    """A loader of `Batch`es in the given order.
+
+    Args:
+        windows: of a split.
+        order: of its batches.
+        pseudo: pseudo-anomalies among them.
+    """
+    # batch_size=None: a draw is a batch already. No worker processes: reading a memory map is fast enough
+    return DataLoader(_Source(windows, pseudo), sampler=order, batch_size=None, collate_fn=_unchanged)
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _unchanged(batch: Any) -> Any:
     return batch

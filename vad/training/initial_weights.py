@@ -1,16 +1,18 @@
-"""Starts a training from the weights of an earlier autoencoder (`train.init_from`)."""
+"""Starts a training from the weights of an earlier autoencoder (`train.init_from`), for fine-tuning."""
 
 import os
 from pathlib import Path
+from typing import Any
 
-from vad import UserError, models
-from vad.models import Autoencoder
+from vad import UserError
+from vad.models import Autoencoder, UnusableModel, load
 
 
-def folder_of(folder: str) -> Path:
-    """The folder that `train.init_from` names.
+def find_folder(folder: str) -> Path:
+    """The folder that `train.init_from` names, here or (for experiments in a copy) in the main checkout.
 
-    An experiment in a temporary copy finds it in the main checkout, too. Raises UserError if it is not there.
+    Raises:
+        UserError: if it is in neither.
     """
     for root in (Path(), Path(os.environ.get("DVC_ROOT", "."))):
         if (root / folder / "card.json").is_file():
@@ -21,26 +23,38 @@ def folder_of(folder: str) -> Path:
     )
 
 
-def start(folder: Path, model: Autoencoder) -> None:
-    """Takes over the weights of a stored autoencoder, for fine-tuning."""
+def take_over(folder: Path, model: Autoencoder) -> None:
+    """Gives `model` the weights of a stored autoencoder.
+
+    Args:
+        folder: of the stored autoencoder.
+        model: of the same name, size and planes.
+
+    Raises:
+        UserError: if the folder holds no usable autoencoder, or another.
+    """
     try:
-        other, _ = models.load(folder)
-    except UserError as e:
-        reason = str(e).partition("(")[2].partition(")")[0]
-        raise UserError(f"train.init_from = {str(folder)!r} holds no usable autoencoder ({reason})") from None
-    pairs = {
-        "model.name": (other.name, model.name),
-        "channels": (other.channels, model.channels),
-        "shape of a window": (list(other.shape), list(model.shape)),
-    }
-    wrong = [(what, *pair) for what, pair in pairs.items() if pair[0] != pair[1]]
-    if not wrong:
-        try:
-            model.load_state_dict(other.state_dict())
-        except RuntimeError:  # other sizes
-            wrong = [(f"model.{model.name}", other.params, model.params)]
-    for what, has, wanted in wrong:
+        stored, _ = load(folder)
+    except UnusableModel as e:
         raise UserError(
-            f"train.init_from = {str(folder)!r} holds another autoencoder: its {what} is {has}, that of "
-            f"params.yaml {wanted}"
-        )
+            f"train.init_from = {str(folder)!r} holds no usable autoencoder ({e.reason})"
+        ) from None
+    pairs: dict[str, tuple[Any, Any]] = {
+        "model.name": (stored.name, model.name),
+        "channels": (stored.channels, model.channels),
+        "shape of a window": (list(stored.shape), list(model.shape)),
+    }
+    for what, (has, wanted) in pairs.items():
+        if has != wanted:
+            raise _other_autoencoder(folder, what, has, wanted)
+    try:
+        model.load_state_dict(stored.state_dict())
+    except RuntimeError:  # weights of other shapes
+        raise _other_autoencoder(folder, f"model.{model.name}", stored.params, model.params) from None
+
+
+def _other_autoencoder(folder: Path, what: str, has: object, wanted: object) -> UserError:
+    return UserError(
+        f"train.init_from = {str(folder)!r} holds another autoencoder: its {what} is {has}, that of "
+        f"params.yaml {wanted}"
+    )

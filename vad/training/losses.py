@@ -1,99 +1,98 @@
-"""What training makes small: the difference between what an autoencoder makes and what it should have made.
+"""The loss: how far the output of an autoencoder is from its target.
 
 | term | what | paper |
 |---|---|---|
 | mse | mean squared difference | |
 | l1 | mean absolute difference | |
 | ssim | 1 - structural similarity, frame by frame, for values in [0, 1] | Wang et al., IEEE TIP 2004 |
-| gradient | mean absolute difference of the absolute gradients | Mathieu et al., ICLR 2016 |
+| gradient | mean absolute difference of the absolute spatial gradients | Mathieu et al., ICLR 2016 |
 """
 
+from collections.abc import Sequence
+
 import torch
-from pydantic import model_validator
 from torch import Tensor
 
-from vad import UserError
-from vad.pipeline.params import Field, Section
-from vad.windows.planes import FLOW, STILL
+from vad.training.params import LossParams
+from vad.windows.planes import FLOW, STILL, WHITE
+
+ROWS, COLUMNS = -2, -1  # axes of a window
 
 
-class LossParams(Section):
-    """`train.loss`: the weight of each term; 0 leaves it out."""
+def loss(output: Tensor, target: Tensor, params: LossParams, pixel_weight: Tensor | None = None) -> Tensor:
+    """The weighted sum of the terms.
 
-    mse: float = Field(ge=0)
-    l1: float = Field(ge=0)
-    ssim: float = Field(ge=0)
-    gradient: float = Field(ge=0)
+    Args:
+        output: of the autoencoder, floats (B, C, T, h, w).
+        target: what it should have been, of the same shape.
+        params: weights of the terms.
+        pixel_weight: how much each pixel counts in mse and l1, broadcast to the shape of the target; a mean
+            of 1 keeps the loss on its scale.
 
-    @model_validator(mode="after")
-    def _something(self) -> "LossParams":
-        if not any(self.model_dump().values()):
-            raise ValueError("all weights are 0, so nothing would be learnt; set mse: 1.0")
-        return self
-
-
-def loss(made: Tensor, target: Tensor, params: LossParams, weight: Tensor | None = None) -> Tensor:
-    """The weighted sum of the terms, a scalar; 0 is perfect.
-
-    `made` and `target` are float (B, C, T, h, w); `weight`, which broadcasts to them, says how much a
-    pixel counts in mse and l1 (mean 1 keeps the scale).
+    Returns:
+        A float32 scalar; 0 is perfect.
     """
-    total = made.new_zeros((), dtype=torch.float32)
-    made = made.float()  # under bf16 autocast sums need the digits
-    difference = made - target
+    total = output.new_zeros((), dtype=torch.float32)
+    output = output.float()  # bf16 has too few digits for sums over a batch
+    difference = output - target
     if params.mse:
-        total = total + params.mse * _mean(difference.square(), weight)
+        total = total + params.mse * _mean(difference.square(), pixel_weight)
     if params.l1:
-        total = total + params.l1 * _mean(difference.abs(), weight)
+        total = total + params.l1 * _mean(difference.abs(), pixel_weight)
     if params.ssim:
-        total = total + params.ssim * (1 - _ssim(made, target))
+        total = total + params.ssim * (1 - _ssim(output, target))
     if params.gradient:
-        total = total + params.gradient * _gradient(made, target)
+        total = total + params.gradient * _gradient(output, target)
     return total
 
 
-def motion_weight(x: Tensor, channels: list[str], strength: float) -> Tensor:
-    """How much each pixel counts: (B, 1, T, h, w), 1 on average in each window, more where something moves.
+def motion_weight(windows: Tensor, planes: Sequence[str], strength: float) -> Tensor:
+    """Weights of pixels, higher where something moves: 1 + `strength` * speed, brought to mean 1.
 
-    1 + `strength` times the speed before it is brought to mean 1. Speed is the length of the flow, 1 where a
-    plane is at its limit, if its planes are there, else the plane `difference`, else the difference to the
-    frame before within the window, of which the first repeats the second.
+    Speed is taken from the first of these that the windows have: the length of the flow (1 where one of its
+    planes is at its limit), the plane `difference`, or the difference to the frame before within the window,
+    which the first frame takes from the second.
+
+    Args:
+        windows: float32 (B, C, T, h, w) in [0, 1].
+        planes: names of the C planes.
+        strength: `train.motion_weight`.
+
+    Returns:
+        float32 (B, 1, T, h, w), with mean 1 in each window.
     """
-    if set(FLOW) <= set(channels):
-        planes = x[:, [channels.index(name) for name in FLOW]]
-        speed = (planes * 255 / STILL - 1).square().sum(1, keepdim=True).sqrt()
-    elif "difference" in channels:
-        speed = x[:, [channels.index("difference")]]
+    if set(FLOW) <= set(planes):
+        flow = windows[:, [planes.index(name) for name in FLOW]]
+        speed = (flow * WHITE / STILL - 1).square().sum(1, keepdim=True).sqrt()
+    elif "difference" in planes:
+        speed = windows[:, [planes.index("difference")]]
     else:
-        steps = x.diff(dim=2).abs().mean(1, keepdim=True)  # (B, 1, T - 1, h, w)
+        steps = windows.diff(dim=2).abs().mean(1, keepdim=True)  # (B, 1, T - 1, h, w)
         speed = torch.cat([steps[:, :, :1], steps], 2)
     weight = 1 + strength * speed
     return weight / weight.mean((1, 2, 3, 4), keepdim=True)
 
 
-def need_motion(channels: list[str], window: int) -> None:
-    """Raises UserError unless a window of these channels or planes tells what moves."""
-    if window < 2 and not {"flow", "difference", *FLOW} & set(channels):
-        raise UserError(
-            "train.motion_weight needs windows that tell what moves: a model with a window of 2 frames or "
-            "more, or flow or difference in resize.channels"
-        )
+def _mean(values: Tensor, pixel_weight: Tensor | None) -> Tensor:
+    return values.mean() if pixel_weight is None else (values * pixel_weight).mean()
 
 
-def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
-    return values.mean() if weight is None else (values * weight).mean()
+def _frames(windows: Tensor) -> Tensor:
+    return windows.transpose(1, 2).flatten(0, 1)  # (B * T, C, h, w)
 
 
-def _frames(x: Tensor) -> Tensor:
-    return x.transpose(1, 2).flatten(0, 1)  # (B * T, C, h, w)
-
-
-def _ssim(made: Tensor, target: Tensor) -> Tensor:
+def _ssim(output: Tensor, target: Tensor) -> Tensor:
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim  # slow to import
 
-    with torch.autocast(made.device.type, enabled=False):
-        return ssim(_frames(made), _frames(target), data_range=1.0)
+    # its differences of squares cancel: too few digits under autocast
+    with torch.autocast(output.device.type, enabled=False):
+        similarity = ssim(_frames(output), _frames(target), data_range=1.0)
+    assert isinstance(similarity, Tensor)  # a tuple only where more is asked for
+    return similarity
 
 
-def _gradient(made: Tensor, target: Tensor) -> Tensor:
-    return sum((made.diff(dim=d).abs() - target.diff(dim=d).abs()).abs().mean() for d in (-1, -2))
+def _gradient(output: Tensor, target: Tensor) -> Tensor:
+    def along(axis: int) -> Tensor:
+        return (output.diff(dim=axis).abs() - target.diff(dim=axis).abs()).abs().mean()
+
+    return along(COLUMNS) + along(ROWS)

@@ -1,118 +1,143 @@
-"""The autoencoder as Lightning wants it: loaders, steps, optimiser, schedule."""
+"""The autoencoder as Lightning trains it: loaders, steps, optimiser, schedule."""
 
 import math
 
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
 from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader
 
-from vad import UserError
-from vad.branches.reconstruction import to_input
-from vad.models import Autoencoder
-from vad.pipeline.params import Section
+from vad.models import Autoencoder, to_input
 from vad.training.batches import Batch, Order, loader
+from vad.training.failures import diverged
 from vad.training.losses import loss, motion_weight
+from vad.training.params import TrainParams
+from vad.training.pseudo_anomalies import Altered
 from vad.windows.dataset import Windows
 
 
-class Fitting(lightning.LightningModule):
-    """One optimiser, one schedule, the loss of `vad.training.losses`. `params`: `TrainParams`."""
+class TrainingModule(lightning.LightningModule):
+    """Trains with AdamW, the schedule of `train.schedule` and the loss of `vad.training.losses`.
 
-    def __init__(self, model: Autoencoder, train: Windows, val: Windows, params: Section):
+    Args:
+        model: that is trained, in place.
+        train: windows to learn from.
+        val: windows to validate with.
+        params: of the training.
+
+    Attributes:
+        last_loss: of the last training batch, a scalar on its device.
+    """
+
+    def __init__(self, model: Autoencoder, train: Windows, val: Windows, params: TrainParams):
         super().__init__()
-        self.model, self.params, self._windows = model, params, (train, val)
+        self.model, self.params = model, params
+        self._train_windows, self._val_windows = train, val
+        self.last_loss = torch.zeros(())
 
-    def train_dataloader(self) -> DataLoader:
-        train = self._windows[0]
-        return loader(train, self._order(train, self.params.seed), self.params.pseudo)
+    def train_dataloader(self) -> DataLoader[Batch]:
+        order = self._order(self._train_windows, self.params.seed)
+        return loader(self._train_windows, order, self.params.pseudo)
 
-    def val_dataloader(self) -> DataLoader:
-        return loader(self._windows[1], self._order(self._windows[1], None))
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return loader(self._val_windows, self._order(self._val_windows, None))
 
     def _order(self, windows: Windows, seed: int | None) -> Order:
-        rank, world = self.trainer.global_rank, self.trainer.world_size
-        return Order(len(windows), self.params.batch_size, seed, rank, world)
+        rank, processes = self.trainer.global_rank, self.trainer.world_size
+        return Order(len(windows), self.params.batch_size, seed, rank, processes)
 
     def on_train_epoch_start(self) -> None:
         # an epoch draws the same numbers, whether training came to it or was resumed at it
         seeds = np.random.SeedSequence((self.params.seed, self.current_epoch, self.trainer.global_rank))
         torch.manual_seed(int(seeds.generate_state(1)[0]))
 
-    def training_step(self, batch: Batch, number: int) -> torch.Tensor:
-        found = self._loss(batch)
-        if not torch.isfinite(found.detach()):
-            epoch = self.current_epoch + 1
-            self.refuse(f"training loss became {found.item()} in epoch {epoch}, batch {number + 1}")
-        self.last_loss = found.detach()
-        self.log("train_loss", found, on_step=False, on_epoch=True, **self._share(batch))
-        return found * batch.weight
+    def training_step(self, batch: Batch, number: int) -> Tensor:
+        value = self._loss(batch)
+        if not torch.isfinite(value.detach()):
+            where = f"epoch {self.current_epoch + 1}, batch {number + 1}"
+            raise diverged(f"training loss became {value.item()} in {where}", self.params)
+        self.last_loss = value.detach()
+        self._log_mean("train_loss", value, batch)
+        return value * batch.weight
 
     def validation_step(self, batch: Batch, number: int) -> None:
-        self.log("val_loss", self._loss(batch), **self._share(batch))
+        self._log_mean("val_loss", self._loss(batch), batch)
 
-    def _share(self, batch: Batch) -> dict:
-        """How the means of batches are brought together. A window seen out of courtesy counts for nothing."""
-        counted = float(len(batch.windows)) if batch.weight else 1e-9  # of one type in all processes
-        return {"batch_size": counted, "sync_dist": self.trainer.world_size > 1}
+    def _log_mean(self, name: str, value: Tensor, batch: Batch) -> None:
+        """Adds a batch to a mean over the epoch's windows."""
+        # a window of weight 0 only keeps this process in step with the others, one of which counts it
+        n = len(batch.windows) if batch.weight else 0
+        several = self.trainer.world_size > 1
+        self.log(name, value, on_step=False, on_epoch=True, batch_size=n, sync_dist=several)
 
-    def refuse(self, what: str) -> None:
-        rate = self.params.learning_rate
-        raise UserError(f"the {what}; lower train.learning_rate (now {rate:g})")
-
-    def _loss(self, batch: Batch) -> torch.Tensor:
+    def _loss(self, batch: Batch) -> Tensor:
         x = to_input(batch.windows, self.device)
-        if batch.shown is None:
+        if batch.pseudo is None:
             return self._difference(x, x) + self.model.penalty()
-        shown = torch.from_numpy(batch.shown).to(self.device)
         if self.params.pseudo.goal == "restore":
-            return self._difference(shown, x) + self.model.penalty()
-        total = x.new_zeros(())
-        for rows, sign in ((~batch.altered, 1), (batch.altered, -1)):
+            inputs = torch.from_numpy(batch.pseudo.inputs).to(self.device)
+            return self._difference(inputs, x) + self.model.penalty()
+        return self._repelling_loss(batch.pseudo)
+
+    def _repelling_loss(self, pseudo: Altered) -> Tensor:
+        """Loss of the normal windows minus that of the altered ones, each by its share of the batch."""
+        inputs = torch.from_numpy(pseudo.inputs).to(self.device)
+        total = inputs.new_zeros(())
+        for rows, sign in ((~pseudo.altered, 1), (pseudo.altered, -1)):
             if rows.any():
-                part = shown[torch.from_numpy(rows).to(self.device)]
+                part = inputs[torch.from_numpy(rows).to(self.device)]
                 share = float(rows.mean())
                 total = total + sign * share * self._difference(part, part) + share * self.model.penalty()
         return total
 
-    def _difference(self, shown: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """The loss of windows of which the autoencoder sees `shown` and should make `x`."""
+    def _difference(self, inputs: Tensor, x: Tensor) -> Tensor:
+        """The loss without penalty for `x` made of `inputs`, both (B, C, T, h, w)."""
         weight = None
         if self.params.motion_weight:
-            every = motion_weight(x, self.model.channels, self.params.motion_weight)
-            weight = every[:, :, self.model.shape[1] - self.model.made_shape[1] :]
-        made = self.model(shown)
-        return loss(made, self.model.target(x), self.params.loss, weight)
+            of_windows = motion_weight(x, self.model.channels, self.params.motion_weight)
+            weight = of_windows[:, :, self.model.shape[1] - self.model.output_shape[1] :]  # of output frames
+        output = self.model(inputs)
+        return loss(output, self.model.target(x), self.params.loss, weight)
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         params = self.params
-        learnt = [p for p in self.model.parameters() if p.requires_grad]
-        # one pass over all weights; where bf16 meets clipping, Lightning wants the optimiser to itself
+        trainable = [p for p in self.model.parameters() if p.requires_grad]
+        # fused: a single pass over all weights; Lightning cannot clip the gradients of bf16 with it
         fused = params.clip_gradient is None or params.precision == 32
-        adam = torch.optim.AdamW(learnt, params.learning_rate, weight_decay=params.weight_decay, fused=fused)
+        adam = torch.optim.AdamW(
+            trainable, params.learning_rate, weight_decay=params.weight_decay, fused=fused
+        )
         if params.schedule == "constant":
             return {"optimizer": adam}
         if params.schedule == "plateau":
-            schedule = lr_scheduler.ReduceLROnPlateau(
+            plateau = lr_scheduler.ReduceLROnPlateau(
                 adam, factor=params.lr_factor, patience=params.lr_patience
             )
-            return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "monitor": "val_loss"}}
-        steps = math.ceil(len(self._order(self._windows[0], 0)) / params.accumulate)
-        schedule = lr_scheduler.LambdaLR(adam, Cosine(params.warm_up * steps, params.epochs * steps))
-        return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+            return {"optimizer": adam, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
+        steps = math.ceil(len(self._order(self._train_windows, 0)) / params.accumulate)
+        shape = Cosine(params.warmup_epochs * steps, params.epochs * steps)
+        cosine = lr_scheduler.LambdaLR(adam, shape)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": cosine, "interval": "step"}}
 
 
 class Cosine:
-    """Share of the learning rate by step: rises linearly, then falls as a half cosine to nothing.
+    """Factor of the learning rate by step: rises linearly, then falls as half a cosine to 0.
 
     Loshchilov & Hutter, ICLR 2017, without restarts; warm-up as in Goyal et al., 2017.
+
+    Args:
+        warmup_steps: over which it rises.
+        steps: of the whole training.
     """
 
-    def __init__(self, warm_up: float, steps: int):
-        self.warm_up, self.steps = warm_up, steps
+    def __init__(self, warmup_steps: float, steps: int):
+        self.warmup_steps, self.steps = warmup_steps, steps
 
     def __call__(self, step: int) -> float:
-        if step < self.warm_up:
-            return (step + 1) / (self.warm_up + 1)
-        return 0.5 + 0.5 * math.cos(math.pi * (step - self.warm_up) / max(1, self.steps - self.warm_up))
+        if step < self.warmup_steps:
+            return (step + 1) / (self.warmup_steps + 1)
+        falling = max(1, self.steps - self.warmup_steps)
+        return 0.5 + 0.5 * math.cos(math.pi * (step - self.warmup_steps) / falling)

@@ -1,76 +1,64 @@
 """Pseudo-anomalies: windows altered so that they are no longer normal, made of normal footage alone.
 
-An autoencoder that only ever saw normal windows may reproduce everything. Shown altered ones that it must
-turn back into normal ones, or must not reproduce, it cannot.
+An autoencoder trained on normal windows alone may reproduce everything. One that has to turn altered windows
+back into normal ones, or must not reproduce them, cannot.
 
 | kind | what is altered |
 |---|---|
 | skip_frame | frames lie further apart, so everything is faster (Astrid et al., BMVC 2021 and ICCVW 2021) |
-| jitter | flow is multiplied, so everything is faster |
+| jitter | flow is multiplied by a factor, so everything is faster |
+
+Astrid et al. restore the normal window (LNTRA, BMVC) or maximise the loss of the altered one (STEAL, ICCVW):
+`train.pseudo.goal`.
 """
 
-from typing import Annotated, Literal
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import field_validator, model_validator
 
-from vad import UserError
-from vad.pipeline.params import Field, Section
+from vad.training.params import PseudoParams
 from vad.windows.dataset import Windows
-from vad.windows.planes import FLOW, STILL
+from vad.windows.planes import FLOW, STILL_INPUT, WHITE
 
 
-class PseudoParams(Section):
-    """`train.pseudo`
+class Altered(NamedTuple):
+    """A batch of which some windows are pseudo-anomalies.
 
-    `share` of the windows of a batch are altered. `goal`: `restore` wants the unaltered window of them
-    (LNTRA), `repel` wants them reproduced badly, their loss counts negatively (STEAL; keep `share` small).
-    `steps`: the distances of frames that skip_frame draws from; `factors`: the range of jitter's factor.
+    Attributes:
+        inputs: float32 (B, C, T, h, w), in [0, 1] but for jittered flow.
+        altered: which windows are pseudo-anomalies, bool [B].
     """
 
-    kind: Literal["none", "skip_frame", "jitter"]
-    goal: Literal["restore", "repel"]
-    share: float = Field(ge=0, le=1)
-    steps: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
-    factors: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)]
-
-    @model_validator(mode="after")
-    def _mostly_normal(self) -> "PseudoParams":
-        if self.kind != "none" and self.goal == "repel" and self.share >= 0.5:
-            raise ValueError("goal repel would outweigh what is normal; set share below 0.5, such as 0.01")
-        return self
-
-    @field_validator("factors")
-    @classmethod
-    def _rising(cls, factors: list[float]) -> list[float]:
-        if factors[0] > factors[1]:
-            raise ValueError("the first must not exceed the second")
-        return factors
-
-
-def need(params: PseudoParams, channels: list[str], window: int) -> None:
-    """Raises UserError if windows of these channels or planes cannot be altered so."""
-    if params.kind == "jitter" and not {"flow", *FLOW} & set(channels):
-        raise UserError("train.pseudo.kind = 'jitter' alters flow; put flow into resize.channels")
-    if params.kind == "skip_frame" and window < 2:
-        raise UserError("train.pseudo.kind = 'skip_frame' needs a model with windows of at least 2 frames")
+    inputs: np.ndarray
+    altered: np.ndarray
 
 
 def alter(
-    clean: np.ndarray, indices: np.ndarray, windows: Windows, params: PseudoParams, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """(what is shown, float32 (B, C, T, h, w) with 0 to 1 for normal windows; which are altered, bool [B]).
+    normal: np.ndarray,
+    indices: np.ndarray,
+    windows: Windows,
+    params: PseudoParams,
+    rng: np.random.Generator,
+) -> Altered:
+    """Turns a random share of a batch into pseudo-anomalies.
 
-    `clean` holds the windows `indices` of `windows`, uint8. Jittered flow may leave [0, 1].
+    Args:
+        normal: the batch, uint8 (B, C, T, h, w).
+        indices: its numbers in `windows`, int [B].
+        windows: all windows of the split.
+        params: the kind of pseudo-anomalies, not `none`, and their share.
+        rng: source of random numbers.
     """
-    shown = clean.astype(np.float32) / 255
-    altered = rng.random(len(clean)) < params.share
+    inputs = normal.astype(np.float32) / WHITE
+    altered = rng.random(len(normal)) < params.share
     rows = np.flatnonzero(altered)
     if params.kind == "skip_frame":
-        shown[rows] = windows.skipping(indices[rows], rng.choice(params.steps, len(rows))) / np.float32(255)
+        steps = rng.choice(params.steps, len(rows))
+        inputs[rows] = windows.skipping(indices[rows], steps) / np.float32(WHITE)
     else:
-        factors = rng.uniform(*params.factors, len(rows)).astype(np.float32)[:, None, None, None]
-        still = np.float32(STILL / 255)
+        low, high = params.factors
+        factors = rng.uniform(low, high, len(rows)).astype(np.float32)[:, None, None, None]
+        still = np.float32(STILL_INPUT)
         for plane in (windows.channels.index(name) for name in FLOW):
-            shown[rows, plane] = still + factors * (shown[rows, plane] - still)
-    return shown, altered
+            inputs[rows, plane] = still + factors * (inputs[rows, plane] - still)
+    return Altered(inputs, altered)

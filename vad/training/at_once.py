@@ -1,0 +1,64 @@
+"""Fits a model that another library trains, in place of the training loop."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from vad.models import Autoencoder, to_input
+from vad.training.failures import diverged
+from vad.training.params import TrainParams
+from vad.training.reports import Reports
+from vad.windows.dataset import Windows
+
+DIVERGED = 1e6  # inputs are scaled to [0, 1]: no usable model has a loss that high
+
+
+def fit_at_once(
+    model: Autoencoder,
+    train: Windows,
+    val: Windows,
+    params: TrainParams,
+    reports: Reports,
+    log: Callable[[str], None],
+) -> dict[str, float]:
+    """Fits `model` in place; its history has the validation loss of the best epoch alone.
+
+    Args:
+        model: with the method `fit_at_once`.
+        train: windows to learn from.
+        val: windows to validate with.
+        params: of the training; the model takes of them what its library can.
+        reports: the files that show the course of the training.
+        log: takes a line for people.
+
+    Returns:
+        `epoch`, the best from 0, and its `val_loss`.
+
+    Raises:
+        UserError: if the losses are absurd or no numbers.
+    """
+    assert model.fit_at_once is not None
+    log("it is fitted in one go: no line appears until it has ended, and it cannot be resumed")
+    train_losses, best = model.fit_at_once(train, params)
+    model.eval()
+    val_loss = mean_squared_error(model, val, params.batch_size)
+    if not val_loss < DIVERGED:  # NaN, too
+        raise diverged(f"validation loss is {val_loss:g}", params)
+    reports.begin()
+    for epoch, loss in enumerate(train_losses):
+        reports.add_epoch(epoch, loss, val_loss if epoch == best else None, params.learning_rate)
+        reports.add_step(epoch + 1, loss, params.learning_rate)
+    reports.remove_throughput()
+    return {"epoch": best, "val_loss": val_loss}
+
+
+@torch.inference_mode()
+def mean_squared_error(model: Autoencoder, windows: Windows, batch_size: int) -> float:
+    """Mean over all windows of the squared difference between output and target."""
+    errors = []
+    for start in range(0, len(windows), batch_size):
+        indices = np.arange(start, min(start + batch_size, len(windows)))
+        x = to_input(windows[indices])
+        errors.append((model(x) - model.target(x)).square().flatten(1).mean(1))
+    return torch.cat(errors).mean().item()

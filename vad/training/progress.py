@@ -1,0 +1,70 @@
+"""How far a training is, for people: a bar on a terminal, a line in the log per epoch."""
+
+import sys
+import time
+from collections.abc import Callable
+
+from tqdm import tqdm
+
+LINE_INTERVAL = 30.0  # seconds between lines within a long epoch, where there is no bar
+
+
+class Progress:
+    """Shows losses, speed and the time left.
+
+    Args:
+        log: takes a line.
+        epochs: how many there will be at most.
+        batches: of an epoch.
+        done: epochs that were done before this run.
+        shows: whether this process shows anything: of a distributed run, the first one does.
+    """
+
+    def __init__(self, log: Callable[[str], None], epochs: int, batches: int, done: int, shows: bool):
+        self._log, self._epochs, self._done, self._shows = log, epochs, done, shows
+        self._start = self._last_line = time.monotonic()
+        self._bar = tqdm(
+            total=epochs * batches,
+            initial=done * batches,
+            desc="train",
+            unit=" batches",
+            leave=False,
+            dynamic_ncols=True,
+            disable=not (shows and sys.stderr.isatty()),
+        )
+
+    def start_epoch(self) -> None:
+        """An epoch begins."""
+        self._last_line = time.monotonic()
+
+    def advance(self, batches: int, epoch: int, share: float, loss: float, speed: float) -> None:
+        """Part of an epoch is done.
+
+        Args:
+            batches: since the last call.
+            epoch: the present one, from 0.
+            share: of it that is done, up to 1.
+            loss: mean of these batches.
+            speed: windows per second.
+        """
+        self._bar.update(batches)
+        self._bar.set_postfix_str(f"loss {loss:.5f}, {speed:.0f} windows/s")
+        if self._bar.disable and share < 1 and time.monotonic() - self._last_line > LINE_INTERVAL:
+            self._last_line = time.monotonic()
+            self._line(epoch, share, f", {share:.0%}: loss {loss:.6f}, {speed:.0f} windows/s")
+
+    def finish_epoch(self, epoch: int, loss: float, val_loss: float, seconds: float, speed: float) -> None:
+        """An epoch, counted from 0, is done, validation included."""
+        text = f": loss {loss:.6f}, validation {val_loss:.6f}, {seconds:.1f} s, {speed:.0f} windows/s"
+        self._line(epoch, 1.0, text)
+
+    def close(self) -> None:
+        """Removes the bar."""
+        self._bar.close()
+
+    def _line(self, epoch: int, share: float, text: str) -> None:
+        done = epoch + share - self._done
+        left = (time.monotonic() - self._start) * (self._epochs - self._done - done) / done
+        if self._shows:
+            with tqdm.external_write_mode(file=sys.stderr):  # above the bar
+                self._log(f"epoch {epoch + 1}/{self._epochs}{text}; at most {left:.0f} s left")
