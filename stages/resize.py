@@ -5,10 +5,12 @@ In: data/manifest.csv, data/frames/, data/regions/, data/flow/. Out: data/tensor
 
 from pathlib import Path
 
-from vad.pipeline import clipwise, stage
-from vad.resize import cut
-from vad.store import cards, manifest
-from vad.windows import spec
+from vad.pipeline import stage
+from vad.pipeline.clipwise import Job, each_clip
+from vad.resize.cut import cut
+from vad.store import manifest
+from vad.store.cards import read_card
+from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowSpec
 
 MANIFEST = Path("data/manifest.csv")
 FRAMES, REGIONS, FLOW = Path("data/frames"), Path("data/regions"), Path("data/flow")
@@ -16,34 +18,20 @@ TENSORS = Path("data/tensors")
 
 
 def main(run: stage.Run) -> None:
-    name = run.params("model", spec.ModelName).name
-    model = run.params(f"model.{name}", spec.ModelWindow)
-    params = spec.WindowParams.of(run.params("resize", spec.ResizeParams), model)
-    compute = run.params("compute", clipwise.ComputeParams)
+    model = run.params("model", ModelName).name
+    window = run.params(f"model.{model}.window", WindowSpec)
+    spec = TensorSpec.of(run.params("resize", ResizeParams), window)
     clips = manifest.available(MANIFEST, FRAMES)
     for split in manifest.SPLITS:
-        jobs = [
-            clipwise.Job.on(
-                clip.clip,
-                [FRAMES / clip.clip, REGIONS / clip.clip],
-                FLOW / clip.clip,
-                params,
-                name=Path(clip.clip).name,
-                # another flow makes no clip anew that does not show it
-                also=[cards.read_card(FLOW / clip.clip)["hash"]] if "flow" in params.channels else [],
-            )
-            for clip in clips
-            if clip.split == split
-        ]
-        clipwise.run(
-            cut.cut,
-            jobs,
-            TENSORS / split,
-            params=params,
-            cache=run.cache,
-            compute=compute,
-            label=f"resize {split}",
-        )
+        jobs = [_job(clip.clip, spec) for clip in clips if clip.split == split]
+        each_clip(run, cut, jobs, TENSORS / split, label=f"resize {split}")
+
+
+def _job(clip: str, spec: TensorSpec) -> Job:
+    # flow is an input only of tensors that show it, so that another flow leaves the others alone
+    also = [read_card(FLOW / clip)["hash"]] if "flow" in spec.channels else []
+    stems = [FRAMES / clip, REGIONS / clip]
+    return Job.on(clip, stems, FLOW / clip, spec, name=Path(clip).name, also=also)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Channels: what of a frame goes into a tensor.
 
-| channel | planes | what |
+| channel | planes | content |
 |---|---|---|
 | picture | 1 to 4 | what preprocessing makes of the frame: the frame itself, or `silhouette.output` |
 | gray | 1 | the frame in gray |
 | rgb | 3 | the frame in colour; needs extract.color: rgb |
 | difference | 1 | absolute difference of gray to the frame before; frame 0 repeats frame 1 |
 | flow | 2 | displacement since the frame before, right and down: 128 is none, a count is `scale` pixels |
-| silhouette | 1 | 255 where something stands out from the background; needs preprocess.mode: silhouette |
+| silhouette | 1 | 255 in the foreground, 0 outside; needs preprocess.mode: silhouette |
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,43 +21,69 @@ import numpy as np
 
 from vad import UserError
 from vad.flow import open_flow
-from vad.store import arrays, cards
+from vad.store.arrays import open_array
 from vad.store.bitmasks import open_masks
-from vad.windows.planes import PLANES, STILL, Channel
+from vad.store.cards import read_card
+from vad.windows.planes import PLANES, STILL, WHITE, Channel
+
+Picture = Callable[[int], np.ndarray]  # frame number -> uint8 [H, W] or [H, W, C]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Planes that come from one source.
+    """Planes that come from the same source.
 
-    `picture(t)` is uint8 [H, W] or [H, W, C] in the size of the frame; `empty` is the value that stands
-    for nothing, to fill a letterbox with.
+    Attributes:
+        names: of its planes.
+        picture: of a frame's number makes the planes in the size of the frame, uint8 [H, W] or [H, W, C].
+        padding: value of the bars of a letterbox: black, or no motion.
     """
 
-    names: list[str]
-    picture: Callable[[int], np.ndarray]
-    empty: int = 0
+    names: tuple[str, ...]
+    picture: Picture
+    padding: int = 0
 
 
 class Layers:
-    """The layers of a clip, in the order of the channels asked for; iterate to get them.
+    """The layers of a clip, in the order of the channels; iterate to get them.
 
-    `names` are those of all planes, `length` the clip's frames, `frame` their (height, width), `fps` their
-    rate, `card` what a reader of the tensors must know. `keep` is the number of pictures that each layer
-    holds on to, the frames of a window. Raises UserError where the clip lacks what a channel is made of.
+    Args:
+        channels: those of `resize.channels`.
+        frames: stem of the clip's frames, uint8 [T, H, W] or [T, H, W, 3].
+        regions: stem of its regions, for what preprocessing makes of a frame.
+        flow: stem of its flow; read only for the channel `flow`.
+        keep: pictures that each layer remembers, the frames of a window.
+
+    Attributes:
+        names: of all planes.
+        length: frames of the clip.
+        frame_shape: their (height, width).
+        fps: frames per second.
+        card: what a reader of the tensors must know of the layers.
+
+    Raises:
+        UserError: if the clip lacks the source of a channel, or two channels give the same plane.
     """
 
     def __init__(self, channels: Sequence[Channel], frames: Path, regions: Path, flow: Path, keep: int = 8):
-        self.video, card = arrays.open_array(frames)
+        self._video, card = open_array(frames)
+        self.length = len(self._video)
+        self.frame_shape: tuple[int, int] = self._video.shape[1:3]
         self.fps: float = card["fps"]
-        self.length, self.frame = len(self.video), self.video.shape[1:3]
         self.card: dict[str, Any] = {}
         self._regions, self._flow_stem = regions, flow
-        # windows overlap in time, and a frame has many boxes: what was made last is asked for again
-        self._keep = lru_cache(maxsize=keep)
-        self._layers: list[Layer] = []
-        for channel in channels:
-            self._layers += getattr(self, f"_{channel}")()
+        self._is_gray = self._video.ndim == 3
+        # windows overlap in time, and a frame has many boxes: the latest pictures are asked for again
+        self._remember = lru_cache(maxsize=keep)
+        layers_of: dict[Channel, Callable[[], list[Layer]]] = {
+            "picture": self._preprocessed,
+            "gray": self._gray,
+            "rgb": self._rgb,
+            "difference": self._difference,
+            "flow": self._flow,
+            "silhouette": self._silhouette,
+        }
+        self._layers = [layer for channel in channels for layer in layers_of[channel]()]
         self.names = [name for layer in self._layers for name in layer.names]
         if len(set(self.names)) < len(self.names):
             raise UserError(
@@ -68,63 +94,65 @@ class Layers:
     def __iter__(self) -> Iterator[Layer]:
         return iter(self._layers)
 
-    def _picture(self) -> list[Layer]:
-        made = {"frame": self._as_filmed, "masked": self._masked, "silhouette": self._silhouette}
-        return [layer for part in cards.read_card(self._regions)["picture"] for layer in made[part]()]
+    def _preprocessed(self) -> list[Layer]:
+        layers_of = {"frame": self._as_filmed, "masked": self._masked, "silhouette": self._silhouette}
+        return [layer for part in read_card(self._regions)["picture"] for layer in layers_of[part]()]
 
     def _as_filmed(self) -> list[Layer]:
-        return self._gray() if self.video.ndim == 3 else self._rgb()
+        return self._gray() if self._is_gray else self._rgb()
 
     def _gray(self) -> list[Layer]:
-        return [Layer(["gray"], self._gray_frame if self.video.ndim == 3 else self._keep(self._gray_frame))]
+        # a gray frame lies on disk as it is: there is nothing to remember
+        return [Layer(("gray",), self._gray_frame if self._is_gray else self._remember(self._gray_frame))]
 
     def _rgb(self) -> list[Layer]:
-        if self.video.ndim == 3:
+        if self._is_gray:
             raise UserError("resize.channels asks for rgb, but frames are gray; set extract.color: rgb")
-        return [Layer(PLANES["rgb"], self.video.__getitem__)]
+        return [Layer(PLANES["rgb"], self._video.__getitem__)]
 
     def _difference(self) -> list[Layer]:
         def difference(t: int) -> np.ndarray:
             if self.length == 1:
-                return np.zeros(self.frame, np.uint8)
+                return np.zeros(self.frame_shape, np.uint8)
             t = max(t, 1)
             return cv2.absdiff(self._gray_frame(t), self._gray_frame(t - 1))
 
-        return [Layer(["difference"], self._keep(difference))]
+        return [Layer(("difference",), self._remember(difference))]
 
     def _flow(self) -> list[Layer]:
         counts, card = open_flow(self._flow_stem, "resize.channels: flow")
         self.card["flow"] = {"scale": card["scale"], "still": STILL}
-        size = self.frame[::-1]
+        height, width = self.frame_shape
 
-        def moved(t: int) -> np.ndarray:
+        def displacement(t: int) -> np.ndarray:
             shifted = counts[t].view(np.uint8) ^ STILL  # int8 c -> c + 128
-            if shifted.shape[:2] != self.frame:
-                shifted = cv2.resize(shifted, size, interpolation=cv2.INTER_LINEAR)
+            if shifted.shape[:2] != (height, width):
+                shifted = cv2.resize(shifted, (width, height), interpolation=cv2.INTER_LINEAR)
             return shifted
 
-        return [Layer(PLANES["flow"], self._keep(moved), STILL)]
+        return [Layer(PLANES["flow"], self._remember(displacement), padding=STILL)]
 
     def _silhouette(self) -> list[Layer]:
-        return [Layer(["silhouette"], self._keep(self._standing_out()))]
+        return [Layer(("silhouette",), self._remember(self._foreground()))]
 
     def _masked(self) -> list[Layer]:
-        (layer,), outline = self._as_filmed(), self._standing_out()
+        (layer,), foreground = self._as_filmed(), self._foreground()
 
         def masked(t: int) -> np.ndarray:
-            return cv2.copyTo(layer.picture(t), outline(t))
+            return cv2.copyTo(layer.picture(t), foreground(t))
 
-        return [Layer([f"masked_{name}" for name in layer.names], self._keep(masked))]
+        return [Layer(tuple(f"masked_{name}" for name in layer.names), self._remember(masked))]
 
-    def _standing_out(self) -> Callable[[int], np.ndarray]:
+    def _foreground(self) -> Picture:
+        """White in the foreground, black outside."""
         stem = Path(f"{self._regions}.silhouette")
         if not Path(f"{stem}.json").is_file():
             raise UserError(
                 "resize.channels asks for silhouettes, but there are none; set preprocess.mode: silhouette"
             )
         masks = open_masks(stem)
-        return lambda t: masks[t].view(np.uint8) * np.uint8(255)
+        return lambda t: masks[t].view(np.uint8) * np.uint8(WHITE)
 
     def _gray_frame(self, t: int) -> np.ndarray:
-        frame = self.video[t]
-        return frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        frame = self._video[t]
+        return frame if self._is_gray else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)

@@ -1,4 +1,4 @@
-"""Cuts regions out of frames."""
+"""Cuts the windows of a clip's regions out of its frames."""
 
 from pathlib import Path
 
@@ -8,71 +8,96 @@ import pandas as pd
 
 from vad import UserError
 from vad.resize.channels import Layers
-from vad.store import arrays, tables
-from vad.windows.spec import Box, ResizeParams, WindowParams, _offsets, placement
+from vad.store.arrays import ArrayWriter
+from vad.store.tables import hash_table, read_table, write_table
+from vad.windows.spec import Box, TensorSize, TensorSpec, placement
+
+COLUMNS = ["frame", "region", "track", "x0", "y0", "x1", "y1"]
 
 
-def cut(stem: Path, frames: Path, regions: Path, flow: Path, params: WindowParams, *, threads: int) -> None:
-    """Work function: one clip's planes, and the table of its windows.
+def cut(stem: Path, frames: Path, regions: Path, flow: Path, spec: TensorSpec, *, threads: int) -> None:
+    """Work function: writes the tensors of one clip, as `vad.windows.dataset` reads them.
 
-    Writes <stem>.npy, uint8 [M, C, height, width], and <stem>.parquet with a row per window: `frame`,
-    `region` (row in the table of regions), `track`, and `plane_0` … the numbers of its planes. A clip
-    without regions has none of either.
-    Raises UserError if the clip has fewer frames than a window, or lacks what a channel is made of.
+    <stem>.npy holds the cut-out pictures, uint8 [M, C, height, width], each stored once however many windows
+    show it. <stem>.parquet has a row per window: `frame`, `region` (its row in the table of regions),
+    `track`, and `plane_0`, `plane_1`, … the numbers of its pictures. A clip without regions has neither.
+
+    Args:
+        stem: of the files to be written.
+        frames: stem of the clip's frames.
+        regions: stem of its regions.
+        flow: stem of its flow; read only for the channel `flow`.
+        spec: size of the tensors, their channels, and which frames a window has.
+        threads: at most so many.
+
+    Raises:
+        UserError: if the clip has fewer frames than a window, or lacks the source of a channel.
     """
     cv2.setNumThreads(threads)
-    layers = Layers(params.channels, frames, regions, flow, keep=params.window)
-    length, height, width = layers.length, *layers.frame
-    if length < params.window:
+    window = spec.window
+    layers = Layers(spec.channels, frames, regions, flow, keep=window.frames)
+    if layers.length < window.frames:
         raise UserError(
-            f"has {length} frames, fewer than a window's {params.window}; "
-            "lower the model's `window` or leave the clip out"
+            f"has {layers.length} frames, fewer than a window's {window.frames}; lower window.frames of the "
+            "model or leave the clip out"
         )
-    table = tables.read_table(regions)
+    with ArrayWriter(stem, (len(layers.names), spec.height, spec.width), np.uint8) as writer:
+        windows = _cut_windows(read_table(regions), layers, spec, writer)
+        writer.card |= {"fps": layers.fps, "frames": layers.length, "stride": spec.stride, "fit": spec.fit}
+        writer.card |= {"channels": layers.names, "frame": list(layers.frame_shape), **layers.card}
+        writer.card |= {**window.to_card(), "windows": len(windows), "windows_hash": hash_table(windows)}
+    write_table(stem, windows)
+
+
+def _cut_windows(table: pd.DataFrame, layers: Layers, spec: TensorSpec, writer: ArrayWriter) -> pd.DataFrame:
+    """Appends the pictures of all windows to `writer`; returns the table of windows, all int32."""
+    offsets = spec.window.offsets()
     table = table.assign(region=np.arange(len(table)))
-    table = table[table["frame"] % params.stride == 0]
-    offsets = _offsets(params.window, params.step, params.position)
-    numbers: dict[tuple[int, Box], int] = {}
-    rows = []
-    with arrays.ArrayWriter(stem, (len(layers.names), params.height, params.width), np.uint8) as writer:
-        for row in table.itertuples():
-            box = (row.x0, row.y0, row.x1, row.y1)
-            planes = []
-            # rows come in the order of frames: what lies before this window is not needed again
-            if rows and rows[-1][0] != row.frame:
-                numbers = {key: n for key, n in numbers.items() if key[0] >= row.frame + offsets[0]}
-            for frame in np.clip(row.frame + offsets, 0, length - 1).tolist():
-                if (number := numbers.get((frame, box))) is None:
-                    number = numbers[frame, box] = writer.length
-                    parts = [resize(layer.picture(frame), box, params, layer.empty) for layer in layers]
-                    writer.append(np.concatenate(parts))
-                planes.append(number)
-            rows.append((row.frame, row.region, row.track, *planes))
-        names = ["frame", "region", "track", *(f"plane_{i}" for i in range(params.window))]
-        windows = pd.DataFrame(np.array(rows, np.int32).reshape(-1, len(names)), columns=names)
-        writer.card |= {"fps": layers.fps, "frames": length, "stride": params.stride, "fit": params.fit}
-        writer.card |= {"window": params.window, "step": params.step, "position": params.position}
-        writer.card |= {"channels": layers.names, "frame": [height, width], **layers.card}
-        writer.card |= {"windows": len(windows), "windows_hash": tables.hash_table(windows)}
-    tables.write_table(stem, windows)
+    numbers: dict[tuple[int, Box], int] = {}  # (frame, box) -> number of the picture
+    rows: list[tuple[int, ...]] = []
+    for t, region, track, *corners in (
+        table.loc[table["frame"] % spec.stride == 0, COLUMNS].to_numpy().tolist()
+    ):
+        box: Box = tuple(corners)
+        # rows come in the order of frames: pictures of frames before this window are not needed again
+        if rows and rows[-1][0] != t:
+            numbers = {key: n for key, n in numbers.items() if key[0] >= t + offsets[0]}
+        pictures = []
+        for frame in np.clip(t + offsets, 0, layers.length - 1).tolist():
+            if (number := numbers.get((frame, box))) is None:
+                number = numbers[frame, box] = writer.length
+                parts = [resize(layer.picture(frame), box, spec, layer.padding) for layer in layers]
+                writer.append(np.concatenate(parts))
+            pictures.append(number)
+        rows.append((t, region, track, *pictures))
+    columns = [*COLUMNS[:3], *(f"plane_{i}" for i in range(len(offsets)))]
+    return pd.DataFrame(np.array(rows, np.int32).reshape(-1, len(columns)), columns=columns)
 
 
-def resize(picture: np.ndarray, box: Box, params: ResizeParams, empty: int = 0) -> np.ndarray:
-    """Cuts a box out of a picture, uint8 [H, W] or [H, W, C]; returns uint8 [C, height, width].
+def resize(picture: np.ndarray, box: Box, tensor: TensorSize, padding: int = 0) -> np.ndarray:
+    """Cuts a box out of a picture and resizes it, averaging areas where it shrinks.
 
-    Averages areas when shrinking. `letterbox` keeps the aspect and fills the rest with `empty`. The values
-    stay what they were: flow is still in pixels of the frame, whatever the size of the tensor.
+    The values stay what they were: flow is still in pixels of the frame, whatever the size of the tensor.
+
+    Args:
+        picture: uint8 [H, W] or [H, W, C].
+        box: x0, y0, x1, y1 in pixels of the picture, end exclusive.
+        tensor: its size, and whether the box is stretched or letterboxed.
+        padding: value of the bars of a letterbox.
+
+    Returns:
+        uint8 [C, height, width].
     """
     x0, y0, x1, y1 = box
-    left, top, width, height = placement(x1 - x0, y1 - y0, params)
+    left, top, width, height = placement(x1 - x0, y1 - y0, tensor)
     patch = picture[y0:y1, x0:x1]
     # sides that shrink first, by area; then those that grow, by linear interpolation
     patch = cv2.resize(patch, (min(width, x1 - x0), min(height, y1 - y0)), interpolation=cv2.INTER_AREA)
     if patch.shape[:2] != (height, width):
         patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_LINEAR)
     patch = patch[None] if patch.ndim == 2 else patch.transpose(2, 0, 1)
-    if (height, width) == (params.height, params.width):
+    if (height, width) == (tensor.height, tensor.width):
         return patch
-    out = np.full((len(patch), params.height, params.width), empty, np.uint8)
+    out = np.full((len(patch), tensor.height, tensor.width), padding, np.uint8)
     out[:, top : top + height, left : left + width] = patch
     return out
