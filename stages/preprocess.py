@@ -1,15 +1,18 @@
 """Says where to look: the regions of every frame, by the mode that preprocess.mode names.
 
-In: data/manifest.csv, data/frames/, data/flow/. Out: data/regions/; reports/preprocess/, pictures to check
-at a glance what was found.
+In: data/manifest.csv, data/frames/, data/flow/. Out: data/regions/; reports/preprocess/, pictures of some
+frames with their regions.
 """
 
 from pathlib import Path
 
-from vad import regions
 from vad.drawing import contact_sheet
-from vad.pipeline import clipwise, stage
-from vad.store import cards, manifest
+from vad.pipeline import stage
+from vad.pipeline.clipwise import Job, each_clip
+from vad.regions import PreprocessParams, RegionMode
+from vad.regions.checks import check_sizes, review
+from vad.store.cards import read_card
+from vad.store.manifest import available
 
 MANIFEST = Path("data/manifest.csv")
 FRAMES, FLOW, REGIONS = Path("data/frames"), Path("data/flow"), Path("data/regions")
@@ -17,29 +20,20 @@ SHEETS = Path("reports/preprocess")
 
 
 def main(run: stage.Run) -> None:
-    _, mode, params = run.choice("preprocess", regions.PreprocessParams)
-    compute = run.params("compute", clipwise.ComputeParams)
-    clips = manifest.available(MANIFEST, FRAMES)
-    if mode.SAME_SIZE:
-        regions.check_sizes(clips, FRAMES)
-    ready, hashes = mode.prepare(params, run.cache)
-    flow = mode.needs_flow(params)  # else another flow makes no clip anew
-    jobs = [
-        clipwise.Job.on(
-            clip.clip,
-            [FRAMES / clip.clip],
-            FLOW / clip.clip,
-            params,
-            ready,
-            also=[*hashes, cards.read_card(FLOW / clip.clip)["hash"] if flow else ""],
-        )
-        for clip in clips
-    ]
-    clipwise.run(
-        mode.regions, jobs, REGIONS, params=params, cache=run.cache, compute=compute, label="preprocess"
-    )
+    choice, mode_class, params = run.choice("preprocess", PreprocessParams)
+    clips = available(MANIFEST, FRAMES)
+    if mode_class.uses_pixels:
+        check_sizes(clips, FRAMES)
+    mode: RegionMode = mode_class(params, choice.foreground)
+    hashes = mode.prepare(run.cache)
+    jobs = []
+    for clip in clips:
+        # without it, another flow recomputes no clip
+        flow = [read_card(FLOW / clip.clip)["hash"]] if mode.reads_flow else []
+        jobs.append(Job.on(clip.clip, [FRAMES / clip.clip], FLOW / clip.clip, also=[*hashes, *flow]))
+    each_clip(run, mode.regions, jobs, REGIONS)
     contact_sheet.write(SHEETS, clips, FRAMES, FLOW, REGIONS)
-    regions.review(clips, REGIONS, run.log)
+    review(clips, REGIONS, run.log)
 
 
 if __name__ == "__main__":

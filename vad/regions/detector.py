@@ -1,6 +1,6 @@
-"""Objects in frames: YOLOX and YOLOv8 exports to ONNX, run on the processor by onnxruntime.
+"""Detection of objects: YOLOX and YOLOv8 exports to ONNX, run on the processor by onnxruntime.
 
-What exports are understood, and how their output is read, stands in `vad.regions.yolo`.
+Which exports are understood, and how their output is read, stands in `vad.regions.yolo`.
 """
 
 import ast
@@ -21,38 +21,62 @@ from vad.store.placeholders import refuse_placeholder
 if TYPE_CHECKING:
     import onnxruntime
 
-SIDE = 640  # px of an input whose size neither shape nor metadata fix
-LARGEST = (128, 256)  # longer sides in px of the input up to which things are seen in cells of 8 and 16 px
+DEFAULT_SIDE = 640  # px of an input whose size is in neither its shape nor the metadata
+LONGEST = (128, 256)  # px of the longer side up to which objects are assigned to cells of 8 and of 16 px
 KEY = "preprocess.person_crop.onnx"
 
 
 class DetectorParams(Section):
-    """`onnx`: which detector, and which of its boxes count.
+    """`preprocess.person_crop.onnx`: the detector, and which of its boxes count."""
 
-    `weights` is a path or a URL (`vad.store.downloads.fetch`); `classes` are names or numbers, none for all; a
-    box counts above `confidence`, unless it overlaps a better one of its class by more than `nms_iou`.
-    """
-
-    weights: str | None
-    sha256: str | None
-    layout: Literal["auto", "yolox", "yolox_decoded", "yolov8", "end_to_end"]
-    classes: list[str | int]
-    confidence: float = Field(ge=0, lt=1)
-    nms_iou: float = Field(gt=0, le=1)
-    every_n: int = Field(ge=1)
-    batch_size: int = Field(ge=1, le=256)
+    weights: str | None = Field(
+        None,
+        description="the detector, a YOLOX or YOLOv8 export: a path, or a URL that is downloaded once",
+    )
+    sha256: str | None = Field(
+        None,
+        description="of the weights, 64 digits; checked before every use, and needed: while it is null, the "
+        "error names that of the file",
+    )
+    layout: Literal["auto", "yolox", "yolox_decoded", "yolov8", "end_to_end"] = Field(
+        "auto", description="how the output is read; `auto` recognises it by shape and values"
+    )
+    classes: list[str | int] = Field(
+        [],
+        description="names or numbers of the classes that count, none for all (a person who lies is often "
+        "taken for a thing)",
+    )
+    confidence: float = Field(0.2, ge=0, lt=1, description="lowest confidence of a box that counts")
+    nms_iou: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="a box that overlaps a more confident box of its class by more is dropped",
+    )
+    every_n: int = Field(
+        1,
+        ge=1,
+        description="the detector runs on every n-th frame and the last; boxes between are interpolated",
+    )
+    batch_size: int = Field(
+        8, ge=1, le=256, description="frames at a time, if the export can; changes speed alone"
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """What was found in one frame, the most confident first.
+    """Objects in a single frame, the most confident first.
 
-    `boxes` float32 [K, 4]: x0, y0, x1, y1 in px of the frame, inside it, of positive area.
-    `confidence` float32 [K]; `classes` int32 [K]; `class_scores` float32 [K, C]: probabilities of all
-    classes at the anchor of the box, without objectness (`end_to_end`: its own class alone).
-    `class_maps` float32 [C, h/s, w/s]: the same for every cell of s = 8, 16 and 32 px of the model's h x w
-    input, whether anything was found there or not; None where the layout has none. `fit`: how the frame lies
-    in it.
+    Attributes:
+        boxes: float32 [K, 4], x0, y0, x1, y1 in px of the frame, inside it, of positive area.
+        confidence: float32 [K].
+        classes: int32 [K].
+        class_scores: float32 [K, C], probabilities of all classes at the anchor of the box, without
+            objectness (`end_to_end`: of the class of the box alone).
+        class_maps: float32 [C, h / s, w / s] for s = 8, 16 and 32, the same for every cell of s px of the
+            model's input of h x w px, whether an object was detected there or not; None if the layout has
+            no such probabilities.
+        fit: where the frame lies in that input.
     """
 
     boxes: np.ndarray
@@ -62,37 +86,56 @@ class Detections:
     class_maps: list[np.ndarray] | None
     fit: yolo.Letterbox
 
-    def class_scores_in(self, box: Sequence[float]) -> np.ndarray:
-        """Float32 [C]: per class, the maximum over the cells with their centre in a box of the frame.
+    def class_scores_in(self, box: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Probability of each class anywhere in a box: the maximum over the cells whose centre it holds.
 
-        Any box [x0, y0, x1, y1) will do, detected or not. What is small shows in small cells, what is large
-        in large ones: the cells are of 8 px if the longer side is at most 128 px of the input, of 16 px up to
-        256, else of 32 (the ranges of FCOS, Tian et al., ICCV 2019, whom such detectors take after). In a
-        direction in which no centre lies in the box, the cell nearest to its middle counts. Raises UserError
-        where there are no maps of classes.
+        Small objects are detected in small cells, large ones in large cells: of 8 px if the longer side is at
+        most 128 px of the input, of 16 px up to 256, else of 32 (the ranges of FCOS, Tian et al., ICCV 2019,
+        on which these detectors build). If no centre lies in the box in a direction, the cell nearest to its
+        middle counts.
+
+        Args:
+            box: x0, y0, x1, y1 in px of the frame; any box, detected or not.
+
+        Returns:
+            float32 [C].
+
+        Raises:
+            UserError: if there are no class maps.
         """
         if self.class_maps is None:
             raise UserError(
-                "the detector tells no class scores outside its own boxes; use a YOLOX or YOLOv8 export "
+                "the detector gives no class scores outside its boxes; use a YOLOX or YOLOv8 export "
                 "without NMS inside"
             )
         x0, y0, x1, y1 = (float(side) for side in box)
         x0, x1 = (x * self.fit.scale_x + self.fit.left for x in (x0, x1))
         y0, y1 = (y * self.fit.scale_y + self.fit.top for y in (y0, y1))
-        level = int(np.searchsorted(LARGEST, max(x1 - x0, y1 - y0)))
-        cells, size = self.class_maps[level], yolo.STRIDES[level]
-        _, rows, columns = cells.shape
-        return cells[:, _cells(y0, y1, rows, size), _cells(x0, x1, columns, size)].max((1, 2))
+        level = int(np.searchsorted(LONGEST, max(x1 - x0, y1 - y0)))
+        class_map, stride = self.class_maps[level], yolo.STRIDES[level]
+        _, rows, columns = class_map.shape
+        return class_map[:, _cells(y0, y1, rows, stride), _cells(x0, x1, columns, stride)].max((1, 2))
 
 
 class Detector:
-    """An opened export; open one per process.
+    """An opened export; to be opened once per process.
 
-    `names` of its classes, empty if unknown (`end_to_end` without metadata), numbers as text if it has
-    no names; `height` and `width` of its input; `layout`; `batch`, the frames of one run.
+    Args:
+        path: of the ONNX file.
+        params: how it is run.
+        threads: at most so many.
+        key: section of params.yaml that holds `params`, for messages.
 
-    Raises UserError if the file is broken, no export that is understood, or lacks one of
-    `params.classes`. `key` is the section of params.yaml, for messages.
+    Attributes:
+        names: of the classes; numbers as text if the export names none, empty if even their number is
+            unknown (`end_to_end` without metadata).
+        height: of the input, px.
+        width: of the input, px.
+        layout: of the output.
+        batch: frames of a run.
+
+    Raises:
+        UserError: if the file is broken, is an export of another kind, or lacks a class of `params.classes`.
     """
 
     def __init__(self, path: Path, params: DetectorParams, *, threads: int, key: str = KEY):
@@ -104,23 +147,30 @@ class Detector:
         shape = inputs[0].shape
         if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
             raise self._not_understood("expected an input [batch, 3, height, width]")
-        meta = _metadata(self._session)
-        if meta.get("task", "detect") != "detect":
-            raise self._not_understood(f"made for the task {meta['task']!r}; expected 'detect'")
-        sides = zip(shape[2:], _size(meta.get("imgsz")), strict=True)
-        self.height, self.width = (side if isinstance(side, int) else known for side, known in sides)
-        self._fixed = isinstance(shape[0], int)
-        self.batch = shape[0] if self._fixed else params.batch_size
+        metadata = _metadata(self._session)
+        if metadata.get("task", "detect") != "detect":
+            raise self._not_understood(f"made for the task {metadata['task']!r}; expected 'detect'")
+        stated = _input_size(metadata.get("imgsz"))
+        self.height, self.width = (
+            declared if isinstance(declared, int) else side
+            for declared, side in zip(shape[2:], stated, strict=True)
+        )
+        self._batch_is_fixed = isinstance(shape[0], int)
+        self.batch = shape[0] if self._batch_is_fixed else params.batch_size
         out = self._run_on_black()
         self.layout = self._choose_layout(out)
-        count = yolo.count_classes(out.shape, self.layout, self.height, self.width)
+        count = yolo.count_classes(out, self.layout, self.height, self.width)
         if count is None:
             raise self._not_understood(f"{list(out.shape)} is not {self.layout}, as {key}.layout says")
-        self.names = _class_names(count, meta.get("names"))
-        self._wanted = [self._number(one) for one in params.classes]
+        self.names = _class_names(count, metadata.get("names"))
+        self._class_numbers = [self._class_number(name) for name in params.classes]
 
     def detect(self, frames: Iterable[np.ndarray]) -> list[Detections]:
-        """What is in frames, uint8 [H, W] or [H, W, 3] RGB each: a list, or one array [N, ...]."""
+        """Detections of several frames.
+
+        Args:
+            frames: uint8 [H, W] or [H, W, 3] RGB each; a list, or an array [N, ...].
+        """
         return list(self.stream(frames))
 
     def stream(self, frames: Iterable[np.ndarray]) -> Iterator[Detections]:
@@ -129,8 +179,8 @@ class Detector:
         pictures = np.zeros((self.batch, 3, self.height, self.width), np.float32)
         while batch := list(islice(rest, self.batch)):
             fits = [yolo.fill(pictures[i], frame, self.layout) for i, frame in enumerate(batch)]
-            # a fixed batch runs whole, whatever its last pictures still are
-            outs = self._run(pictures if self._fixed else pictures[: len(batch)])
+            # a fixed batch runs as a whole, whatever is left in its last pictures
+            outs = self._run(pictures if self._batch_is_fixed else pictures[: len(batch)])
             for frame, fit, out in zip(batch, fits, outs, strict=False):
                 yield self._read(out, fit, *frame.shape[:2])
 
@@ -139,37 +189,37 @@ class Detector:
 
     def _read(self, out: np.ndarray, fit: yolo.Letterbox, height: int, width: int) -> Detections:
         """The detections in a frame of height x width px."""
-        where = (self.layout, self.height, self.width)
-        found = yolo.decode(out, *where, self.params.confidence, len(self.names))
-        if self._wanted:
-            found = found.select(np.isin(found.classes, self._wanted))
+        size = self.height, self.width
+        candidates = yolo.decode(out, self.layout, *size, self.params.confidence, len(self.names))
+        if self._class_numbers:
+            candidates = candidates.select(np.isin(candidates.classes, self._class_numbers))
         if self.layout == "end_to_end":
-            found = found.select(np.argsort(-found.confidence, kind="stable"))
+            order = np.argsort(-candidates.confidence, kind="stable")
         else:
-            kept = yolo.nms(found.boxes, found.confidence, found.classes, self.params.nms_iou)
-            found = found.select(kept)
-        boxes = np.clip(yolo.unletterbox(found.boxes, fit), 0, np.array([width, height] * 2, np.float32))
-        seen = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        found = found.select(seen)
+            order = yolo.nms(candidates.boxes, candidates.confidence, candidates.classes, self.params.nms_iou)
+        candidates = candidates.select(order)
+        boxes = np.clip(yolo.unletterbox(candidates.boxes, fit), 0, np.array([width, height] * 2, np.float32))
+        visible = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        candidates = candidates.select(visible)
         return Detections(
-            boxes=boxes[seen],
-            confidence=found.confidence,
-            classes=found.classes.astype(np.int32),
-            class_scores=found.class_scores,
-            class_maps=yolo.class_maps(out, *where),
+            boxes=boxes[visible],
+            confidence=candidates.confidence,
+            classes=candidates.classes.astype(np.int32),
+            class_scores=candidates.class_scores,
+            class_maps=yolo.class_maps(out, self.layout, *size),
             fit=fit,
         )
 
     def _run_on_black(self) -> np.ndarray:
-        """The output for one black picture: settles what the declared shapes leave open.
+        """The output for a black picture: settles what the declared shapes leave open.
 
-        Some exports call their batch dynamic and can do but one; such are run one by one.
+        Some exports declare a dynamic batch but accept only one picture; these are run picture by picture.
         """
         reason = ""
-        for batch in [self.batch] if self._fixed else sorted({min(2, self.batch), 1}, reverse=True):
+        for batch in [self.batch] if self._batch_is_fixed else sorted({min(2, self.batch), 1}, reverse=True):
             try:
                 out = self._run(np.zeros((batch, 3, self.height, self.width), np.float32))
-            except Exception as e:  # onnxruntime's exceptions have no base of their own
+            except Exception as e:  # onnxruntime's exceptions have no common base
                 reason = _first_line(e)
                 continue
             if out.dtype == np.float32 and out.ndim == 3 and len(out) == batch and out.size:
@@ -181,57 +231,61 @@ class Detector:
     def _choose_layout(self, out: np.ndarray) -> yolo.Layout:
         if self.params.layout != "auto":
             return self.params.layout
-        known = yolo.recognise(out, self.height, self.width)
-        if len(known) == 1:
-            return known[0]
-        if known:
-            raise self._not_understood(f"may be {' or '.join(known)}; set {self.key}.layout to one of them")
+        layouts = yolo.recognise(out, self.height, self.width)
+        if len(layouts) == 1:
+            return layouts[0]
+        if layouts:
+            raise self._not_understood(f"may be {' or '.join(layouts)}; set {self.key}.layout to one of them")
         n = len(yolo.anchors(self.height, self.width)[0])
         raise self._not_understood(
             f"its output for a picture of {self.width}x{self.height} px is {list(out.shape)}; expected "
             f"[{n}, 5 + classes] as of YOLOX, [4 + classes, {n}] as of YOLOv8, or [boxes, 6]"
         )
 
-    def _number(self, one: str | int) -> int:
-        """The number of a class that params name."""
-        if isinstance(one, int) and 0 <= one < (len(self.names) or one + 1):
-            return one
-        if one in self.names:
-            return self.names.index(one)
+    def _class_number(self, name: str | int) -> int:
+        """The number of a class that params name, by name or number."""
+        if isinstance(name, int) and 0 <= name < (len(self.names) or name + 1):
+            return name
+        if isinstance(name, str) and name in self.names:
+            return self.names.index(name)
         if not self.names:
             raise UserError(f"{self.key}.classes: {self.path} does not name its classes; give their numbers")
-        near = difflib.get_close_matches(str(one), self.names, n=3)
+        near = difflib.get_close_matches(str(name), self.names, n=3)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise UserError(
-            f"{self.key}.classes: {one!r} is no class of {self.path}{hint} (known, by name or number from 0: "
-            f"{', '.join(self.names)})"
+            f"{self.key}.classes: {name!r} is no class of {self.path}{hint} (its classes, by name or number "
+            f"from 0: {', '.join(self.names)})"
         )
 
     def _not_understood(self, why: str) -> UserError:
         """Says what the file takes and gives."""
         ends = {"input": self._session.get_inputs(), "output": self._session.get_outputs()}
-        listed = (f"{end} {one.name} {one.type} {one.shape}" for end, ones in ends.items() for one in ones)
+        listed = (f"{end} {node.name} {node.type} {node.shape}" for end in ends for node in ends[end])
         return UserError(f"{self.path}: not a detector that is understood: {why} ({'; '.join(listed)})")
 
 
 def check(path: Path, params: DetectorParams, *, key: str = KEY) -> None:
-    """Opens the export once. Raises UserError as `Detector` does, so before any clip is worked on."""
+    """Opens the export once, before any clip is worked on.
+
+    Raises:
+        UserError: as `Detector` does.
+    """
     Detector(path, params, threads=1, key=key)
 
 
 def _open(path: Path, threads: int) -> "onnxruntime.InferenceSession":
-    import onnxruntime  # here, since it takes a while and only this needs it
+    import onnxruntime  # here, since it takes a while and nothing else needs it
 
     refuse_placeholder(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    # threads that wait sleep: measured as fast on idle cores, and much faster on busy ones
+    # waiting threads sleep: measured as fast on idle cores, and much faster on busy ones
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # what goes wrong is raised
+    options.log_severity_level = 4  # nothing on stderr: errors are raised
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as e:  # onnxruntime's exceptions have no base of their own
+    except Exception as e:  # onnxruntime's exceptions have no common base
         raise UserError(
             f"{path}: not an ONNX model that onnxruntime {onnxruntime.__version__} can open "
             f"({_first_line(e)}); copy or download it again, or export it anew"
@@ -244,37 +298,37 @@ def _first_line(error: Exception) -> str:
 
 
 def _metadata(session: "onnxruntime.InferenceSession") -> dict[str, Any]:
-    """What an export says of itself; values are written as Python's, as Ultralytics does it."""
-    meta: dict[str, Any] = {}
+    """The metadata of an export; values are written as Python literals, as Ultralytics does it."""
+    metadata: dict[str, Any] = {}
     for name, text in session.get_modelmeta().custom_metadata_map.items():
         try:
-            meta[name] = ast.literal_eval(text)
+            metadata[name] = ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
-            meta[name] = text
-    return meta
+            metadata[name] = text
+    return metadata
 
 
-def _size(known: Any) -> tuple[int, int]:
-    """(height, width) that metadata give, or else a square of `SIDE` px."""
-    match known:
-        case [int(height), int(width)] if all(32 <= side <= 4096 for side in known):
+def _input_size(stated: Any) -> tuple[int, int]:
+    """(height, width) that metadata state, or else a square of `DEFAULT_SIDE` px."""
+    match stated:
+        case [int(height), int(width)] if all(32 <= side <= 4096 for side in stated):
             return height, width
-    return SIDE, SIDE
+    return DEFAULT_SIDE, DEFAULT_SIDE
 
 
-def _class_names(count: int, known: Any) -> tuple[str, ...]:
-    """Names of `count` classes, 0 if only the metadata tell: from there, of COCO, or else numbers."""
-    known = dict(enumerate(known)) if isinstance(known, list) else known
-    named = {int(number): str(name) for number, name in known.items()} if isinstance(known, dict) else {}
-    if not named and count == len(yolo.COCO):
+def _class_names(count: int, stated: Any) -> tuple[str, ...]:
+    """Names of `count` classes (0: as many as stated): as stated, or else of COCO, or else numbers."""
+    stated = dict(enumerate(stated)) if isinstance(stated, list) else stated
+    names = {int(number): str(name) for number, name in stated.items()} if isinstance(stated, dict) else {}
+    if not names and count == len(yolo.COCO):
         return yolo.COCO
-    return tuple(named.get(i, str(i)) for i in range(count or max(named, default=-1) + 1))
+    return tuple(names.get(i, str(i)) for i in range(count or max(names, default=-1) + 1))
 
 
-def _cells(start: float, end: float, count: int, size: int) -> slice:
-    """The cells of `size` px with centres in [start, end), or else the one nearest to the middle."""
-    first, last = (min(max(int(np.ceil(px / size - 0.5)), 0), count) for px in (start, end))
+def _cells(start: float, end: float, count: int, stride: int) -> slice:
+    """The cells of `stride` px with centres in [start, end), or else the cell nearest to the middle."""
+    first, last = (min(max(int(np.ceil(px / stride - 0.5)), 0), count) for px in (start, end))
     if first >= last:
-        first = min(max(int((start + end) / (2 * size)), 0), count - 1)
+        first = min(max(int((start + end) / (2 * stride)), 0), count - 1)
         last = first + 1
     return slice(first, last)

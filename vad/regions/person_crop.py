@@ -1,11 +1,11 @@
-"""Look at people and at what moves: the boxes of one or several detectors, joined by tracks.
+"""Look at people and at what moves: the boxes of motion, of a detector, or of both, joined to tracks.
 
-Motion sees what no detector knows and what it misses, such as people who lie; a detector tells people
-apart who move as one blob, and sees those who stand still. The union of both is what HF2-VAD
-(arXiv:2108.06852) and AI-VAD (arXiv:2212.00789) look at.
+Motion shows what a detector misses, for instance people who lie; a detector separates people who move as a
+single blob, and detects people who stand still. The union of both is what HF2-VAD (arXiv:2108.06852) and
+AI-VAD (arXiv:2212.00789) look at.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,189 +16,217 @@ import pandas as pd
 
 from vad import UserError
 from vad import boxes as box_arrays
-from vad import regions as table
-from vad.flow import need_flow, open_flow
-from vad.pipeline.params import Field, Section
-from vad.regions.background import ForegroundParams, changing
-from vad.regions.blobs import Boxes, MotionParams, masks
+from vad.flow import FlowParams, open_flow, require_flow
+from vad.pipeline.params import Field, Section, load
+from vad.regions import table
+from vad.regions.background import changing_share
+from vad.regions.base import REGION_MODES, RegionMode
+from vad.regions.blobs import MotionBoxes
+from vad.regions.class_scores import ClassScoresWriter
 from vad.regions.detector import Detections, Detector, DetectorParams, check
-from vad.regions.tracking import Tracker, TrackParams, between
-from vad.store import arrays, cards, downloads
+from vad.regions.foreground_params import MOTION_BOXES, ForegroundParams
+from vad.regions.motion import MotionParams, motion_masks
+from vad.regions.tracking import Tracker, TrackParams, interpolate
+from vad.store.arrays import open_array
+from vad.store.downloads import fetch, hash_file
 
-SAME_SIZE = True
 KEY = "preprocess.person_crop"
-SAME = 0.7  # IoU above which two boxes of a detector are one
+DUPLICATE = 0.7  # IoU above which two boxes of a detector show the same object, as two classes
 WEIGHTS = (
     "a YOLOX or YOLOv8 detector exported to ONNX (YOLOX has some among its releases on GitHub; "
     "`yolo export format=onnx` makes one of YOLOv8)"
 )
 FLOW_WANTED_BY = f"{KEY}.motion.source: flow"
+NO_BOXES = np.zeros((0, 5))  # boxes and confidences
 
 
-class Params(Section):
-    """`preprocess.person_crop`
+@REGION_MODES.register
+class PersonCrop(RegionMode):
+    """Boxes of people and of what moves."""
 
-    `reach`: share of its sides by which a detector's box grows on each side before what moves in it is
-    taken for its own, so that motion boxes hold the rest alone; `margin`: the share by which every box
-    grows before it is cut out. `keep_unconfirmed`: also boxes that are no track yet (`track.confirm`), among
-    them what flickers.
-    """
+    class Params(Section):
+        """`preprocess.person_crop`"""
 
-    detectors: Annotated[list[Literal["motion", "onnx"]], Field(min_length=1)]
-    reach: float = Field(ge=0, le=2)
-    margin: float = Field(ge=0, le=2)
-    crop: box_arrays.Crop
-    min_width: int = Field(ge=1)
-    min_height: int = Field(ge=1)
-    keep_unconfirmed: bool
-    track: TrackParams
-    motion: MotionParams
-    foreground: ForegroundParams
-    onnx: DetectorParams
+        detectors: Annotated[list[Literal["motion", "onnx"]], Field(min_length=1)] = Field(
+            ["motion"], description="where boxes come from; if both, their union"
+        )
+        suppress_margin: float = Field(
+            0.2,
+            ge=0,
+            le=2,
+            description="boxes of the detector grow by this share of their sides on each side; motion inside "
+            "them makes no box",
+        )
+        margin: float = Field(
+            0.1,
+            ge=0,
+            le=2,
+            description="every box grows by this share of its sides on each side; cut off at the border of "
+            "the frame",
+        )
+        crop: box_arrays.Crop = Field(
+            "box", description="boxes as they are, or made square around their middle"
+        )
+        min_width: int = Field(
+            6, ge=1, description="pixels; narrower boxes are dropped before they grow by `margin`"
+        )
+        min_height: int = Field(
+            10, ge=1, description="pixels; lower boxes are dropped before they grow by `margin`"
+        )
+        keep_unconfirmed: bool = Field(
+            False,
+            description="keep boxes without a confirmed track (`track.confirm`), many of which flicker",
+        )
+        track: TrackParams = Field(TrackParams(), description="how boxes are joined to tracks")
+        motion: MotionParams = Field(MotionParams(), description="what moves")
+        onnx: DetectorParams = Field(DetectorParams(), description="the detector")
 
-    def active(self) -> dict[str, Any]:
-        # where the weights lie and how many frames they are shown at once change nothing
-        off: dict[str, Any] = {"onnx": {"weights", "batch_size"} if "onnx" in self.detectors else True}
-        if "motion" not in self.detectors:
-            off |= {"motion": True, "foreground": True, "reach": True}
-        else:
-            off["motion"] = {"difference_threshold", "flow_threshold"} - {f"{self.motion.source}_threshold"}
-            if self.motion.source != "foreground":
-                off["foreground"] = True
-        return self.model_dump(mode="json", exclude=off)
+        @property
+        def motion_source(self) -> str | None:
+            """Where motion boxes come from; None if there are none."""
+            return self.motion.source if "motion" in self.detectors else None
 
-    def verify(self, raw: dict[str, Any]) -> None:
-        if needs_flow(self):
-            need_flow(raw["flow"]["method"], FLOW_WANTED_BY)
-        if "onnx" in self.detectors and not self.onnx.weights:
+        def active(self) -> dict[str, Any]:
+            """Without what has no effect: the path of the weights, which are hashed, among it."""
+            off: dict[str, Any] = {"onnx": {"weights", "batch_size"} if "onnx" in self.detectors else True}
+            off["motion"] = (
+                {"difference_threshold", "flow_threshold"} - {f"{self.motion_source}_threshold"}
+                if "motion" in self.detectors
+                else True
+            )
+            if len(set(self.detectors)) == 1:
+                off["suppress_margin"] = True
+            return self.model_dump(mode="json", exclude=off)
+
+    params: Params
+    uses_pixels = True
+
+    def __init__(self, params: Params, foreground: ForegroundParams):
+        super().__init__(params, foreground)
+        if params.motion_source == "foreground":
+            self.foreground = foreground.resolve(MOTION_BOXES)
+        self._weights: Path | None = None
+
+    @classmethod
+    def verify(cls, params: Params, raw: dict[str, Any]) -> None:
+        """Flow is computed if motion comes from it, and a detector has weights."""
+        if params.motion_source == "flow":
+            require_flow(load("flow", FlowParams, raw).method, FLOW_WANTED_BY)
+        if "onnx" in params.detectors and not params.onnx.weights:
             raise UserError(f"{KEY}.onnx.weights is not set; name {WEIGHTS}")
 
+    @property
+    def reads_flow(self) -> bool:
+        """Whether boxes are made from optical flow."""
+        return self.params.motion_source == "flow"
 
-def needs_flow(params: Params) -> bool:
-    """Whether boxes are made of optical flow."""
-    return "motion" in params.detectors and params.motion.source == "flow"
+    def prepare(self, cache: Path) -> list[str]:
+        """Fetches and checks the weights of the detector, if there is one."""
+        hashes, onnx = super().prepare(cache), self.params.onnx
+        if "onnx" not in self.params.detectors:
+            return hashes
+        self._weights = fetch(onnx.weights, onnx.sha256, cache / "weights", key=f"{KEY}.onnx", what=WEIGHTS)
+        if onnx.sha256 is None:
+            raise UserError(
+                f"{KEY}.onnx.sha256 is not set, so DVC could not tell these weights from others; set "
+                f"{KEY}.onnx.sha256: {hash_file(self._weights)} if you trust {self._weights}"
+            )
+        check(self._weights, onnx)
+        return [*hashes, onnx.sha256]
 
+    def regions(self, stem: Path, frames: Path, flow: Path, *, threads: int) -> None:
+        """Writes a row per box and frame, and their class scores, if the detector gives them."""
+        cv2.setNumThreads(threads)
+        video, _ = open_array(frames)
+        height, width = video.shape[1:3]
+        detector = Detector(self._weights, self.params.onnx, threads=threads) if self._weights else None
+        tracker, motion_boxes, rows = Tracker(self.params.track), MotionBoxes(self.params.motion), _Rows()
+        foreground = 0.0
+        masks, detections = self._masks(video, flow), self._detections(video, detector)
+        with ClassScoresWriter(stem, detector.names if detector else ()) as class_scores:
+            for t, (mask, (detected, latest)) in enumerate(zip(masks, detections, strict=True)):
+                detected = self._visible(detected, width, height)
+                moving = NO_BOXES if mask is None else self._moving(mask, detected, motion_boxes)
+                boxes = np.concatenate([detected, moving])
+                sources = np.repeat(["detector", "motion"], [len(detected), len(moving)])
+                tracks = tracker.update(boxes[:, :4])
+                if not self.params.keep_unconfirmed:
+                    boxes, sources, tracks = (part[tracks >= 0] for part in (boxes, sources, tracks))
+                crops = box_arrays.shape(boxes[:, :4], self.params.margin, self.params.crop, width, height)
+                class_scores.append(crops, latest)
+                rows.append(t, tracks, crops, sources, boxes[:, 4])
+                foreground += 0 if mask is None else np.count_nonzero(mask) / mask.size
+        card: dict[str, Any] = {"changing": round(changing_share(video), 6)}
+        if "motion" in self.params.detectors:
+            card["foreground"] = round(foreground / len(video), 6)
+        table.write(stem, rows.table(), also=class_scores.hashes, **card)
 
-def prepare(params: Params, cache: Path) -> tuple[Path | None, list[str]]:
-    """(the verified weights, their hash), if a detector is asked for. Raises UserError if they do not do."""
-    if "onnx" not in params.detectors:
-        return None, []
-    path = downloads.fetch(
-        params.onnx.weights, params.onnx.sha256, cache / "weights", key=f"{KEY}.onnx", what=WEIGHTS
-    )
-    if params.onnx.sha256 is None:
-        raise UserError(
-            f"{KEY}.onnx.sha256 is not set, so DVC could not tell these weights from others; set "
-            f"{KEY}.onnx.sha256: {downloads.hash_file(path)} if you trust {path}"
-        )
-    check(path, params.onnx)
-    return path, [params.onnx.sha256]
+    def _masks(self, video: np.ndarray, flow: Path) -> Iterator[np.ndarray | None]:
+        """What moves in each frame; None for each if there are no motion boxes."""
+        if "motion" not in self.params.detectors:
+            return repeat(None, len(video))
+        flow_array = open_flow(flow, FLOW_WANTED_BY) if self.reads_flow else None
+        return motion_masks(video, flow_array, self.params.motion, self.foreground)
 
+    def _detections(
+        self, video: np.ndarray, detector: Detector | None
+    ) -> Iterator[tuple[np.ndarray, Detections | None]]:
+        """For each frame (boxes with confidence [N, 5], the latest detections).
 
-def regions(
-    stem: Path, frames: Path, flow: Path, params: Params, ready: Path | None, *, threads: int
-) -> None:
-    """Writes a row per box and frame; beside it, where a detector tells, what each looks like.
-
-    <stem>.classes.npy is float16 [N, C], a row per region: the probability of each of the detector's
-    classes, as a maximum over the box (`vad.regions.detector`); its card has their names as `classes`.
-    """
-    cv2.setNumThreads(threads)
-    video, _ = arrays.open_array(frames)
-    height, width = video.shape[1:3]
-    detector = Detector(ready, params.onnx, threads=threads, key=f"{KEY}.onnx") if ready else None
-    tracker, blobs = Tracker(params.track), Boxes(params.motion)
-    numbers, sources, confidences = [], [], []
-    foreground = 0.0
-    with _Classes(stem, detector.names if detector else ()) as classes:
-        moving, seen = _moving(video, flow, params), _seen(video, detector, params.onnx.every_n)
-        for t, (mask, (boxes_seen, detections)) in enumerate(zip(moving, seen, strict=True)):
-            detected = _detected(boxes_seen, params, width, height)
-            parts = detected, NOTHING if mask is None else _rest(mask, detected, params, blobs)
-            found, source = np.concatenate(parts), np.repeat(["detector", "motion"], [len(p) for p in parts])
-            tracks = tracker.update(found[:, :4])
-            if not params.keep_unconfirmed:
-                found, source, tracks = (part[tracks >= 0] for part in (found, source, tracks))
-            cut = box_arrays.shape(found[:, :4], params.margin, params.crop, width, height)
-            classes.append(cut, detections)
-            numbers.append(np.column_stack([np.full(len(cut), t), tracks, cut]))
-            sources += source.tolist()
-            confidences += found[:, 4].tolist()
-            foreground += 0 if mask is None else np.count_nonzero(mask) / mask.size
-    rows = pd.DataFrame(np.concatenate(numbers), columns=["frame", "track", "x0", "y0", "x1", "y1"])
-    card = {"changing": round(changing(video), 6)}
-    if "motion" in params.detectors:
-        card["foreground"] = round(foreground / len(video), 6)
-    table.write(stem, rows.assign(source=sources, confidence=confidences), also=classes.hashes, **card)
-
-
-NOTHING = np.zeros((0, 5))
-Seen = tuple[np.ndarray, Detections | None]  # boxes with confidence [N, 5], what was detected last
-
-
-def _detected(seen: np.ndarray, params: Params, width: int, height: int) -> np.ndarray:
-    """The part of a detector's boxes [N, 5] that lies in the frame, where it is large enough."""
-    inside = np.column_stack([box_arrays.clip(seen[:, :4], width, height), seen[:, 4]])
-    return inside[box_arrays.large_enough(inside[:, :4], params.min_width, params.min_height)]
-
-
-def _rest(mask: np.ndarray, detected: np.ndarray, params: Params, blobs: Boxes) -> np.ndarray:
-    """Boxes [N, 5] of what moves outside those of the detector."""
-    rest = mask.copy()
-    for x0, y0, x1, y1 in box_arrays.shape(detected[:, :4], params.reach, "box", *mask.shape[::-1]):
-        rest[y0:y1, x0:x1] = False
-    moving = blobs.next(rest)
-    moving = moving[box_arrays.large_enough(moving, params.min_width, params.min_height)]
-    return np.column_stack([moving, np.ones(len(moving))])
-
-
-class _Classes:
-    """Writes what each region looks like, as far as the detector tells. A context manager."""
-
-    def __init__(self, stem: Path, names: Sequence[str]):
-        self.stem, self.names, self.writer = Path(f"{stem}.classes"), names, None
-        self.hashes: list[str] = []
-
-    def append(self, found: np.ndarray, detections: Detections | None) -> None:
-        """Adds the regions of a frame, `detections` being the last that were made."""
-        if detections is None or detections.class_maps is None:
+        The detector runs on every n-th frame and the last; boxes between are interpolated.
+        """
+        if detector is None:
+            yield from repeat((NO_BOXES, None), len(video))
             return
-        if self.writer is None:
-            shape = (len(self.names),)
-            self.writer = arrays.ArrayWriter(self.stem, shape, np.float16, classes=list(self.names))
-        for box in found:
-            self.writer.append(detections.class_scores_in(box).astype(np.float16))
+        numbers = sorted({*range(0, len(video), self.params.onnx.every_n), len(video) - 1})
+        before, latest = NO_BOXES, None
+        for i, detections in enumerate(detector.stream(video[t] for t in numbers)):
+            kept = box_arrays.distinct(detections.boxes, DUPLICATE)
+            now = np.column_stack([detections.boxes, detections.confidence])[kept].astype(float)
+            if i:
+                for boxes in interpolate(before, now, numbers[i] - numbers[i - 1]):
+                    yield boxes, latest
+            yield now, detections
+            before, latest = now, detections
 
-    def __enter__(self) -> "_Classes":
-        return self
+    def _visible(self, detected: np.ndarray, width: int, height: int) -> np.ndarray:
+        """The part of a detector's boxes [N, 5] that lies in the frame, if it is large enough."""
+        inside = np.column_stack([box_arrays.clip(detected[:, :4], width, height), detected[:, 4]])
+        return inside[self._large_enough(inside)]
 
-    def __exit__(self, *raised: Any) -> None:
-        if self.writer is not None:
-            self.writer.__exit__(*raised)
-            if raised[0] is None:
-                self.hashes = [cards.read_card(self.stem)["hash"]]
+    def _moving(self, mask: np.ndarray, detected: np.ndarray, motion_boxes: MotionBoxes) -> np.ndarray:
+        """Boxes [N, 5] of what moves outside the boxes of the detector."""
+        height, width = mask.shape
+        rest = mask.copy()
+        suppressed = box_arrays.shape(detected[:, :4], self.params.suppress_margin, "box", width, height)
+        for x0, y0, x1, y1 in suppressed:
+            rest[y0:y1, x0:x1] = False
+        boxes = motion_boxes.next(rest)
+        boxes = boxes[self._large_enough(boxes)]
+        return np.column_stack([boxes, np.ones(len(boxes))])
+
+    def _large_enough(self, boxes: np.ndarray) -> np.ndarray:
+        return box_arrays.large_enough(boxes[:, :4], self.params.min_width, self.params.min_height)
 
 
-def _moving(video: np.ndarray, flow: Path, params: Params) -> Iterator[np.ndarray | None]:
-    """What moves in each frame; None for each if motion is not asked for."""
-    if "motion" not in params.detectors:
-        return repeat(None, len(video))
-    pair = open_flow(flow, FLOW_WANTED_BY) if needs_flow(params) else None
-    return masks(video, pair, params.motion, params.foreground)
+class _Rows:
+    """The rows of the table, gathered frame by frame."""
 
+    def __init__(self) -> None:
+        self._numbers: list[np.ndarray] = []
+        self._sources: list[str] = []
+        self._confidences: list[float] = []
 
-def _seen(video: np.ndarray, detector: Detector | None, every_n: int) -> Iterator[Seen]:
-    """What the detector sees: it is shown every `every_n`-th frame and the last, others are interpolated."""
-    if detector is None:
-        yield from repeat((NOTHING, None), len(video))
-        return
-    shown = sorted({*range(0, len(video), every_n), len(video) - 1})
-    before, detected = NOTHING, None
-    for i, detections in enumerate(detector.stream(video[t] for t in shown)):
-        once = box_arrays.distinct(detections.boxes, SAME)  # one thing may have been seen as two classes
-        now = np.column_stack([detections.boxes, detections.confidence])[once].astype(float)
-        if i:
-            for carried in between(before, now, shown[i] - shown[i - 1]):
-                yield carried, detected
-        yield now, detections
-        before, detected = now, detections
+    def append(
+        self, t: int, tracks: np.ndarray, boxes: np.ndarray, sources: np.ndarray, confidences: np.ndarray
+    ) -> None:
+        """Adds the regions of frame t: tracks [N], boxes [N, 4], sources [N], confidences [N]."""
+        self._numbers.append(np.column_stack([np.full(len(boxes), t), tracks, boxes]))
+        self._sources += sources.tolist()
+        self._confidences += confidences.tolist()
+
+    def table(self) -> pd.DataFrame:
+        """All rows, with the columns of `vad.regions.table`."""
+        columns = ["frame", "track", "x0", "y0", "x1", "y1"]
+        rows = pd.DataFrame(np.concatenate(self._numbers), columns=columns)
+        return rows.assign(source=self._sources, confidence=self._confidences)

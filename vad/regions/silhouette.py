@@ -1,4 +1,4 @@
-"""Look at what stands out from the background: one region per frame, the frame reduced to silhouettes."""
+"""Look at what stands out from the background: whole frames, reduced to silhouettes."""
 
 from pathlib import Path
 from typing import Literal
@@ -6,58 +6,58 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from vad import regions as table
-from vad.pipeline.params import Section
-from vad.regions.background import ForegroundParams, changing, foreground
-from vad.store import arrays, cards
+from vad.pipeline.params import Field, Section
+from vad.regions import table
+from vad.regions.background import changing_share, foreground_masks
+from vad.regions.base import REGION_MODES, RegionMode
+from vad.regions.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
+from vad.store.arrays import ArrayWriter, open_array
+from vad.store.cards import read_card
 
 PICTURES = {"binary": ["silhouette"], "masked": ["masked"], "frame+mask": ["frame", "silhouette"]}
 
 
-class Params(Section):
-    """`preprocess.silhouette`
+@REGION_MODES.register
+class Silhouette(RegionMode):
+    """Whole frames with their foreground as silhouettes."""
 
-    `output`: what of it goes into a tensor: `binary` the silhouettes alone, `masked` the frame, black
-    outside the silhouettes, `frame+mask` the frame and the silhouettes as one more channel.
-    """
+    class Params(Section):
+        """`preprocess.silhouette`"""
 
-    foreground: ForegroundParams
-    output: Literal["binary", "masked", "frame+mask"]
+        output: Literal["binary", "masked", "frame+mask"] = Field(
+            "masked",
+            description="what the channel `picture` becomes: the silhouettes, the frame black outside them, "
+            "or the frame and the silhouettes",
+        )
 
+    params: Params
+    foreground: ForegroundSettings
+    uses_pixels = True
 
-SAME_SIZE = True
+    def __init__(self, params: Params, foreground: ForegroundParams):
+        super().__init__(params, foreground)
+        self.foreground = foreground.resolve(SILHOUETTES)
 
+    def regions(self, stem: Path, frames: Path, flow: Path, *, threads: int) -> None:
+        """Writes whole frames, and their silhouettes beside the table.
 
-def needs_flow(params: Params) -> bool:
-    """Never."""
-    return False
-
-
-def prepare(params: Params, cache: Path) -> tuple[None, list[str]]:
-    """Nothing is needed."""
-    return None, []
-
-
-def regions(stem: Path, frames: Path, flow: Path, params: Params, ready: None, *, threads: int) -> None:
-    """Writes one region per frame, the frame itself, and its silhouettes; flow is not read.
-
-    <stem>.silhouette.npy is uint8 [T, H, ceil(W / 8)], as `vad.store.bitmasks.open_masks` reads it. The card has
-    the mean share of foreground pixels as `foreground`.
-    """
-    cv2.setNumThreads(threads)
-    video, _ = arrays.open_array(frames)
-    length, height, width = video.shape[:3]
-    silhouettes, seen = Path(f"{stem}.silhouette"), 0
-    shape = (height, -(-width // 8))
-    with arrays.ArrayWriter(silhouettes, shape, np.uint8, height=height, width=width) as writer:
-        for mask in foreground(video, params.foreground):
-            writer.append(np.packbits(mask, axis=-1))
-            seen += int(np.count_nonzero(mask))
-    table.write(
-        stem,
-        table.whole_frames(length, height, width),
-        picture=PICTURES[params.output],
-        also=[cards.read_card(silhouettes)["hash"]],
-        foreground=round(seen / (length * height * width), 6),
-        changing=round(changing(video), 6),
-    )
+        <stem>.silhouette.npy is uint8 [T, H, ceil(W / 8)], as `vad.store.bitmasks.open_masks` reads it.
+        """
+        cv2.setNumThreads(threads)
+        video, _ = open_array(frames)
+        length, height, width = video.shape[:3]
+        silhouettes, pixels = Path(f"{stem}.silhouette"), 0
+        with ArrayWriter(
+            silhouettes, (height, -(-width // 8)), np.uint8, height=height, width=width
+        ) as writer:
+            for mask in foreground_masks(video, self.foreground):
+                writer.append(np.packbits(mask, axis=-1))
+                pixels += int(np.count_nonzero(mask))
+        table.write(
+            stem,
+            table.whole_frames(length, height, width),
+            picture=PICTURES[self.params.output],
+            also=[read_card(silhouettes)["hash"]],
+            foreground=round(pixels / (length * height * width), 6),
+            changing=round(changing_share(video), 6),
+        )

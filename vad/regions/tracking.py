@@ -9,27 +9,31 @@ from scipy.optimize import linear_sum_assignment
 
 from vad.pipeline.params import Field, Section
 
-REACH = 0.75  # diagonals that somebody moves at most between two frames that a detector is shown
+MAX_STEP = 0.75  # diagonals of its box that a person moves at most between two frames given to the detector
 
 
 class TrackParams(Section):
-    """How tracks are kept together.
+    """`preprocess.person_crop.track`: how boxes are joined to tracks."""
 
-    `max_gap`: frames that a track may be without a box before it ends; `min_iou`: overlap of a box with
-    the predicted one that continues a track, so that no identity jumps further; `confirm`: boxes in a row
-    after which it counts as a track, and those before have no number.
-    """
-
-    max_gap: int = Field(ge=0)
-    min_iou: float = Field(gt=0, le=1)
-    confirm: int = Field(ge=2)  # SORT never numbers the first
+    max_gap: int = Field(10, ge=0, description="frames without a box after which a track ends")
+    min_iou: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="overlap with the predicted box that continues a track; the higher, the fewer wrong "
+        "identities and the more broken tracks",
+    )
+    # SORT never numbers the first box
+    confirm: int = Field(
+        2, ge=2, description="boxes in a row that confirm a track; earlier boxes have no number"
+    )
 
 
 class Tracker:
-    """The tracks of one clip, frame by frame."""
+    """The tracks of a clip, frame by frame."""
 
     def __init__(self, params: TrackParams):
-        from trackers import SORTTracker  # takes a second
+        from trackers import SORTTracker  # here, since the import takes a second
 
         # 30 frames per second mean that its buffer counts frames
         self._sort = SORTTracker(
@@ -41,30 +45,42 @@ class Tracker:
         )
 
     def update(self, boxes: np.ndarray) -> np.ndarray:
-        """Takes the boxes [N, 4] of the next frame; returns their track numbers, int32 [N], -1 where unknown.
+        """Assigns the boxes of the next frame to tracks; to be called for every frame, also without boxes.
 
-        A box belongs to a track once that is confirmed. To be called for every frame, also without boxes.
+        Args:
+            boxes: [N, 4], x0, y0, x1, y1.
+
+        Returns:
+            Numbers of their tracks, int32 [N]; -1 before a track is confirmed.
         """
         from supervision import Detections
 
         ones = np.ones(len(boxes), np.float32)
-        found = Detections(xyxy=np.asarray(boxes, np.float32).reshape(-1, 4), confidence=ones)
-        return np.asarray(self._sort.update(found).tracker_id, np.int32)
+        detections = Detections(xyxy=np.asarray(boxes, np.float32).reshape(-1, 4), confidence=ones)
+        return np.asarray(self._sort.update(detections).tracker_id, np.int32)
 
 
-def between(first: np.ndarray, second: np.ndarray, steps: int) -> list[np.ndarray]:
-    """Boxes of the `steps` - 1 frames between two frames in which boxes were found.
+def interpolate(first: np.ndarray, second: np.ndarray, steps: int) -> list[np.ndarray]:
+    """Boxes of the frames between two frames whose boxes were detected.
 
-    `first` [N, 4 + K] and `second` [M, 4 + K] are boxes and any other numbers of them; so are the results.
-    A box of the second frame continues the one of the first that is nearest to it, if their centres are
-    nearer than REACH of their diagonals; what lies between is interpolated. A box without counterpart
-    stays where it is for the half of the time that is nearer to its frame.
+    A box of the second frame continues the nearest of the first, if their centres are nearer than MAX_STEP of
+    their diagonals. A box without counterpart stays where it is for the half of the time that is nearer to
+    its frame.
+
+    Args:
+        first: [N, 4 + K], boxes and K further numbers of each, such as the confidence.
+        second: [M, 4 + K].
+        steps: frames from the first to the second.
+
+    Returns:
+        `steps` - 1 arrays like `first`.
     """
     distance = np.linalg.norm(_centres(first)[:, None] - _centres(second)[None], axis=2)
     diagonal = (_diagonals(first)[:, None] + _diagonals(second)[None]) / 2
-    cost = np.minimum(np.divide(distance, diagonal, out=np.ones_like(distance), where=diagonal > 0), REACH)
+    relative = np.divide(distance, diagonal, out=np.ones_like(distance), where=diagonal > 0)
+    cost = np.minimum(relative, MAX_STEP)
     a, b = linear_sum_assignment(cost)
-    near = cost[a, b] < REACH
+    near = cost[a, b] < MAX_STEP
     a, b = a[near], b[near]
     gone, new = np.delete(first, a, axis=0), np.delete(second, b, axis=0)
     shares = np.arange(1, steps) / steps

@@ -1,4 +1,4 @@
-"""What YOLO exports take and give, in plain arrays: letterboxed pictures, anchors, boxes.
+"""Inputs and outputs of YOLO exports, as plain arrays: letterboxed pictures, anchors, boxes.
 
 An export's output for one picture of H x W px has one of these layouts. N is the number of anchors: the
 H/8 * W/8 cells of 8 px, row by row, then those of 16 and of 32 px. C is the number of classes.
@@ -8,9 +8,9 @@ H/8 * W/8 cells of 8 px, row by row, then those of 16 and of 32 px. C is the num
 | `yolox` | [N, 5 + C] | offset from the cell, log of the size | objectness * class | BGR 0..255, top left |
 | `yolox_decoded` | [N, 5 + C] | centre, size in px | objectness * class | BGR 0..255, top left |
 | `yolov8` | [4 + C, N] | centre, size in px | class | RGB 0..1, centred |
-| `end_to_end` | [K, 6] | corners in px | as told, with its class; NMS is done | RGB 0..1, centred |
+| `end_to_end` | [K, 6] | corners in px | in the output, as the class; NMS is done | RGB 0..1, centred |
 
-The two of YOLOX (Ge et al. 2021, arXiv:2107.08430) have one shape: see `recognise`.
+The two of YOLOX (Ge et al. 2021, arXiv:2107.08430) have the same shape: see `recognise`.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 STRIDES = (8, 16, 32)  # px per cell of the three levels of anchors
-GRAY = 114  # fills what a frame leaves of the input, as both families were trained
+GRAY = 114  # fills the input around the frame, as in the training of both families
 # the 80 classes of COCO (Lin et al. 2014, arXiv:1405.0312), numbered as its detectors number them
 _COCO = (
     "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,"
@@ -38,7 +38,7 @@ Layout = Literal["yolox", "yolox_decoded", "yolov8", "end_to_end"]
 
 
 class Letterbox(NamedTuple):
-    """How a frame lies in the input of a model: input px = frame px * scale + offset, in x and in y."""
+    """Where a frame lies in the input of a model: input px = frame px * scale + offset, in x and in y."""
 
     scale_x: float
     scale_y: float
@@ -49,10 +49,17 @@ class Letterbox(NamedTuple):
 def letterbox(
     frame: np.ndarray, height: int, width: int, *, centred: bool = False
 ) -> tuple[np.ndarray, Letterbox]:
-    """Fits a frame, uint8 [H, W] or [H, W, 3], into a picture of height x width px, keeping its aspect.
+    """Fits a frame into the input of a model, keeping its aspect; the rest is gray.
 
-    It lies at the top left, or centred; the rest is gray. The scales are those of the rounded size, in x
-    and in y, so that `unletterbox` is exact.
+    Args:
+        frame: uint8 [H, W] or [H, W, 3].
+        height: of the input, px.
+        width: of the input, px.
+        centred: whether the frame lies in the middle, or at the top left.
+
+    Returns:
+        (uint8 [height, width] or [height, width, 3], where the frame lies in it: the scales are those of the
+        rounded size, so that `unletterbox` is exact).
     """
     rows, columns = frame.shape[:2]
     scale = min(height / rows, width / columns)
@@ -64,13 +71,19 @@ def letterbox(
 
 
 def unletterbox(boxes: np.ndarray, fit: Letterbox) -> np.ndarray:
-    """Boxes [K, 4] (x0, y0, x1, y1) in input px as float32 in frame px, not clipped."""
+    """Boxes [K, 4] (x0, y0, x1, y1) in px of the input as float32 in px of the frame, not clipped."""
     offset = np.array([fit.left, fit.top] * 2, np.float32)
     return (boxes.astype(np.float32) - offset) / np.array([fit.scale_x, fit.scale_y] * 2, np.float32)
 
 
 def fill(picture: np.ndarray, frame: np.ndarray, layout: Layout) -> Letterbox:
-    """Letterboxes a frame, uint8 [H, W] or [H, W, 3] RGB, into float32 [3, height, width] as trained."""
+    """Letterboxes a frame into an input of a model, in the colours and range that the layout was trained on.
+
+    Args:
+        picture: float32 [3, height, width], to be filled.
+        frame: uint8 [H, W] or [H, W, 3] RGB.
+        layout: of the export.
+    """
     yolox = layout in ("yolox", "yolox_decoded")
     small, fit = letterbox(frame, *picture.shape[1:], centred=not yolox)
     planes = [small] * 3 if small.ndim == 2 else cv2.split(small)
@@ -91,31 +104,36 @@ def anchors(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def recognise(out: np.ndarray, height: int, width: int) -> list[Layout]:
-    """The layouts that an output for one picture may have, by its shape.
+    """The layouts that an output may have, by its shape.
 
-    YOLOX gives offsets of a few cells, or centres that lie a few cells from their own: which of both
-    the numbers are is told by which are smaller. For YOLOX-nano that is a factor of 30 on black,
-    gray, noise and real pictures alike.
+    YOLOX gives offsets of a few cells, or, if decoded, centres that are a few cells away from the anchor.
+    So the smaller of the two, the numbers as they are and their distance from the anchors, says which.
+    For YOLOX-nano they differ by a factor of 30 on black, gray, noise and real pictures alike.
+
+    Args:
+        out: the output for a single picture.
+        height: of the input, px.
+        width: of the input, px.
     """
     cells, strides = anchors(height, width)
     rows, columns = out.shape
-    found: list[Layout] = []
+    layouts: list[Layout] = []
     if rows == len(cells) and columns > 5:
-        from_cell, from_zero = np.abs(out[:, :2] / strides - cells), np.abs(out[:, :2])
-        found.append("yolox_decoded" if np.median(from_cell) < np.median(from_zero) else "yolox")
+        from_anchor, from_zero = np.abs(out[:, :2] / strides - cells), np.abs(out[:, :2])
+        layouts.append("yolox_decoded" if np.median(from_anchor) < np.median(from_zero) else "yolox")
     if columns == len(cells) and 4 < rows < columns:
-        found.append("yolov8")
-    if columns == 6 and not found:
-        found.append("end_to_end")
-    return found
+        layouts.append("yolov8")
+    if columns == 6 and not layouts:
+        layouts.append("end_to_end")
+    return layouts
 
 
-def count_classes(shape: tuple[int, int], layout: Layout, height: int, width: int) -> int | None:
-    """C of an output of this shape; 0 where it cannot tell; None if the layout has no such shape.
+def count_classes(out: np.ndarray, layout: Layout, height: int, width: int) -> int | None:
+    """C of an output for a single picture; 0 if its shape does not say; None if the layout has another shape.
 
-    `yolov8` may have any number of anchors, as exports with other levels have.
+    `yolov8` may have any number of anchors, since some exports have other levels.
     """
-    rows, columns = shape
+    rows, columns = out.shape
     if layout == "end_to_end":
         return 0 if columns == 6 else None
     if layout == "yolov8":
@@ -125,10 +143,13 @@ def count_classes(shape: tuple[int, int], layout: Layout, height: int, width: in
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """n boxes before NMS.
+    """Boxes before NMS.
 
-    `boxes` float32 [n, 4], x0, y0, x1, y1 in px of the input; `confidence` float32 [n]; `classes` int [n];
-    `class_scores` float32 [n, C], probabilities without objectness.
+    Attributes:
+        boxes: float32 [n, 4], x0, y0, x1, y1 in px of the input.
+        confidence: float32 [n].
+        classes: int [n].
+        class_scores: float32 [n, C], probabilities without objectness.
     """
 
     boxes: np.ndarray
@@ -136,18 +157,25 @@ class Candidates:
     classes: np.ndarray
     class_scores: np.ndarray
 
-    def select(self, kept: np.ndarray) -> "Candidates":
-        """The boxes that a mask or an array of numbers names."""
+    def select(self, index: np.ndarray) -> "Candidates":
+        """Some of the boxes; `index` is a mask, bool [n], or an array of numbers."""
         return Candidates(
-            self.boxes[kept], self.confidence[kept], self.classes[kept], self.class_scores[kept]
+            self.boxes[index], self.confidence[index], self.classes[index], self.class_scores[index]
         )
 
 
 def decode(
     out: np.ndarray, layout: Layout, height: int, width: int, confidence: float, count: int
 ) -> Candidates:
-    """The boxes with more than `confidence` in the output for one picture, each with the best of its
-    `count` classes. What is not finite is left out.
+    """The boxes above a confidence, each with its most probable class; boxes that are not finite are dropped.
+
+    Args:
+        out: the output for a single picture.
+        layout: of the output.
+        height: of the input, px.
+        width: of the input, px.
+        confidence: lower bound, exclusive.
+        count: number of classes.
     """
     if layout == "end_to_end":
         rows = out[out[:, 4] > confidence]
@@ -164,8 +192,8 @@ def decode(
         boxes = np.concatenate([centre - side / 2, centre + side / 2], axis=1)
         best = scores.argmax(1)
         score = objectness * scores[np.arange(len(scores)), best]
-    found = Candidates(boxes, score, best, scores)
-    return found.select((score > confidence) & np.isfinite(boxes).all(1))
+    candidates = Candidates(boxes, score, best, scores)
+    return candidates.select((score > confidence) & np.isfinite(boxes).all(1))
 
 
 def _rows_of_yolov8(out: np.ndarray, confidence: float) -> tuple[np.ndarray, ...]:
@@ -177,22 +205,30 @@ def _rows_of_yolov8(out: np.ndarray, confidence: float) -> tuple[np.ndarray, ...
 def _rows_of_yolox(
     out: np.ndarray, confidence: float, grid: tuple[np.ndarray, np.ndarray] | None
 ) -> tuple[np.ndarray, ...]:
-    """The same; `grid` are the anchors, if the boxes count from them."""
-    # no class is more probable than 1, so what lacks objectness cannot be confident
+    """The same; `grid` are the anchors, if the boxes are relative to them."""
+    # no class is more probable than 1, so a box with less objectness cannot be confident
     kept = np.flatnonzero(out[:, 4] > confidence)
     rows = out[kept]
     centre, side = rows[:, :2], rows[:, 2:4]
     if grid is not None:
         cells, strides = grid[0][kept], grid[1][kept]
-        with np.errstate(over="ignore"):  # noise, which `decode` leaves out
+        with np.errstate(over="ignore"):  # noise, which `decode` drops
             centre, side = (centre + cells) * strides, np.exp(side) * strides
     return centre, side, rows[:, 4], rows[:, 5:]
 
 
 def class_maps(out: np.ndarray, layout: Layout, height: int, width: int) -> list[np.ndarray] | None:
-    """Class probabilities without objectness of all cells, per stride float32 [C, height/s, width/s].
+    """Class probabilities without objectness of all cells.
 
-    None where the layout has none, or levels of anchors other than `STRIDES`.
+    Args:
+        out: the output for a single picture.
+        layout: of the output.
+        height: of the input, px.
+        width: of the input, px.
+
+    Returns:
+        Per stride s float32 [C, height / s, width / s]; None if the layout has no such probabilities, or if
+        its anchors have other levels than `STRIDES`.
     """
     axis = 1 if layout == "yolov8" else 0
     if layout == "end_to_end" or len(anchors(height, width)[0]) != out.shape[axis]:
@@ -206,13 +242,21 @@ def class_maps(out: np.ndarray, layout: Layout, height: int, width: int) -> list
 
 
 def nms(boxes: np.ndarray, confidence: np.ndarray, classes: np.ndarray, iou: float) -> np.ndarray:
-    """Non-maximum suppression class by class: numbers of the boxes kept, the most confident first.
+    """Non-maximum suppression, class by class.
 
-    A box [n, 4] (x0, y0, x1, y1) goes if it overlaps a kept one of its class by more than `iou`.
+    Args:
+        boxes: float32 [n, 4], x0, y0, x1, y1.
+        confidence: float32 [n].
+        classes: int [n].
+        iou: a box that overlaps a more confident box of its class by more is dropped.
+
+    Returns:
+        Numbers of the boxes that stay, the most confident first.
     """
     if not len(boxes):
         return np.zeros(0, np.int64)
     # OpenCV keeps classes apart by shifting them, which takes coordinates that are not negative
     shifted = boxes.astype(np.float64) - boxes.min()
     shifted[:, 2:] -= shifted[:, :2]
-    return np.asarray(cv2.dnn.NMSBoxesBatched(shifted, confidence, classes.astype(np.int32), 0.0, iou))
+    kept = cv2.dnn.NMSBoxesBatched(shifted.tolist(), confidence.tolist(), classes.tolist(), 0.0, iou)
+    return np.array(list(kept), np.int64)

@@ -1,0 +1,123 @@
+"""Masks of the moving pixels of each frame, without weights: foreground, frame difference or optical flow."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from vad import UserError
+from vad.pipeline.params import Field, Section
+from vad.regions.background import foreground_masks
+from vad.regions.foreground_params import ForegroundSettings
+
+BLUR = 5  # px: side of the smoothing before a threshold
+NEIGHBOURHOOD = 21  # px: side of the square in which speeds are compared
+
+
+class MotionParams(Section):
+    """`preprocess.person_crop.motion`: which pixels move, and which of their blobs become boxes."""
+
+    source: Literal["foreground", "difference", "flow"] = Field(
+        "foreground",
+        description="what moves: the foreground of a background model, pixels that differ from the frame "
+        "before, or fast optical flow",
+    )
+    difference_threshold: float = Field(
+        8.0, ge=0, le=255, description="`difference`: gray levels between neighbouring frames"
+    )
+    flow_threshold: float = Field(
+        0.4,
+        ge=0,
+        description="`flow`: pixels per frame; a pixel must also have half the highest speed around it",
+    )
+    close: int = Field(
+        24,
+        ge=0,
+        description="pixels; gaps within a column up to this are filled, about a third of a person's "
+        "height; not within a row, since people side by side should stay apart",
+    )
+    min_area: int = Field(50, ge=1, description="pixels of the smallest blob")
+    min_width: int = Field(6, ge=1, description="pixels")
+    min_height: int = Field(10, ge=1, description="pixels")
+    split: float = Field(
+        0.4,
+        ge=0,
+        lt=1,
+        description="0: never; else blobs are cut between heads, and at necks thinner than this share of "
+        "the thinner part",
+    )
+
+
+def motion_masks(
+    frames: np.ndarray,
+    flow: tuple[np.ndarray, dict[str, Any]] | None,
+    params: MotionParams,
+    foreground: ForegroundSettings | None,
+) -> Iterator[np.ndarray]:
+    """The moving pixels of each frame; memory does not grow with the clip.
+
+    Args:
+        frames: uint8 [T, H, W] or [T, H, W, 3].
+        flow: None, or int8 [T, h, w, 2] and its card: the displacement since the frame before, in counts of
+            card["scale"] pixels of the frame.
+        params: where motion is taken from.
+        foreground: for the source `foreground`, else None.
+
+    Returns:
+        An iterator of bool [H, W].
+
+    Raises:
+        UserError: if the source is flow, but there is none.
+    """
+    if params.source == "difference":
+        return _difference_masks(frames, params.difference_threshold)
+    if params.source == "flow":
+        if flow is None:
+            raise UserError(
+                "motion.source is flow, but flow.method is none; set flow.method: dis, or choose "
+                "motion.source: foreground or difference"
+            )
+        counts, card = flow
+        height, width = frames.shape[1:3]
+        return _flow_masks(counts, card["scale"], height, width, params.flow_threshold)
+    assert foreground is not None
+    return foreground_masks(frames, foreground)
+
+
+def _difference_masks(frames: np.ndarray, threshold: float) -> Iterator[np.ndarray]:
+    """Where the smoothed frame differs from the one before, the first from the second.
+
+    Temporal gradients as a source of boxes: HF2-VAD (Liu et al. 2021, arXiv:2108.06852). Of the colours, the
+    one that differs most counts.
+    """
+    before = _smooth(frames[min(1, len(frames) - 1)])
+    for frame in frames:
+        now = _smooth(frame)
+        change = np.asarray(cv2.absdiff(now, before))
+        yield (change if change.ndim == 2 else change.max(2)) > threshold
+        before = now
+
+
+def _smooth(frame: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(frame, (BLUR, BLUR), 0)
+
+
+def _flow_masks(
+    counts: np.ndarray, scale: float, height: int, width: int, threshold: float
+) -> Iterator[np.ndarray]:
+    """Where optical flow is faster than `threshold` pixels per frame, and half as fast as nearby.
+
+    Dense flow is smooth: between a moving person and the still ground the speed falls gradually, the further
+    out the faster the person moves. Half of it is where the border is.
+    """
+    square = np.ones((NEIGHBOURHOOD, NEIGHBOURHOOD), np.uint8)
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (BLUR, BLUR))
+    for displacement in counts:
+        right, down = (displacement[..., axis].astype(np.float32) for axis in (0, 1))
+        speed = cv2.resize(
+            scale * cv2.magnitude(right, down), (width, height), interpolation=cv2.INTER_LINEAR
+        )
+        speed = cv2.blur(speed, (BLUR, BLUR))
+        fast = np.asarray((speed > threshold) & (speed > cv2.dilate(speed, square) / 2))
+        yield cv2.morphologyEx(fast.view(np.uint8), cv2.MORPH_OPEN, ellipse).view(bool)
