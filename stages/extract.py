@@ -1,43 +1,34 @@
-"""Decodes every clip of the manifest to one array of frames.
+"""Decodes every clip of the manifest to an array of frames.
 
 In: data/manifest.csv, the footage below data.root. Out: data/frames/.
 """
 
 from pathlib import Path
 
-from vad.footage import decode, layouts
-from vad.pipeline import clipwise, stage
+from vad.footage.extract import ExtractParams, extract
+from vad.footage.params import SourceParams
+from vad.pipeline import stage
+from vad.pipeline.clipwise import Job, each_clip
 from vad.store import manifest
 
 MANIFEST, FRAMES = Path("data/manifest.csv"), Path("data/frames")
 
 
 def main(run: stage.Run) -> None:
-    data, _, _ = run.choice("data", layouts.DataParams)
-    params = run.params("extract", decode.ExtractParams)
-    compute = run.params("compute", clipwise.ComputeParams)
+    data = run.params("data", SourceParams)
+    params = run.params("extract", ExtractParams)
     root = run.reads(Path(data.root))
-    clips = manifest.read_manifest(MANIFEST)
     jobs = [
-        clipwise.Job(
+        Job(
             clip=clip.clip,
             name=clip.clip,
             inputs=(clip.hash, str(clip.first), str(clip.end)),
             args=(root / clip.source, clip.first, clip.end, params),
             frames=clip.end - clip.first,
         )
-        for clip in clips
+        for clip in manifest.read_manifest(MANIFEST)
     ]
-    skipped = clipwise.run(
-        decode.extract,
-        jobs,
-        FRAMES,
-        params=params,
-        cache=run.cache,
-        compute=compute,
-        label="extract",
-        on_error=data.on_error,
-    )
+    skipped = each_clip(run, extract, jobs, FRAMES, on_error=data.on_error)
     # reports name no folders of this machine
     reasons = {clip: reason.replace(f"{root}/", "") for clip, reason in skipped.items()}
     manifest.write_skipped(FRAMES / "skipped.csv", reasons)

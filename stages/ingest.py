@@ -9,7 +9,7 @@ data/masks/        anomalous pixels of the clips that have masks, packed to bits
 import shutil
 from pathlib import Path
 
-from vad.footage import layouts
+from vad.footage.layouts import DataParams
 from vad.footage.survey import survey
 from vad.pipeline import stage
 from vad.pipeline.clipwise import ComputeParams
@@ -22,15 +22,15 @@ MASKS = Path("data/masks")
 
 
 def main(run: stage.Run) -> None:
-    data, layout, own = run.choice("data", layouts.DataParams)
+    data, layout, params = run.choice("data", DataParams)
     workers = run.params("compute", ComputeParams).workers
     root = run.reads(Path(data.root))
-    part = MASKS.with_name("ingest.part")  # all is written here first: an error leaves earlier outputs whole
+    part = MASKS.with_name("ingest.part")  # written here first, so that an error leaves earlier outputs whole
     shutil.rmtree(part, ignore_errors=True)
     try:
         (part / MASKS.name).mkdir(parents=True)
         result = survey(
-            layout.read(root, own),
+            layout(params).read(root),
             root,
             masks_to=part / MASKS.name,
             memory=run.cache / "footage.json",

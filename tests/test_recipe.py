@@ -1,6 +1,5 @@
 """Recipes: written into params.yaml with its comments, or handed to DVC word by word."""
 
-import importlib
 import os
 import re
 import subprocess
@@ -15,6 +14,8 @@ from typing import Any
 import pytest
 
 from vad import UserError, recipe
+from vad.check import check, check_channels, models
+from vad.parameters import defaults
 from vad.pipeline import params
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -133,9 +134,10 @@ def test_every_footage_goes_with_every_method(project, footage, method):
     assert changes == told(footage) | told(method) == told(method, footage)
     raw = params.read()
     recipe.apply(raw, changes)
-    params.check(raw)
-    for section in ("resize", "preprocess"):
-        params.load(section, model_of(section), raw).verify(raw)  # that channels fit flow and colour
+    check(raw)
+    check_channels(raw)
+    _, mode, chosen = params.load_choice("preprocess", dict(models())["preprocess"], raw)
+    mode.verify(chosen, raw)
 
 
 def test_of_two_of_a_kind_the_later_has_its_way(project):
@@ -156,22 +158,29 @@ def test_recipes_of_a_kind_undo_each_other(project, kind):
         assert results.setdefault(name, active(raw)) == active(raw), f"{name} after {before}"
 
 
-def model_of(section: str) -> type[params.Section]:
-    module, name = params.SECTIONS[section].split(":")
-    return getattr(importlib.import_module(module), name)
-
-
 def active(raw: dict[str, Any]) -> dict[str, Any]:
-    """What has an effect of params.yaml: of sub-sections that are not chosen nothing."""
+    """What has an effect of params.yaml: of the sub-sections the chosen one alone."""
     out = {}
-    for section in params.SECTIONS:
-        if issubclass(model := model_of(section), params.Choice):
-            choice, chosen, own = params.load_choice(section, model, raw)
+    for section, model in models():
+        if issubclass(model, params.Choice):
+            choice, plugin, chosen = params.load_choice(section, model, raw)
             out[section] = {key: getattr(choice, key) for key in model.model_fields}
-            out[section] |= {chosen.__name__: own.active()}
+            out[section] |= {plugin.name: chosen.active()}
+        elif issubclass(model, params.Subsections):
+            out[section] = {
+                name: own.active() for name, (_, own) in params.load_each(section, model, raw).items()
+            }
         else:
             out[section] = params.load(section, model, raw).active()
     return out
+
+
+def test_a_recipe_holds_no_defaults_but_those_that_name_it():
+    """What a recipe does not change goes back to its default by itself."""
+    default = defaults()
+    for name in set(RECIPES) - {"sample", "weight_free"}:
+        for key, value in flat(params.read(ROOT / f"recipes/{name}.yaml")).items():
+            assert value != default[key] or value is None, f"{name}: {key}"
 
 
 def test_two_recipes_make_what_is_in_git(project):
@@ -180,6 +189,12 @@ def test_two_recipes_make_what_is_in_git(project):
         pytest.skip("params.yaml is not that of git: it names other footage")
     recipe.write(recipe.overrides(["sample", "weight_free"]))
     assert flat(params.read()) == flat(params.read(ROOT / "params.yaml"))
+
+
+def test_a_key_that_is_absent_is_added(project):
+    recipe.write({"train.lr_factor": 0.3, "preprocess.foreground.history": 100})
+    assert params.read()["train"]["lr_factor"] == 0.3
+    assert params.read()["preprocess"]["foreground"] == {"history": 100}
 
 
 def test_writing_keeps_the_text_of_what_it_does_not_change(project):
@@ -288,9 +303,9 @@ def test_what_a_recipe_must_be_told_is_asked_for(project, names, root, detector,
     ("changes", "message"),
     [
         ({"train.epochs": 0}, r"train\.epochs = 0"),
-        ({"train.epoch": 3}, r"no key 'train\.epoch'"),
-        ({"nosuch.key": 3}, r"no key 'nosuch\.key'"),
-        ({"train.epochs.more": 3}, r"no key 'train\.epochs\.more'"),
+        ({"train.epoch": 3}, r"train: unknown key 'epoch'; did you mean 'epochs'"),
+        ({"nosuch.key": 3}, r"unknown key 'nosuch'"),
+        ({"train.epochs.more": 3}, r"train\.epochs: .*integer"),
         ({"data.format": "nosuch"}, "'nosuch' is unknown"),
     ],
 )

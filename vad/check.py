@@ -85,13 +85,13 @@ def verify(raw: dict[str, Any] | None = None) -> None:
             plugin.verify(params, raw)
 
 
-def _footage_is_there(raw: dict[str, Any]) -> None:
+def check_footage(raw: dict[str, Any]) -> None:
     from vad.footage.layouts.base import open_root
 
     open_root(Path(raw["data"]["root"]))
 
 
-def _channels_have_their_sources(raw: dict[str, Any]) -> None:
+def check_channels(raw: dict[str, Any]) -> None:
     from vad.flow.base import FlowParams, require_flow
     from vad.footage.extract import ExtractParams
     from vad.windows.spec import ResizeParams
@@ -103,7 +103,7 @@ def _channels_have_their_sources(raw: dict[str, Any]) -> None:
         raise UserError("resize.channels asks for rgb, but frames are gray; set extract.color: rgb")
 
 
-def _model_can_be_trained(raw: dict[str, Any]) -> None:
+def check_model(raw: dict[str, Any]) -> None:
     """Whether the model can be built for the tensors, and trained as `train` says."""
     import torch
 
@@ -125,7 +125,7 @@ def _model_can_be_trained(raw: dict[str, Any]) -> None:
         find_folder(train.init_from)
 
 
-def _identity_is_there(raw: dict[str, Any]) -> None:
+def check_identity(raw: dict[str, Any]) -> None:
     from vad.evaluation.params import EvaluateParams
 
     identity = load("evaluate", EvaluateParams, raw).identity
@@ -137,10 +137,10 @@ def _identity_is_there(raw: dict[str, Any]) -> None:
 
 
 RULES: list[Callable[[dict[str, Any]], None]] = [
-    _footage_is_there,
-    _channels_have_their_sources,
-    _model_can_be_trained,
-    _identity_is_there,
+    check_footage,
+    check_channels,
+    check_model,
+    check_identity,
 ]
 
 

@@ -4,8 +4,8 @@
     python -m vad.recipe ped2 objects --root PATH --write     writes two into params.yaml
     python -m vad.recipe objects --weights PATH | xargs dvc exp run  tries one without touching params.yaml
 
-A recipe is about footage or about a method, as its first comment line says, and holds only what it changes.
-Of several the later one has its way.
+A recipe is about footage or about a method, as its first comment line says. It holds what differs from the defaults: all
+keys that another recipe of its kind sets go back to theirs first. Of several recipes the last one wins.
 """
 
 import argparse
@@ -22,56 +22,77 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from vad import UserError
+from vad.check import check
+from vad.parameters import defaults
 from vad.pipeline import params
-from vad.store import downloads
+from vad.store.downloads import hash_file
 
 RECIPES = Path("recipes")
 WEIGHTS, SHA256 = (f"preprocess.person_crop.onnx.{key}" for key in ("weights", "sha256"))
-NEED_ROOT = "footage lies: add ROOT=path (--root path)"
-NEED_WEIGHTS = "detector lies, a YOLOX or YOLOv8 export to ONNX: add WEIGHTS=file (--weights file)"
+ASKED_FOR = {  # keys that are null in a recipe because only the user knows them
+    "data.root": "footage lies: add ROOT=path (--root path)",
+    WEIGHTS: "detector lies, a YOLOX or YOLOv8 export to ONNX: add WEIGHTS=file (--weights file)",
+}
 _NULL = "tag:yaml.org,2002:null"  # written as the word; ruamel would leave the place empty
 
 
 def names() -> dict[str, str]:
-    """Recipe -> its first comment line."""
+    """Recipe -> its first comment line, `<kind>: <description>`."""
     files = sorted(RECIPES.glob("*.yaml"))
     return {f.stem: f.read_text("utf-8").partition("\n")[0].lstrip("# ") for f in files}
 
 
 def overrides(chosen: Sequence[str], root: str | None = None, detector: str | None = None) -> dict[str, Any]:
-    """`{"data.root": …, "train.epochs": …}` of recipes, with `data.root` replaced by `root`.
+    """`{"data.root": …, "train.epochs": …}` of recipes, defaults of their kinds included.
 
-    `detector` is the file of its weights. Raises UserError for an unknown recipe, or if a recipe needs to be
-    told one of the two and was not.
+    Args:
+        chosen: names of recipes.
+        root: folder with the footage, becomes `data.root`.
+        detector: file of the detector's weights.
+
+    Raises:
+        UserError: for an unknown recipe, or if one needs `root` or `detector` and did not get it.
     """
-    changes: dict[str, Any] = {}
+    texts = names()
     for name in chosen:
-        if name not in names():
-            raise UserError(f"no recipe {name!r}; there are: {', '.join(names())}")
-        changes |= _flat(params.read(RECIPES / f"{name}.yaml"))
+        if name not in texts:
+            raise UserError(f"no recipe {name!r}; there are: {', '.join(texts)}")
+    kinds = {name: text.partition(":")[0] for name, text in texts.items()}
+    default = defaults()
+    changes: dict[str, Any] = {
+        key: default[key]
+        for name in texts
+        if kinds[name] in {kinds[other] for other in chosen}
+        for key in _read(name)
+    }
+    required: dict[str, str] = {}
+    for name in chosen:
+        own = _read(name)
+        changes |= own
+        required |= {key: what for key, what in ASKED_FOR.items() if key in own and own[key] is None}
     if root is not None:
         changes["data.root"] = _root(root)
     if detector is not None:
         path = Path(detector).expanduser().resolve()
         if not path.is_file():
             raise UserError(f"WEIGHTS={detector}: no such file")
-        changes |= {WEIGHTS: path.as_posix(), SHA256: downloads.hash_file(path)}
-    for key, what in {"data.root": NEED_ROOT, WEIGHTS: NEED_WEIGHTS}.items():
-        if changes.get(key, "") is None:
+        changes |= {WEIGHTS: path.as_posix(), SHA256: hash_file(path)}
+    for key, what in required.items():
+        if changes[key] is None:
             raise UserError(f"recipe {' '.join(chosen)!r} needs to know where the {what}")
     return changes
 
 
 def apply(document: Any, changes: Mapping[str, Any]) -> None:
-    """Sets dotted keys in a nested mapping, in place. Raises UserError for a key that is not there."""
+    """Sets dotted keys in a nested mapping, in place; adds those that are absent."""
     for key, value in changes.items():
         *path, last = key.split(".")
         section = document
         for part in path:
-            section = section.get(part) if isinstance(section, Mapping) else None
-        if not isinstance(section, Mapping) or last not in section:
-            raise UserError(f"recipe: params.yaml has no key {key!r}")
-        if section[last] != value:  # else its style may stay as it is
+            if not isinstance(section.get(part), Mapping):
+                section[part] = {}
+            section = section[part]
+        if last not in section or section[last] != value:  # else its style may stay as it is
             section[last] = _in_a_line(value) if isinstance(value, list) else value
 
 
@@ -93,15 +114,20 @@ def write(changes: Mapping[str, Any], path: Path = params.FILE) -> None:
     with open(part, "w", encoding="utf-8", newline="\n") as file:
         yaml.dump(document, file)
     try:
-        params.check(params.read(part))
+        check(params.read(part))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
 def flags(changes: Mapping[str, Any]) -> list[str]:
-    """Words for `dvc exp run`: -S key=value, the value quoted for the grammar that DVC uses."""
-    return [word for key, value in changes.items() for word in ("-S", f"{key}={_hydra(value)}")]
+    """Words for `dvc exp run`: -S ++key=value, which adds or changes a key, quoted for the grammar of DVC."""
+    return [word for key, value in changes.items() for word in ("-S", f"++{key}={_hydra(value)}")]
+
+
+def _read(name: str) -> dict[str, Any]:
+    """What a recipe sets, by dotted key."""
+    return dict(_flat(params.read(RECIPES / f"{name}.yaml")))
 
 
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -154,7 +180,9 @@ def main() -> None:
         footage = params.read()["data"]["root"]
         print(f"params.yaml is now {' '.join(args.name)!r}, footage in {footage}; next: make repro")
     else:
-        apply(params.read(), changes)  # a wrong key is found here, not by DVC
+        raw = params.read()
+        apply(raw, changes)
+        check(raw)  # else DVC would run with a wrong key
         print(shlex.join(flags(changes)))  # xargs reads quotes as a shell does
 
 

@@ -6,17 +6,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from vad import UserError, regions
-from vad.flow import none as no_flow
+from vad import UserError
+from vad.flow.none import NoFlow
 from vad.pipeline import clipwise, closure
-from vad.pipeline.clipwise import ComputeParams, Job
+from vad.pipeline.clipwise import ComputeParams, Job, each_clip
 from vad.pipeline.params import Section
+from vad.regions.table import write as write_regions
 from vad.resize import cut
 from vad.store import arrays
 from vad.windows import spec
@@ -25,38 +27,40 @@ ROOT = Path(__file__).resolve().parents[2]
 SIZE = 1000  # bytes that one clip of `Loop` weighs, at least
 
 
+class Params(Section):
+    """Whatever a work function has."""
+
+    a: Any = None
+
+
 class Loop:
     """A loop whose work writes what it was told, and remembers for which clips it was called."""
 
     def __init__(self, folder: Path):
         self.out, self.cache, self.made, self.bad = folder / "out", folder / "cache", [], {}
-        self.params: Any = {"a": 1}
-        self.cache_gb = 1.0
+        self.section: Section = Params(a=1)
+        self.cache_gb, self.name, self.plugin = 1.0, "loop", None
 
-    def work(self, stem: Path, clip: str, content: str, *, threads: int) -> None:
+    def params(self, section: str, model: type[ComputeParams]) -> ComputeParams:
+        """As a stage gives them."""
+        assert (section, model) == ("compute", ComputeParams)
+        return ComputeParams(workers=1, cache_gb=self.cache_gb)
+
+    def work(self, stem: Path, clip: str, content: str, section: Section, *more: Any, threads: int) -> None:
         assert threads >= 1
         self.made.append(clip)
         if clip in self.bad:
             Path(f"{stem}.npy").write_text("half")
             raise self.bad[clip]
         Path(f"{stem}.npy").write_text(content * SIZE)
-        Path(f"{stem}.json").write_text(repr(self.params))
+        Path(f"{stem}.json").write_text(repr(section))
 
     def __call__(self, clips: dict[str, str], **options: Any) -> list[str]:
         """Makes clips of the given content; returns those that were really made, in their order."""
         self.made = []
-        jobs = [Job(clip, clip, (content,), (clip, content)) for clip, content in clips.items()]
-        self.skipped = clipwise.run(
-            self.work,
-            jobs,
-            self.out,
-            params=self.params,
-            cache=self.cache,
-            compute=ComputeParams(workers=1, cache_gb=self.cache_gb),
-            label="loop",
-            parallel=False,
-            **options,
-        )
+        more = (self.section,) if self.plugin is None else (self.section, (self.plugin,))
+        jobs = [Job(clip, clip, (content,), (clip, content, *more)) for clip, content in clips.items()]
+        self.skipped = each_clip(self, self.work, jobs, self.out, parallel=False, **options)
         return self.made
 
     def found(self) -> dict[str, str]:
@@ -120,21 +124,39 @@ def test_a_changed_input_is_made_anew_and_back_again_is_not(loop):
     assert loop.found() == ABC
 
 
-@pytest.mark.parametrize("params", [{"a": 2}, {"b": 1}, {}, None])
-def test_changed_parameters_make_all_anew(loop, params):
+@pytest.mark.parametrize("value", [2, "1", None, [1], {"a": 1}])
+def test_changed_parameters_make_all_anew(loop, value):
     loop(ABC)
-    loop.params = params
+    loop.section = Params(a=value)
     assert loop(ABC) == list(ABC)
-    assert (loop.out / "train/a.json").read_text() == repr(params)
+    assert (loop.out / "train/a.json").read_text() == repr(loop.section)
+
+
+def test_the_parameters_of_a_plug_in_count_too(loop):
+    """Of one among the arguments; that of a bound method is the same case."""
+    loop.plugin = SimpleNamespace(params=Params(a=1))
+    assert loop(ABC) == list(ABC)
+    loop.plugin = SimpleNamespace(params=Params(a=1))
+    assert loop(ABC) == []
+    loop.plugin = SimpleNamespace(params=Params(a=2))
+    assert loop(ABC) == list(ABC)
+
+
+def test_two_work_functions_never_share_a_clip(loop):
+    def other(stem: Path, *args: Any, threads: int) -> None:
+        loop.work(stem, *args, threads=threads)
+
+    loop(ABC)
+    jobs = [Job(c, c, (content,), (c, content, loop.section)) for c, content in ABC.items()]
+    loop.made = []
+    each_clip(loop, other, jobs, loop.out, parallel=False)
+    assert loop.made == list(ABC)
 
 
 def test_a_section_counts_by_its_values(loop):
-    loop.params = ComputeParams(workers=1, cache_gb=1)
     loop(ABC)
-    loop.params = ComputeParams(workers=1, cache_gb=1)
+    loop.section = Params(a=1)
     assert loop(ABC) == []
-    loop.params = ComputeParams(workers=2, cache_gb=1)
-    assert loop(ABC) == list(ABC)
 
 
 class Switch(Section):
@@ -150,7 +172,7 @@ class Switch(Section):
 
 def test_of_a_section_only_what_has_an_effect_counts(loop):
     def made(mode: str, strength: int, *names: str) -> list[str]:
-        loop.params = Switch(mode=mode, strength=strength, names=list(names))
+        loop.section = Switch(mode=mode, strength=strength, names=list(names))
         return loop(ABC)
 
     assert made("on", 1) == list(ABC)
@@ -168,8 +190,8 @@ def test_all_values_of_a_section_count_unless_it_says_otherwise():
 def test_a_clip_may_have_more_files_of_its_own(loop):
     """Beside <clip>.npy, such as silhouettes: each keeps its name behind the clip's."""
 
-    def work(stem: Path, clip: str, content: str, *, threads: int) -> None:
-        Loop.work(loop, stem, clip, content, threads=threads)
+    def work(stem: Path, clip: str, content: str, section: Section, *, threads: int) -> None:
+        Loop.work(loop, stem, clip, content, section, threads=threads)
         arrays.write_array(Path(f"{stem}.silhouette"), np.full((2, 3), int(content), np.uint8))
         Path(f"{stem}.data.txt").write_text(content)
         if clip == "train/b":
@@ -192,7 +214,7 @@ def test_a_clip_may_have_more_files_of_its_own(loop):
 
 @pytest.mark.parametrize("edited", ["worker.py", "part.py", "chosen.py"])
 def test_edited_code_makes_all_anew(loop, tmp_path, monkeypatch, edited):
-    """The work's module, what it imports, and modules that are named."""
+    """The work's module, what it imports, and the modules of plug-ins among the arguments."""
     code = tmp_path / "code"
     code.mkdir()
     for name, text in {"worker": "import part", "part": "", "chosen": "", "other": ""}.items():
@@ -200,19 +222,18 @@ def test_edited_code_makes_all_anew(loop, tmp_path, monkeypatch, edited):
     monkeypatch.setattr(closure, "ROOT", code)
     monkeypatch.setattr(Loop, "__module__", "worker")
     monkeypatch.setattr(Loop.work, "__module__", "worker")
-    loop(ABC, modules=["chosen"])
+    loop.plugin = type("Chosen", (), {"__module__": "chosen"})()
+    loop(ABC)
     (code / "other.py").write_text("# edited")
-    assert loop(ABC, modules=["chosen"]) == []
+    assert loop(ABC) == []
     (code / edited).write_text((code / edited).read_text() + "\n# edited")
-    assert loop(ABC, modules=["chosen"]) == list(ABC)
+    assert loop(ABC) == list(ABC)
 
 
 def test_the_longest_clip_comes_first(loop):
-    jobs = [Job(c, c, (c,), (c, c), frames=n) for c, n in {"s": 1, "l": 9, "m": 5}.items()]
-    compute = ComputeParams(workers=1, cache_gb=1)
-    clipwise.run(
-        loop.work, jobs, loop.out, params=1, cache=loop.cache, compute=compute, label="x", parallel=False
-    )
+    lengths = {"s": 1, "l": 9, "m": 5}
+    jobs = [Job(c, c, (c,), (c, c, loop.section), frames=n) for c, n in lengths.items()]
+    each_clip(loop, loop.work, jobs, loop.out, parallel=False)
     assert loop.made == ["l", "m", "s"]
 
 
@@ -294,7 +315,8 @@ def test_half_written_entries_go_when_they_are_old(loop):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from vad.clipwise import ComputeParams, Job, run
+from types import SimpleNamespace
+from vad.pipeline.clipwise import ComputeParams, Job, each_clip
 
 def work(stem, clip, *, threads):
     Path(f"{stem}.npy").write_text(clip)
@@ -304,8 +326,9 @@ def work(stem, clip, *, threads):
     print(clip)
 
 jobs = [Job(c, c, (c,), (c,)) for c in ("a", "b", "c", "d")]
-run(work, jobs, Path("out"), params=None, cache=Path("cache"), label="x", parallel=False,
-    compute=ComputeParams(workers=1, cache_gb=1))
+compute = ComputeParams(workers=1, cache_gb=1.0)
+run = SimpleNamespace(name="x", cache=Path("cache"), params=lambda section, model: compute)
+each_clip(run, work, jobs, Path("out"), parallel=False)
 """
 
 
@@ -411,33 +434,21 @@ def footage(tmp_path_factory) -> Path:
         )
         rows = {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": 32, "y1": 24}
         table = pd.DataFrame(rows).assign(source="frame", confidence=1)
-        regions.write(folder / f"regions/{name}", table)
-        no_flow.flow(folder / f"flow/{name}", folder / f"frames/{name}", no_flow.Params(), threads=1)
+        write_regions(folder / f"regions/{name}", table)
+        NoFlow(NoFlow.Params()).flow(folder / f"flow/{name}", folder / f"frames/{name}", threads=1)
     return folder
 
 
 def cut_all(footage: Path, where: Path, names: str | list[str], workers: int, on_error: str = "fail") -> Any:
-    params = spec.WindowParams(
-        channels=["gray", "difference"],
-        height=8,
-        width=8,
-        window=4,
-        step=1,
-        position="middle",
-        stride=1,
-        fit="stretch",
+    window = spec.WindowSpec(frames=4)
+    params = spec.TensorSpec.of(
+        spec.ResizeParams(channels=["gray", "difference"], height=8, width=8, stride=1, fit="stretch"), window
     )
     stems = {name: [footage / kind / name for kind in ("frames", "regions", "flow")] for name in names}
-    return clipwise.run(
-        cut.cut,
-        [Job.on(name, all_three, params) for name, all_three in stems.items()],
-        where / "out",
-        params=params,
-        cache=where / "cache",
-        compute=ComputeParams(workers=workers, cache_gb=1),
-        label="cut",
-        on_error=on_error,
-    )
+    jobs = [Job.on(name, files, params) for name, files in stems.items()]
+    compute = ComputeParams(workers=workers, cache_gb=1)
+    run = SimpleNamespace(name="cut", cache=where / "cache", params=lambda section, model: compute)
+    return each_clip(run, cut.cut, jobs, where / "out", on_error=on_error)
 
 
 def test_workers_change_no_byte(footage, tmp_path):

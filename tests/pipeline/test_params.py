@@ -299,12 +299,13 @@ def test_a_missing_file_is_named_with_the_folder(tmp_path, monkeypatch):
 
 
 def test_a_section_and_its_choice_are_loaded():
-    from vad.footage.layouts import DataParams, folder
+    from vad.footage.layouts.base import DataParams
+    from vad.footage.layouts.folder import Folder
 
-    choice, module, own = params.load_choice("data", DataParams, RAW)
-    assert (choice.format, module, own.level) == ("folder", folder, RAW["data"]["folder"]["level"])
+    choice, layout, chosen = params.load_choice("data", DataParams, RAW)
+    assert (choice.format, layout, chosen.level) == ("folder", Folder, RAW["data"]["folder"]["level"])
     with pytest.raises(Exception, match="frozen"):
-        own.level = "subject"
+        chosen.level = "subject"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vad import UserError, flow, recipe
-from vad.footage import layouts
+from vad.footage.layouts.base import DataParams
 from vad.pipeline import clipwise, closure, stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     recipe.write(
         recipe.overrides(["sample", "whole_frame"]), tmp_path / "params.yaml"
     )  # whatever it holds just now
-    for name in ["stages/probe.py", "vad/part.py", "vad/other.py", "vad/layouts/folder.py"]:
+    for name in ["stages/probe.py", "vad/part.py", "vad/other.py", "vad/footage/layouts/folder.py"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("from vad import part\n" if name == "stages/probe.py" else "")
     (tmp_path / "input/deep").mkdir(parents=True)
@@ -56,7 +56,7 @@ def edit(path: str, text: str, times: int | None = None) -> Callable[[stage.Run]
 
     def main(run: stage.Run) -> None:
         run.params("compute", clipwise.ComputeParams)
-        run.choice("data", layouts.DataParams)
+        run.choice("data", DataParams)
         Path(path).parent.mkdir(exist_ok=True)
         Path(path).write_text(text)
 
@@ -121,7 +121,7 @@ def test_parameters_are_read_before_any_work(project, capsys):
         ("input/new.txt", "new", "input/new.txt"),
         ("stages/probe.py", "from vad import part  # edited", "stages/probe.py"),
         ("vad/part.py", "# edited", "vad/part.py"),
-        ("vad/layouts/folder.py", "# edited", "vad/layouts/folder.py"),  # the chosen one
+        ("vad/footage/layouts/folder.py", "# edited", "vad/footage/layouts/folder.py"),  # the chosen one
     ],
 )
 def test_a_change_meanwhile_is_refused_and_named(project, capsys, path, text, named):
@@ -131,7 +131,7 @@ def test_a_change_meanwhile_is_refused_and_named(project, capsys, path, text, na
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("path", ["vad/other.py", "output/result.txt", "vad/layouts/ucsd.py"])
+@pytest.mark.parametrize("path", ["vad/other.py", "output/result.txt", "vad/footage/layouts/ucsd.py"])
 def test_a_change_of_what_does_not_matter_is_none(project, path, capsys):
     assert run(edit(path, "# edited")) == 0, capsys.readouterr().err
 
@@ -172,7 +172,7 @@ def replaced(old: str, new: str) -> Callable[[stage.Run], None]:
     """A stage that reads `data` and `compute`, while somebody edits params.yaml."""
 
     def main(run: stage.Run) -> None:
-        run.choice("data", layouts.DataParams)
+        run.choice("data", DataParams)
         run.params("compute", clipwise.ComputeParams)
         text = Path("params.yaml").read_text("utf-8")
         assert old in text
@@ -198,7 +198,7 @@ def test_a_parameter_changed_meanwhile_is_refused_and_named(project, capsys, old
     ("old", "new"),
     [
         ("epochs: 10", "epochs: 5"),  # of another stage
-        ("# Every knob", "# Every single knob"),
+        ("# What people change", "# What people often change"),
         ("workers: auto", "workers: 1"),  # changes no result
         ("file: table.csv", "file: other.csv"),  # of an inactive alternative
     ],
@@ -211,8 +211,8 @@ def test_params_are_those_of_the_start(project):
     def main(run: stage.Run) -> None:
         Path("params.yaml").write_text("broken: [", "utf-8")
         assert run.params("compute", clipwise.ComputeParams).workers == "auto"
-        _, module, own = run.choice("flow", flow.FlowParams)
-        assert (module.__name__, own) == ("vad.flow.none", module.Params())
+        _, method, params = run.choice("flow", flow.FlowParams)
+        assert (method.name, params) == ("none", method.Params())
 
     assert run(main) == 2  # and that the file is broken now is said at the end
 

@@ -106,8 +106,8 @@ def each_clip(
 
     Args:
         run: the stage.
-        work: `work(stem, *job.args, threads=n)` writes `<stem>.npy`, `<stem>.json`, `<stem>.more.npy`, … of one
-            clip with at most n threads. It must depend on nothing but its arguments and code.
+        work: `work(stem, *job.args, threads=n)` writes `<stem>.npy`, `<stem>.json`, `<stem>.more.npy`, … of
+            one clip with at most n threads. It must depend on nothing but its arguments and code.
         jobs: the clips.
         out: replaced as a whole, once all clips are there.
         label: what the progress bar says, if not the stage's name.
@@ -145,11 +145,10 @@ def _key(work: Work, job: Job, code: Callable[..., str]) -> str:
     given = [getattr(work, "__self__", None)]
     for arg in job.args:
         given += arg if isinstance(arg, tuple) else [arg]
-    modules = {work.__module__, *(type(one).__module__ for one in given)}
-    ours = sorted(module for module in modules if module.partition(".")[0] in ("vad", "stages", "tests"))
-    params = [one.active() for one in given if isinstance(one, Section)]
-    params += [one.params.active() for one in given if isinstance(getattr(one, "params", None), Section)]
-    return digest([code(*ours), params, job.inputs])
+    modules = sorted({work.__module__, *(type(arg).__module__ for arg in given)})
+    params = [arg.active() for arg in given if isinstance(arg, Section)]
+    params += [arg.params.active() for arg in given if isinstance(getattr(arg, "params", None), Section)]
+    return digest([work.__qualname__, code(*modules), params, job.inputs])
 
 
 def trim(shelf: Path, limit_gb: float, keep: Collection[str] = ()) -> None:

@@ -1,7 +1,7 @@
 """Reads params.yaml and checks its sections before any work begins.
 
-Each package declares the model of its own section, a subclass of `Section`; this module reads and checks, and
-knows no section by name. `python -m vad.check` checks the whole file. The parser is that of DVC (YAML 1.2), so
+Each package declares the model of its section, a subclass of `Section`; this module reads and checks without
+knowing any section by name. `python -m vad.check` checks the whole file. The parser is that of DVC (YAML 1.2), so
 that both read the same values.
 """
 
@@ -37,7 +37,7 @@ class Section(BaseModel):
 
 
 class Subsections(Section):
-    """A section that holds a sub-section for each alternative of a registry; absent ones have their defaults."""
+    """A section with a sub-section for each alternative of a registry; absent ones have their defaults."""
 
     model_config = ConfigDict(extra="allow")
     registry: ClassVar[Registry[Any]]
@@ -146,7 +146,7 @@ def load_each(
     raw: dict[str, Any] | None = None,
     names: Iterable[str] | None = None,
 ) -> dict[str, tuple[type[Plugin], Section]]:
-    """Name -> (alternative, its sub-section), all checked, in the order of params.yaml; absent ones come last.
+    """Name -> (alternative, its sub-section), checked, in the order of params.yaml; absent ones come last.
 
     Args:
         section: name of the section.

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from vad.pipeline import closure
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Plugin:
@@ -74,7 +74,7 @@ class Registry(Generic[P]):
         Args:
             condition: tells from the source of a registered class whether it is wanted.
         """
-        folder = closure.ROOT / Path(*self.package.split("."))
+        folder = ROOT / Path(*self.package.split("."))
         return [f.stem for f in sorted(folder.glob("*.py")) if any(map(condition, _registered(f)))]
 
     def module(self, name: str) -> str:

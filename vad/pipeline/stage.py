@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from vad import UserError
 from vad.pipeline import closure, params
+from vad.pipeline.params import Subsections
 from vad.pipeline.registry import Plugin
 
 S = TypeVar("S", bound=params.Section)
@@ -52,13 +53,13 @@ class Run:
     def choice(self, section: str, model: type[C]) -> tuple[C, type[Plugin], Any]:
         """(the section, the alternative that it chooses, the parameters of that one), all checked."""
         choice, plugin, chosen = params.load_choice(section, model, self._raw)
-        # of the sub-sections the chosen one alone
-        self._note(section, [*model.model_fields, choice.chosen])
+        self._note(section, model.model_fields)
+        self._note(f"{section}.{choice.chosen}", plugin.Params.model_fields)  # of the others nothing matters
         self._watch(plugin)
         return choice, plugin, chosen
 
     def each(
-        self, section: str, model: type[params.Subsections], names: Iterable[str] | None = None
+        self, section: str, model: type[Subsections], names: Iterable[str] | None = None
     ) -> dict[str, tuple[Any, Any]]:
         """Name -> (alternative, its parameters) of all alternatives of a section, or of some; all checked."""
         every = params.load_each(section, model, self._raw, names)
