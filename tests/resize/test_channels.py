@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from vad import UserError, regions
-from vad.flow import none as no_flow
+from tests.windows.tensors import tensor_spec
+from vad import UserError
+from vad.flow.none import NoFlow
+from vad.regions.table import write
 from vad.resize.channels import Layers
 from vad.resize.cut import cut
 from vad.store import arrays
 from vad.windows.planes import STILL
-from vad.windows.spec import WindowParams
+from vad.windows.spec import ResizeParams
 
 RNG = np.random.default_rng(0)
 LENGTH, HEIGHT, WIDTH = 5, 11, 19  # a width that fills no whole number of bytes
@@ -38,12 +40,12 @@ def written(
     table = pd.DataFrame(
         {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": width, "y1": height}
     )
-    regions.write(stems[1], table.assign(source="frame", confidence=1), picture)
+    write(stems[1], table.assign(source="frame", confidence=1), picture)
     if outline is not None:
         packed = np.packbits(outline, axis=-1)
         arrays.write_array(folder / "regions.silhouette", packed, height=height, width=width)
     if counts is None:
-        no_flow.flow(stems[2], stems[0], no_flow.Params(), threads=1)
+        NoFlow(NoFlow.Params()).flow(stems[2], stems[0], threads=1)
     else:
         arrays.write_array(stems[2], counts, method="dis", scale=0.25)
     return stems
@@ -52,7 +54,7 @@ def written(
 def planes(folder: Path, channels: list[str], keep: int = 8, **clip: Any) -> tuple[list[str], np.ndarray]:
     """(names, uint8 [T, C, H, W]) of all layers, asked for in some order."""
     layers = Layers(channels, *written(folder, **clip), keep=keep)
-    out = np.zeros((layers.length, len(layers.names), *layers.frame), np.uint8)
+    out = np.zeros((layers.length, len(layers.names), *layers.frame_shape), np.uint8)
     for t in [*reversed(range(layers.length)), 0, 0]:
         parts = [layer.picture(t) for layer in layers]
         assert all(part.dtype == np.uint8 for part in parts)
@@ -71,53 +73,53 @@ def difference(gray: np.ndarray) -> np.ndarray:
 
 
 def test_gray_is_the_frame(tmp_path):
-    names, found = planes(tmp_path, ["gray"])
+    names, made = planes(tmp_path, ["gray"])
     assert names == ["gray"]
-    np.testing.assert_array_equal(found[:, 0], GRAY)
+    np.testing.assert_array_equal(made[:, 0], GRAY)
 
 
 def test_gray_of_colour_is_its_luminance(tmp_path):
-    names, found = planes(tmp_path, ["gray"], frames=RGB)
+    names, made = planes(tmp_path, ["gray"], frames=RGB)
     assert names == ["gray"]
-    assert np.abs(found[:, 0] - luminance(RGB)).max() <= 0.51
+    assert np.abs(made[:, 0] - luminance(RGB)).max() <= 0.51
 
 
 def test_rgb_is_red_green_blue(tmp_path):
-    names, found = planes(tmp_path, ["rgb"], frames=RGB)
+    names, made = planes(tmp_path, ["rgb"], frames=RGB)
     assert names == ["red", "green", "blue"]
-    np.testing.assert_array_equal(found.transpose(0, 2, 3, 1), RGB)
+    np.testing.assert_array_equal(made.transpose(0, 2, 3, 1), RGB)
 
 
 @pytest.mark.parametrize("keep", [1, 2, 8])
 def test_difference_is_to_the_frame_before_and_frame_0_repeats_frame_1(tmp_path, keep):
-    names, found = planes(tmp_path, ["difference"], keep)
+    names, made = planes(tmp_path, ["difference"], keep)
     assert names == ["difference"]
-    np.testing.assert_array_equal(found[:, 0], difference(GRAY))
+    np.testing.assert_array_equal(made[:, 0], difference(GRAY))
 
 
 def test_difference_of_colour_is_that_of_gray(tmp_path):
-    _, found = planes(tmp_path, ["gray", "difference"], frames=RGB)
-    np.testing.assert_array_equal(found[:, 1], difference(found[:, 0]))
+    _, made = planes(tmp_path, ["gray", "difference"], frames=RGB)
+    np.testing.assert_array_equal(made[:, 1], difference(made[:, 0]))
 
 
-def test_a_single_frame_differs_from_nothing(tmp_path):
-    _, found = planes(tmp_path, ["difference", "gray"], frames=GRAY[:1])
-    assert not found[:, 0].any()
-    np.testing.assert_array_equal(found[:, 1], GRAY[:1])
+def test_the_difference_of_a_single_frame_is_0(tmp_path):
+    _, made = planes(tmp_path, ["difference", "gray"], frames=GRAY[:1])
+    assert not made[:, 0].any()
+    np.testing.assert_array_equal(made[:, 1], GRAY[:1])
 
 
 @pytest.mark.parametrize("width", [8, 9, 15, 16, 17, 19])
 def test_silhouettes_are_black_and_white_whatever_the_width(tmp_path, width):
     outline = OUTLINE[:, :, :width]
-    names, found = planes(tmp_path, ["silhouette"], frames=GRAY[:, :, :width], outline=outline)
+    names, made = planes(tmp_path, ["silhouette"], frames=GRAY[:, :, :width], outline=outline)
     assert names == ["silhouette"]
-    np.testing.assert_array_equal(found[:, 0], np.where(outline, 255, 0))
+    np.testing.assert_array_equal(made[:, 0], np.where(outline, 255, 0))
 
 
 def test_flow_is_the_count_above_128(tmp_path):
-    names, found = planes(tmp_path, ["flow"], counts=COUNTS)
+    names, made = planes(tmp_path, ["flow"], counts=COUNTS)
     assert names == ["flow_x", "flow_y"]
-    np.testing.assert_array_equal(found.transpose(0, 2, 3, 1).astype(int), COUNTS.astype(int) + 128)
+    np.testing.assert_array_equal(made.transpose(0, 2, 3, 1).astype(int), COUNTS.astype(int) + 128)
 
 
 def bilinear(picture: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -140,16 +142,16 @@ def bilinear(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 def test_smaller_flow_is_brought_to_the_size_of_the_frame(tmp_path):
     """Its values stay: they are in pixels of the frame already."""
     small = COUNTS[:, :6, :9]
-    _, found = planes(tmp_path, ["flow"], counts=small)
+    _, made = planes(tmp_path, ["flow"], counts=small)
     for t in range(LENGTH):
         expected = bilinear(small[t].astype(int) + 128, HEIGHT, WIDTH)
-        assert np.abs(found[t].transpose(1, 2, 0) - expected).max() <= 1
+        assert np.abs(made[t].transpose(1, 2, 0) - expected).max() <= 1
 
 
-def test_flow_tells_its_scale_and_what_nothing_is(tmp_path):
+def test_the_card_has_the_scale_of_flow_and_the_value_of_stillness(tmp_path):
     layers = Layers(["gray", "flow"], *written(tmp_path, counts=COUNTS))
     assert layers.card == {"flow": {"scale": 0.25, "still": 128}}
-    assert [layer.empty for layer in layers] == [0, STILL]
+    assert [layer.padding for layer in layers] == [0, STILL]
     assert Layers(["gray"], *written(tmp_path)).card == {}
 
 
@@ -164,9 +166,9 @@ def test_flow_tells_its_scale_and_what_nothing_is(tmp_path):
     ],
 )
 def test_the_picture_is_what_preprocessing_says_in_its_order(tmp_path, picture, names, expected):
-    got_names, found = planes(tmp_path, ["picture"], picture=picture, outline=OUTLINE)
+    got_names, made = planes(tmp_path, ["picture"], picture=picture, outline=OUTLINE)
     assert got_names == names
-    np.testing.assert_array_equal(found, np.stack(expected, axis=1))
+    np.testing.assert_array_equal(made, np.stack(expected, axis=1))
 
 
 RGB_NAMES = ("red", "green", "blue")
@@ -174,17 +176,17 @@ RGB_NAMES = ("red", "green", "blue")
 
 @pytest.mark.parametrize("picture", [["frame"], ["masked"], ["frame", "silhouette"]])
 def test_the_picture_of_colour_frames_is_in_colour(tmp_path, picture):
-    names, found = planes(tmp_path, ["picture"], frames=RGB, picture=picture, outline=OUTLINE)
-    seen = np.where(OUTLINE[..., None], RGB, 0) if picture == ["masked"] else RGB
-    expected = seen if len(picture) == 1 else np.concatenate([seen, OUTLINE[..., None] * 255], axis=3)
+    names, made = planes(tmp_path, ["picture"], frames=RGB, picture=picture, outline=OUTLINE)
+    shown = np.where(OUTLINE[..., None], RGB, 0) if picture == ["masked"] else RGB
+    expected = shown if len(picture) == 1 else np.concatenate([shown, OUTLINE[..., None] * 255], axis=3)
     prefix = "masked_" if picture == ["masked"] else ""
     assert names == [*(prefix + name for name in RGB_NAMES), "silhouette"][: expected.shape[3]]
-    np.testing.assert_array_equal(found.transpose(0, 2, 3, 1), expected)
+    np.testing.assert_array_equal(made.transpose(0, 2, 3, 1), expected)
 
 
 def test_a_picture_without_silhouettes_needs_none(tmp_path):
-    _, found = planes(tmp_path, ["picture"])
-    np.testing.assert_array_equal(found[:, 0], GRAY)
+    _, made = planes(tmp_path, ["picture"])
+    np.testing.assert_array_equal(made[:, 0], GRAY)
 
 
 ALL = ["picture", "rgb", "difference", "flow", "silhouette"]
@@ -198,17 +200,8 @@ def test_planes_come_in_the_order_of_the_channels(tmp_path):
         names = [name for c in channels for name in single[c][0]]
         expected = np.concatenate([single[c][1] for c in channels], axis=1)
         assert planes(tmp_path, channels, **clip)[0] == names
-        how = WindowParams(
-            channels=channels,
-            height=HEIGHT,
-            width=WIDTH,
-            window=1,
-            step=1,
-            position="middle",
-            stride=1,
-            fit="stretch",
-        )
-        cut(tmp_path / "tensors", *written(tmp_path, **clip), how, threads=1)
+        spec = tensor_spec(HEIGHT, WIDTH, channels=channels)
+        cut(tmp_path / "tensors", *written(tmp_path, **clip), spec, threads=1)
         array, card = arrays.open_array(tmp_path / "tensors")
         assert card["channels"] == names
         np.testing.assert_array_equal(array, expected)
@@ -240,7 +233,7 @@ def test_rgb_of_gray_frames_is_refused(tmp_path):
         Layers(["rgb"], *written(tmp_path))
 
 
-def test_flow_that_was_not_computed_is_refused(tmp_path):
+def test_flow_without_a_method_is_refused(tmp_path):
     message = r"^resize\.channels: flow needs optical flow, but flow\.method is none; set flow\.method: dis$"
     with pytest.raises(UserError, match=message):
         Layers(["gray", "flow"], *written(tmp_path))
@@ -249,22 +242,20 @@ def test_flow_that_was_not_computed_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("channels", "picture"), [(["silhouette"], ["frame"]), (["gray", "silhouette"], ["frame"])]
 )
-def test_silhouettes_that_were_not_made_are_refused(tmp_path, channels, picture):
+def test_missing_silhouettes_are_refused(tmp_path, channels, picture):
     with pytest.raises(UserError, match=r"silhouettes, but there are none; set preprocess\.mode: silhouette"):
         Layers(channels, *written(tmp_path, picture=tuple(picture)))
 
 
 @pytest.mark.parametrize("channels", [[], ["grey"], "gray", ["gray", 3], None])
-def test_channels_that_do_not_exist_are_refused(channels):
+def test_unknown_channels_are_refused(channels):
     with pytest.raises(ValidationError):
-        WindowParams(
-            channels=channels, height=8, width=8, window=1, step=1, position="middle", stride=1, fit="stretch"
-        )
+        ResizeParams(channels=channels)
 
 
 @pytest.mark.parametrize("keep", [1, 3])
-def test_a_picture_asked_for_again_is_not_made_again(tmp_path, keep):
-    """As many as a window has frames are held on to: the boxes of a frame share them."""
+def test_the_latest_pictures_are_remembered(tmp_path, keep):
+    """As many as a window has frames: the boxes of a frame share them."""
     layers = Layers(["silhouette"], *written(tmp_path, outline=OUTLINE), keep=keep)
     (layer,) = layers
     window = list(range(keep))

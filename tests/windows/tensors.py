@@ -1,0 +1,71 @@
+"""Clips small enough to write by hand, and their tensors."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vad.flow.none import NoFlow
+from vad.regions.table import whole_frames, write
+from vad.resize.cut import cut
+from vad.store.arrays import write_array
+from vad.windows.spec import TensorSpec
+
+WINDOW = ("frames", "step", "position")
+
+
+def tensor_spec(height: int = 8, width: int = 8, frames: int = 1, **changed: Any) -> TensorSpec:
+    """What is not said is the simplest: the picture alone, stretched, of every frame."""
+    window = {"frames": frames} | {key: changed.pop(key) for key in WINDOW if key in changed}
+    plain = {"channels": ["picture"], "stride": 1, "fit": "stretch"}
+    return TensorSpec(**plain | {"height": height, "width": width} | changed, window=window)
+
+
+def table_of(rows: list[tuple[int, ...]]) -> pd.DataFrame:
+    """A table of regions from rows of frame, track, x0, y0, x1, y1."""
+    columns = ["frame", "track", "x0", "y0", "x1", "y1"]
+    table = pd.DataFrame(np.array(rows, np.int32).reshape(-1, 6), columns=columns)
+    return table.assign(source="motion", confidence=1)
+
+
+def write_clip(
+    folder: Path, name: str, frames: np.ndarray, boxes: pd.DataFrame | None = None
+) -> tuple[Path, Path, Path]:
+    """Stems of frames, regions and flow of a clip; without boxes regions are whole frames.
+
+    A flow that lies there stays.
+    """
+    stems = folder / "frames" / name, folder / "regions" / name, folder / "flow" / name
+    write_array(stems[0], frames, fps=12.5)
+    if not Path(f"{stems[2]}.json").exists():
+        NoFlow(NoFlow.Params()).flow(stems[2], stems[0], threads=1)
+    write(stems[1], whole_frames(*frames.shape[:3]) if boxes is None else boxes)
+    return stems
+
+
+def cut_clip(
+    folder: Path,
+    frames: np.ndarray,
+    spec: TensorSpec,
+    name: str = "clip",
+    boxes: pd.DataFrame | None = None,
+) -> Path:
+    """Stem of the tensors of a clip, in <folder>/tensors."""
+    out = folder / "tensors" / name
+    out.parent.mkdir(exist_ok=True)
+    cut(out, *write_clip(folder, name, frames, boxes), spec, threads=1)
+    return out
+
+
+def numbered(length: int, height: int = 8, width: int = 8) -> np.ndarray:
+    """Frames whose pixels all are the frame's number."""
+    return np.full((length, height, width), np.arange(length)[:, None, None], np.uint8)
+
+
+def shown_frames(frame: int, length: int, spec: TensorSpec) -> list[int]:
+    """The frames of a clip that the window of `frame` consists of."""
+    window = spec.window
+    before = (window.frames - 1) // 2 if window.position == "middle" else window.frames - 1
+    first = frame - before * window.step
+    return [min(max(first + i * window.step, 0), length - 1) for i in range(window.frames)]

@@ -1,0 +1,77 @@
+"""Which frames a window has, and where a box lands in a tensor."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.windows.tensors import tensor_spec
+from vad import UserError
+from vad.pipeline.params import load
+from vad.windows.planes import STILL, STILL_INPUT, WHITE
+from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowSpec, placement
+
+
+@pytest.mark.parametrize(
+    ("changed", "offsets"),
+    [
+        ({"frames": 1}, [0]),
+        ({"frames": 3}, [-1, 0, 1]),
+        ({"frames": 4}, [-1, 0, 1, 2]),  # an even window looks further ahead
+        ({"frames": 3, "step": 4}, [-4, 0, 4]),
+        ({"frames": 3, "step": 2, "position": "last"}, [-4, -2, 0]),
+    ],
+)
+def test_offsets_of_frames_count_from_the_frame_that_a_window_belongs_to(changed, offsets):
+    assert WindowSpec(**changed).offsets().tolist() == offsets
+
+
+@given(st.integers(1, 256), st.integers(1, 64), st.sampled_from(["middle", "last"]))
+def test_a_card_of_a_tensor_gives_the_window_back(frames, step, position):
+    spec = WindowSpec(frames=frames, step=step, position=position)
+    assert spec.to_card() == {"window": frames, "step": step, "position": position}
+    assert WindowSpec.from_card(spec.to_card()) == spec
+
+
+def test_frames_of_a_window_must_be_given():
+    with pytest.raises(UserError, match=r"model\.cube\.window\.frames is missing"):
+        load("model.cube.window", WindowSpec, {"model": {"cube": {"window": {"step": 2}}}})
+
+
+def test_the_name_of_a_model_is_read_without_its_sub_sections():
+    assert load("model", ModelName, {"model": {"name": "unet", "unet": {"no": "matter"}}}).name == "unet"
+
+
+def test_a_tensor_is_specified_by_resize_and_a_window():
+    resize, window = ResizeParams(height=24, fit="letterbox"), WindowSpec(frames=5)
+    spec = TensorSpec.of(resize, window)
+    assert spec.window == window
+    assert spec.model_dump(exclude={"window"}) == resize.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("channels", "color", "planes"),
+    [
+        (["picture"], "gray", ["gray"]),
+        (["picture", "flow"], "rgb", ["red", "green", "blue", "flow_x", "flow_y"]),
+        (["flow", "gray", "difference"], "rgb", ["flow_x", "flow_y", "gray", "difference"]),
+    ],
+)
+def test_names_of_planes_follow_the_channels(channels, color, planes):
+    assert ResizeParams(channels=channels).planes(color) == planes
+
+
+def test_models_are_shown_stillness_as_a_share_of_white():
+    assert STILL_INPUT == STILL / WHITE == 128 / 255
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.integers(8, 64), st.integers(8, 64))
+def test_a_letterboxed_box_fills_one_side_and_lies_in_the_middle(w, h, width, height):
+    assert placement(w, h, tensor_spec(height, width)) == (0, 0, width, height)
+    left, top, wide, high = placement(w, h, tensor_spec(height, width, fit="letterbox"))
+    assert 0 <= left <= left + wide <= width
+    assert 0 <= top <= top + high <= height
+    assert wide == width or high == height
+    scale = min(width / w, height / h)
+    assert abs(wide - w * scale) <= 1
+    assert abs(high - h * scale) <= 1
+    assert abs((width - wide) - 2 * left) <= 1  # in the middle
