@@ -18,7 +18,7 @@ from statistics import median
 import cv2
 import numpy as np
 
-from vad.footage import decode
+from vad.footage.probe import probe
 from vad.regions.detector import Detector, DetectorParams
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
@@ -69,7 +69,7 @@ def main() -> None:
             f"skipped: {WEIGHTS} or {CLIP} not found; set VAD_DATASETS to the folder with weights/, samples/"
         )
         return
-    step = decode.probe(CLIP).frames // (args.frames + 4)
+    step = probe(CLIP).frames // (args.frames + 4)
     capture = cv2.VideoCapture(str(CLIP))
     shots = []
     for i in range((args.frames + 4) * step):

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from vad.flow import dis
-from vad.footage import decode
+from vad.footage.extract import ExtractParams, extract
 from vad.pipeline import params
 from vad.regions import person_crop, silhouette
 from vad.regions.background import THRESHOLDS, ForegroundParams
@@ -141,8 +141,7 @@ def main() -> None:
     start = 260  # somebody is in view
     with tempfile.TemporaryDirectory(prefix="vad-bench-") as name:
         folder = Path(name)
-        how = decode.ExtractParams(fps=None, max_side=None, color="gray")
-        decode.extract(folder / "video", CLIP, start, start + args.frames, how, threads=2)
+        extract(folder / "video", CLIP, start, start + args.frames, ExtractParams(), threads=2)
         filmed, _ = arrays.open_array(folder / "video")
         print(f"{'ms per frame':<46}{'ours':>9}{'alone':>9}{'ratio':>8}")
         for size in SIZES:

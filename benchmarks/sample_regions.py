@@ -24,7 +24,8 @@ from scipy.optimize import linear_sum_assignment
 
 from vad import boxes
 from vad.flow import dis
-from vad.footage import decode
+from vad.footage.extract import ExtractParams, extract
+from vad.footage.probe import probe
 from vad.pipeline import params
 from vad.regions import person_crop, silhouette
 from vad.regions.background import THRESHOLDS, ForegroundParams, foreground
@@ -52,11 +53,11 @@ class Clip:
 
 def read(color: str, folder: Path) -> Iterator[Clip]:
     """The clips of the sample, decoded into `folder`."""
-    how = decode.ExtractParams(fps=None, max_side=None, color=color)
+    how = ExtractParams(color=color)
     for script in CLIPS:
         source, stem = SAMPLE / f"{script.name}.mp4", folder / script.name
-        found = decode.probe(source)
-        decode.extract(stem, source, 0, found.frames, how, threads=1)
+        info = probe(source)
+        extract(stem, source, 0, info.frames, how, threads=1)
         frames, card = arrays.open_array(stem)
         # seed and size are those of data/sample/README.md
         actors = np.stack(list(instances(script, frames=len(frames))))

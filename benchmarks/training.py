@@ -41,7 +41,8 @@ import torch
 from torch.nn import functional
 
 from vad import models
-from vad.footage import decode
+from vad.footage.extract import ExtractParams, extract
+from vad.footage.probe import probe
 from vad.models import Autoencoder, conv2d, dense
 from vad.pipeline import params
 from vad.regions import none
@@ -122,11 +123,10 @@ def pictures(folder: Path) -> tuple[str, list[Path]]:
     """(where they are from, JPEG files: a folder per clip)."""
     if found := sorted((DATA / "ucsd_ped2/Train").glob("*/*.jpg")):
         return "UCSD Ped2", found
-    how = decode.ExtractParams(fps=None, max_side=None, color="gray")
     for source in sorted((ROOT / "data/sample/train").glob("*/*.mp4")):
         clip = folder / f"{source.parent.name}-{source.stem}"
         clip.mkdir(parents=True)
-        decode.extract(clip / "all", source, 0, decode.probe(source).frames, how, threads=1)
+        extract(clip / "all", source, 0, probe(source).frames, ExtractParams(), threads=1)
         for i, frame in enumerate(arrays.open_array(clip / "all")[0]):
             cv2.imwrite(str(clip / f"{i:04}.jpg"), frame)
     return "data/sample (no ucsd_ped2/Train under VAD_DATASETS)", sorted(folder.glob("*/*.jpg"))

@@ -20,8 +20,9 @@ from vad.evaluation.frame_metrics import EvaluateParams
 from vad.evaluation.identity import Identity
 from vad.evaluation.scored_clip import ScoredClip
 from vad.flow import none as no_flow
-from vad.footage import decode, survey
-from vad.footage.layouts import ucsd
+from vad.footage import survey
+from vad.footage.extract import ExtractParams, extract
+from vad.footage.layouts.ucsd import Ucsd
 from vad.footage.masks import convert
 from vad.regions import none as no_regions
 from vad.resize.cut import cut
@@ -230,7 +231,7 @@ def published(folder: Path, ranges: str) -> tuple[list[Clip], dict[str, interval
             path.write_bytes(cv2.imencode(".tif", picture)[1].tobytes())
     (folder / "root/Test/UCSDped2.m").write_text(f"TestVideoFile{{end+1}}.gt_frame = [{ranges}];\n")
     found = survey.survey(
-        ucsd.read(folder / "root", ucsd.Params()),
+        Ucsd(Ucsd.Params()).read(folder / "root"),
         folder / "root",
         folder / "masks",
         folder / "memory.json",
@@ -247,8 +248,7 @@ def score_by_brightness(folder: Path, ranges: str, stride: int, position: str) -
     """Through extraction and windows; a window's error is the brightness of its own frame."""
     (clip,), labels = published(folder, ranges)
     stems = [folder / part / clip.clip for part in ("frames", "regions", "flow", "tensors")]
-    plain = decode.ExtractParams(fps=None, max_side=None, color="gray")
-    decode.extract(stems[0], folder / "root" / clip.source, clip.first, clip.end, plain)
+    extract(stems[0], folder / "root" / clip.source, clip.first, clip.end, ExtractParams())
     no_flow.flow(stems[2], stems[0], no_flow.Params(), threads=1)
     no_regions.regions(stems[1], stems[0], stems[2], no_regions.Params(), None, threads=1)
     how = {"channels": ["picture"], "height": 8, "width": 8, "fit": "stretch", "window": 3, "step": 2}

@@ -20,7 +20,7 @@ from vad.evaluation.frame_metrics import EvaluateParams
 from vad.evaluation.identity import Identity
 from vad.evaluation.scored_clip import ScoredClip
 from vad.footage import survey
-from vad.footage.layouts import folder
+from vad.footage.layouts.folder import Folder
 from vad.footage.masks import convert
 from vad.scoring import events, pooling
 from vad.scoring.calibration import CalibrateParams, Calibration
@@ -113,7 +113,9 @@ def footage(tmp_path) -> tuple[list[ScoredClip], Path, dict[str, np.ndarray]]:
     return clips, tmp_path / "masks", truths | {"normal": np.zeros((20, 24, 40), bool)}
 
 
-def pixels(clips: list[ScoredClip], truths: dict[str, np.ndarray], sigma: float) -> tuple[np.ndarray, np.ndarray]:
+def pixels(
+    clips: list[ScoredClip], truths: dict[str, np.ndarray], sigma: float
+) -> tuple[np.ndarray, np.ndarray]:
     """What is anomalous, and the score rounded to float16, of all pixels: [frames, pixels] each."""
     y, s = [], []
     for one in clips:
@@ -314,7 +316,7 @@ def surveyed(tmp_path) -> Callable[[str], list[ScoredClip]]:
         if labels is not None:
             (root / "labels.csv").write_text("clip,start,end\n" + labels)
         found = survey.survey(
-            folder.read(root, folder.Params(level="camera")),
+            Folder(Folder.Params()).read(root),
             root,
             tmp_path / "masks",
             tmp_path / "memory.json",

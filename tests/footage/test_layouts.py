@@ -7,13 +7,17 @@ import pytest
 from pydantic import ValidationError
 
 from vad import UserError
-from vad.footage import layouts
-from vad.footage.layouts import folder, persons, table, ucsd
+from vad.footage.layouts.base import LAYOUTS, DataParams, Layout
+from vad.footage.layouts.folder import Folder
+from vad.footage.layouts.persons import Persons
+from vad.footage.layouts.table import Table
+from vad.footage.layouts.ucsd import Ucsd, read_intervals
+from vad.footage.params import SourceParams
 from vad.footage.source_clip import SourceClip
 from vad.pipeline import params
 
-CAMERA, SUBJECT = folder.Params(level="camera"), folder.Params(level="subject")
-TABLE = table.Params(file="table.csv")
+CAMERA, SUBJECT = (Folder(Folder.Params(level=level)) for level in ("camera", "subject"))
+UCSD, PERSONS, TABLE = Ucsd(Ucsd.Params()), Persons(Persons.Params()), Table(Table.Params())
 
 
 def make(root: Path, *paths: str, **texts: str) -> Path:
@@ -43,8 +47,54 @@ def intervals(found: list[SourceClip]) -> dict[str, list[tuple[int, int]] | None
 
 # --- what all share
 
+# a small data set in each layout: files, and files with content; the test clip is anomalous in [2, 5)
+SMALL_TREES: dict[str, tuple[list[str], dict[str, str]]] = {
+    "folder": (["train/a.mp4", "test/hall/b.mp4"], {"labels_csv": "clip,start,end\nhall/b,2,5\n"}),
+    "persons": (["train/p/1.jpg", "test/p/1.jpg"], {"labels_csv": "clip,start,end\np,2,5\n"}),
+    "table": (
+        ["x/a.mp4", "y/b.mp4"],
+        {"table_csv": "file,split,start,end\nx/a.mp4,train,,\ny/b.mp4,test,2,5\n"},
+    ),
+    "ucsd": (
+        ["Train/Train001/1.tif", "Test/Test001/1.tif"],
+        {"Test/x_m": "TestVideoFile{end+1}.gt_frame = [3:5];"},
+    ),
+}
 
-@pytest.mark.parametrize("read", [folder.read, ucsd.read, persons.read, table.read])
+
+@pytest.mark.parametrize("name", LAYOUTS.names())
+def test_every_layout_has_defaults_and_descriptions_and_reads_its_tree(tmp_path, name):
+    layout = LAYOUTS.get(name)
+    assert issubclass(layout, Layout)
+    assert layout.name == name
+    for key, field in layout.Params.model_fields.items():
+        assert field.description, f"data.{name}.{key} has no description"
+        assert not field.is_required(), f"data.{name}.{key} has no default"
+    paths, texts = SMALL_TREES[name]
+    make(tmp_path, *paths, **texts)
+    before = sorted(tmp_path.rglob("*"))
+    clips = layout(layout.Params()).read(tmp_path)
+    assert layout(layout.Params()).read(tmp_path) == clips
+    assert sorted(tmp_path.rglob("*")) == before, "a layout writes nothing"
+    assert sorted(clip.split for clip in clips) == ["test", "train"]
+    assert len({clip.id for clip in clips}) == 2
+    assert all(clip.source.exists() and clip.source.is_relative_to(tmp_path) for clip in clips)
+    assert list(intervals(clips).values()) == [[(2, 5)]]
+    recognised = [LAYOUTS.get(other).advice(tmp_path) for other in LAYOUTS.names()]
+    assert any(recognised), "no layout would be suggested for this tree"
+
+
+def test_what_every_stage_needs_of_the_section_data_does_not_depend_on_the_layout():
+    raw = {"data": {"format": "table", "root": "x", "on_error": "skip", "table": {"file": "t.csv"}}}
+    source = params.load("data", SourceParams, raw)
+    chosen = params.load("data", DataParams, raw)
+    assert (source.root, source.on_error) == (chosen.root, chosen.on_error) == ("x", "skip")
+    for key, field in DataParams.model_fields.items():
+        assert field.description, f"data.{key} has no description"
+        assert not field.is_required(), f"data.{key} has no default"
+
+
+@pytest.mark.parametrize("layout", [CAMERA, UCSD, PERSONS, TABLE])
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
@@ -54,39 +104,39 @@ def intervals(found: list[SourceClip]) -> dict[str, list[tuple[int, int]] | None
         (["root/.DS_Store"], r"data.root = '.*root' is empty"),
     ],
 )
-def test_bad_root(tmp_path, read, paths, message):
+def test_bad_root(tmp_path, layout, paths, message):
     make(tmp_path, *paths)
     with pytest.raises(UserError, match=message):
-        read(tmp_path / "root", TABLE)
+        layout.read(tmp_path / "root")
 
 
-UCSD = ["Train/Train001/1.tif", "Test/Test001/1.tif"]
-FOLDER = ["train/a.mp4", "test/b.mp4"]
+UCSD_TREE = ["Train/Train001/1.tif", "Test/Test001/1.tif"]
+FOLDER_TREE = ["train/a.mp4", "test/b.mp4"]
 
 
 @pytest.mark.parametrize(
-    ("read", "paths", "texts", "found", "hint"),
+    ("layout", "paths", "texts", "inside", "hint"),
     [
-        (folder.read, UCSD, {}, "Test/, Train/", "data.format: ucsd would fit"),
-        (persons.read, UCSD, {}, "Test/, Train/", "data.format: ucsd would fit"),
-        (table.read, UCSD, {}, "Test/, Train/", "data.format: ucsd would fit"),
-        (ucsd.read, FOLDER, {}, "test/, train/", "data.format: folder would fit"),
-        (table.read, FOLDER, {}, "test/, train/", "data.format: folder would fit"),
+        (CAMERA, UCSD_TREE, {}, "Test/, Train/", "data.format: ucsd would fit"),
+        (PERSONS, UCSD_TREE, {}, "Test/, Train/", "data.format: ucsd would fit"),
+        (TABLE, UCSD_TREE, {}, "Test/, Train/", "data.format: ucsd would fit"),
+        (UCSD, FOLDER_TREE, {}, "test/, train/", "data.format: folder would fit"),
+        (TABLE, FOLDER_TREE, {}, "test/, train/", "data.format: folder would fit"),
         (
-            folder.read,
+            CAMERA,
             ["x/a.mp4"],
             {"my_csv": "\ufefffile,split\r\n"},
             "x/, my.csv",
             "data.format: table with data.table.file: my.csv would fit",
         ),
-        (folder.read, ["train/a.mp4"], {}, "train/", ""),
-        (folder.read, [f"{i}.mp4" for i in range(12)], {}, r"0.mp4, .*, … \(12 in all\)", ""),
+        (CAMERA, ["train/a.mp4"], {}, "train/", ""),
+        (CAMERA, [f"{i}.mp4" for i in range(12)], {}, r"0.mp4, .*, … \(12 in all\)", ""),
     ],
 )
-def test_mismatch_says_found_expected_and_what_would_fit(tmp_path, read, paths, texts, found, hint):
+def test_mismatch_says_found_expected_and_what_would_fit(tmp_path, layout, paths, texts, inside, hint):
     make(tmp_path, *paths, **texts)
-    with pytest.raises(UserError, match=rf"does not match data.format = '.*': found {found}; expected") as e:
-        read(tmp_path, TABLE if read is table.read else CAMERA)
+    with pytest.raises(UserError, match=rf"does not match data.format = '.*': found {inside}; expected") as e:
+        layout.read(tmp_path)
     assert str(e.value).endswith(hint)
     assert hint or "would fit" not in str(e.value)
 
@@ -101,8 +151,8 @@ def test_params():
         "folder": {"level": "camera"},
         "table": {"file": "table.csv"},
     }
-    _, module, own = params.load_choice("data", layouts.DataParams, {"data": good})
-    assert (module, own) == (folder, CAMERA)
+    _, layout, chosen = params.load_choice("data", DataParams, {"data": good})
+    assert (layout, chosen) == (Folder, CAMERA.params)
     for wrong in (
         {"val_fraction": 0.95},
         {"on_error": "ignore"},
@@ -111,9 +161,9 @@ def test_params():
         {"rot": 1},
     ):
         with pytest.raises(UserError, match=rf"params.yaml: data.*{next(iter(wrong))}"):
-            params.load("data", layouts.DataParams, {"data": good | wrong})
+            params.load("data", DataParams, {"data": good | wrong})
     with pytest.raises(ValidationError):
-        folder.Params(level="room")
+        Folder.Params(level="room")
 
 
 # --- folder
@@ -133,7 +183,7 @@ def test_folder_of_videos_pictures_and_levels(tmp_path):
         "test/hall/fall.mp4",
         "test/.hidden.mp4",
     )
-    found = folder.read(tmp_path, CAMERA)
+    found = CAMERA.read(tmp_path)
     assert ids(found) == [
         "test/hall_fall",
         "train/Flur_Süd_nacht",
@@ -148,15 +198,15 @@ def test_folder_of_videos_pictures_and_levels(tmp_path):
     assert by_name["Flur Süd/tag"].source == tmp_path / "train/Flur Süd/tag.mkv"
     assert by_name["weg 01"].camera == "camera"
     assert by_name["hall/fall"].intervals is None
-    assert {clip.name: clip.subject for clip in folder.read(tmp_path, SUBJECT)}["hall/fall"] == "hall"
-    assert all(clip.camera == "camera" for clip in folder.read(tmp_path, SUBJECT))
+    assert {clip.name: clip.subject for clip in SUBJECT.read(tmp_path)}["hall/fall"] == "hall"
+    assert all(clip.camera == "camera" for clip in SUBJECT.read(tmp_path))
 
 
 def test_folder_labels(tmp_path):
     make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", "test/hall/ö, b.mp4", "test/c/1.png", "test/d.mp4")
     rows = 'hall/fall,3,9\r\nhall/fall.mp4,20,25\r\n"test/hall/ö, b",0,4\r\n\r\nc,,\r\n'
     make(tmp_path, labels_csv="\ufeffclip, start,end\r\n" + rows)
-    found = folder.read(tmp_path, CAMERA)
+    found = CAMERA.read(tmp_path)
     assert intervals(found) == {
         "hall/fall": [(3, 9), (20, 25)],
         "hall/ö, b": [(0, 4)],
@@ -167,8 +217,8 @@ def test_folder_labels(tmp_path):
 
 
 def test_folder_labels_of_training_clips_reach_the_check_for_them(tmp_path):
-    make(tmp_path, *FOLDER, "val/b.mp4", labels_csv="clip,start,end\ntrain/a,1,2\nb,3,4\n")
-    assert {clip.id: clip.intervals for clip in folder.read(tmp_path, CAMERA)} == {
+    make(tmp_path, *FOLDER_TREE, "val/b.mp4", labels_csv="clip,start,end\ntrain/a,1,2\nb,3,4\n")
+    assert {clip.id: clip.intervals for clip in CAMERA.read(tmp_path)} == {
         "train/a": [(1, 2)],
         "val/b": None,
         "test/b": [(3, 4)],  # a bare name means test
@@ -196,32 +246,32 @@ def test_folder_labels_of_training_clips_reach_the_check_for_them(tmp_path):
 def test_folder_bad_labels(tmp_path, text, message):
     make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", labels_csv=text)
     with pytest.raises(UserError, match=message):
-        folder.read(tmp_path, CAMERA)
+        CAMERA.read(tmp_path)
 
 
 def test_labels_in_another_encoding(tmp_path):
-    make(tmp_path, *FOLDER)
+    make(tmp_path, *FOLDER_TREE)
     (tmp_path / "labels.csv").write_bytes("clip,start,end\nä,1,2".encode("latin-1"))
     with pytest.raises(UserError, match=r"labels.csv: not a CSV file in UTF-8"):
-        folder.read(tmp_path, CAMERA)
+        CAMERA.read(tmp_path)
 
 
 def test_folder_masks(tmp_path):
     make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", "test/b.mp4", "test/c/1.png", "test/d.mp4")
     make(tmp_path, "masks/test/hall/fall/1.png", "masks/test/b.npz", "masks/test/c.npy")
-    found = {clip.name: clip for clip in folder.read(tmp_path, CAMERA)}
+    found = {clip.name: clip for clip in CAMERA.read(tmp_path)}
     masks = tmp_path / "masks/test"
     assert found["hall/fall"].masks == masks / "hall/fall"
     assert (found["b"].masks, found["c"].masks, found["d"].masks) == (masks / "b.npz", masks / "c.npy", None)
     make(tmp_path, "masks/test/b/1.png")
     with pytest.raises(UserError, match=r"masks of the clip also lie in .*; remove one"):
-        folder.read(tmp_path, CAMERA)
+        CAMERA.read(tmp_path)
 
 
 def test_folder_masks_of_an_unknown_clip(tmp_path):
-    make(tmp_path, *FOLDER, "masks/test/c.npy")
+    make(tmp_path, *FOLDER_TREE, "masks/test/c.npy")
     with pytest.raises(UserError, match=r"c.npy: masks of an unknown clip; expected a clip test/c"):
-        folder.read(tmp_path, CAMERA)
+        CAMERA.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -238,12 +288,12 @@ def test_folder_masks_of_an_unknown_clip(tmp_path):
 def test_folder_bad_trees(tmp_path, paths, message):
     make(tmp_path, "test/b.mp4", *paths)
     with pytest.raises(UserError, match=message):
-        folder.read(tmp_path, CAMERA)
+        CAMERA.read(tmp_path)
 
 
 def test_folder_keeps_an_empty_clip_for_the_survey_to_report(tmp_path):
-    make(tmp_path, *FOLDER, "test/empty/")
-    assert ids(folder.read(tmp_path, CAMERA)) == ["test/b", "test/empty", "train/a"]
+    make(tmp_path, *FOLDER_TREE, "test/empty/")
+    assert ids(CAMERA.read(tmp_path)) == ["test/b", "test/empty", "train/a"]
 
 
 # --- ucsd
@@ -269,7 +319,7 @@ def test_ucsd(tmp_path):
     stale = "TestVideoFile{end+1}.gt_frame = [7:8];"
     make(tmp_path / "Test", **{"UCSDped2_m~": stale, "__UCSDped2_m": stale})
     make(tmp_path, "Test/Test002_gt/001.bmp", "Train/.DS_Store", "README.txt")
-    found = ucsd.read(tmp_path, ucsd.Params())
+    found = UCSD.read(tmp_path)
     assert ids(found) == ["test/Test001", "test/Test002", "train/Train001", "train/Train002"]
     assert {clip.camera for clip in found} == {"ped2"}
     # from 1, both ends included -> from 0, end exclusive; one frame off costs a perfect scorer 0.008
@@ -281,17 +331,17 @@ def test_ucsd(tmp_path):
 def test_ucsd_without_labels(tmp_path):
     make_ucsd(tmp_path / "my_ped1", None)
     make(tmp_path / "my_ped1/Test", **{"UCSDped1_m~": GT})
-    found = ucsd.read(tmp_path / "my_ped1", ucsd.Params())
+    found = UCSD.read(tmp_path / "my_ped1")
     assert {clip.camera for clip in found} == {"ped1"}
     assert {clip.intervals for clip in found} == {None}
 
 
 def test_ucsd_folder_above(tmp_path):
     make_ucsd(tmp_path / "UCSDped1", GT, "UCSDped1.m")
-    assert len(ucsd.read(tmp_path, ucsd.Params())) == 4
+    assert len(UCSD.read(tmp_path)) == 4
     make_ucsd(tmp_path / "UCSDped2", GT)
     with pytest.raises(UserError, match=r"several data sets \(UCSDped1, UCSDped2\): let data.root name one"):
-        ucsd.read(tmp_path, ucsd.Params())
+        UCSD.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -311,12 +361,12 @@ def test_ucsd_folder_above(tmp_path):
 def test_ucsd_bad_ground_truth(tmp_path, ground_truth, message):
     make_ucsd(tmp_path, ground_truth)
     with pytest.raises(UserError, match=message):
-        ucsd.read(tmp_path, ucsd.Params())
+        UCSD.read(tmp_path)
 
 
 def test_ucsd_ground_truth_forms():
     text = "TestVideoFile{end+1}.gt_frame = [ 2 : 4 7 9:9 ]; % a comment\nTestVideoFile{end+1}.gt_frame = [];"
-    assert ucsd.read_intervals(text, "x.m") == [[(1, 4), (6, 7), (8, 9)], []]
+    assert read_intervals(text, "x.m") == [[(1, 4), (6, 7), (8, 9)], []]
 
 
 def test_ucsd_bad_trees(tmp_path):
@@ -324,14 +374,14 @@ def test_ucsd_bad_trees(tmp_path):
     with pytest.raises(
         UserError, match=r"Train does not match data.format = 'ucsd': found a/; expected Train001/"
     ):
-        ucsd.read(tmp_path, ucsd.Params())
+        UCSD.read(tmp_path)
     make_ucsd(tmp_path, GT)
     (tmp_path / "Test/Test002").rename(tmp_path / "Test/Test004")
     with pytest.raises(UserError, match=r"line 2 belongs to Test002, which is not there"):
-        ucsd.read(tmp_path, ucsd.Params())
+        UCSD.read(tmp_path)
     make(tmp_path, "Test/other.m")
     with pytest.raises(UserError, match=r"several ground-truth files \(UCSDped2.m, other.m\)"):
-        ucsd.read(tmp_path, ucsd.Params())
+        UCSD.read(tmp_path)
 
 
 # --- persons
@@ -339,12 +389,12 @@ def test_ucsd_bad_trees(tmp_path):
 
 def test_persons(tmp_path):
     make(tmp_path, "train/person1/1.jpg", "train/Jörg B/1.jpg", "test/person1/1.jpg", "test/list.txt")
-    found = persons.read(tmp_path, persons.Params())
+    found = PERSONS.read(tmp_path)
     assert ids(found) == ["test/person1", "train/Jörg_B", "train/person1"]
     assert all(clip.subject == clip.name and clip.camera == "camera" for clip in found)
     assert intervals(found) == {"person1": None}
     make(tmp_path, labels_csv="clip,start,end\nperson1,3,5\n")
-    assert intervals(persons.read(tmp_path, persons.Params())) == {"person1": [(3, 5)]}
+    assert intervals(PERSONS.read(tmp_path)) == {"person1": [(3, 5)]}
 
 
 @pytest.mark.parametrize("path", ["train/1.jpg", "train/person1/a.mp4", "train/hall/person1/1.jpg"])
@@ -353,7 +403,7 @@ def test_persons_bad_trees(tmp_path, path):
     with pytest.raises(
         UserError, match=r"train does not match data.format = 'persons': found .*; expected a"
     ):
-        persons.read(tmp_path, persons.Params())
+        PERSONS.read(tmp_path)
 
 
 # --- table
@@ -370,7 +420,7 @@ def test_table(tmp_path):
         "a.mp4,val,,,,,3,,",
     ]
     make(tmp_path, table_csv=head + "\r\n".join(rows))
-    found = {clip.name: clip for clip in table.read(tmp_path, TABLE)}
+    found = {clip.name: clip for clip in TABLE.read(tmp_path)}
     assert list(found) == ["Subject 2/ADL/23", "Ü, b/fall", "pictures.v1", "a"]
     fall = found["Ü, b/fall"]
     assert (fall.split, fall.camera, fall.subject) == ("test", "hall", "s3")
@@ -386,7 +436,7 @@ def test_table(tmp_path):
 
 def test_table_with_few_columns_is_unlabelled(tmp_path):
     make(tmp_path, "a.mp4", "b.mp4", table_csv="file,split\na.mp4,train\nb.mp4,test\n")
-    assert [clip.intervals for clip in table.read(tmp_path, TABLE)] == [None, None]
+    assert [clip.intervals for clip in TABLE.read(tmp_path)] == [None, None]
 
 
 HEAD = "file,split,camera,subject,start,end,first,last\n"
@@ -423,13 +473,13 @@ HEAD = "file,split,camera,subject,start,end,first,last\n"
 def test_table_bad_rows(tmp_path, text, message):
     make(tmp_path, "a.mp4", table_csv=text)
     with pytest.raises(UserError, match=message):
-        table.read(tmp_path, TABLE)
+        TABLE.read(tmp_path)
 
 
 def test_table_outside_the_root(tmp_path):
     make(tmp_path, "a.mp4")
     with pytest.raises(UserError, match=r"data.table.file = '../t.csv'; expected a path below"):
-        table.read(tmp_path, table.Params(file="../t.csv"))
+        Table(Table.Params(file="../t.csv")).read(tmp_path)
 
 
 # --- the real ones
@@ -448,7 +498,7 @@ def dataset(name: str) -> Path:
     ("name", "train", "test", "intervals"), [("upfall", 10, 21, 15), ("gmdcsa", 4, 5, 5)]
 )
 def test_fall_tables(name, train, test, intervals):
-    found = table.read(dataset(name), TABLE)
+    found = TABLE.read(dataset(name))
     assert sum(clip.split == "train" for clip in found) == train
     assert sum(clip.split == "test" for clip in found) == test
     assert sum(len(clip.intervals) for clip in found) == intervals

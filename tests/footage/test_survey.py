@@ -1,4 +1,4 @@
-"""Ingest as a library: masks, and the survey that opens footage and holds labels against it."""
+"""Ingest as a library: masks, and the survey that opens footage and checks labels against it."""
 
 import json
 import os
@@ -12,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vad import UserError
-from vad.footage import decode, encode, masks, survey
-from vad.footage.layouts import folder, table, ucsd
+from vad.footage import masks, probe, survey
+from vad.footage.encode import encode
+from vad.footage.layouts.folder import Folder
+from vad.footage.layouts.table import Table
+from vad.footage.layouts.ucsd import Ucsd
 from vad.footage.source_clip import SourceClip
 from vad.store import bitmasks, intervals, manifest
 
 RNG = np.random.default_rng(0)
-LEVEL = folder.Params(level="camera")
 
 
 def pictures(where: Path, frames: int = 4, width: int = 12, height: int = 8, suffix: str = ".png") -> Path:
@@ -35,7 +37,7 @@ def write(path: Path, picture: np.ndarray, *options: int) -> None:
 
 
 def film(path: Path, frames: int = 4, width: int = 32, height: int = 16) -> Path:
-    encode.encode(path, (RNG.integers(0, 255, (height, width), np.uint8) for _ in range(frames)), 10.0)
+    encode(path, (RNG.integers(0, 255, (height, width), np.uint8) for _ in range(frames)), 10.0)
     return path
 
 
@@ -54,11 +56,11 @@ def tree(tmp_path: Path) -> Path:
 def ingest(tmp_path: Path) -> Callable[..., survey.Survey]:
     """`ingest(root, …)` surveys a data set in the folder layout; `ingest.lines` is the log."""
 
-    def run(root: Path, found: list[SourceClip] | None = None, **options) -> survey.Survey:
+    def run(root: Path, clips: list[SourceClip] | None = None, **options) -> survey.Survey:
         defaults = {"val_fraction": 0.1, "on_error": "fail", "allow_anomalous_train": False}
         run.lines = []
         return survey.survey(
-            folder.read(root, LEVEL) if found is None else found,
+            Folder(Folder.Params()).read(root) if clips is None else clips,
             root,
             tmp_path / "masks",
             tmp_path / "cache/footage.json",
@@ -84,7 +86,7 @@ def test_masks_round_trip(tmp_path_factory, frames, height, width, seed):
     for i in range(frames):
         assert packed[i].dtype == bool
         np.testing.assert_array_equal(packed[i], truth[i] != 0)
-    assert bitmasks.intervals(packed) == intervals.intervals_of((truth != 0).any((1, 2)))
+    assert bitmasks.marked_intervals(packed) == intervals.intervals_of((truth != 0).any((1, 2)))
 
 
 def one_bit(path: Path, mask: np.ndarray) -> None:
@@ -116,7 +118,7 @@ def test_mask_pictures(tmp_path, suffix, save):
     masks.convert(tmp_path / "packed", tmp_path / "m", 12, 37, 24)
     packed = bitmasks.open_masks(tmp_path / "packed")
     np.testing.assert_array_equal([packed[i] for i in range(12)], truth)
-    assert bitmasks.intervals(packed) == [(2, 5)]
+    assert bitmasks.marked_intervals(packed) == [(2, 5)]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_survey(tree, ingest):
     assert row.fps == pytest.approx(10)
     assert row.source == "test/e ä.mp4"
     assert row.labelled
-    assert row.hash == decode.hash_source(tree / row.source)
+    assert row.hash == probe.hash_source(tree / row.source)
     assert found.labels == {"test/e_ä": [(2, 6)]}
     assert found.skipped == {}
     assert ingest.lines[-1] == "2 train, 1 val, 2 test clips"
@@ -175,8 +177,8 @@ def test_survey(tree, ingest):
 def test_second_survey_reads_only_what_is_new(tree, ingest, monkeypatch):
     first = ingest(tree)
     read = []
-    probe = decode.probe
-    monkeypatch.setattr(decode, "probe", lambda source: read.append(source.name) or probe(source))
+    original = probe.probe
+    monkeypatch.setattr(probe, "probe", lambda source: read.append(source.name) or original(source))
     assert ingest(tree) == first
     assert read == []
     film(tree / "test/new.mp4")
@@ -379,7 +381,7 @@ def test_masks_that_do_not_fit(tree, ingest):
 def from_table(root: Path, *rows: str) -> list[SourceClip]:
     head = "file,split,start,end,first,last\n"
     (root / "t.csv").write_text(head + "\n".join(["train/a,train", "train/b,train", *rows]))
-    return table.read(root, table.Params(file="t.csv"))
+    return Table(Table.Params(file="t.csv")).read(root)
 
 
 def test_labels_stay_in_source_frames(tree, ingest):
@@ -408,7 +410,7 @@ def test_ped2(ingest, tmp_path):
     root = Path(os.environ.get("VAD_DATASETS", "../shared/data")) / "ucsd_ped2"
     if not root.is_dir():
         pytest.skip(f"{root} is not there (set VAD_DATASETS)")
-    found = ingest(root, ucsd.read(root, ucsd.Params()))
+    found = ingest(root, Ucsd(Ucsd.Params()).read(root))
     test = [row for row in found.clips if row.split == "test"]
     normal = [row for row in found.clips if row.split != "test"]
     assert (len(normal), sum(row.frames for row in normal)) == (16, 2550)
@@ -416,7 +418,6 @@ def test_ped2(ingest, tmp_path):
     assert {(row.camera, row.width, row.height) for row in found.clips} == {("ped2", 360, 240)}
     assert sum(end - start for pairs in found.labels.values() for start, end in pairs) == 1648
     for row in test:  # so an error of one frame would be seen
-        assert (
-            bitmasks.intervals(bitmasks.open_masks(tmp_path / "masks" / row.clip)) == found.labels[row.clip]
-        )
+        packed = bitmasks.open_masks(tmp_path / "masks" / row.clip)
+        assert bitmasks.marked_intervals(packed) == found.labels[row.clip]
     assert not any("disagree" in line for line in ingest.lines)

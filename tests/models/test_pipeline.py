@@ -17,7 +17,7 @@ from vad import models
 from vad.branches import measure
 from vad.branches.reconstruction import ScoreParams
 from vad.flow import dis
-from vad.footage import decode
+from vad.footage.extract import ExtractParams, extract
 from vad.pipeline.params import alternatives, load
 from vad.pipeline.params import read as load_raw
 from vad.regions import none
@@ -36,7 +36,7 @@ FRAMES = 32
 def footage(tmp_path_factory) -> Path:
     """The first frames of three clips of the sample: frames, flow, regions."""
     folder = tmp_path_factory.mktemp("sample")
-    how = load("extract", decode.ExtractParams, RAW | {"extract": RAW["extract"] | {"max_side": 96}})
+    how = load("extract", ExtractParams, RAW | {"extract": RAW["extract"] | {"max_side": 96}})
     flow = load("flow.dis", dis.Params, RAW)
     clips = [*sorted((ROOT / "data/sample/train/hall").iterdir())[:2]]
     clips += sorted((ROOT / "data/sample/test/hall").iterdir())[:1]
@@ -44,7 +44,7 @@ def footage(tmp_path_factory) -> Path:
         stems = [folder / kind / split for kind in ("frames", "flow", "regions")]
         for stem in stems:
             stem.parent.mkdir(exist_ok=True)
-        decode.extract(stems[0], source, 0, FRAMES, how)
+        extract(stems[0], source, 0, FRAMES, how)
         dis.flow(stems[1], stems[0], flow, threads=1)
         none.regions(stems[2], stems[0], stems[1], none.Params(), None, threads=1)
     return folder

@@ -1,4 +1,4 @@
-"""CSV files that people write: labels, tables, who is who."""
+"""CSV files that people write: labels, tables of clips, identities."""
 
 import csv
 import unicodedata
@@ -6,30 +6,38 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vad import UserError
+from vad.store.intervals import Intervals
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """(`file line n` for messages, row) of a CSV file made by people; values are stripped.
+    """(`file line n` for messages, row) of every row; values are stripped.
 
-    A byte order mark, CRLF and empty lines are fine. Raises UserError if the file is missing, no
-    UTF-8 text, lacks one of the `columns`, or a row has more fields than the header.
+    A byte order mark, CRLF and empty lines are fine.
+
+    Args:
+        path: the file.
+        columns: those that it must have.
+
+    Raises:
+        UserError: if the file is missing, not UTF-8 text or lacks a column, or a row has more fields than the
+            header.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="")
-            head = [name.strip() for name in reader.fieldnames or []]
-            if lacking := [name for name in columns if name not in head]:
+            header = [name.strip() for name in reader.fieldnames or []]
+            if missing := [name for name in columns if name not in header]:
                 raise UserError(
-                    f"{path}: missing column {', '.join(lacking)}; found {', '.join(head) or 'nothing'}; "
+                    f"{path}: missing column {', '.join(missing)}; found {', '.join(header) or 'nothing'}; "
                     f"expected at least {', '.join(columns)}, separated by commas"
                 )
-            reader.fieldnames = head
+            reader.fieldnames = header
             rows = []
             for row in reader:
                 where = f"{path} line {reader.line_num}"
-                if None in row:
+                if None in row:  # where csv puts the fields beyond the header
                     raise UserError(
-                        f"{where}: {len(head) + len(row[None])} fields, but the header has {len(head)}; "
+                        f"{where}: {len(header) + len(row[None])} fields, but the header has {len(header)}; "
                         'put a name with a comma into "quotes"'
                     )
                 rows.append((where, {name: value.strip() for name, value in row.items()}))
@@ -40,17 +48,25 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, s
     return rows
 
 
-def whole(where: str, row: dict[str, str], column: str) -> int | None:
-    """The frame number in a column, None where it is empty. Raises UserError for anything else."""
+def frame_number(where: str, row: dict[str, str], column: str) -> int | None:
+    """The frame number in a column, None where it is empty.
+
+    Raises:
+        UserError: that begins with `where`, for anything else.
+    """
     text = row.get(column, "")
     if text and not (text.isascii() and text.isdigit()):
         raise UserError(f"{where}: {column} = {text!r}; expected a frame number, counted from 0")
     return int(text) if text else None
 
 
-def interval(where: str, row: dict[str, str]) -> list[tuple[int, int]]:
-    """[(start, end)] of a row, [] where both are empty."""
-    start, end = whole(where, row, "start"), whole(where, row, "end")
+def labelled_intervals(where: str, row: dict[str, str]) -> Intervals:
+    """[(start, end)] of the columns `start` and `end`, [] where both are empty.
+
+    Raises:
+        UserError: that begins with `where`, unless start < end.
+    """
+    start, end = frame_number(where, row, "start"), frame_number(where, row, "end")
     if start is None and end is None:
         return []
     if start is None or end is None or start >= end:
@@ -62,5 +78,5 @@ def interval(where: str, row: dict[str, str]) -> list[tuple[int, int]]:
 
 
 def nfc(text: str) -> str:
-    """One spelling for accents, which file systems and spreadsheets write in two ways."""
+    """The text with accents in a single spelling, since file systems and spreadsheets use two."""
     return unicodedata.normalize("NFC", text)

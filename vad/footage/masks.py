@@ -1,8 +1,4 @@
-"""Masks: which pixels of a clip are anomalous, frame by frame, packed to one bit per pixel.
-
-<stem>.npy is uint8 [T, H, ceil(W / 8)], most significant bit first, for the T frames and the upright
-W x H pixels of the source; its card holds `height` and `width`.
-"""
+"""Masks of data sets, which pixels of a clip are anomalous, are packed to bits (`vad.store.bitmasks`)."""
 
 import zipfile
 import zlib
@@ -13,33 +9,40 @@ import cv2
 import numpy as np
 
 from vad import UserError
-from vad.footage import decode
-from vad.store import arrays
+from vad.footage.pictures import list_pictures, read_picture
+from vad.store.bitmasks import mask_writer, pack
 
 
 def convert(stem: Path, source: Path, frames: int, width: int, height: int) -> None:
     """Writes the masks of a clip to <stem>.npy and <stem>.json, frame by frame.
 
-    `source` is a folder of pictures or an .npy or .npz file [T, H, W]; what is not zero is anomalous.
-    Raises UserError if it cannot be read, or if count or shape differ from those of the clip.
+    Args:
+        stem: of the files to be written.
+        source: a folder of pictures, or an .npy or .npz file [T, H, W]; what is not zero is anomalous.
+        frames: T, how many frames the clip has.
+        width: W, pixels of the upright source.
+        height: H, likewise.
+
+    Raises:
+        UserError: if the masks cannot be read, or their count or size is not that of the clip.
     """
-    count, pictures = _open(source)
+    count, masks = _open(source)
     if count != frames:
         raise UserError(f"{source}: {count} masks, but the clip has {frames} frames; expected one for each")
-    with arrays.ArrayWriter(stem, (height, -(-width // 8)), np.uint8, height=height, width=width) as writer:
-        for i, mask in enumerate(pictures):
+    with mask_writer(stem, height, width) as writer:
+        for i, mask in enumerate(masks):
             if mask.shape != (height, width):
-                found = "x".join(str(n) for n in mask.shape[::-1])
+                size = "x".join(str(n) for n in mask.shape[::-1])
                 raise UserError(
-                    f"{source}: mask {i} is {found} (width x height), but the frames are {width}x{height}"
+                    f"{source}: mask {i} is {size} (width x height), but the frames are {width}x{height}"
                 )
-            writer.append(np.packbits(mask, axis=-1))
+            writer.append(pack(mask))
 
 
 def _open(source: Path) -> tuple[int, Iterator[np.ndarray]]:
     """(number of masks, each of them as bool [H, W])."""
     if source.is_dir():
-        paths = decode.list_pictures(source)
+        paths = list_pictures(source)
         return len(paths), (_read(path) for path in paths)
     try:
         array = np.load(source, mmap_mode="r", allow_pickle=False)
@@ -57,11 +60,12 @@ def _open(source: Path) -> tuple[int, Iterator[np.ndarray]]:
 
 
 def _read(path: Path) -> np.ndarray:
-    """A picture as bool [H, W]; its transparency says nothing."""
-    seen = decode.read_picture(path, "rgb")  # refuses what is broken
+    """A picture as bool [H, W]; its transparency is ignored."""
+    picture = read_picture(path, "rgb")  # refuses what is broken
     if path.suffix.lower() in (".jpg", ".jpeg"):
         # JPEG leaves traces around what was black, so only the brighter half counts
-        return (seen > 127).any(axis=-1)
+        return (picture > 127).any(axis=-1)
     # as stored: numbers of 16 bits, as of objects, would lose their lower half on the way to 8
     stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    return (np.atleast_3d(stored)[..., :3] != 0).any(axis=-1)
+    assert stored is not None  # `read_picture` has decoded it
+    return np.asarray((np.atleast_3d(stored)[..., :3] != 0).any(axis=-1))

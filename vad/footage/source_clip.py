@@ -1,4 +1,4 @@
-"""A clip as a layout lists it, before anything of it is opened."""
+"""A clip as a layout lists it, before any of its files is opened."""
 
 import re
 import unicodedata
@@ -10,20 +10,29 @@ from vad.store.intervals import Intervals
 
 @dataclass(frozen=True)
 class SourceClip:
-    """A clip as a layout finds it, before anything of it is opened.
+    """A clip as a layout lists it, before any of its files is opened.
 
-    `intervals` is None where nobody labelled the clip; an empty list says "labelled: all normal".
-    `masks` is a picture folder, or an .npy or .npz file of shape [frames, height, width].
+    Attributes:
+        split: train, val or test.
+        name: path below the split, without suffix: "cam1/walk 01".
+        source: a video file or a folder of pictures; data.root is included in the path.
+        camera: which camera took it.
+        subject: whom it shows, if the footage says so.
+        first: the first source frame that is used.
+        end: one past the last source frame that is used; None: to the end.
+        part: share of those frames, of a clip whose tail is cut off for validation.
+        intervals: anomalous frames; an empty list says "labelled: all normal", None "not labelled".
+        masks: a folder of pictures, or an .npy or .npz file of shape [frames, height, width].
     """
 
     split: str
-    name: str  # path below the split, without suffix: "cam1/walk 01"
-    source: Path  # a video file or a folder of pictures, data.root included in the path
+    name: str
+    source: Path
     camera: str = "camera"
     subject: str = ""
-    first: int = 0  # first source frame that is used
-    end: int | None = None  # one past the last source frame that is used; None: to the end
-    part: tuple[float, float] = (0.0, 1.0)  # share of those frames: a tail cut off for validation
+    first: int = 0
+    end: int | None = None
+    part: tuple[float, float] = (0.0, 1.0)
     intervals: Intervals | None = None
     masks: Path | None = None
 

@@ -1,26 +1,17 @@
-"""The survey: opens the footage that a layout found, holds labels and masks against it, cuts val.
+"""The survey: opens the footage that a layout lists, checks labels and masks against it, cuts validation."""
 
-What was read of a file (its length, rate, picture and content hash) is remembered in a small JSON
-file under the file's path, size and time of change, so that a second survey reads only new footage.
-"""
-
-import hashlib
-import json
-import os
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import joblib
 import numpy as np
-from tqdm import tqdm
 
 from vad import UserError
-from vad.footage import decode, masks, splits
+from vad.footage import masks, splits
+from vad.footage.probe_cache import Footage, probe_all
 from vad.footage.source_clip import SourceClip
-from vad.pipeline import closure
 from vad.store import bitmasks, intervals, manifest
 from vad.store.intervals import Intervals
 from vad.store.manifest import Clip
@@ -29,16 +20,14 @@ Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Footage:
-    """What there is to know of a source."""
-
-    info: decode.Info
-    hash: str  # content
-
-
-@dataclass(frozen=True)
 class Survey:
-    """What ingest writes: rows of the manifest, intervals by clip, and {clip: reason} of those left out."""
+    """What ingest writes.
+
+    Attributes:
+        clips: rows of the manifest.
+        labels: clip id -> anomalous intervals, of clips that have some.
+        skipped: clip id -> why the clip is left out.
+    """
 
     clips: list[Clip]
     labels: dict[str, Intervals]
@@ -46,7 +35,7 @@ class Survey:
 
 
 def survey(
-    found: Sequence[SourceClip],
+    clips: Sequence[SourceClip],
     root: Path,
     masks_to: Path,
     memory: Path,
@@ -57,107 +46,52 @@ def survey(
     workers: int | None = None,
     log: Log = print,
 ) -> Survey:
-    """Opens all sources below `root`, writes masks to `<masks_to>/<clip id>`, returns the rest.
+    """Opens all sources below `root`, writes the masks, returns the rest of what ingest writes.
 
-    `memory` is the JSON file of what was read before. `on_error` "skip" leaves out clips whose footage
-    cannot be read; wrong labels and masks always stop, since without them figures would be wrong.
-    Raises UserError for these, for duplicate ids, for labelled anomalies in train or val (unless
-    allowed), and for a split without clips.
+    Args:
+        clips: as a layout lists them.
+        root: folder with the footage.
+        masks_to: folder for masks; those of a clip go to <masks_to>/<clip id>.
+        memory: JSON file of what was read before (`probe_cache`).
+        val_fraction: share of the training clips held out, where there are no val clips.
+        on_error: "skip" leaves out clips whose footage cannot be read; wrong labels and masks always stop,
+            since without them figures would be wrong.
+        allow_anomalous_train: accept labelled anomalies in train and val.
+        workers: threads that read; None: one per core.
+        log: takes a line for people.
+
+    Raises:
+        UserError: for footage, labels or masks that cannot be read or do not fit together, for duplicate
+            ids, for labelled anomalies in train or val (unless allowed), and for a split without clips.
     """
-    if not found:
+    if not clips:
         raise UserError(f"{root}: no clips found")
-    for clip in found:
+    for clip in clips:
         _refuse_unwritable(clip)
-    splits.refuse_duplicates(found)
-    footage = _open([clip.source for clip in found], memory, workers, log)
-    whole, skipped = [], {}
-    for clip in found:
-        if isinstance(reason := footage[clip.source], str):
+    splits.refuse_duplicates(clips)
+    footage, faults = probe_all([clip.source for clip in clips], memory, workers, log)
+    readable, skipped = [], {}
+    for clip in clips:
+        if fault := faults.get(clip.source):
             if on_error == "fail":
-                raise UserError(f"clip {clip.id!r}: {reason} (data.on_error: skip leaves such clips out)")
-            skipped[clip.id] = reason.replace(f"{root}/", "")  # reports name no folders of this machine
-            log(f"skipped {clip.id}: {reason}")
+                raise UserError(f"clip {clip.id!r}: {fault} (data.on_error: skip leaves such clips out)")
+            skipped[clip.id] = fault.replace(f"{root}/", "")  # reports name no folders of this machine
+            log(f"skipped {clip.id}: {fault}")
         else:
-            whole.append(clip)
-    for clip in whole:
-        intervals.check_intervals(clip.id, clip.intervals or [], footage[clip.source].info.frames)
-        _check_bounds(clip, footage[clip.source].info.frames)
-    cut = splits.cut_validation(whole, val_fraction)
-    rows = [_row(clip, footage[clip.source], root) for clip in cut]
+            readable.append(clip)
+    for clip in readable:
+        frames = footage[clip.source].info.frames
+        intervals.check_intervals(clip.id, clip.intervals or [], frames)
+        _check_bounds(clip, frames)
+    divided = splits.cut_validation(readable, val_fraction)
+    rows = [_row(clip, footage[clip.source], root) for clip in divided]
     _refuse_empty_splits(rows, skipped)
-    labels = _read_labels(cut, rows, masks_to, workers, log)
+    labels = _read_labels(divided, rows, masks_to, workers, log)
     if not allow_anomalous_train:
         for row in rows:
             _refuse_anomalies(row, labels.get(row.clip, []))
     log(f"{manifest.count_splits(rows)} clips" + (f", {len(skipped)} skipped" if skipped else ""))
     return Survey(rows, labels, skipped)
-
-
-def _open(sources: Sequence[Path], memory: Path, workers: int | None, log: Log) -> dict[Path, Footage | str]:
-    """What each source holds, or why it cannot be read."""
-    remembered = _recall(memory)
-    out: dict[Path, Footage | str] = {}
-    todo: dict[Path, str | None] = {}  # source -> its stamp, None if it cannot be had
-    for source in dict.fromkeys(sources):
-        stamp = _stamp(source)
-        entry = remembered.get(str(source.resolve()))
-        if stamp and entry and entry["stamp"] == stamp:
-            out[source] = Footage(decode.Info(**entry["info"]), entry["hash"])
-        else:
-            todo[source] = stamp
-    log(f"{len(out) + len(todo)} sources, {len(todo)} of them to be read")
-    # threads: reading, hashing and decoding all release Python's lock
-    pool = joblib.Parallel(workers or joblib.cpu_count(), prefer="threads", return_as="generator")
-    try:
-        results = pool(joblib.delayed(_read)(source) for source in todo)
-        shown = tqdm(results, "reading", len(todo), leave=False, unit="clip", disable=not sys.stderr.isatty())
-        for source, result in zip(todo, shown, strict=True):
-            out[source] = result
-            if isinstance(result, Footage) and todo[source]:
-                remembered[str(source.resolve())] = {"stamp": todo[source], **asdict(result)}
-    finally:  # what was read stays known also when a later file stops the run
-        if todo:
-            _remember(memory, remembered)
-    return out
-
-
-def _read(source: Path) -> Footage | str:
-    try:
-        return Footage(decode.probe(source), decode.hash_source(source))
-    except UserError as e:
-        return str(e)
-
-
-def _stamp(source: Path) -> str | None:
-    """Names, sizes and times of change of the files of a source, as a digest."""
-    try:
-        files = decode.list_pictures(source) if source.is_dir() else [source]
-        seen = [(f.name, (s := f.stat()).st_size, s.st_mtime_ns) for f in files]
-    except (OSError, UserError):
-        return None
-    return hashlib.blake2b(repr(seen).encode(), digest_size=16).hexdigest()
-
-
-def _code() -> str:
-    """Digest of the code that reads footage: what an older version read is not believed."""
-    files = sorted(closure.sources("vad.footage.decode"))
-    return hashlib.blake2b(b"".join((closure.ROOT / f).read_bytes() for f in files)).hexdigest()
-
-
-def _recall(memory: Path) -> dict[str, Any]:
-    try:
-        known = json.loads(memory.read_text("utf-8"))
-        return known["footage"] if known["code"] == _code() else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _remember(memory: Path, footage: dict[str, Any]) -> None:
-    there = {path: entry for path, entry in footage.items() if os.path.exists(path)}  # noqa: PTH110
-    part = memory.with_name(f"{memory.name}.{os.getpid()}.part")
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(json.dumps({"code": _code(), "footage": there}), "utf-8")
-    part.replace(memory)
 
 
 def _row(clip: SourceClip, footage: Footage, root: Path) -> Clip:
@@ -185,20 +119,20 @@ def _row(clip: SourceClip, footage: Footage, root: Path) -> Clip:
 
 
 def _read_labels(
-    found: Sequence[SourceClip], rows: Sequence[Clip], masks_to: Path, workers: int | None, log: Log
+    clips: Sequence[SourceClip], rows: Sequence[Clip], masks_to: Path, workers: int | None, log: Log
 ) -> dict[str, Intervals]:
     """Intervals of the labelled clips; writes the masks, which label the clips that have no intervals."""
-    masked = [(clip, row) for clip, row in zip(found, rows, strict=True) if clip.masks is not None]
+    masked = [(clip, row) for clip, row in zip(clips, rows, strict=True) if clip.masks is not None]
     pool = joblib.Parallel(workers or joblib.cpu_count(), prefer="threads")
-    errors = pool(joblib.delayed(_convert)(clip, row, masks_to) for clip, row in masked)
+    errors = pool(joblib.delayed(_convert)(clip.masks, row, masks_to) for clip, row in masked)
     if error := next(filter(None, errors), None):
         raise UserError(error)
-    labels = {row.clip: clip.intervals for clip, row in zip(found, rows, strict=True) if clip.intervals}
+    labels = {row.clip: clip.intervals for clip, row in zip(clips, rows, strict=True) if clip.intervals}
     for clip, row in masked:
-        shown = bitmasks.intervals(bitmasks.open_masks(masks_to / row.clip))
+        marked = bitmasks.marked_intervals(bitmasks.open_masks(masks_to / row.clip))
         if not clip.intervals:
-            labels[row.clip] = shown
-        elif len(differing := _differing(clip.intervals, shown, row.frames)):
+            labels[row.clip] = marked
+        elif len(differing := _differing(clip.intervals, marked, row.frames)):
             log(
                 f"clip {row.clip}: labels and masks disagree about {len(differing)} of {row.frames} frames; "
                 f"the first, counted from 0, is frame {differing[0]}"
@@ -206,18 +140,20 @@ def _read_labels(
     return {clip: intervals for clip, intervals in labels.items() if intervals}
 
 
-def _convert(clip: SourceClip, row: Clip, masks_to: Path) -> str | None:
+def _convert(source: Path, row: Clip, masks_to: Path) -> str | None:
+    """Writes the masks of a clip; returns what was wrong with them."""
     try:
-        masks.convert(masks_to / row.clip, clip.masks, row.frames, row.width, row.height)
+        masks.convert(masks_to / row.clip, source, row.frames, row.width, row.height)
     except UserError as e:
         return f"clip {row.clip!r}: {e}"
     return None
 
 
-def _differing(one: Intervals, other: Intervals, frames: int) -> np.ndarray:
-    """Numbers of the frames that only one of the two holds anomalous."""
+def _differing(labels: Intervals, marked: Intervals, frames: int) -> np.ndarray:
+    """Numbers of the frames that are anomalous by labels or by masks, but not by both."""
     numbers = np.arange(frames)
-    return np.flatnonzero(intervals.frame_labels(one, numbers) != intervals.frame_labels(other, numbers))
+    by_labels, by_masks = intervals.frame_labels(labels, numbers), intervals.frame_labels(marked, numbers)
+    return np.flatnonzero(by_labels != by_masks)
 
 
 def _check_bounds(clip: SourceClip, frames: int) -> None:
@@ -236,7 +172,7 @@ def _refuse_unwritable(clip: SourceClip) -> None:
         raise UserError(f"{str(clip.source)!a}: the file name is not UTF-8; rename it") from None
 
 
-def _refuse_empty_splits(rows: Sequence[Clip], skipped: dict[str, str]) -> None:
+def _refuse_empty_splits(rows: Sequence[Clip], skipped: Mapping[str, str]) -> None:
     why = "".join(f"; {len(skipped)} skipped, first {c}: {reason}" for c, reason in [*skipped.items()][:1])
     for split in manifest.SPLITS:
         if not any(row.split == split for row in rows):

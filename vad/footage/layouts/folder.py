@@ -23,40 +23,60 @@ from pathlib import Path
 from typing import Literal
 
 from vad import UserError
-from vad.footage import csv_rows, decode, labels, layouts, source_clip
-from vad.pipeline.params import Section
-from vad.store import manifest
+from vad.footage.csv_rows import nfc
+from vad.footage.labels import label_clips
+from vad.footage.layouts.base import LAYOUTS, Layout
+from vad.footage.layouts.tree import entries, items
+from vad.footage.source_clip import SourceClip
+from vad.footage.video import VIDEOS
+from vad.pipeline.params import Field, Section
+from vad.store.manifest import SPLITS
 
 EXPECTED = "train/ and test/ (optionally val/) with video files or folders of pictures"
 MASKS = {".npy", ".npz"}
 
 
-class Params(Section):
-    """`data.folder`"""
+@LAYOUTS.register
+class Folder(Layout):
+    """A folder per split, with video files and folders of pictures."""
 
-    level: Literal["camera", "subject"]  # what a folder between the split and its clips stands for
+    class Params(Section):
+        """`data.folder`"""
+
+        level: Literal["camera", "subject"] = Field(
+            "camera", description="what a folder between split and clips stands for"
+        )
+
+    params: Params
+
+    def read(self, root: Path) -> list[SourceClip]:
+        """The clips below `root`, with the labels and masks that lie beside them."""
+        clips = []
+        for split, folder in self.split_folders(root, EXPECTED).items():
+            for name, source, level in items(folder, VIDEOS):
+                clip = SourceClip(split, name, source)
+                if level and self.params.level == "camera":
+                    clip = replace(clip, camera=level)
+                elif level:
+                    clip = replace(clip, subject=level)
+                clips.append(clip)
+        return _with_masks(label_clips(clips, root / "labels.csv"), root / "masks")
+
+    @classmethod
+    def advice(cls, root: Path) -> str | None:
+        names = {path.name for path in entries(root) if path.is_dir()}
+        return "data.format: folder" if names >= {"train", "test"} else None
 
 
-def read(root: Path, params: Params) -> list[source_clip.SourceClip]:
-    """The clips below `root`. Raises UserError if it is not laid out as above."""
-    found = []
-    for split, folder in layouts.split_folders(root, "folder", EXPECTED).items():
-        for name, source, level in layouts.items(folder, decode.VIDEOS):
-            where = {params.level: level} if level else {}
-            found.append(source_clip.SourceClip(split, name, source, **where))
-    found = labels.label(found, root / "labels.csv")
-    return _with_masks(found, root / "masks")
-
-
-def _with_masks(found: list[source_clip.SourceClip], folder: Path) -> list[source_clip.SourceClip]:
+def _with_masks(clips: list[SourceClip], folder: Path) -> list[SourceClip]:
     """Adds the masks; raises UserError for masks of a clip that is not there."""
-    masks = {}
-    for split in manifest.SPLITS:
+    masks: dict[tuple[str, str], Path] = {}
+    for split in SPLITS:
         if (folder / split).is_dir():
-            for name, path, _ in layouts.items(folder / split, MASKS):
-                if (other := masks.setdefault((split, csv_rows.nfc(name)), path)) is not path:
+            for name, path, _ in items(folder / split, MASKS):
+                if (other := masks.setdefault((split, nfc(name)), path)) is not path:
                     raise UserError(f"{path}: masks of the clip also lie in {other}; remove one of them")
-    found = [replace(clip, masks=masks.pop((clip.split, csv_rows.nfc(clip.name)), None)) for clip in found]
+    clips = [replace(clip, masks=masks.pop((clip.split, nfc(clip.name)), None)) for clip in clips]
     for (split, name), path in masks.items():
         raise UserError(f"{path}: masks of an unknown clip; expected a clip {split}/{name} of the same name")
-    return found
+    return clips

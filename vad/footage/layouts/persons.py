@@ -11,24 +11,31 @@ root/
 
 from pathlib import Path
 
-from vad.footage import decode, labels, layouts, source_clip
+from vad.footage.labels import label_clips
+from vad.footage.layouts.base import LAYOUTS, Layout
+from vad.footage.layouts.tree import entries
+from vad.footage.pictures import is_picture_folder
+from vad.footage.source_clip import SourceClip
 from vad.pipeline.params import Section
 
 EXPECTED = "train/ and test/ (optionally val/), in each a folder of pictures per person"
 
 
-class Params(Section):
-    """`data.persons`"""
+@LAYOUTS.register
+class Persons(Layout):
+    """A folder of pictures per person in each split."""
 
+    class Params(Section):
+        """`data.persons`: nothing to choose."""
 
-def read(root: Path, params: Params) -> list[source_clip.SourceClip]:
-    """The clips below `root`. Raises UserError if it is not laid out as above."""
-    found = []
-    for split, folder in layouts.split_folders(root, "persons", EXPECTED).items():
-        people = [p for p in layouts.entries(folder) if p.is_dir()]
-        if not people or any(layouts.entries(p) and not decode.is_picture_folder(p) for p in people):
-            raise layouts.mismatch(
-                folder, "persons", "a folder of pictures per person (data.format: folder takes more)"
-            )
-        found += [source_clip.SourceClip(split, p.name, p, subject=p.name) for p in people]
-    return labels.label(found, root / "labels.csv")
+    def read(self, root: Path) -> list[SourceClip]:
+        """A clip per person and split, with the labels that lie beside them."""
+        clips = []
+        for split, folder in self.split_folders(root, EXPECTED).items():
+            people = [path for path in entries(folder) if path.is_dir()]
+            if not people or any(entries(path) and not is_picture_folder(path) for path in people):
+                raise self.mismatch(
+                    folder, "a folder of pictures per person (data.format: folder takes more)"
+                )
+            clips += [SourceClip(split, path.name, path, subject=path.name) for path in people]
+        return label_clips(clips, root / "labels.csv")

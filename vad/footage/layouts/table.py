@@ -21,76 +21,101 @@ first, last     optional: first and last frame to use, both included; empty: fro
                 end. start and end still count from the beginning of the file
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from vad import UserError
-from vad.footage import csv_rows, decode, layouts, source_clip
+from vad.footage.csv_rows import frame_number, labelled_intervals, read_rows
+from vad.footage.layouts.base import LAYOUTS, Layout
+from vad.footage.layouts.tree import open_root
+from vad.footage.source_clip import SourceClip
+from vad.footage.video import VIDEOS
 from vad.pipeline.params import Field, Section
-from vad.store import manifest
+from vad.store.manifest import SPLITS
+
+REQUIRED = ("file", "split")  # columns
 
 
-class Params(Section):
-    """`data.table`"""
+@LAYOUTS.register
+class Table(Layout):
+    """A CSV file that lists the clips."""
 
-    file: str = Field(min_length=1)  # path of the table below data.root
+    class Params(Section):
+        """`data.table`"""
+
+        file: str = Field("table.csv", min_length=1, description="the table, a path below the root")
+
+    params: Params
+
+    def read(self, root: Path) -> list[SourceClip]:
+        """The clips that the table names; a UserError about a row names its line."""
+        open_root(root)
+        path = root / _below(self.params.file, root, "data.table.file")
+        if not path.is_file():
+            raise self.mismatch(root, f"the table {self.params.file} (data.table.file)")
+        rows = read_rows(path, REQUIRED)
+        if not rows:
+            raise UserError(f"{path}: no rows; expected one per clip")
+        if ("start" in rows[0][1]) != ("end" in rows[0][1]):
+            raise UserError(f"{path}: has one of the columns start and end; expected both or neither")
+        return _clips(root, rows)
+
+    @classmethod
+    def advice(cls, root: Path) -> str | None:
+        for path in root.glob("*.csv"):
+            header = path.read_bytes()[:1000].decode("utf-8-sig", "replace").splitlines()[:1]
+            if header and {*REQUIRED} <= {name.strip() for name in header[0].split(",")}:
+                return f"data.format: table with data.table.file: {path.name}"
+        return None
 
 
-def read(root: Path, params: Params) -> list[source_clip.SourceClip]:
-    """The clips that the table names. Raises UserError, naming its line, for what cannot be read."""
-    layouts.open_root(root)
-    path = root / _below(params.file, root, "data.table.file")
-    if not path.is_file():
-        raise layouts.mismatch(root, "table", f"the table {params.file} (data.table.file)")
-    rows = csv_rows.read_rows(path, ("file", "split"))
-    if not rows:
-        raise UserError(f"{path}: no rows; expected one per clip")
-    if ("start" in rows[0][1]) != ("end" in rows[0][1]):
-        raise UserError(f"{path}: has one of the columns start and end; expected both or neither")
-    found: dict[Path, source_clip.SourceClip] = {}
+def _clips(root: Path, rows: Sequence[tuple[str, dict[str, str]]]) -> list[SourceClip]:
+    """A clip per file; a file that has several rows has their intervals."""
+    clips: dict[Path, SourceClip] = {}
     for where, row in rows:
         clip = _clip(root, where, row)
-        if (before := found.get(clip.source)) is not None:
+        if (before := clips.get(clip.source)) is not None:
             _refuse_difference(where, before, clip)
-            if clip.intervals is not None:
+            if before.intervals is not None and clip.intervals is not None:
                 clip = replace(clip, intervals=[*before.intervals, *clip.intervals])
-        found[clip.source] = clip
-    return list(found.values())
+        clips[clip.source] = clip
+    return list(clips.values())
 
 
-def _clip(root: Path, where: str, row: dict[str, str]) -> source_clip.SourceClip:
+def _clip(root: Path, where: str, row: dict[str, str]) -> SourceClip:
     below, split = _below(row["file"], root, f"{where}: file"), row["split"]
-    if split not in manifest.SPLITS:
-        raise UserError(f"{where}: split = {split!r}; expected {', '.join(manifest.SPLITS)}")
+    if split not in SPLITS:
+        raise UserError(f"{where}: split = {split!r}; expected {', '.join(SPLITS)}")
     source = root / below
     if not source.exists():
         raise UserError(f"{where}: {source} not found (paths are relative to data.root = {str(root)!r})")
-    first, last = csv_rows.whole(where, row, "first"), csv_rows.whole(where, row, "last")
+    first, last = frame_number(where, row, "first"), frame_number(where, row, "last")
     if first is not None and last is not None and first > last:
         raise UserError(f"{where}: first = {first}, last = {last}; expected first <= last, both included")
-    is_video = below.suffix.lower() in decode.VIDEOS and not source.is_dir()
-    return source_clip.SourceClip(
-        split,
-        str(below.with_suffix("") if is_video else below),
-        source,
-        row.get("camera") or "camera",
-        row.get("subject", ""),
-        first or 0,
-        None if last is None else last + 1,
-        intervals=csv_rows.interval(where, row) if "start" in row else None,
+    is_video = below.suffix.lower() in VIDEOS and not source.is_dir()
+    return SourceClip(
+        split=split,
+        name=str(below.with_suffix("") if is_video else below),
+        source=source,
+        camera=row.get("camera") or "camera",
+        subject=row.get("subject", ""),
+        first=first or 0,
+        end=None if last is None else last + 1,
+        intervals=labelled_intervals(where, row) if "start" in row else None,
     )
 
 
 def _below(file: str, root: Path, what: str) -> PurePosixPath:
-    """A relative path. Raises UserError for one that leads out of the root, which alone DVC watches."""
+    """A relative path. Raises UserError if it leads out of the root, since DVC watches nothing else."""
     path = PurePosixPath(file.replace("\\", "/"))
     if path == PurePosixPath() or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise UserError(f"{what} = {file!r}; expected a path below data.root = {str(root)!r}")
     return path
 
 
-def _refuse_difference(where: str, before: source_clip.SourceClip, clip: source_clip.SourceClip) -> None:
-    """Raises UserError if two rows of one file say different things about it."""
+def _refuse_difference(where: str, before: SourceClip, clip: SourceClip) -> None:
+    """Raises UserError if two rows of a file contradict each other."""
     for field in ("split", "camera", "subject", "first", "end"):
         if getattr(before, field) != getattr(clip, field):
             column = "last" if field == "end" else field

@@ -11,50 +11,116 @@ they become [4, 90) and [139, 200).
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from vad import UserError
-from vad.footage import layouts, source_clip
+from vad.footage.layouts.base import LAYOUTS, Layout
+from vad.footage.layouts.tree import entries, open_root
+from vad.footage.source_clip import SourceClip
 from vad.pipeline.params import Section
-from vad.store import intervals
+from vad.store.intervals import Intervals
 
 EXPECTED = "Train/Train001/, … and Test/Test001/, … with pictures"
+SPLIT_FOLDERS = {"Train", "Test"}
 
 
-class Params(Section):
-    """`data.ucsd`"""
+@LAYOUTS.register
+class Ucsd(Layout):
+    """UCSD Ped1 and Ped2 as published."""
 
+    class Params(Section):
+        """`data.ucsd`: nothing to choose."""
 
-def read(root: Path, params: Params) -> list[source_clip.SourceClip]:
-    """The clips below `root`. Raises UserError if it is not laid out as above."""
-    root = _published(root)
-    train, test = _numbered(root, "Train"), _numbered(root, "Test")
-    ground_truth = _ground_truth(root / "Test")
-    named = re.search(r"ped\d", (ground_truth.name if ground_truth else root.resolve().name).lower())
-    camera = named.group() if named else root.resolve().name
-    labels = _labels(ground_truth, test) if ground_truth else {}
-    found = [source_clip.SourceClip("train", p.name, p, camera) for p in train.values()]
-    for number, folder in test.items():
-        masks = folder.with_name(folder.name + "_gt")
-        found.append(
-            source_clip.SourceClip(
-                "test",
-                folder.name,
-                folder,
-                camera,
-                intervals=labels.get(number),
-                masks=masks if masks.is_dir() else None,
+    def read(self, root: Path) -> list[SourceClip]:
+        """A clip per numbered folder, with the labels and masks of the test clips."""
+        root = self._published(root)
+        train, test = self._numbered(root, "Train"), self._numbered(root, "Test")
+        ground_truth = _ground_truth(root / "Test")
+        named = re.search(r"ped\d", (ground_truth.name if ground_truth else root.resolve().name).lower())
+        camera = named.group() if named else root.resolve().name
+        labels = _labels(ground_truth, test) if ground_truth else {}
+        clips = [SourceClip("train", path.name, path, camera) for path in train.values()]
+        for number, path in test.items():
+            masks = path.with_name(path.name + "_gt")
+            clips.append(
+                SourceClip(
+                    "test",
+                    path.name,
+                    path,
+                    camera,
+                    intervals=labels.get(number),
+                    masks=masks if masks.is_dir() else None,
+                )
             )
+        return clips
+
+    @classmethod
+    def advice(cls, root: Path) -> str | None:
+        return "data.format: ucsd" if _has_splits(root) else None
+
+    def _published(self, root: Path) -> Path:
+        """The folder with Train and Test: the root itself, or the only folder in it that has them."""
+        inside = open_root(root)
+        if _has_splits(root):
+            return root
+        below = [path for path in inside if path.is_dir() and _has_splits(path)]
+        if len(below) > 1:
+            names = ", ".join(path.name for path in below)
+            raise UserError(f"{root} holds several data sets ({names}): let data.root name one of them")
+        if not below:
+            raise self.mismatch(root, EXPECTED)
+        return below[0]
+
+    def _numbered(self, root: Path, split: str) -> dict[int, Path]:
+        """Clip folders by number: {1: …/Test001}."""
+        folders: dict[int, Path] = {}
+        for path in entries(root / split):
+            match = re.fullmatch(rf"{split}_?(\d+)", path.name, re.IGNORECASE)
+            if match and path.is_dir() and (other := folders.setdefault(int(match[1]), path)) is not path:
+                raise UserError(f"{path} and {other} have the same number; expected one folder per clip")
+        if not folders:
+            raise self.mismatch(root / split, f"{split}001/, {split}002/, …")
+        return dict(sorted(folders.items()))
+
+
+def _has_splits(folder: Path) -> bool:
+    return {path.name for path in entries(folder) if path.is_dir()} >= SPLIT_FOLDERS
+
+
+def _ground_truth(test: Path) -> Path | None:
+    """The .m file, if there is one; the stale copy .m~ beside the published file does not count."""
+    files = [path for path in entries(test) if path.suffix == ".m" and path.is_file()]
+    if len(files) > 1:
+        names = ", ".join(path.name for path in files)
+        raise UserError(f"{test}: several ground-truth files ({names}); expected one, such as UCSDped2.m")
+    return files[0] if files else None
+
+
+def _labels(path: Path, test: Mapping[int, Path]) -> dict[int, Intervals]:
+    """Intervals by clip number. Raises UserError if lines and test folders do not pair up."""
+    lines = read_intervals(path.read_text("latin-1"), str(path))
+    if len(lines) != len(test):
+        raise UserError(
+            f"{path}: labels for {len(lines)} clips, but {path.parent} has {len(test)} folders Test…; "
+            "expected a line for each"
         )
-    return found
+    if missing := sorted({*range(1, len(lines) + 1)} - test.keys()):
+        raise UserError(f"{path}: line {missing[0]} belongs to Test{missing[0]:03}, which is not there")
+    return dict(enumerate(lines, 1))
 
 
-def read_intervals(text: str, where: str) -> list[intervals.Intervals]:
-    """Intervals [start, end) from 0 of each clip in a ground-truth file (from 1, ends included).
+def read_intervals(text: str, where: str) -> list[Intervals]:
+    """Intervals [start, end) from 0 of each clip in a ground-truth file.
 
-    Raises UserError, beginning with `where` and the line, for what is not a list of ranges.
+    Args:
+        text: content of the file, whose ranges count from 1 and include both ends.
+        where: begins messages.
+
+    Raises:
+        UserError: that names the line, for what is not a list of ranges.
     """
-    out = []
+    clips = []
     for number, line in enumerate(text.splitlines(), 1):
         line = line.split("%")[0]  # a comment in Matlab
         if "gt_frame" not in line:
@@ -71,57 +137,5 @@ def read_intervals(text: str, where: str) -> list[intervals.Intervals]:
                     "TestVideoFile{end+1}.gt_frame = [5:90, 140:200]; with frames from 1"
                 )
             intervals.append((first - 1, last))
-        out.append(intervals)
-    return out
-
-
-def _published(root: Path) -> Path:
-    """The folder with Train and Test: the root itself, or the one folder in it that has them."""
-    inside = layouts.open_root(root)
-    if _fits(root):
-        return root
-    below = [p for p in inside if p.is_dir() and _fits(p)]
-    if len(below) > 1:
-        names = ", ".join(p.name for p in below)
-        raise UserError(f"{root} holds several data sets ({names}): let data.root name one of them")
-    if not below:
-        raise layouts.mismatch(root, "ucsd", EXPECTED)
-    return below[0]
-
-
-def _fits(folder: Path) -> bool:
-    return {"Train", "Test"} <= {p.name for p in layouts.entries(folder) if p.is_dir()}
-
-
-def _numbered(root: Path, split: str) -> dict[int, Path]:
-    """Clip folders by number: {1: …/Test001}."""
-    found: dict[int, Path] = {}
-    for path in layouts.entries(root / split):
-        match = re.fullmatch(rf"{split}_?(\d+)", path.name, re.IGNORECASE)
-        if match and path.is_dir() and (other := found.setdefault(int(match[1]), path)) is not path:
-            raise UserError(f"{path} and {other} have the same number; expected one folder per clip")
-    if not found:
-        raise layouts.mismatch(root / split, "ucsd", f"{split}001/, {split}002/, …")
-    return dict(sorted(found.items()))
-
-
-def _ground_truth(test: Path) -> Path | None:
-    """The .m file; the published data has a stale copy .m~ beside it, which is none."""
-    found = [p for p in layouts.entries(test) if p.suffix == ".m" and p.is_file()]
-    if len(found) > 1:
-        names = ", ".join(p.name for p in found)
-        raise UserError(f"{test}: several ground-truth files ({names}); expected one, such as UCSDped2.m")
-    return found[0] if found else None
-
-
-def _labels(path: Path, test: dict[int, Path]) -> dict[int, intervals.Intervals]:
-    """Intervals by clip number. Raises UserError if lines and test folders do not pair up."""
-    lines = read_intervals(path.read_text("latin-1"), str(path))
-    if len(lines) != len(test):
-        raise UserError(
-            f"{path}: labels for {len(lines)} clips, but {path.parent} has {len(test)} folders Test…; "
-            "expected a line for each"
-        )
-    if missing := sorted({*range(1, len(lines) + 1)} - test.keys()):
-        raise UserError(f"{path}: line {missing[0]} belongs to Test{missing[0]:03}, which is not there")
-    return dict(enumerate(lines, 1))
+        clips.append(intervals)
+    return clips

@@ -1,0 +1,89 @@
+"""Video files: opening, sizes, rates."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from vad import UserError
+from vad.footage.pictures import PICTURE_FPS
+from vad.store.placeholders import refuse_placeholder
+
+VIDEOS = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv", ".3gp"}
+)
+REPAIR = "copy it again, or save what can be saved: `ffmpeg -i OLD NEW.mp4`"
+RATE_TOLERANCE = 0.02  # the rate in the header holds unless time stamps differ by a larger share
+
+
+def open_video(source: Path) -> tuple[InputContainer, av.VideoStream]:
+    """Opens a video.
+
+    Raises:
+        UserError: if it is missing, empty, a Git-LFS pointer or no video.
+    """
+    refuse_placeholder(source)
+    try:
+        # "file:" lets names contain colons; the whitelist keeps a playlist from reaching out
+        container = av.open(f"file:{source}", options={"protocol_whitelist": "file"})
+    except (av.FFmpegError, OSError) as e:
+        if _begins_like_video(source):
+            raise UserError(
+                f"{source}: cut off: it begins like a video, but its index is missing; "
+                "copy, download or record it again"
+            ) from None
+        raise UserError(f"{source}: not a video file ({e.strerror}); remove it, or convert it") from None
+    stream = container.streams.best("video")
+    is_text = container.format.name == "tty"  # ffmpeg has a "demuxer" that films text files
+    if not isinstance(stream, av.VideoStream) or stream.codec_context is None or is_text:
+        container.close()
+        raise UserError(f"{source}: not a video file (nothing in it shows a picture); remove it")
+    return container, stream
+
+
+def _begins_like_video(source: Path) -> bool:
+    """Whether the first bytes are those of an MP4, AVI or Matroska file."""
+    with open(source, "rb") as file:
+        head = file.read(12)
+    return head[4:8] in (b"ftyp", b"mdat", b"wide") or head[:4] in (b"RIFF", b"\x1a\x45\xdf\xa3")
+
+
+def is_avi(container: InputContainer) -> bool:
+    """Whether the file is an AVI, which stores no times of display, only the order and pace of decoding."""
+    return container.format.name == "avi"
+
+
+def tick(stream: av.VideoStream) -> Fraction:
+    """Seconds per unit of the stream's time stamps."""
+    assert stream.time_base is not None  # ffmpeg gives every video stream a time base
+    return stream.time_base
+
+
+def nominal_rate(stream: av.VideoStream) -> float:
+    """Frames per second as the header says."""
+    return float(stream.average_rate or stream.guessed_rate or PICTURE_FPS)
+
+
+def measured_rate(nominal: float, frames: int, seconds: float) -> float:
+    """Frames per second: the nominal rate, unless the time stamps contradict it.
+
+    Args:
+        nominal: frames per second as the header says.
+        frames: how many there are.
+        seconds: from the first frame to the last.
+    """
+    if frames < 2 or seconds <= 0:
+        return nominal
+    measured = (frames - 1) / seconds
+    return nominal if abs(nominal - measured) <= RATE_TOLERANCE * measured else measured
+
+
+def quarter_turns(frame: av.VideoFrame) -> int:
+    """Quarter turns anticlockwise, 0 to 3, that set the frame upright."""
+    return round(frame.rotation / 90) % 4
+
+
+def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
+    """(width, height) in pixels of the frame when it is set upright."""
+    return (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)
