@@ -1,7 +1,6 @@
-"""What is particular to convlstm, conv3d, memae, unet and cube; what all share is in test_models.py."""
+"""What is particular to convlstm, conv3d, memae, unet and cube; what all share is in test_base.py."""
 
 import copy
-import importlib
 import math
 import pickle
 
@@ -11,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from vad import UserError, models
-from vad.models import Autoencoder, Shape
+from vad.models import MODELS, Autoencoder
+from vad.models.base import Shape
 from vad.models.convlstm import ConvLSTM
-from vad.models.cube import STILL
 from vad.models.layers import UpConv2d, decoder, encoder
 from vad.models.memae import Memory
+from vad.windows.planes import STILL_INPUT as STILL
 
-OWN = {
+SMALL = {
     "convlstm": {"objective": "reconstruct", "filters": [6, 4], "hidden": [4, 2, 4]},
     "conv3d": {"objective": "reconstruct", "preset": "small"},
     "memae": {
@@ -28,7 +28,7 @@ OWN = {
         "shrinkage": 0.05,
         "entropy": 0.01,
     },
-    "unet": {"objective": "predict", "position": "last", "channels": [4, 8]},
+    "unet": {"objective": "predict", "channels": [4, 8]},
     "cube": {"hidden": 16, "latent_appearance": 8, "latent_flow": 4},
 }
 PUBLISHED = {
@@ -45,10 +45,10 @@ PUBLISHED = {
 BOTH = ("gray", "flow_x", "flow_y")
 
 
-def create(name: str, shape: Shape, planes=BOTH, **own) -> Autoencoder:
-    own = {"window": shape[1], "step": 1, "position": "middle"} | OWN[name] | own
+def create(name: str, shape: Shape, planes=BOTH, position: str | None = None, **changed) -> Autoencoder:
     torch.manual_seed(0)
-    params = importlib.import_module(f"vad.models.{name}").Params(**own)
+    window = {"frames": shape[1], "position": position or ("last" if name == "unet" else "middle")}
+    params = MODELS.get(name).Params(window=window, **SMALL[name] | changed)
     return models.create(name, params, shape, planes[: shape[0]]).eval()
 
 
@@ -125,16 +125,21 @@ def test_decoder_mirrors_encoder(strides):
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "own", "message"),
+    ("name", "shape", "changed", "message"),
     [
         ("convlstm", (1, 2, 26, 40), {}, r"resize\.height and .+width of at least 27, got 26 and 40: try 32"),
         ("conv3d", (1, 16, 62, 64), {}, r"resize\.height divisible by 4, got 62: try 60 or 64$"),
-        ("conv3d", (1, 10, 64, 64), {}, r"small needs model\.conv3d\.window divisible by 4, got 10: try 12$"),
+        (
+            "conv3d",
+            (1, 10, 64, 64),
+            {},
+            r"small needs model\.conv3d\.window\.frames divisible by 4, got 10: try 12$",
+        ),
         (
             "conv3d",
             (1, 12, 64, 64),
             {"preset": "memae"},
-            r"memae needs .+window divisible by 8, got 12: try 16$",
+            r"memae needs .+window\.frames divisible by 8, got 12: try 16$",
         ),
         (
             "conv3d",
@@ -147,7 +152,7 @@ def test_decoder_mirrors_encoder(strides):
             "memae",
             (1, 3, 32, 32),
             {"backbone": "conv3d"},
-            r"model\.memae\.window divisible by 2, got 3: try 4$",
+            r"model\.memae\.window\.frames divisible by 2, got 3: try 4$",
         ),
         (
             "memae",
@@ -156,15 +161,15 @@ def test_decoder_mirrors_encoder(strides):
             r"shrinkage = 0\.2 with 20 slots .+ from 0\.05 to 0\.15",
         ),
         ("unet", (1, 3, 32, 33), {}, r"unet needs resize\.width divisible by 2, got 33: try 32 or 34"),
-        ("unet", (1, 1, 32, 32), {}, r"model\.unet: objective predict needs window at least 2"),
+        ("unet", (1, 1, 32, 32), {}, r"model\.unet: objective predict needs window\.frames at least 2"),
         ("unet", (1, 3, 32, 32), {"position": "middle"}, r"position last, got 3 and middle"),
         ("unet", (1, 3, 32, 32), {"objective": "translate"}, r"planes of appearance and of flow, got gray"),
         ("cube", (1, 3, 16, 17), {}, r"cube needs resize\.width divisible by 2, got 17: try 16 or 18"),
     ],
 )
-def test_a_shape_that_does_not_fit_is_refused(name, shape, own, message):
+def test_a_shape_that_does_not_fit_is_refused(name, shape, changed, message):
     with pytest.raises(UserError, match=message):
-        create(name, shape, **own)
+        create(name, shape, **changed)
 
 
 @pytest.mark.parametrize("name", ["convlstm", "conv3d", "unet"])
@@ -210,7 +215,7 @@ def test_the_cell_is_that_of_shi_without_peepholes():
             np.testing.assert_allclose(made[b, t], h, rtol=1e-4, atol=1e-6)
 
 
-def test_convlstm_remembers_the_past_and_knows_no_future():
+def test_convlstm_depends_on_the_past_and_not_on_the_future():
     model = create("convlstm", (1, 5, 32, 32))
     x = windows(model)
     with torch.inference_mode():
@@ -224,17 +229,17 @@ def test_convlstm_remembers_the_past_and_knows_no_future():
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(2, 3, 1, 1), (2, 3, 4, 5)], ids=str)
-def test_one_transposed_convolution_is_upsampling_and_a_convolution(shape, bias):
+def test_up_conv_is_upsampling_and_a_convolution(shape, bias):
     """Output and gradients, edges included, against the two steps that it stands for."""
     torch.manual_seed(0)
     layer = UpConv2d(3, 4, bias)
     plain = torch.nn.Conv2d(3, 4, 3, padding=1, bias=bias)
     plain.load_state_dict(layer.state_dict())
     x, y = (torch.randn(shape, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in range(2))
-    one, two = layer(x), plain(torch.nn.functional.interpolate(y, scale_factor=2))
-    torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-6)
-    one.square().sum().backward()
-    two.square().sum().backward()
+    got, expected = layer(x), plain(torch.nn.functional.interpolate(y, scale_factor=2))
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+    got.square().sum().backward()
+    expected.square().sum().backward()
     torch.testing.assert_close(x.grad, y.grad, rtol=1e-4, atol=1e-5)
     for a, b in zip(layer.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-5)
@@ -322,7 +327,7 @@ def test_the_backbone_decides_whether_frames_are_coded_together():
 # -- unet
 
 
-def test_unet_predicts_a_frame_that_it_has_not_seen():
+def test_unet_predicts_a_frame_that_is_not_among_its_inputs():
     model = create("unet", (2, 4, 16, 16), planes=["red", "green"])
     x = windows(model)
     y = model(x)
@@ -368,33 +373,33 @@ def test_cube_has_the_branches_whose_planes_are_there():
         assert all(r.shape == shapes[branch] for branch, r in residuals.items())
 
 
-def test_cube_branches_do_not_see_each_other():
+def test_cube_branches_do_not_depend_on_each_other():
     model = create("cube", (3, 3, 8, 8), planes=["flow_x", "gray", "flow_y"])
     x = windows(model)
     before = model.residuals(x)
-    for plane, own, other in [
+    for plane, changes, stays in [
         (1, "appearance", "flow"),
         (0, "flow", "appearance"),
         (2, "flow", "appearance"),
     ]:
         after = model.residuals(changed(x, slice(None), plane, 1, slice(3)))
-        assert torch.equal(after[other], before[other])
-        assert not torch.equal(after[own], before[own])
+        assert torch.equal(after[stays], before[stays])
+        assert not torch.equal(after[changes], before[changes])
 
 
-@pytest.mark.parametrize(("position", "own"), [("middle", 1), ("last", 3)])
-def test_cube_sees_the_look_of_a_moment_and_the_motion_of_all(position, own):
-    """Appearance is that of the frame that the window belongs to; others are neither seen nor wanted."""
+@pytest.mark.parametrize(("position", "frame"), [("middle", 1), ("last", 3)])
+def test_cube_codes_the_appearance_of_a_moment_and_the_motion_of_all_frames(position, frame):
+    """Appearance is that of the frame that the window belongs to; others are neither input nor target."""
     model = create("cube", (3, 4, 8, 8), planes=["flow_x", "gray", "flow_y"], position=position)
     x = windows(model)
     before = model.residuals(x)
     for t in range(4):
         after = model.residuals(changed(x, slice(None), slice(None), t, slice(3)))
-        assert torch.equal(after["appearance"], before["appearance"]) == (t != own)
+        assert torch.equal(after["appearance"], before["appearance"]) == (t != frame)
         assert not torch.equal(after["flow"], before["flow"])
-    for made in (model(x), model.target(x)):
-        assert [bool(made[:, 1, t].any()) for t in range(4)] == [t == own for t in range(4)]
-        assert all(made[:, [0, 2], t].any() for t in range(4))
+    for y in (model(x), model.target(x)):
+        assert [bool(y[:, 1, t].any()) for t in range(4)] == [t == frame for t in range(4)]
+        assert all(y[:, [0, 2], t].any() for t in range(4))
 
 
 def test_cube_residuals_are_those_of_its_planes():
@@ -412,7 +417,7 @@ def in_blocks(x: Tensor) -> Tensor:
     return pairs.repeat_interleave(2, -2).repeat_interleave(2, -1)
 
 
-def test_cube_sees_flow_in_blocks_of_2_x_2_pixels():
+def test_cube_codes_flow_in_blocks_of_2_x_2_pixels():
     model = create("cube", (3, 3, 8, 8))
     x = windows(model)
     coarse = x.clone()
@@ -436,10 +441,10 @@ def test_cube_works_in_standardised_units():
     assert z[:, 1].mean() > 0.4  # rest stays 0, not the mean
     twice = STILL + 2 * (x - STILL)
     torch.testing.assert_close(model.target(twice)[:, 1:], 2 * z[:, 1:], rtol=1e-3, atol=1e-3)
-    look, shown = z[:, 0, model.own_frame], x[:, 0, model.own_frame]
-    torch.testing.assert_close(look.mean((1, 2)), torch.zeros(50), rtol=0, atol=1e-5)
-    deviation = shown.std((1, 2), correction=0)
-    torch.testing.assert_close(look.std((1, 2), correction=0), deviation / (deviation + 0.05))
+    target, crop = z[:, 0, model.scored_frame], x[:, 0, model.scored_frame]
+    torch.testing.assert_close(target.mean((1, 2)), torch.zeros(50), rtol=0, atol=1e-5)
+    deviation = crop.std((1, 2), correction=0)
+    torch.testing.assert_close(target.std((1, 2), correction=0), deviation / (deviation + 0.05))
 
 
 def test_cube_does_not_divide_by_zero():

@@ -1,8 +1,8 @@
-"""One conformance suite for every autoencoder, and the files in which they are kept."""
+"""One conformance suite for every autoencoder, and the files in which they are stored."""
 
-import importlib
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,67 +10,111 @@ import torch
 
 from vad import UserError, models
 from vad.branches import reconstruction
-from vad.models import Autoencoder, conv2d
-from vad.pipeline import params
+from vad.models import MODELS, Autoencoder, AutoencoderParams, ModelParams, UnusableModel
+from vad.models.conv2d import Conv2d
+from vad.pipeline.params import load, load_choice, read
+from vad.windows.planes import FLOW
 
 PLANES = ("gray", "red", "green")
-RAW = params.read(Path(__file__).resolve().parents[2] / "params.yaml")
-NAMES = params.alternatives("vad.models")
+RAW = read(Path(__file__).resolve().parents[2] / "params.yaml")
+NAMES = MODELS.names()
 SIDES = (16, 32, 64, 128)  # the first that a model takes
 
 
-def own(name: str) -> params.Section:
-    """The parameters of a model that params.yaml names."""
-    return params.load(f"model.{name}", importlib.import_module(f"vad.models.{name}").Params, RAW)
+def params_of(name: str) -> AutoencoderParams:
+    """The parameters of a model as params.yaml has them."""
+    return load(f"model.{name}", MODELS.get(name).Params, RAW)
 
 
-def create(name: str, seed: int = 0, channels: int = 1) -> Autoencoder:
+def create(name: str, seed: int = 0, planes: tuple[str, ...] = PLANES[:1]) -> Autoencoder:
     torch.manual_seed(seed)
-    given = own(name)
+    params = params_of(name)
     for side in SIDES:
         try:
-            return models.create(name, given, (channels, given.window, side, side), PLANES[:channels])
+            return models.create(name, params, (len(planes), params.window.frames, side, side), planes)
         except UserError:
             continue
     raise AssertionError(f"{name} takes none of {SIDES}")
 
 
 def loss(model: Autoencoder, x: torch.Tensor) -> torch.Tensor:
-    """What training makes small."""
+    """What training minimises."""
     return (model(x) - model.target(x)).square().mean() + model.penalty()
 
 
 def batch(model: Autoencoder, n: int = 3) -> torch.Tensor:
-    """Smooth pictures, as far as anything this small is one."""
+    """Smooth pictures that do not move."""
     generator = torch.Generator().manual_seed(1)
-    channels, window, height, width = model.shape
-    coarse = torch.rand((n * channels, 1, 4, 4), generator=generator)
+    planes, frames, height, width = model.shape
+    coarse = torch.rand((n * planes, 1, 4, 4), generator=generator)
     fine = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")
-    return fine.view(n, channels, 1, height, width).expand(-1, -1, window, -1, -1).contiguous()
+    return fine.view(n, planes, 1, height, width).expand(-1, -1, frames, -1, -1).contiguous()
 
 
 each = pytest.mark.parametrize("name", NAMES)
 
 
+def test_the_models_are_those_of_params_yaml():
+    assert set(NAMES) == {key for key, value in RAW["model"].items() if isinstance(value, dict)}
+
+
+def test_the_model_that_params_yaml_names_is_the_default():
+    choice, model, params = load_choice("model", ModelParams, RAW)
+    assert (choice.chosen, model, params) == ("cube", MODELS.get("cube"), params_of("cube"))
+    assert ModelParams(cube={}).chosen == "cube"
+
+
 @each
-@pytest.mark.parametrize("channels", [1, 3])
-def test_output_is_like_the_target_and_the_residual_a_picture(name, channels):
-    model = create(name, channels=channels)
+def test_a_window_is_all_that_must_be_given(name):
+    params = MODELS.get(name).Params
+    required = [key for key, field in params.model_fields.items() if field.is_required()]
+    assert required == ["window"]
+    assert all(field.description for field in params.model_fields.values())
+
+
+@each
+@pytest.mark.parametrize("planes", [PLANES[:1], PLANES], ids=["gray", "three"])
+def test_output_and_target_have_the_same_shape_and_residuals_are_pictures(name, planes):
+    model = create(name, planes=planes)
     x = batch(model, 2)
     model.eval()
     y, target = model(x), model.target(x)
-    assert y.shape == target.shape == (2, *model.made_shape)
+    assert model.inputs(x).shape == (2, *model.input_shape)
+    assert y.shape == target.shape == (2, *model.output_shape)
     assert y.dtype == torch.float32
     residuals = model.residuals(x)
     assert list(residuals) == model.branches
-    assert 0 <= model.own_frame < y.shape[2]
+    assert 0 <= model.scored_frame < y.shape[2]
     for residual in residuals.values():
-        planes, frames = residual.shape[1:3]
-        assert residual.shape == (2, planes, frames, *x.shape[3:])
+        channels, frames = residual.shape[1:3]
+        assert residual.shape == (2, channels, frames, *x.shape[3:])
         assert frames in (1, y.shape[2])  # the frame that a window belongs to, or all
         assert residual.isfinite().all()
     if name != "cube":
         torch.testing.assert_close(residual, target - y)
+
+
+OBJECTIVES = [
+    (name, objective)
+    for name in NAMES
+    if "objective" in (fields := MODELS.get(name).Params.model_fields)
+    for objective in get_args(fields["objective"].annotation)
+]
+
+
+@pytest.mark.parametrize(("name", "objective"), OBJECTIVES)
+def test_every_objective_of_a_model_can_be_trained(name, objective):
+    window = {"frames": max(params_of(name).window.frames, 2), "position": "last"}
+    params = params_of(name).model_dump() | {"objective": objective, "window": window}
+    planes = ("gray", *FLOW)
+    shape = (len(planes), window["frames"], 32, 32)
+    model = models.create(name, MODELS.get(name).Params(**params), shape, planes)
+    x = batch(model, 2)
+    assert model(x).shape == model.target(x).shape == (2, *model.output_shape)
+    assert model.inputs(x).shape == (2, *model.input_shape)
+    assert list(model.residuals(x)) == model.branches == [models.base.BRANCHES[objective]]
+    loss(model, x).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
 
 
 @each
@@ -85,7 +129,7 @@ def test_every_parameter_learns(name):
 
 
 @each
-def test_it_can_learn_one_batch_by_heart(name):
+def test_it_can_learn_a_batch_by_heart(name):
     model = create(name)
     x = batch(model)
     adam = torch.optim.Adam(model.parameters(), 1e-3)
@@ -101,16 +145,16 @@ def test_it_can_learn_one_batch_by_heart(name):
 
 @each
 def test_it_is_deterministic_and_depends_on_the_seed(name):
-    one, same, other = create(name), create(name), create(name, seed=1)
-    x = batch(one)
+    first, same, other = create(name), create(name), create(name, seed=1)
+    x = batch(first)
     with torch.inference_mode():
-        assert torch.equal(one.eval()(x), same.eval()(x))
-        assert torch.equal(one(x), one(x))
-        assert not torch.equal(one(x), other.eval()(x))
+        assert torch.equal(first.eval()(x), same.eval()(x))
+        assert torch.equal(first(x), first(x))
+        assert not torch.equal(first(x), other.eval()(x))
 
 
 @each
-def test_windows_of_a_batch_do_not_touch_each_other(name):
+def test_windows_of_a_batch_do_not_depend_on_each_other(name):
     model = create(name).eval()
     x = batch(model)
     with torch.inference_mode():
@@ -131,9 +175,9 @@ def test_stored_and_loaded_it_is_the_same(name, tmp_path):
     assert not back.training
     assert card == {
         "name": name,
-        "params": own(name).model_dump(),
-        "input_shape": list(model.shape),
-        "input_axes": "channels, frames, height, width",
+        "params": params_of(name).model_dump(),
+        "window_shape": list(model.shape),
+        "window_axes": "planes, frames, height, width",
         "normalisation": "uint8 / 255",
         "parameters": sum(p.numel() for p in model.parameters()),
         "channels": ["gray"],
@@ -148,11 +192,11 @@ def test_stored_and_loaded_it_is_the_same(name, tmp_path):
 @each
 def test_windows_of_another_shape_are_refused(name):
     model = create(name).eval()
-    channels, window, height, width = model.shape
+    planes, frames, height, width = model.shape
     for shape in [
-        (2, window, height, width),
-        (channels, window + 1, height, width),
-        (channels, window, 8, width),
+        (2, frames, height, width),
+        (planes, frames + 1, height, width),
+        (planes, frames, 8, width),
     ]:
         with pytest.raises(UserError, match=r"made for windows of .+, these are .+; run `dvc repro train`"):
             reconstruction.residuals(model, np.zeros((2, *shape), np.uint8))
@@ -179,8 +223,8 @@ def test_a_name_is_that_of_its_module(name):
     assert model.describe().startswith(f"{name}, {sum(p.numel() for p in model.parameters()):,} parameters")
 
 
-def settings(channels: list[int], window: int = 1, objective: str = "reconstruct") -> conv2d.Params:
-    return conv2d.Params(window=window, step=1, position="middle", objective=objective, channels=channels)
+def settings(channels: list[int], frames: int = 1) -> Conv2d.Params:
+    return Conv2d.Params(window={"frames": frames}, channels=channels)
 
 
 def test_conv2d_has_as_many_parameters_as_it_should():
@@ -193,13 +237,13 @@ def test_conv2d_has_as_many_parameters_as_it_should():
     assert convolutions == [32, 64, 128, 128, 64, 32, 1]
 
 
-def test_conv2d_codes_the_frames_of_a_window_one_by_one():
-    model = models.create("conv2d", settings([4], window=3), (1, 3, 8, 8)).eval()
+def test_conv2d_codes_each_frame_of_a_window_by_itself():
+    model = models.create("conv2d", settings([4], frames=3), (1, 3, 8, 8)).eval()
     x = torch.rand(2, 1, 3, 8, 8)
     with torch.inference_mode():
-        one = models.create("conv2d", settings([4]), (1, 1, 8, 8)).eval()
-        one.load_state_dict(model.state_dict())
-        single = torch.stack([one(x[:, :, t : t + 1])[:, :, 0] for t in range(3)], 2)
+        of_frames = models.create("conv2d", settings([4]), (1, 1, 8, 8)).eval()
+        of_frames.load_state_dict(model.state_dict())
+        single = torch.stack([of_frames(x[:, :, t : t + 1])[:, :, 0] for t in range(3)], 2)
         torch.testing.assert_close(model(x), single)
 
 
@@ -216,12 +260,17 @@ def test_a_shape_that_does_not_fit_is_refused(shape, message):
         models.create("conv2d", settings([1, 1, 1]), shape)
 
 
-def test_a_model_lives_in_the_module_of_its_name():
-    with pytest.raises(ValueError, match=r"must live in vad\.models\.nosuch"):
-        models.register("nosuch")(Autoencoder)
+def test_tensors_of_other_windows_than_params_yaml_says_are_refused():
+    message = r"windows of 3 frames, but model\.conv2d\.window\.frames = 1; run `dvc repro resize`"
+    with pytest.raises(UserError, match=message):
+        models.create("conv2d", settings([4]), (1, 3, 8, 8))
 
 
-OTHER = {"window": 1, "step": 1, "position": "middle", "objective": "reconstruct", "channels": [4]}
+OTHER = {
+    "window": {"frames": 1, "step": 1, "position": "middle"},
+    "objective": "reconstruct",
+    "channels": [4],
+}
 
 
 @pytest.fixture
@@ -262,24 +311,29 @@ def test_truncated_weights_are_refused(stored):
         {"name": "nosuch"},
         {"params": OTHER | {"channels": [8]}},  # another architecture than the weights
         {"params": OTHER | {"channels": [4, 4]}},
-        {"params": OTHER | {"window": 2}},
+        {"params": OTHER | {"window": {"frames": 2}}},
+        {"params": OTHER | {"window": 1, "step": 1, "position": "middle"}},  # of an earlier version
         {"params": {}},
         {"params": OTHER | {"more": 1}},
-        {"input_shape": [3, 1, 16, 16]},
-        {"input_shape": [1, 16, 16]},
+        {"window_shape": [3, 1, 16, 16]},
+        {"window_shape": [1, 16, 16]},
         {"name": None},
         {"name": "__init__"},
+        {"name": "base"},
         {"params": None},
-        {"input_shape": None},
+        {"window_shape": None},
     ],
     ids=str,
 )
 def test_a_card_that_does_not_fit_is_refused(stored, changed):
     card = json.loads((stored / "card.json").read_text())
     (stored / "card.json").write_text(json.dumps(card | changed))
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UnusableModel) as caught:
         models.load(stored)
-    assert "\n" not in str(caught.value)
+    assert (
+        str(caught.value) == f"{stored}: no usable autoencoder ({caught.value.reason}); run `dvc repro train`"
+    )
+    assert "\n" not in caught.value.reason
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "3"])

@@ -11,7 +11,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from vad import UserError, models
-from vad.models import Autoencoder, dense, mlp
+from vad.models import Autoencoder, mlp
+from vad.models.dense import Dense
+from vad.models.mlp import Mlp
 from vad.pipeline.params import Section
 
 SHAPE = (2, 3, 4, 5)
@@ -32,7 +34,7 @@ TRAIN = Train()
 
 def create(hidden=(24, 6, 24), shape=SHAPE) -> Autoencoder:
     torch.manual_seed(0)
-    params = mlp.Params(window=shape[1], step=1, position="middle", hidden=list(hidden))
+    params = Mlp.Params(window={"frames": shape[1]}, hidden=list(hidden))
     return models.create("mlp", params, shape, ["gray", "difference"][: shape[0]])
 
 
@@ -75,7 +77,7 @@ def with_sklearn(x: np.ndarray, train: Train, hidden=(24, 6, 24)):
     return make_pipeline(scaler, network)
 
 
-def test_it_is_what_scikit_learn_makes_of_the_windows(windows):
+def test_it_is_the_network_that_scikit_learn_fits(windows):
     model, reference = create(), with_sklearn(windows, TRAIN)
     scaler, network = reference[0], reference[1]
     losses = fit(model, windows, TRAIN)
@@ -111,14 +113,14 @@ def test_the_windows_are_left_as_they_were(windows):
 
 
 def test_the_fit_repeats_and_depends_on_the_seed(windows):
-    one, same, other = create(), create(), create()
-    fit(one, windows, TRAIN)
+    first, same, other = create(), create(), create()
+    fit(first, windows, TRAIN)
     torch.manual_seed(5)  # that of torch has no part in it
     fit(same, windows, TRAIN)
     fit(other, windows, TRAIN.model_copy(update={"seed": 8}))
-    for name, value in one.state_dict().items():
+    for name, value in first.state_dict().items():
         assert torch.equal(value, same.state_dict()[name])
-    assert not torch.equal(one.net[0].weight, other.net[0].weight)
+    assert not torch.equal(first.net[0].weight, other.net[0].weight)
 
 
 def test_early_stopping_ends_the_fit(windows):
@@ -126,7 +128,7 @@ def test_early_stopping_ends_the_fit(windows):
     assert 5 < len(losses) < 500
 
 
-def test_what_scikit_learn_says_on_the_way_is_no_users_concern(windows):
+def test_warnings_of_scikit_learn_are_not_shown(windows):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(create(), windows, TRAIN.model_copy(update={"epochs": 1, "batch_size": 1000}))
@@ -170,7 +172,7 @@ def test_more_windows_than_memory_holds_are_refused(windows, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
-def test_memory_is_told_in_bytes():
+def test_physical_memory_is_in_bytes():
     assert mlp.physical_memory() > 1 << 28
 
 
@@ -193,26 +195,27 @@ def test_a_loss_that_is_not_finite_is_refused(windows):
 
 
 @pytest.mark.parametrize(
-    ("objective", "given", "made"),
+    ("objective", "inputs", "outputs"),
     [
         ("reconstruct", (3, 4, 5, 7), (3, 4, 5, 7)),
         ("predict", (3, 3, 5, 7), (3, 1, 5, 7)),
         ("translate", (1, 4, 5, 7), (2, 4, 5, 7)),
     ],
 )
-def test_dense_has_the_same_layers_and_every_objective(objective, given, made):
-    params = dense.Params(window=4, step=1, position="last", objective=objective, hidden=[24, 6, 24])
+def test_dense_has_the_same_layers_and_every_objective(objective, inputs, outputs):
+    window = {"frames": 4, "position": "last"}
+    params = Dense.Params(window=window, objective=objective, hidden=[24, 6, 24])
     model = models.create("dense", params, (3, 4, 5, 7), ["gray", "flow_x", "flow_y"])
     kinds = [type(layer).__name__ for layer in model.net]
     assert kinds == [*(["Linear", "ReLU"] * 3), "Linear"]
     sizes = [layer.in_features for layer in model.net if isinstance(layer, torch.nn.Linear)]
-    assert sizes == [np.prod(given), 24, 6, 24]
+    assert sizes == [np.prod(inputs), 24, 6, 24]
     x = torch.rand(2, 3, 4, 5, 7)
-    assert model(x).shape == model.target(x).shape == (2, *made)
+    assert model(x).shape == model.target(x).shape == (2, *outputs)
 
 
-def test_dense_shows_its_network_the_window_pixel_by_pixel():
-    params = dense.Params(window=2, step=1, position="last", objective="predict", hidden=[8])
+def test_the_inputs_of_dense_are_the_pixels_of_the_window():
+    params = Dense.Params(window={"frames": 2, "position": "last"}, objective="predict", hidden=[8])
     model = models.create("dense", params, (1, 2, 3, 3), ["gray"])
     x = torch.rand(2, 1, 2, 3, 3)
     first, _, last = model.net

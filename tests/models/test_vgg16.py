@@ -53,17 +53,15 @@ def sha256(path: Path) -> str:
 
 def create(planes=1, frames=1, side=16, names=("r", "g", "b", "x"), **changed) -> Autoencoder:
     torch.manual_seed(0)
-    given = {
-        "window": frames,
-        "step": 1,
-        "position": "middle",
+    plain = {
+        "window": {"frames": frames},
         "pretrained": False,
         "weights": "none.pth",
         "sha256": None,
         "depth": 3,
         "decoder": [12, 8, 4],
     }
-    params = vgg16.Params(**given | changed)
+    params = vgg16.Vgg16.Params(**plain | changed)
     return models.create("vgg16", params, (planes, frames, side, side), names[:planes])
 
 
@@ -104,8 +102,8 @@ def test_features_are_those_of_the_file(state, file, tmp_path, depth, planes):
     )
     assert lines == [f"VGG16 starts from the features in {file}"]
     x = torch.rand(2, planes, 2, 32, 32)
-    seen: list[torch.Tensor] = []
-    model.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    codes: list[torch.Tensor] = []
+    model.decoder.register_forward_pre_hook(lambda _, inputs: codes.append(inputs[0]))
     y = model(x)
     assert y.shape == x.shape
     assert ((y > 0) & (y < 1)).all()
@@ -113,9 +111,9 @@ def test_features_are_those_of_the_file(state, file, tmp_path, depth, planes):
         for t in range(2):
             frame = x[b, :, t].expand(3, -1, -1)[None]  # a gray one three times
             torch.testing.assert_close(
-                seen[0][b * 2 + t][None], by_hand(state, frame, depth), rtol=1e-3, atol=1e-4
+                codes[0][b * 2 + t][None], by_hand(state, frame, depth), rtol=1e-3, atol=1e-4
             )
-    assert seen[0].shape[1:] == ([256, 512, 512][depth - 3], 32 >> depth, 32 >> depth)
+    assert codes[0].shape[1:] == ([256, 512, 512][depth - 3], 32 >> depth, 32 >> depth)
 
 
 def test_names_are_those_of_torchvision():
@@ -125,7 +123,7 @@ def test_names_are_those_of_torchvision():
     assert len(shapes) == 26
 
 
-def test_frames_are_coded_one_by_one():
+def test_each_frame_is_coded_by_itself():
     model = create(planes=3, frames=3).eval()
     x = torch.rand(2, 3, 3, 16, 16)
     with torch.inference_mode():
@@ -155,7 +153,7 @@ def test_the_decoder_is_trained_and_the_features_are_not(file, tmp_path):
     }
 
 
-def test_stored_it_needs_the_file_no_more(file, tmp_path):
+def test_stored_it_does_not_need_the_file_any_more(file, tmp_path):
     model, _ = prepared(file, tmp_path / "cache")
     models.save(model, tmp_path / "autoencoder")
     back, _ = models.load(tmp_path / "autoencoder")
@@ -164,7 +162,7 @@ def test_stored_it_needs_the_file_no_more(file, tmp_path):
         assert torch.equal(back(x), model.eval()(x))
 
 
-def test_without_pretrained_it_warns_and_looks_for_nothing(tmp_path):
+def test_without_pretrained_it_warns_and_reads_no_file(tmp_path):
     model, lines = create(), []
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.prepare(tmp_path / "cache", lines.append)
@@ -235,18 +233,18 @@ def test_an_address_is_downloaded_once(state, file, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "difference"),
     [
         ({"features.28.bias": None}, "features.28.bias is missing instead of 512"),  # though not used
         ({"features.2.weight": torch.zeros(64)}, "features.2.weight is 64 instead of 64x64x3x3"),
         ({"features.0.bias": [0.0] * 64}, "features.0.bias is missing instead of 64"),
     ],
 )
-def test_another_architecture_is_refused(state, tmp_path, change, said):
+def test_another_architecture_is_refused(state, tmp_path, change, difference):
     path = tmp_path / "other.pth"
     torch.save({name: v for name, v in (state | change).items() if v is not None}, path)
     message = refused(path, tmp_path)
-    assert f"{path}: not VGG16, as {said}; model.vgg16.weights must name torchvision's" in message
+    assert f"{path}: not VGG16, as {difference}; model.vgg16.weights must name torchvision's" in message
 
 
 @pytest.mark.parametrize("content", [[1, 2], {}, {"state_dict": {}}, torch.zeros(3)], ids=str)
@@ -288,7 +286,7 @@ def test_a_file_other_than_the_checksum_says_is_refused(file, tmp_path):
     assert f"{file}: its sha256 is {sha256(file)}, but model.vgg16.sha256 says {'ab' * 32}" in message
 
 
-def test_a_file_without_checksum_is_refused_and_its_checksum_told(file, tmp_path):
+def test_a_file_without_checksum_is_refused_with_its_checksum(file, tmp_path):
     model = create(pretrained=True, weights=str(file))
     with pytest.raises(UserError, match=rf"set model\.vgg16\.sha256: {sha256(file)} if you trust"):
         model.prepare(tmp_path, print)
