@@ -37,12 +37,12 @@ def make(root: Path, *paths: str, **texts: str) -> Path:
     return root
 
 
-def ids(found: list[SourceClip]) -> list[str]:
-    return sorted(clip.id for clip in found)
+def ids(clips: list[SourceClip]) -> list[str]:
+    return sorted(clip.id for clip in clips)
 
 
-def intervals(found: list[SourceClip]) -> dict[str, list[tuple[int, int]] | None]:
-    return {clip.name: clip.intervals for clip in found if clip.split == "test"}
+def intervals(clips: list[SourceClip]) -> dict[str, list[tuple[int, int]] | None]:
+    return {clip.name: clip.intervals for clip in clips if clip.split == "test"}
 
 
 # --- what all share
@@ -183,8 +183,8 @@ def test_folder_of_videos_pictures_and_levels(tmp_path):
         "test/hall/fall.mp4",
         "test/.hidden.mp4",
     )
-    found = CAMERA.read(tmp_path)
-    assert ids(found) == [
+    clips = CAMERA.read(tmp_path)
+    assert ids(clips) == [
         "test/hall_fall",
         "train/Flur_Süd_nacht",
         "train/Flur_Süd_tag",
@@ -193,7 +193,7 @@ def test_folder_of_videos_pictures_and_levels(tmp_path):
         "train/weg_02",
         "val/v",
     ]
-    by_name = {clip.name: clip for clip in found}
+    by_name = {clip.name: clip for clip in clips}
     assert by_name["Flur Süd/tag"].camera == "Flur Süd"
     assert by_name["Flur Süd/tag"].source == tmp_path / "train/Flur Süd/tag.mkv"
     assert by_name["weg 01"].camera == "camera"
@@ -206,14 +206,14 @@ def test_folder_labels(tmp_path):
     make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", "test/hall/ö, b.mp4", "test/c/1.png", "test/d.mp4")
     rows = 'hall/fall,3,9\r\nhall/fall.mp4,20,25\r\n"test/hall/ö, b",0,4\r\n\r\nc,,\r\n'
     make(tmp_path, labels_csv="\ufeffclip, start,end\r\n" + rows)
-    found = CAMERA.read(tmp_path)
-    assert intervals(found) == {
+    clips = CAMERA.read(tmp_path)
+    assert intervals(clips) == {
         "hall/fall": [(3, 9), (20, 25)],
         "hall/ö, b": [(0, 4)],
         "c": [],
         "d": [],  # no row: labelled normal
     }
-    assert next(clip for clip in found if clip.split == "train").intervals is None
+    assert next(clip for clip in clips if clip.split == "train").intervals is None
 
 
 def test_folder_labels_of_training_clips_reach_the_check_for_them(tmp_path):
@@ -259,10 +259,10 @@ def test_labels_in_another_encoding(tmp_path):
 def test_folder_masks(tmp_path):
     make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", "test/b.mp4", "test/c/1.png", "test/d.mp4")
     make(tmp_path, "masks/test/hall/fall/1.png", "masks/test/b.npz", "masks/test/c.npy")
-    found = {clip.name: clip for clip in CAMERA.read(tmp_path)}
+    clips = {clip.name: clip for clip in CAMERA.read(tmp_path)}
     masks = tmp_path / "masks/test"
-    assert found["hall/fall"].masks == masks / "hall/fall"
-    assert (found["b"].masks, found["c"].masks, found["d"].masks) == (masks / "b.npz", masks / "c.npy", None)
+    assert clips["hall/fall"].masks == masks / "hall/fall"
+    assert (clips["b"].masks, clips["c"].masks, clips["d"].masks) == (masks / "b.npz", masks / "c.npy", None)
     make(tmp_path, "masks/test/b/1.png")
     with pytest.raises(UserError, match=r"masks of the clip also lie in .*; remove one"):
         CAMERA.read(tmp_path)
@@ -319,21 +319,21 @@ def test_ucsd(tmp_path):
     stale = "TestVideoFile{end+1}.gt_frame = [7:8];"
     make(tmp_path / "Test", **{"UCSDped2_m~": stale, "__UCSDped2_m": stale})
     make(tmp_path, "Test/Test002_gt/001.bmp", "Train/.DS_Store", "README.txt")
-    found = UCSD.read(tmp_path)
-    assert ids(found) == ["test/Test001", "test/Test002", "train/Train001", "train/Train002"]
-    assert {clip.camera for clip in found} == {"ped2"}
+    clips = UCSD.read(tmp_path)
+    assert ids(clips) == ["test/Test001", "test/Test002", "train/Train001", "train/Train002"]
+    assert {clip.camera for clip in clips} == {"ped2"}
     # from 1, both ends included -> from 0, end exclusive; one frame off costs a perfect scorer 0.008
-    assert intervals(found) == {"Test001": [(4, 90), (139, 200)], "Test002": [(0, 3)]}
-    masks = {clip.name: clip.masks for clip in found if clip.split == "test"}
+    assert intervals(clips) == {"Test001": [(4, 90), (139, 200)], "Test002": [(0, 3)]}
+    masks = {clip.name: clip.masks for clip in clips if clip.split == "test"}
     assert masks == {"Test001": None, "Test002": tmp_path / "Test/Test002_gt"}
 
 
 def test_ucsd_without_labels(tmp_path):
     make_ucsd(tmp_path / "my_ped1", None)
     make(tmp_path / "my_ped1/Test", **{"UCSDped1_m~": GT})
-    found = UCSD.read(tmp_path / "my_ped1")
-    assert {clip.camera for clip in found} == {"ped1"}
-    assert {clip.intervals for clip in found} == {None}
+    clips = UCSD.read(tmp_path / "my_ped1")
+    assert {clip.camera for clip in clips} == {"ped1"}
+    assert {clip.intervals for clip in clips} == {None}
 
 
 def test_ucsd_folder_above(tmp_path):
@@ -389,10 +389,10 @@ def test_ucsd_bad_trees(tmp_path):
 
 def test_persons(tmp_path):
     make(tmp_path, "train/person1/1.jpg", "train/Jörg B/1.jpg", "test/person1/1.jpg", "test/list.txt")
-    found = PERSONS.read(tmp_path)
-    assert ids(found) == ["test/person1", "train/Jörg_B", "train/person1"]
-    assert all(clip.subject == clip.name and clip.camera == "camera" for clip in found)
-    assert intervals(found) == {"person1": None}
+    clips = PERSONS.read(tmp_path)
+    assert ids(clips) == ["test/person1", "train/Jörg_B", "train/person1"]
+    assert all(clip.subject == clip.name and clip.camera == "camera" for clip in clips)
+    assert intervals(clips) == {"person1": None}
     make(tmp_path, labels_csv="clip,start,end\nperson1,3,5\n")
     assert intervals(PERSONS.read(tmp_path)) == {"person1": [(3, 5)]}
 
@@ -420,18 +420,18 @@ def test_table(tmp_path):
         "a.mp4,val,,,,,3,,",
     ]
     make(tmp_path, table_csv=head + "\r\n".join(rows))
-    found = {clip.name: clip for clip in TABLE.read(tmp_path)}
-    assert list(found) == ["Subject 2/ADL/23", "Ü, b/fall", "pictures.v1", "a"]
-    fall = found["Ü, b/fall"]
+    clips = {clip.name: clip for clip in TABLE.read(tmp_path)}
+    assert list(clips) == ["Subject 2/ADL/23", "Ü, b/fall", "pictures.v1", "a"]
+    fall = clips["Ü, b/fall"]
     assert (fall.split, fall.camera, fall.subject) == ("test", "hall", "s3")
     assert fall.intervals == [(10, 20), (30, 40)]
     assert (fall.first, fall.end) == (0, None)
-    pictures = found["pictures.v1"]
+    pictures = clips["pictures.v1"]
     assert pictures.intervals == []
     assert (pictures.camera, pictures.subject, pictures.first, pictures.end) == ("camera", "", 5, 10)
     assert pictures.span(100) == (5, 10)  # last is included
-    assert found["a"].span(100) == (3, 100)
-    assert found["Subject 2/ADL/23"].source == tmp_path / "Subject 2/ADL/23.mp4"
+    assert clips["a"].span(100) == (3, 100)
+    assert clips["Subject 2/ADL/23"].source == tmp_path / "Subject 2/ADL/23.mp4"
 
 
 def test_table_with_few_columns_is_unlabelled(tmp_path):
@@ -498,9 +498,9 @@ def dataset(name: str) -> Path:
     ("name", "train", "test", "intervals"), [("upfall", 10, 21, 15), ("gmdcsa", 4, 5, 5)]
 )
 def test_fall_tables(name, train, test, intervals):
-    found = TABLE.read(dataset(name))
-    assert sum(clip.split == "train" for clip in found) == train
-    assert sum(clip.split == "test" for clip in found) == test
-    assert sum(len(clip.intervals) for clip in found) == intervals
-    assert len({clip.camera for clip in found}) == 1
-    assert all(clip.subject for clip in found)
+    clips = TABLE.read(dataset(name))
+    assert sum(clip.split == "train" for clip in clips) == train
+    assert sum(clip.split == "test" for clip in clips) == test
+    assert sum(len(clip.intervals) for clip in clips) == intervals
+    assert len({clip.camera for clip in clips}) == 1
+    assert all(clip.subject for clip in clips)

@@ -160,17 +160,17 @@ def test_bad_mask_files(tmp_path):
 
 def test_survey(tree, ingest):
     (tree / "labels.csv").write_text("clip,start,end\ne ä,2,6\n", "utf-8")
-    found = ingest(tree)
-    assert sorted(row.clip for row in found.clips if row.split == "test") == ["test/d", "test/e_ä"]
-    assert sum(row.split == "val" for row in found.clips) == 1
-    row = next(row for row in found.clips if row.clip == "test/e_ä")
+    result = ingest(tree)
+    assert sorted(row.clip for row in result.clips if row.split == "test") == ["test/d", "test/e_ä"]
+    assert sum(row.split == "val" for row in result.clips) == 1
+    row = next(row for row in result.clips if row.clip == "test/e_ä")
     assert (row.frames, row.first, row.end, row.width, row.height) == (6, 0, 6, 32, 16)
     assert row.fps == pytest.approx(10)
     assert row.source == "test/e ä.mp4"
     assert row.labelled
     assert row.hash == probe.hash_source(tree / row.source)
-    assert found.labels == {"test/e_ä": [(2, 6)]}
-    assert found.skipped == {}
+    assert result.labels == {"test/e_ä": [(2, 6)]}
+    assert result.skipped == {}
     assert ingest.lines[-1] == "2 train, 1 val, 2 test clips"
 
 
@@ -234,9 +234,9 @@ def test_unreadable_clips_stop_or_are_skipped(tree, ingest, name, spoil, message
     spoil(tree / "test" / name)
     with pytest.raises(UserError, match=rf"clip 'test/x': .*{message}"):
         ingest(tree)
-    found = ingest(tree, on_error="skip")
-    assert list(found.skipped) == ["test/x"]
-    assert len(found.clips) == 5
+    result = ingest(tree, on_error="skip")
+    assert list(result.skipped) == ["test/x"]
+    assert len(result.clips) == 5
     assert ingest.lines[-1] == "2 train, 1 val, 2 test clips, 1 skipped"
     with pytest.raises(UserError, match=r"clip 'test/x'"):  # a failure is never remembered as success
         ingest(tree)
@@ -256,8 +256,8 @@ def test_validation_is_cut_from_what_can_be_read(tree, ingest):
     """A camera keeps both splits also when the clip that would be its validation is broken."""
     val = next(row.clip for row in ingest(tree).clips if row.split == "val")
     (tree / "train" / val.removeprefix("val/") / "0.png").write_bytes(b"")
-    found = ingest(tree, on_error="skip")
-    assert manifest.count_splits(found.clips) == "1 train, 1 val, 2 test"
+    result = ingest(tree, on_error="skip")
+    assert manifest.count_splits(result.clips) == "1 train, 1 val, 2 test"
 
 
 def test_no_validation(tree, ingest):
@@ -312,8 +312,8 @@ def test_training_must_be_normal(tree, ingest, name):
         UserError, match=r"frames \[1, 3\) are labelled anomalous, but (train|val) clips must"
     ):
         ingest(tree)
-    found = ingest(tree, allow_anomalous_train=True)
-    assert list(found.labels.values()) == [[(1, 3)]]
+    result = ingest(tree, allow_anomalous_train=True)
+    assert list(result.labels.values()) == [[(1, 3)]]
 
 
 def test_masks_make_labels_where_there_are_none(tree, ingest, tmp_path):
@@ -322,9 +322,9 @@ def test_masks_make_labels_where_there_are_none(tree, ingest, tmp_path):
     np.savez(tree / "truth.npz", truth)
     (tree / "masks/test").mkdir(parents=True)
     (tree / "truth.npz").rename(tree / "masks/test/d.npz")
-    found = ingest(tree)
-    assert found.labels == {"test/d": [(3, 6), (8, 10)]}
-    assert {row.clip: row.labelled for row in found.clips if row.split == "test"} == {
+    result = ingest(tree)
+    assert result.labels == {"test/d": [(3, 6), (8, 10)]}
+    assert {row.clip: row.labelled for row in result.clips if row.split == "test"} == {
         "test/d": True,
         "test/e_ä": False,
     }
@@ -385,11 +385,11 @@ def from_table(root: Path, *rows: str) -> list[SourceClip]:
 
 
 def test_labels_stay_in_source_frames(tree, ingest):
-    found = ingest(tree, from_table(tree, "test/d,test,1,3,2,8", "train/c,train,2,4,0,1"))
-    rows = {row.clip: row for row in found.clips}
+    result = ingest(tree, from_table(tree, "test/d,test,1,3,2,8", "train/c,train,2,4,0,1"))
+    rows = {row.clip: row for row in result.clips}
     assert (rows["test/test_d"].first, rows["test/test_d"].end) == (2, 9)
-    assert found.labels["test/test_d"] == [(1, 3)]
-    assert "train_c" in str(found.labels)  # its anomaly lies outside the frames that are used: allowed
+    assert result.labels["test/test_d"] == [(1, 3)]
+    assert "train_c" in str(result.labels)  # its anomaly lies outside the frames that are used: allowed
     with pytest.raises(UserError, match=r"train_c': frames \[2, 4\) are labelled anomalous"):
         ingest(tree, from_table(tree, "test/d,test", "train/c,train,2,4,0,2"))
 
@@ -410,14 +410,14 @@ def test_ped2(ingest, tmp_path):
     root = Path(os.environ.get("VAD_DATASETS", "../shared/data")) / "ucsd_ped2"
     if not root.is_dir():
         pytest.skip(f"{root} is not there (set VAD_DATASETS)")
-    found = ingest(root, Ucsd(Ucsd.Params()).read(root))
-    test = [row for row in found.clips if row.split == "test"]
-    normal = [row for row in found.clips if row.split != "test"]
+    result = ingest(root, Ucsd(Ucsd.Params()).read(root))
+    test = [row for row in result.clips if row.split == "test"]
+    normal = [row for row in result.clips if row.split != "test"]
     assert (len(normal), sum(row.frames for row in normal)) == (16, 2550)
     assert (len(test), sum(row.frames for row in test)) == (12, 2010)
-    assert {(row.camera, row.width, row.height) for row in found.clips} == {("ped2", 360, 240)}
-    assert sum(end - start for pairs in found.labels.values() for start, end in pairs) == 1648
+    assert {(row.camera, row.width, row.height) for row in result.clips} == {("ped2", 360, 240)}
+    assert sum(end - start for pairs in result.labels.values() for start, end in pairs) == 1648
     for row in test:  # so an error of one frame would be seen
         packed = bitmasks.open_masks(tmp_path / "masks" / row.clip)
-        assert bitmasks.marked_intervals(packed) == found.labels[row.clip]
+        assert bitmasks.marked_intervals(packed) == result.labels[row.clip]
     assert not any("disagree" in line for line in ingest.lines)

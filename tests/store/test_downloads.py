@@ -87,26 +87,26 @@ def refused(source, sha256, cache) -> str:
 
 
 def test_url_is_downloaded_once(server, cache, capfd):
-    found = fetch(f"{server.address}/a.onnx", SHA.upper(), cache)
-    assert found == cache / f"{SHA}.onnx"
-    assert found.read_bytes() == GOOD
+    path = fetch(f"{server.address}/a.onnx", SHA.upper(), cache)
+    assert path == cache / f"{SHA}.onnx"
+    assert path.read_bytes() == GOOD
     assert "downloading" in capfd.readouterr().err
-    assert fetch(f"{server.address}/a.onnx", SHA, cache) == found
+    assert fetch(f"{server.address}/a.onnx", SHA, cache) == path
     assert len(server.seen) == 1
     assert [p.name for p in cache.iterdir()] == [f"{SHA}.onnx"]
 
 
 def test_cached_needs_no_network(server, cache):
     url = f"{server.address}/a.onnx"
-    found = fetch(url, SHA, cache)
+    path = fetch(url, SHA, cache)
     server.shutdown()
     server.server_close()
-    assert fetch(url, SHA, cache) == found
+    assert fetch(url, SHA, cache) == path
 
 
 def test_cached_but_damaged_is_downloaded_anew(server, cache):
-    found = fetch(f"{server.address}/a.onnx", SHA, cache)
-    found.write_bytes(GOOD[:-1])
+    path = fetch(f"{server.address}/a.onnx", SHA, cache)
+    path.write_bytes(GOOD[:-1])
     assert fetch(f"{server.address}/a.onnx", SHA, cache).read_bytes() == GOOD
     assert len(server.seen) == 2
 
