@@ -80,7 +80,7 @@ class Autoencoder(nn.Module, Plugin):
     Attributes:
         input_shape: of what the network is shown of a window, (C', T', h, w).
         output_shape: of what it makes of it.
-        scored_frame: which frame of the output is the one that the window belongs to.
+        scored_frame: which frame of the output the window belongs to.
 
     Raises:
         UserError: if the objective is not possible with these windows.
@@ -272,7 +272,8 @@ def load(folder: Path) -> tuple[Autoencoder, dict[str, Any]]:
         model = create(card["name"], params, card["window_shape"], card["channels"])
         model.load_state_dict(load_file(folder / "weights.safetensors"))
     except _FAULTS as e:
-        raise UnusableModel(folder, (str(e) or type(e).__name__).splitlines()[0]) from None
+        reason = (str(e) or type(e).__name__).splitlines()[0]
+        raise UnusableModel(folder, f"no {reason}" if isinstance(e, KeyError) else reason) from None
     return model.eval(), card
 
 

@@ -14,7 +14,7 @@ from vad.models.layers import channels_last
 from vad.pipeline.params import Field
 
 Width = Annotated[int, Field(ge=1)]  # channels of a layer
-LEAST_SIDE = 27  # pixels: what the two convolutions need to give one
+LEAST_SIDE = 27  # pixels: the convolutions make a single pixel of it
 SIDE_STEP = 8  # the product of their strides
 
 

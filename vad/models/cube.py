@@ -1,4 +1,4 @@
-"""Small autoencoders for cubes around objects: one for appearance, one for flow."""
+"""Small autoencoders for cubes around objects, of their appearance and of their flow."""
 
 from collections.abc import Sequence
 

@@ -30,7 +30,7 @@ class Vgg16(Autoencoder):
     Encoder: the first `depth` blocks of VGG16, each of two or three 3x3 convolutions with ReLU and one 2x2
     max pooling; frozen. Decoder: per entry of `decoder` a 3x3 convolution, ReLU and 2x nearest
     upsampling, then a 3x3 convolution to the input's planes and a sigmoid. Planes are normalised as for
-    ImageNet; a single one is repeated three times. Each frame of a window is coded by itself.
+    ImageNet; a single plane is repeated three times. Each frame of a window is coded by itself.
 
     Windows (C, T, h, w) with C 1 or 3 -> the same shape; height and width must be multiples of 2 ** depth. At
     depth 4, decoder 256, 128, 64, 32 and C = 1 it has 7,635,264 frozen parameters and 1,567,489 that are
