@@ -1,4 +1,4 @@
-"""Optical flow: a texture that moves by a known way has that way in its tensors, whatever their size."""
+"""Optical flow: the tensors of a texture that moves by a given way show that way, whatever their size."""
 
 import tracemalloc
 from pathlib import Path
@@ -8,11 +8,15 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from vad import UserError, regions
-from vad.flow import dis, need_flow, none, open_flow
+from vad import UserError
+from vad.flow import FLOW_METHODS, FlowMethod, FlowParams, open_flow, require_flow
+from vad.flow.dis import PRESETS, Dis, displacements
+from vad.flow.none import NoFlow
+from vad.pipeline.params import load_choice
+from vad.regions.table import write
 from vad.resize.cut import cut
 from vad.store import arrays, cards
-from vad.windows.spec import WindowParams, placement
+from vad.windows.spec import TensorSpec, WindowSpec, placement
 
 HEIGHT, WIDTH = 120, 168
 WHOLE, MIDDLE = (0, 0, WIDTH, HEIGHT), (40, 30, 120, 86)
@@ -20,7 +24,7 @@ SHIFTS = [(3.0, 0.0), (0.0, 2.0), (-4.25, 1.5), (1.3, -2.6), (0.8, 0.7)]  # righ
 
 
 def texture(x: np.ndarray, y: np.ndarray, seed: int = 0) -> np.ndarray:
-    """A picture of waves of 7 to 40 pixels, known at every point in between too: uint8 like x and y."""
+    """A picture of waves of 7 to 40 pixels, defined between pixels too: uint8, of the shape of x and y."""
     rng = np.random.default_rng(seed)
     out = np.zeros(np.broadcast(x, y).shape)
     for _ in range(40):
@@ -35,28 +39,26 @@ def moving(right: float, down: float, length=3, height=HEIGHT, width=WIDTH, seed
     return np.stack([texture(x - right * t, y - down * t, seed) for t in range(length)])
 
 
-def params(preset="medium", height=HEIGHT, limit=8.0) -> dis.Params:
-    return dis.Params(preset=preset, height=height, limit=limit)
+def dis(preset="medium", height=HEIGHT, limit=8.0) -> Dis:
+    return Dis(Dis.Params(preset=preset, height=height, limit=limit))
 
 
-def flow_of(folder: Path, frames: np.ndarray, how: dis.Params, threads=1) -> tuple[np.ndarray, dict]:
+def flow_of(folder: Path, frames: np.ndarray, method: Dis, threads=1) -> tuple[np.ndarray, dict]:
     """(counts, card) of the flow of a clip, whose frames then lie there as well."""
     arrays.write_array(folder / "frames", frames, fps=10.0)
-    dis.flow(folder / "flow", folder / "frames", how, threads=threads)
+    method.flow(folder / "flow", folder / "frames", threads=threads)
     return open_flow(folder / "flow", "a test")
 
 
 def in_tensor(folder: Path, box: tuple[int, ...], height=32, width=32, fit="stretch") -> np.ndarray:
-    """Displacement [T, h, w, 2] in pixels of the frame that the tensors of one box show, without padding."""
+    """Displacement [T, h, w, 2] in pixels of the frame that the tensors of a box show, without padding."""
     length = cards.read_card(folder / "frames")["shape"][0]
     table = regions_at([(t, *box) for t in range(length)])
-    regions.write(folder / "regions", table)
-    how = WindowParams(
-        channels=["flow"], height=height, width=width, window=1, step=1, position="middle", stride=1, fit=fit
-    )
-    cut(folder / "tensors", folder / "frames", folder / "regions", folder / "flow", how, threads=1)
+    write(folder / "regions", table)
+    spec = TensorSpec(channels=["flow"], height=height, width=width, fit=fit, window=WindowSpec(frames=1))
+    cut(folder / "tensors", folder / "frames", folder / "regions", folder / "flow", spec, threads=1)
     planes, card = arrays.open_array(folder / "tensors")
-    left, top, w, h = placement(box[2] - box[0], box[3] - box[1], how)
+    left, top, w, h = placement(box[2] - box[0], box[3] - box[1], spec)
     inside = planes[:, :, top : top + h, left : left + w]
     assert planes.sum() - inside.sum() == (planes.size - inside.size) * 128  # padding is still
     return (inside.transpose(0, 2, 3, 1) - float(card["flow"]["still"])) * card["flow"]["scale"]
@@ -67,9 +69,9 @@ def regions_at(rows: list[tuple[int, ...]]) -> pd.DataFrame:
     return table.assign(track=-1, source="motion", confidence=1)
 
 
-def assert_moves(found: np.ndarray, shift: tuple[float, float]) -> None:
+def assert_moves(displacement: np.ndarray, shift: tuple[float, float]) -> None:
     """Every frame's mean displacement is right within 10 %."""
-    for mean in found.mean((1, 2)):
+    for mean in displacement.mean((1, 2)):
         assert np.hypot(*(mean - shift)) <= 0.1 * np.hypot(*shift), f"{mean}, expected {shift}"
 
 
@@ -78,16 +80,16 @@ def assert_moves(found: np.ndarray, shift: tuple[float, float]) -> None:
     ("height", "width", "fit"),
     [(56, 80, "stretch"), (24, 16, "stretch"), (32, 32, "letterbox"), (16, 96, "letterbox")],
 )
-def test_a_known_shift_is_in_the_tensor_of_a_crop(tmp_path, shift, height, width, fit):
-    flow_of(tmp_path, moving(*shift), params())
+def test_the_tensor_of_a_crop_shows_the_shift(tmp_path, shift, height, width, fit):
+    flow_of(tmp_path, moving(*shift), dis())
     assert_moves(in_tensor(tmp_path, MIDDLE, height, width, fit), shift)
 
 
 @pytest.mark.parametrize("shift", SHIFTS)
 @pytest.mark.parametrize("rows", [60, 83])
-def test_a_known_shift_survives_a_reduced_height(tmp_path, shift, rows):
+def test_the_shift_survives_a_reduced_height(tmp_path, shift, rows):
     """Also where the reduced width is not a whole number: axes are then scaled differently."""
-    counts, card = flow_of(tmp_path, moving(*shift), params(height=rows))
+    counts, card = flow_of(tmp_path, moving(*shift), dis(height=rows))
     assert counts.shape == (3, rows, round(WIDTH * rows / HEIGHT), 2)
     assert card["frame"] == [HEIGHT, WIDTH]
     assert_moves(in_tensor(tmp_path, MIDDLE), shift)
@@ -98,24 +100,24 @@ def test_a_picture_reduced_far_out_of_shape_keeps_both_axes(tmp_path):
     """16 of 200 rows leave 8.4 -> 8 columns of 105: a scale of 13.1 across, 12.5 down."""
     y, x = np.mgrid[:200, :105]
     frames = np.stack([texture((x - 9 * t) / 4, (y - 9 * t) / 4) for t in range(3)])
-    counts, card = flow_of(tmp_path, frames, params(height=16, limit=16.0))
+    counts, card = flow_of(tmp_path, frames, dis(height=16, limit=16.0))
     assert counts.shape[1:3] == (16, 8)
     h, w = counts.shape[1:3]
-    exact = np.stack(list(dis.displacements(frames, "medium", w, h)))
+    exact = np.stack(list(displacements(frames, "medium", w, h)))
     np.testing.assert_allclose(counts * card["scale"], exact * [105 / w, 200 / h], atol=16 / 127)
 
 
-@pytest.mark.parametrize("preset", dis.PRESETS)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_gives_the_shift(tmp_path, preset):
-    flow_of(tmp_path, moving(3.0, -2.0), params(preset))
+    flow_of(tmp_path, moving(3.0, -2.0), dis(preset))
     assert_moves(in_tensor(tmp_path, MIDDLE), (3.0, -2.0))
 
 
-def test_crops_at_the_corners_show_their_own_part(tmp_path):
+def test_crops_at_the_corners_show_their_part_of_the_flow(tmp_path):
     """The left half moves right, the right half left: a box has the motion of what is in it."""
     half = WIDTH // 2
     frames = np.concatenate([moving(2, 0, width=half, seed=1), moving(-2, 0, width=half, seed=2)], axis=2)
-    flow_of(tmp_path, frames, params(height=60))
+    flow_of(tmp_path, frames, dis(height=60))
     assert np.median(in_tensor(tmp_path, (0, 0, 50, 60))[..., 0]) == pytest.approx(2, rel=0.1)
     assert np.median(in_tensor(tmp_path, (WIDTH - 50, 60, WIDTH, HEIGHT))[..., 0]) == pytest.approx(
         -2, rel=0.1
@@ -133,7 +135,7 @@ def test_what_moves_does_so_inside_its_box_of_the_same_frame(tmp_path, step):
         frame[y : y + side, x : x + side] = patch[:side, :side]
         frames.append(frame)
         boxes.append((x, y, x + side, y + side))
-    flow_of(tmp_path, np.stack(frames), params())
+    flow_of(tmp_path, np.stack(frames), dis())
     everywhere = in_tensor(tmp_path, WHOLE, HEIGHT, WIDTH)
     leading, left = [], []
     for t in range(1, 4):
@@ -151,7 +153,7 @@ def test_what_moves_does_so_inside_its_box_of_the_same_frame(tmp_path, step):
 
 
 def test_frame_0_repeats_frame_1(tmp_path):
-    counts, _ = flow_of(tmp_path, moving(2.0, 1.0, length=4), params())
+    counts, _ = flow_of(tmp_path, moving(2.0, 1.0, length=4), dis())
     assert len(counts) == 4
     np.testing.assert_array_equal(counts[0], counts[1])
     assert (counts[1] != counts[2]).any()
@@ -159,12 +161,12 @@ def test_frame_0_repeats_frame_1(tmp_path):
 
 def test_two_frames_are_compared_the_right_way_round(tmp_path):
     """Backwards in time is the other way."""
-    flow_of(tmp_path, moving(3.0, -1.0, length=2)[::-1], params())
+    flow_of(tmp_path, moving(3.0, -1.0, length=2)[::-1], dis())
     assert_moves(in_tensor(tmp_path, MIDDLE), (-3.0, 1.0))
 
 
 def test_a_single_frame_does_not_move(tmp_path):
-    counts, card = flow_of(tmp_path, moving(0, 0, length=1), params())
+    counts, card = flow_of(tmp_path, moving(0, 0, length=1), dis())
     assert counts.shape == (1, HEIGHT, WIDTH, 2)
     assert not counts.any()
     assert card["clipped"] == 0
@@ -173,18 +175,18 @@ def test_a_single_frame_does_not_move(tmp_path):
 
 def test_colour_frames_move_like_gray_ones(tmp_path):
     gray = moving(2.0, -3.0)
-    counts, _ = flow_of(tmp_path / "gray", gray, params())
-    same, _ = flow_of(tmp_path / "same", np.repeat(gray[..., None], 3, axis=3), params())
+    counts, _ = flow_of(tmp_path / "gray", gray, dis())
+    same, _ = flow_of(tmp_path / "same", np.repeat(gray[..., None], 3, axis=3), dis())
     np.testing.assert_array_equal(same, counts)
     colours = np.stack([moving(2.0, -3.0, seed=s) for s in (1, 2, 3)], axis=3)
-    flow_of(tmp_path / "colours", colours, params(height=80))
+    flow_of(tmp_path / "colours", colours, dis(height=80))
     assert_moves(in_tensor(tmp_path / "colours", MIDDLE), (2.0, -3.0))
 
 
 def test_red_weighs_more_than_blue(tmp_path):
     """As in any gray picture: what is bright moves right, though as much of the dim moves left."""
     red, blue = moving(3, 0, seed=1), moving(-3, 0, seed=2)
-    flow_of(tmp_path, np.stack([red, np.zeros_like(red), blue], axis=3), params())
+    flow_of(tmp_path, np.stack([red, np.zeros_like(red), blue], axis=3), dis())
     assert np.median(in_tensor(tmp_path, MIDDLE)[..., 0]) == pytest.approx(3, rel=0.1)
 
 
@@ -196,7 +198,7 @@ def test_where_nothing_moves_every_value_is_128(tmp_path, fit, picture):
         "flat": np.full((HEIGHT, WIDTH), 90, np.uint8),
         "noise": np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH), np.uint8),
     }[picture]
-    _, card = flow_of(tmp_path, np.stack([frame] * 3), params(height=70))
+    _, card = flow_of(tmp_path, np.stack([frame] * 3), dis(height=70))
     assert not in_tensor(tmp_path, MIDDLE, 24, 48, fit).any()
     assert (arrays.open_array(tmp_path / "tensors")[0] == 128).all()
     assert card["clipped"] == 0
@@ -204,10 +206,10 @@ def test_where_nothing_moves_every_value_is_128(tmp_path, fit, picture):
 
 @pytest.mark.parametrize(("shift", "expected"), [((5.0, 0.0), (2, 0)), ((0.5, -5.0), (0.5, -2))])
 def test_beyond_the_limit_is_the_limit(tmp_path, shift, expected):
-    counts, card = flow_of(tmp_path, moving(*shift), params(limit=2.0))
+    counts, card = flow_of(tmp_path, moving(*shift), dis(limit=2.0))
     assert counts.min() >= -127
-    found = np.median(in_tensor(tmp_path, MIDDLE), axis=(0, 1, 2))
-    np.testing.assert_allclose(found, expected, atol=0.06)
+    shown = np.median(in_tensor(tmp_path, MIDDLE), axis=(0, 1, 2))
+    np.testing.assert_allclose(shown, expected, atol=0.06)
     assert card["scale"] == pytest.approx(2 / 127)
     assert card["clipped"] > 0.8
 
@@ -215,9 +217,9 @@ def test_beyond_the_limit_is_the_limit(tmp_path, shift, expected):
 @pytest.mark.parametrize(("rows", "limit"), [(120, 2.4), (50, 2.4), (50, 1.0), (120, 50.0)])
 def test_counts_are_the_displacement_in_pixels_of_the_frame(tmp_path, rows, limit):
     frames = moving(2.5, -1.5)
-    counts, card = flow_of(tmp_path, frames, params(height=rows, limit=limit))
+    counts, card = flow_of(tmp_path, frames, dis(height=rows, limit=limit))
     h, w = counts.shape[1:3]
-    exact = np.stack([d.copy() for d in dis.displacements(frames, "medium", w, h)])
+    exact = np.stack([d.copy() for d in displacements(frames, "medium", w, h)])
     exact *= np.array([WIDTH / w, HEIGHT / h])
     error = np.abs(counts * card["scale"] - np.clip(exact, -limit, limit))
     assert error.max() <= card["scale"] * 0.501
@@ -227,14 +229,14 @@ def test_counts_are_the_displacement_in_pixels_of_the_frame(tmp_path, rows, limi
 
 
 def test_frames_are_not_enlarged(tmp_path):
-    counts, _ = flow_of(tmp_path, moving(1.0, 0.0), params(height=2000))
+    counts, _ = flow_of(tmp_path, moving(1.0, 0.0), dis(height=2000))
     assert counts.shape == (3, HEIGHT, WIDTH, 2)
 
 
 def test_threads_change_no_byte(tmp_path):
     frames = moving(3.3, -1.2, height=240, width=360)
     for threads in (1, 2, 4):
-        flow_of(tmp_path / str(threads), frames, params(height=240), threads)
+        flow_of(tmp_path / str(threads), frames, dis(height=240), threads)
     files = [
         [(tmp_path / str(n) / f"flow.{suffix}").read_bytes() for suffix in ("npy", "json")] for n in (1, 2, 4)
     ]
@@ -243,9 +245,9 @@ def test_threads_change_no_byte(tmp_path):
 
 def test_a_clip_says_the_same_twice_and_after_others(tmp_path):
     frames = moving(1.5, 2.5)
-    once, _ = flow_of(tmp_path / "a", frames, params())
-    flow_of(tmp_path / "b", moving(-3, 0, seed=5), params())
-    again, _ = flow_of(tmp_path / "c", frames, params())
+    once, _ = flow_of(tmp_path / "a", frames, dis())
+    flow_of(tmp_path / "b", moving(-3, 0, seed=5), dis())
+    again, _ = flow_of(tmp_path / "c", frames, dis())
     np.testing.assert_array_equal(once, again)
     assert cards.read_card(tmp_path / "a/flow") == cards.read_card(tmp_path / "c/flow")
 
@@ -258,18 +260,18 @@ def test_memory_does_not_grow_with_the_clip(tmp_path):
         for t in range(3000):
             writer.append(few[t % 4])
     tracemalloc.start()
-    dis.flow(tmp_path / "flow", tmp_path / "frames", params("ultrafast", height=24), threads=1)
+    dis("ultrafast", height=24).flow(tmp_path / "flow", tmp_path / "frames", threads=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(open_flow(tmp_path / "flow", "a test")[0]) == 3000
     assert peak < 1e6
 
 
-@pytest.mark.parametrize("preset", dis.PRESETS)
+@pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize(("height", "width"), [(12, 200), (24, 120), (200, 12), (31, 91), (8, 12)])
 def test_pictures_that_opencv_dies_of_are_compared_too(tmp_path, preset, height, width):
     """Wide ones with fewer rows than the finest scale of the preset needs (opencv#14554)."""
-    counts, _ = flow_of(tmp_path, moving(1.0, 0.0, height=height, width=width), params(preset, 200))
+    counts, _ = flow_of(tmp_path, moving(1.0, 0.0, height=height, width=width), dis(preset, 200))
     if min(height, width) >= 24:
         assert np.median(counts[..., 0]) * 8 / 127 == pytest.approx(1, rel=0.1)
 
@@ -280,19 +282,19 @@ def test_pictures_too_small_to_compare_are_refused(tmp_path, height, width):
     with pytest.raises(
         UserError, match=rf"frames of {width}x{height} are .* too small .* raise flow.dis.height"
     ):
-        flow_of(tmp_path, frames, params())
+        flow_of(tmp_path, frames, dis())
 
 
 def test_without_flow_the_message_says_what_to_set(tmp_path):
-    none.flow(tmp_path / "flow", tmp_path / "nosuch", none.Params(), threads=1)
+    NoFlow(NoFlow.Params()).flow(tmp_path / "flow", tmp_path / "nosuch", threads=1)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["flow.json"]
     assert cards.read_card(tmp_path / "flow")["method"] == "none"
     message = r"^resize\.channels: flow needs optical flow, .*flow\.method is none; set flow\.method: dis$"
     with pytest.raises(UserError, match=message):
         open_flow(tmp_path / "flow", "resize.channels: flow")
     with pytest.raises(UserError, match=message):
-        need_flow("none", "resize.channels: flow")
-    need_flow("dis", "anything")
+        require_flow("none", "resize.channels: flow")
+    require_flow("dis", "anything")
 
 
 def test_flow_that_was_never_written_is_missing_not_none(tmp_path):
@@ -305,4 +307,25 @@ def test_flow_that_was_never_written_is_missing_not_none(tmp_path):
 )
 def test_impossible_parameters_are_refused(wrong):
     with pytest.raises(ValidationError):
-        dis.Params(**({"preset": "medium", "height": 100, "limit": 8.0} | wrong))
+        Dis.Params(**wrong)
+
+
+@pytest.mark.parametrize("name", FLOW_METHODS.names())
+def test_every_method_has_defaults_and_descriptions_and_writes_a_card(tmp_path, name):
+    _, method, chosen = load_choice("flow", FlowParams, {"flow": {"method": name, name: {}}})
+    assert issubclass(method, FlowMethod)
+    assert method.name == name
+    for key, field in method.Params.model_fields.items():
+        assert field.description, f"flow.{name}.{key} has no description"
+        assert not field.is_required(), f"flow.{name}.{key} has no default"
+    frames = moving(2.0, 1.0)
+    arrays.write_array(tmp_path / "frames", frames, fps=10.0)
+    method(chosen).flow(tmp_path / "flow", tmp_path / "frames", threads=1)
+    card = cards.read_card(tmp_path / "flow")
+    assert card["method"] == name
+    assert card["hash"]
+    if name != "none":
+        counts, _ = open_flow(tmp_path / "flow", "a test")
+        assert counts.dtype == np.int8
+        assert (len(counts), counts.shape[3]) == (len(frames), 2)
+        np.testing.assert_allclose(np.median(counts, axis=(0, 1, 2)) * card["scale"], [2, 1], rtol=0.1)
