@@ -63,14 +63,15 @@ class Dis(FlowMethod):
                 "for flow, which needs 8x12 at least; raise flow.dis.height, or use larger frames"
             )
         scale = self.params.limit / STEPS
-        to_counts = (width / w / scale, height / h / scale, 0, 0)
+        to_counts = (width / w / scale, height / h / scale)
         clipped = 0
         card = {"method": "dis", "scale": scale, "frame": [height, width]}
         with ArrayWriter(stem, (h, w, 2), np.int8, **card) as writer:
             for displacement in displacements(video, self.params.preset, w, h):
-                counts = cv2.multiply(displacement, to_counts, dtype=cv2.CV_16S)  # rounds
+                counts = _rounded(displacement, to_counts)
                 small = np.clip(counts, -STEPS, STEPS)
-                clipped += np.count_nonzero((small != counts).any(axis=2)) if cv2.norm(counts, small) else 0
+                if cv2.norm(counts, small):  # quick, and 0 of most frames
+                    clipped += int(np.count_nonzero((small != counts).any(axis=2)))
                 writer.append(small.astype(np.int8))
             writer.card["clipped"] = round(clipped / (len(video) * h * w), 6)
 
@@ -80,7 +81,7 @@ def displacements(video: np.ndarray, preset: str, width: int, height: int) -> It
 
     `video` is uint8 [T, H, W] or [T, H, W, 3] RGB. A single frame does not move.
     """
-    dis = cv2.DISOpticalFlow_create(PRESETS[preset])
+    dis = cv2.DISOpticalFlow.create(PRESETS[preset])
     # a finest scale beyond the coarsest (as OpenCV derives it from the size) kills the process: opencv#14554
     coarsest = min(int(np.log2(max(width, height) / 32) + 0.5), int(np.log2(min(width, height) / 8)))
     dis.setFinestScale(min(dis.getFinestScale(), coarsest))
@@ -89,12 +90,20 @@ def displacements(video: np.ndarray, preset: str, width: int, height: int) -> It
         yield np.zeros((height, width, 2), np.float32)
     for t in range(1, len(video)):
         now = _reduced(video[t], width, height)
-        backward = dis.calc(now, before, None)  # where the pixels of this frame were
+        # where the pixels of this frame were; a flow in place of None would be the first guess
+        backward = dis.calc(now, before, None)  # type: ignore[call-overload]  # OpenCV's stubs lack None
         np.negative(backward, out=backward)
         if t == 1:
             yield backward
         yield backward
         before = now
+
+
+def _rounded(displacement: np.ndarray, factors: tuple[float, float]) -> np.ndarray:
+    """Displacements [h, w, 2] times a factor per axis, rounded to int16."""
+    # for OpenCV, four numbers are a scalar of as many channels
+    scalar = (*factors, 0.0, 0.0)
+    return cv2.multiply(displacement, scalar, dtype=cv2.CV_16S)  # type: ignore[call-overload]  # no scalars
 
 
 def _reduced(frame: np.ndarray, width: int, height: int) -> np.ndarray:
