@@ -1,13 +1,14 @@
-"""Pictures of chosen frames for people: where the autoencoder saw an anomaly, and where there was one.
+"""Pictures of chosen frames: maps of their scores beside the labelled pixels.
 
 Colours mean the same in every picture of a run, and in those of another revision as long as its maps are on
-the same scale: nothing at 0, which is the median of normal footage where maps are scores, and full colour at
-twice the threshold.
+the same scale: no colour at 0, which is the median of normal footage where maps are scores, and full colour
+at twice the threshold.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -21,22 +22,28 @@ from vad.drawing import paper
 from vad.drawing.overlays import INK, PAPER, TRACKS, Color
 
 TOP, FALSE, MISSED = "most anomalous", "false alarm", "missed"
-FOUND, TRUTH = TRACKS[:2]
+ALARMED, LABELLED = TRACKS[:2]  # colours of outlines
 SIDE, COLUMN = 320, 200  # pixels of a picture's longer side; of a column at least
 MARGIN, LINE, FOOT, DPI = 12, 22, 64, 100
 LEVELS = 12  # of the map; the threshold is in the middle
-HEAT = ListedColormap(  # from next to nothing over yellow to red
-    np.column_stack([colormaps["YlOrRd"](np.linspace(0.1, 0.85, LEVELS))[:, :3], np.linspace(0, 0.7, LEVELS)])
+HEAT = np.column_stack(  # RGBA, from nearly transparent over yellow to red
+    [colormaps["YlOrRd"](np.linspace(0.1, 0.85, LEVELS))[:, :3], np.linspace(0, 0.7, LEVELS)]
 )
+COLORMAP = ListedColormap(HEAT)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A frame to be drawn, and what is known of it.
+    """A frame to be drawn.
 
-    `kind` is a key of `choose`, `number` that of the source frame, `anomalous` its label (None: nobody
-    labelled it). `frame` is uint8 [h, w] or [h, w, 3] RGB; `map` float [rows, columns], higher is more
-    anomalous; `truth` the mask of the source frame, bool [H, W], perhaps of another size, or None.
+    Attributes:
+        kind: a key of `choose`.
+        number: of the source frame.
+        score: of the frame.
+        anomalous: its label; None without labels.
+        frame: uint8 [h, w] or [h, w, 3] RGB.
+        map: scores of its cells, float [rows, columns], higher is more anomalous.
+        truth: mask of the source frame, bool [H, W], perhaps of another size; None if there is none.
     """
 
     kind: str
@@ -51,13 +58,21 @@ class Panel:
 def choose(
     scores: np.ndarray, anomalous: np.ndarray | None, alarmed: np.ndarray, threshold: float
 ) -> dict[str, int]:
-    """The frames of a clip that are worth a look, by what they are: index into `scores`, float [T], T > 0.
+    """The frames of a clip that are worth a look: the most anomalous one, and the worst mistake.
 
-    `most anomalous` is the frame with the highest score. With labels, `anomalous` bool [T], a second one is
-    the worst mistake against `alarmed`, bool [T]: the `false alarm` with the highest score or the `missed`
-    frame with the lowest, whichever is further from the threshold. There is none without mistakes. If the
-    worst of its kind is the most anomalous frame itself, that kind has no other: its neighbours would
-    look the same. Of equal scores the first counts, of equal distances the false alarm.
+    The worst mistake is the `false alarm` with the highest score or the `missed` frame with the lowest,
+    whichever is further from the threshold. If the worst of a kind is the most anomalous frame itself, the
+    kind has no other: its neighbours would look the same. Of equal scores the first counts, of equal
+    distances the false alarm.
+
+    Args:
+        scores: float [T], T > 0.
+        anomalous: labels, bool [T]; None without labels, and then without a mistake.
+        alarmed: bool [T].
+        threshold: of the scores.
+
+    Returns:
+        Kind -> index into `scores`.
     """
     chosen = {TOP: int(np.argmax(scores))}
     if anomalous is None:
@@ -67,7 +82,7 @@ def choose(
         MISSED: np.where(~alarmed & anomalous, threshold - scores, -np.inf),
     }
     worst = {kind: int(np.argmax(by)) for kind, by in wrong.items() if np.isfinite(by).any()}
-    others = [kind for kind, at in worst.items() if at != chosen[TOP]]
+    others = [kind for kind, t in worst.items() if t != chosen[TOP]]
     if others:
         kind = max(others, key=lambda kind: wrong[kind][worst[kind]])
         chosen[kind] = worst[kind]
@@ -82,17 +97,26 @@ def title(panel: Panel, threshold: float) -> str:
 
 
 def draw(
-    path: Path, clip_name: str, panels: Sequence[Panel], threshold: float, map_threshold: float, step: int
+    path: Path, clip_name: str, panels: Sequence[Panel], threshold: float, map_threshold: float, cell: int
 ) -> None:
     """Writes a PNG with a row for each panel: the frame, its map over it, and outlines.
 
-    `threshold` is that of frames' scores, `map_threshold` that of maps, a cell of which is `step` pixels of
-    the frame wide and high; panels of a clip have frames of one size. Outlined are the cells above
-    `map_threshold`, and the truth where there is one. If that threshold is not above 0, full colour is at 1.
-    The same panels give the same bytes. Raises UserError if a map does not fit its frame.
+    Outlined are the cells above `map_threshold`, and the labelled pixels if there are any. The same panels
+    give the same bytes.
+
+    Args:
+        path: of the PNG.
+        clip_name: for its title.
+        panels: of the clip, with frames of the same size.
+        threshold: of frames' scores.
+        map_threshold: of cells' scores; full colour is at twice this, or at 1 if it is not above 0.
+        cell: pixels of the frame per cell, across and down.
+
+    Raises:
+        UserError: if a map does not fit its frame.
     """
     for panel in panels:
-        _check(clip_name, panel, step)
+        _check(clip_name, panel, cell)
     size = panels[0].frame.shape[:2]
     height, width = (SIDE * side / max(size) for side in size)
     lefts = [MARGIN + i * (max(width, COLUMN) + MARGIN) for i in range(3)]
@@ -106,17 +130,17 @@ def draw(
         plain, mapped, outlined = (sheet.axes(left, y + LINE, width, height) for left in lefts)
         for axes in (plain, mapped, outlined):
             _show(axes, panel.frame)
-        cells = (0, panel.map.shape[1] * step, panel.map.shape[0] * step, 0)
-        mapped.imshow(panel.map, HEAT, vmin=0, vmax=full, extent=cells, interpolation="nearest")
-        above = _enlarge(panel.map > map_threshold, step)[: size[0], : size[1]]
-        _outline(outlined, above, size, FOUND)
+        extent = (0, panel.map.shape[1] * cell, panel.map.shape[0] * cell, 0)
+        mapped.imshow(panel.map, COLORMAP, vmin=0, vmax=full, extent=extent, interpolation="nearest")
+        above = _enlarge(panel.map > map_threshold, cell)[: size[0], : size[1]]
+        _outline(outlined, above, size, ALARMED)
         if panel.truth is not None:
-            _outline(outlined, panel.truth, size, TRUTH)
+            _outline(outlined, panel.truth, size, LABELLED)
         for axes in (mapped, outlined):  # the last cells may reach beyond the frame
             axes.set(xlim=(0, size[1]), ylim=(size[0], 0))
-    outlines = {FOUND: "map above its threshold"}
+    outlines = {ALARMED: "map above its threshold"}
     if any(panel.truth is not None for panel in panels):
-        outlines[TRUTH] = "labelled anomalous"
+        outlines[LABELLED] = "labelled anomalous"
     _legend(sheet, lefts, full, map_threshold, outlines)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(paper.encode(sheet.pixels(), _palette()))
@@ -132,7 +156,7 @@ def _legend(
         sheet.text(lefts[2], y + 20 + i * 18, "■", color=_hex(color))
         sheet.text(lefts[2] + 18, y + 20 + i * 18, meaning)
     bar = sheet.axes(lefts[1] + 4, y + 20, COLUMN - 20, 12)
-    bar.imshow(np.arange(LEVELS)[None], HEAT, aspect="auto", extent=(0, full, 0, 1))
+    bar.imshow(np.arange(LEVELS)[None], COLORMAP, aspect="auto", extent=(0, full, 0, 1))
     ticks = {0.0: "0", full: f"≥ {full:.3g}"}
     if map_threshold > 0:
         ticks[map_threshold] = f"threshold {map_threshold:.3g}"
@@ -142,18 +166,18 @@ def _legend(
 
 def _palette() -> np.ndarray:
     """Colours that a picture must not lose: those of signs and of the map's legend, uint8 [N, 3]."""
-    heat, alpha = HEAT.colors[2:, :3] * 255, HEAT.colors[2:, 3:]  # the lowest are nearly those of the paper
-    legend = np.rint(alpha * heat + (1 - alpha) * np.array(PAPER))
-    return np.concatenate([[INK, PAPER, FOUND, TRUTH], legend]).astype(np.uint8)
+    color, alpha = HEAT[2:, :3] * 255, HEAT[2:, 3:]  # the lowest hardly differ from the paper
+    legend = np.rint(alpha * color + (1 - alpha) * np.array(PAPER))
+    return np.concatenate([[INK, PAPER, ALARMED, LABELLED], legend]).astype(np.uint8)
 
 
-def _check(clip_name: str, panel: Panel, step: int) -> None:
+def _check(clip_name: str, panel: Panel, cell: int) -> None:
     height, width = panel.frame.shape[:2]
-    if panel.map.shape != (expected := (-(-height // step), -(-width // step))):
+    if panel.map.shape != (expected := (-(-height // cell), -(-width // cell))):
         raise UserError(
             f"clip {clip_name!r}: the map of frame {panel.number} has {panel.map.shape[0]} x "
-            f"{panel.map.shape[1]} cells, but a frame of {height} x {width} pixels in cells of {step} has "
-            f"{expected[0]} x {expected[1]} (rows x columns); run `dvc repro score`"
+            f"{panel.map.shape[1]} cells, but a frame of {height} x {width} pixels in cells of {cell} has "
+            f"{expected[0]} x {expected[1]} (rows x columns); run `dvc repro`"
         )
 
 
@@ -176,20 +200,21 @@ def _enlarge(mask: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _hex(color: Color) -> str:
-    return to_hex(np.array(color) / 255)
+    red, green, blue = color
+    return to_hex((red / 255, green / 255, blue / 255))
 
 
 class _Sheet:
-    """A figure of width x height pixels, on which things are placed by pixels from its upper left corner."""
+    """A figure of width x height pixels; positions on it are pixels from its upper left corner."""
 
     def __init__(self, width: float, height: float):
         self.width, self.height = round(width), round(height)
         self.figure = Figure((self.width / DPI, self.height / DPI), DPI)
 
-    def text(self, x: float, y: float, text: str, **style: object) -> None:
+    def text(self, x: float, y: float, text: str, **style: Any) -> None:
         """A line of text with its upper end at y."""
-        style = {"size": 9, "va": "top", "color": _hex(INK), "parse_math": False} | style
-        self.figure.text(x / self.width, 1 - y / self.height, text, **style)
+        defaults: dict[str, Any] = {"size": 9, "va": "top", "color": _hex(INK), "parse_math": False}
+        self.figure.text(x / self.width, 1 - y / self.height, text, **(defaults | style))
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
         """Bare axes; y is their upper end."""
@@ -200,7 +225,7 @@ class _Sheet:
         return axes
 
     def pixels(self) -> np.ndarray:
-        """What it looks like: uint8 [height, width, 3] RGB."""
+        """The figure as a picture, uint8 [height, width, 3] RGB."""
         canvas = FigureCanvasAgg(self.figure)
         canvas.draw()
         return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])

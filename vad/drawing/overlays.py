@@ -1,8 +1,8 @@
-"""What was found in a frame, drawn into it: boxes, tracks, silhouettes; and optical flow as colours.
+"""Boxes, tracks and silhouettes, drawn into pictures of frames; and optical flow as colours.
 
 Pictures are uint8 [H, W, 3] RGB and are drawn into, unless a function says otherwise. Colours are those
-of Okabe and Ito (2008, jfly.uni-koeln.de/color), which colour-blind people can tell apart. Flow is
-coloured as usual (Baker et al. 2011, doi:10.1007/s11263-010-0390-2): hue is direction, saturation speed.
+of Okabe and Ito (2008, jfly.uni-koeln.de/color), which colour-blind people can tell apart. The colours of
+flow are those of Baker et al. (2011, doi:10.1007/s11263-010-0390-2): hue is direction, saturation speed.
 """
 
 from collections.abc import Sequence
@@ -28,14 +28,22 @@ TRACKS: tuple[Color, ...] = (
 )
 SILHOUETTE: Color = (204, 121, 167)
 INK: Color = (20, 20, 20)
+FAINT: Color = (110, 110, 110)
 PAPER: Color = (255, 255, 255)
-FONTS = Path(matplotlib.get_data_path(), "fonts/ttf")  # the same everywhere, and not of Latin letters alone
+FONTS = Path(matplotlib.get_data_path(), "fonts/ttf")  # the same everywhere, with more than Latin letters
 TAG = 12  # height of a tag, pixels
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A region as it is drawn: `box` is x0, y0, x1, y1 in pixels of the picture, end exclusive."""
+    """A region as it is drawn.
+
+    Attributes:
+        box: x0, y0, x1, y1 in pixels of the picture, end exclusive.
+        track: its number, -1 without a track.
+        source: frame, motion or detector.
+        confidence: from 0 to 1.
+    """
 
     box: tuple[int, int, int, int]
     track: int
@@ -44,7 +52,7 @@ class Mark:
 
     @property
     def color(self) -> Color:
-        """That of its track."""
+        """The colour of its track."""
         return color_of(self.track)
 
     @property
@@ -54,21 +62,28 @@ class Mark:
 
 
 def color_of(track: int) -> Color:
-    """The colour of a track; the colours repeat. White for what has no track, -1."""
+    """The colour of a track; the colours repeat. White without a track (-1)."""
     return TRACKS[track % len(TRACKS)] if track >= 0 else PAPER
 
 
 @lru_cache
 def font(height: int, bold: bool = False) -> Font:
-    """The font of all texts; `height` of its letters in pixels, from the lowest to the highest."""
+    """The font of all texts.
+
+    Args:
+        height: pixels from the lowest to the highest end of its letters.
+        bold: whether it is bold.
+    """
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(FONTS / name), height, layout_engine=ImageFont.Layout.BASIC)
 
 
 def outline(picture: np.ndarray, mark: Mark) -> None:
-    """The outermost pixels inside a box, two deep, or one if it is small; dashed for the source `motion`.
+    """Draws the outline of a box just inside it, 2 pixels thick, or 1 if the box is small; dashed for motion.
 
-    What lies outside the picture is left out.
+    Args:
+        picture: to be drawn into.
+        mark: the region; pixels outside the picture are left out.
     """
     height, width = picture.shape[:2]
     x0, y0, x1, y1 = np.clip(mark.box, 0, (width, height) * 2)
@@ -82,13 +97,13 @@ def outline(picture: np.ndarray, mark: Mark) -> None:
 
 
 def path(picture: np.ndarray, points: np.ndarray, color: Color) -> None:
-    """A line through points [N, 2], x and y in pixels of the picture."""
+    """Draws a line through points [N, 2], x and y in pixels of the picture."""
     sixteenths = np.rint((points - 0.5) * 16).astype(np.int32)
     cv2.polylines(picture, [sixteenths], False, color, 2, cv2.LINE_AA, shift=4)
 
 
 def tint(picture: np.ndarray, silhouette: np.ndarray) -> None:
-    """A silhouette, bool [h, w] of any size: tinted, with its outline."""
+    """Tints a silhouette, bool [h, w] of any size, and draws its outline."""
     inside = cv2.resize(silhouette.astype(np.float32), picture.shape[1::-1]) > 0.5
     picture[inside] = np.rint(picture[inside] * 0.55 + np.array(SILHOUETTE) * 0.45)
     edges, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
@@ -96,14 +111,20 @@ def tint(picture: np.ndarray, silhouette: np.ndarray) -> None:
 
 
 def tags(picture: np.ndarray, marks: Sequence[Mark]) -> tuple[np.ndarray, set[str]]:
-    """Track numbers above boxes, and confidences below 1 below them, as long as there is room.
+    """Writes track numbers above boxes, and confidences less than 1 below them, as long as there is room.
 
-    Returns (a picture of its own, what of "track" and "confidence" is in it). The first marks come first.
+    Args:
+        picture: is left as it is.
+        marks: the regions; the first take the room first.
+
+    Returns:
+        (a new picture, which of "track" and "confidence" were written).
     """
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     height, width = picture.shape[:2]
-    taken, written = np.zeros((height, width), bool), set()
+    taken = np.zeros((height, width), bool)
+    written: set[str] = set()
     for mark in marks:
         x0, y0, _, y1 = mark.box
         texts = []
@@ -125,7 +146,15 @@ def tags(picture: np.ndarray, marks: Sequence[Mark]) -> tuple[np.ndarray, set[st
 
 
 def color_flow(displacement: np.ndarray, full: float) -> np.ndarray:
-    """Flow [h, w, 2], x and y, as colours: red is to the right, white is rest, and `full` is full colour."""
+    """Flow as colours: red is to the right, white is no motion.
+
+    Args:
+        displacement: float32 [h, w, 2], to the right and down.
+        full: speed of full colour, in the unit of `displacement`.
+
+    Returns:
+        uint8 [h, w, 3].
+    """
     x, y = displacement[..., 0], displacement[..., 1]
     hue = np.degrees(np.arctan2(y, x)) % 360
     hsv = np.stack([hue, np.minimum(np.hypot(x, y) / full, 1), np.ones_like(hue)], axis=-1)
@@ -133,7 +162,7 @@ def color_flow(displacement: np.ndarray, full: float) -> np.ndarray:
 
 
 def wheel(radius: int) -> np.ndarray:
-    """The colours of all directions and speeds, as a disc on white: its rim is full colour."""
+    """The colours of all directions and speeds, as a disc on white whose rim has full colour."""
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32) / radius
     disc = color_flow(np.stack([x, y], axis=-1), 1.0)
     disc[np.hypot(x, y) > 1] = PAPER
@@ -141,7 +170,7 @@ def wheel(radius: int) -> np.ndarray:
 
 
 def flow_colors() -> np.ndarray:
-    """A palette that serves any flow: uint8 [64, 3], 16 directions in 4 speeds."""
+    """A palette for any flow: uint8 [64, 3], 16 directions at 4 speeds."""
     angle, speed = np.meshgrid(np.arange(16) * np.pi / 8, np.arange(1, 5) / 4)
     field = np.stack([np.cos(angle) * speed, np.sin(angle) * speed], axis=-1)
     return color_flow(field.astype(np.float32), 1.0).reshape(-1, 3)

@@ -1,4 +1,4 @@
-"""Sheets of white paper on which pictures and texts are laid, one strip below the other, as PNG.
+"""Sheets of white paper with pictures and texts, strip below strip, as PNG.
 
 A strip is uint8 [height, WIDTH, 3] RGB; `np.concatenate` makes a sheet of strips.
 """
@@ -14,11 +14,16 @@ from vad.drawing.overlays import INK, PAPER, Color, Font, font
 COLUMNS, CELL = 4, 320  # pictures in a row, and the pixels of their longer side
 MARGIN, GAP = 16, 8
 WIDTH = 2 * MARGIN + COLUMNS * CELL + (COLUMNS - 1) * GAP
-BYTES = 600_000  # that a PNG should not exceed: DVC puts them into its page
+BYTES = 600_000  # limit of a PNG: DVC embeds them in its page
 
 
 def strip(height: int, *texts: tuple[str, Font, Color]) -> np.ndarray:
-    """Paper with texts one after the other, each shortened to what fits."""
+    """A strip with texts side by side, each shortened to the room that it has.
+
+    Args:
+        height: of the strip, pixels.
+        *texts: text, font and colour each.
+    """
     x, placed = MARGIN, []
     for i, (text, letters, color) in enumerate(texts):
         room = WIDTH - MARGIN - x if i == len(texts) - 1 else WIDTH // 3
@@ -28,7 +33,7 @@ def strip(height: int, *texts: tuple[str, Font, Color]) -> np.ndarray:
 
 
 def row(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Up to COLUMNS pictures side by side, uint8 [h, w, 3], neither side longer than CELL."""
+    """A strip with up to COLUMNS pictures side by side, uint8 [h, w, 3], neither side longer than CELL."""
     paper = strip(max(len(picture) for picture in pictures))
     for i, picture in enumerate(pictures):
         x = MARGIN + i * (CELL + GAP)
@@ -37,13 +42,13 @@ def row(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def captions(texts: Sequence[str]) -> np.ndarray:
-    """A text below each picture of a row."""
+    """A strip with a text for each picture of the row above."""
     placed = [(MARGIN + i * (CELL + GAP), text, font(12), INK) for i, text in enumerate(texts)]
     return _print(strip(20), 14, placed)
 
 
 def legend(items: Sequence[tuple[np.ndarray, str]]) -> np.ndarray:
-    """Signs, uint8 [h, w, 3], each with what it means, in as many lines as they need."""
+    """A strip with signs, uint8 [h, w, 3], and their meanings, in as many lines as they need."""
     lines: list[list[tuple[int, np.ndarray, str]]] = []
     x = WIDTH
     for sign, text in items:
@@ -75,7 +80,7 @@ def _print(paper: np.ndarray, baseline: int, texts: Sequence[tuple[int, str, Fon
 
 
 def _fitted(text: str, letters: Font, room: int) -> str:
-    """The text, or as much of its two ends as fits."""
+    """The text, or as much of its two ends as there is room for, in pixels."""
     keep, short = len(text), text
     while keep > 2 and letters.getlength(short) > room:
         keep -= 1
@@ -83,20 +88,23 @@ def _fitted(text: str, letters: Font, room: int) -> str:
     return short
 
 
-def encode(sheet: np.ndarray, kept: np.ndarray) -> bytes:
-    """PNG of a sheet with a palette: the colours `kept`, uint8 [K, 3], K < 192, and chosen ones for the rest.
+def encode(sheet: np.ndarray, fixed: np.ndarray) -> bytes:
+    """PNG of a sheet with a palette; the same sheet gives the same bytes.
 
-    These are 64, if more would exceed the limit of bytes. The same sheet gives the same bytes.
+    Args:
+        sheet: uint8 [H, W, 3].
+        fixed: colours that the palette must hold, uint8 [K, 3], K < 192. The others are chosen from the
+            sheet, at most 64 of them if more would exceed BYTES.
     """
     image = Image.fromarray(sheet)
     sample = Image.fromarray(np.ascontiguousarray(sheet[::5, ::5]))
-    for count in (256 - len(kept), 64):
-        found = sample.quantize(count, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).getpalette()
-        chosen = np.array(found).reshape(-1, 3)
-        # Pillow looks up colours to 4 levels: what is nearly one of the kept could take its place
-        chosen = chosen[np.abs(chosen[:, None] - kept.astype(int)).max(axis=2).min(axis=1) >= 8]
+    for count in (256 - len(fixed), 64):
+        quantized = sample.quantize(count, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        chosen = np.array(quantized.getpalette()).reshape(-1, 3)
+        # Pillow looks colours up to 4 levels: a colour close to a fixed one could take its place
+        chosen = chosen[np.abs(chosen[:, None] - fixed.astype(int)).max(axis=2).min(axis=1) >= 8]
         palette = Image.new("P", (1, 1))
-        palette.putpalette(np.concatenate([kept, chosen]).ravel().tolist())
+        palette.putpalette(np.concatenate([fixed, chosen]).ravel().tolist())
         file = io.BytesIO()
         image.quantize(palette=palette, dither=Image.Dither.NONE).save(file, "PNG")
         if file.tell() <= BYTES:

@@ -1,0 +1,219 @@
+"""The pictures of a clip on a contact sheet: frames with their regions, and optical flow as colours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from vad import UserError
+from vad.drawing import overlays
+from vad.drawing.clip_figures import count
+from vad.drawing.overlays import FAINT, Mark
+from vad.drawing.paper import CELL
+from vad.store.arrays import open_array
+from vad.store.bitmasks import Masks, open_masks
+from vad.store.cards import read_card
+from vad.store.manifest import Clip
+
+LEVEL = 8  # gray levels are rounded to multiples of this: half the bytes, hardly visible
+MIN_SIDE = 3  # pixels of a box on the sheet, at least
+NUMBERS = ["frame", "track", "x0", "y0", "x1", "y1"]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Optical flow of a clip.
+
+    Attributes:
+        counts: int8 [T, h, w, 2], a memory map.
+        scale: pixels of the frame that a count stands for.
+    """
+
+    counts: np.ndarray
+    scale: float
+
+    def displacement(self, t: int) -> np.ndarray:
+        """Flow of a frame in pixels of the frame, float32 [h, w, 2]."""
+        return self.counts[t].astype(np.float32) * np.float32(self.scale)
+
+
+@dataclass(frozen=True)
+class ClipArrays:
+    """What a clip's pictures are drawn from; of the memory maps only the frames that are shown are read.
+
+    Attributes:
+        clip: the clip.
+        frames: uint8 [T, H, W] or [T, H, W, 3], a memory map.
+        fps: frames per second.
+        numbers: int [N, 6], the columns NUMBERS of the regions.
+        sources: of the regions.
+        confidences: float32 [N].
+        silhouettes: of all frames, if the mode makes them.
+        flow: None if there is none.
+    """
+
+    clip: Clip
+    frames: np.ndarray
+    fps: float
+    numbers: np.ndarray
+    sources: Sequence[str]
+    confidences: np.ndarray
+    silhouettes: Masks | None
+    flow: Flow | None
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """Width and height of the clip's pictures on the sheet."""
+        height, width = self.frames.shape[1:3]
+        scale = CELL / max(width, height)
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    @property
+    def to_cell(self) -> np.ndarray:
+        """Pixels of the picture per pixel of the frame: x, y."""
+        return np.array(self.cell) / self.frames.shape[2:0:-1]
+
+    def marks(self, t: int) -> list[Mark]:
+        """The regions of a frame as they are drawn, from large to small."""
+        (rows,) = np.nonzero(self.numbers[:, 0] == t)
+        boxes = np.rint(self.numbers[rows, 2:] * np.tile(self.to_cell, 2)).astype(int)
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + MIN_SIDE)
+        marks = [
+            Mark((x0, y0, x1, y1), int(self.numbers[row, 1]), self.sources[row], float(self.confidences[row]))
+            for row, (x0, y0, x1, y1) in zip(rows.tolist(), boxes.tolist(), strict=True)
+        ]
+        return sorted(marks, key=lambda mark: -mark.area)
+
+    def is_whole_frame(self, t: int) -> bool:
+        """Whether the only region of a frame is the frame itself."""
+        height, width = self.frames.shape[1:3]
+        return self.numbers[self.numbers[:, 0] == t, 2:].tolist() == [[0, 0, width, height]]
+
+    def track_path(self, track: int, t: int) -> np.ndarray:
+        """Centres of a track in the second up to frame t: [N, 2], x and y in pixels of the picture."""
+        frame, number = self.numbers[:, 0], self.numbers[:, 1]
+        past = self.numbers[(number == track) & (frame <= t) & (frame >= t - self.fps)]
+        past = past[np.argsort(past[:, 0], kind="stable")]
+        return (past[:, 2:4] + past[:, 4:6]) / 2 * self.to_cell
+
+
+def open_clip(clip: Clip, table: pd.DataFrame, frames: Path, flow: Path, regions: Path) -> ClipArrays:
+    """Opens the arrays of a clip.
+
+    Args:
+        clip: the clip.
+        table: its regions.
+        frames: folder of the frames.
+        flow: folder of the flow.
+        regions: folder of the regions.
+
+    Raises:
+        UserError: if a file is missing or broken, or if silhouettes do not fit their frames.
+    """
+    video, card = open_array(frames / clip.clip)
+    flow_card = read_card(flow / clip.clip)
+    silhouettes = None
+    stem = Path(f"{regions / clip.clip}.silhouette")
+    if Path(f"{stem}.json").exists():
+        silhouettes = open_masks(stem)
+        if (size := (len(silhouettes), silhouettes.height, silhouettes.width)) != video.shape[:3]:
+            raise UserError(
+                f"{stem}.npy: silhouettes of {size} (frames, height, width), but the frames of the clip are "
+                f"{video.shape[:3]}; run `dvc repro`"
+            )
+    return ClipArrays(
+        clip=clip,
+        frames=video,
+        fps=card["fps"],
+        numbers=table[NUMBERS].to_numpy(),
+        sources=table["source"].tolist(),
+        confidences=table["confidence"].to_numpy(),
+        silhouettes=silhouettes,
+        flow=None
+        if flow_card["method"] == "none"
+        else Flow(open_array(flow / clip.clip)[0], flow_card["scale"]),
+    )
+
+
+@dataclass(frozen=True)
+class FramePicture:
+    """A frame with its regions.
+
+    Attributes:
+        picture: uint8 [h, w, 3] RGB.
+        caption: how many regions it has.
+        signs: which signs were drawn, for the legend: some of silhouette, whole, path, track, confidence.
+        sources: of the boxes that were drawn.
+    """
+
+    picture: np.ndarray
+    caption: str
+    signs: frozenset[str]
+    sources: frozenset[str] = frozenset()
+
+
+def draw_frame(arrays: ClipArrays, t: int) -> FramePicture:
+    """Draws frame t with its silhouettes, boxes, tracks and confidences."""
+    picture = _reduced(arrays, t)
+    signs = set()
+    if arrays.silhouettes is not None:
+        signs.add("silhouette")
+        overlays.tint(picture, arrays.silhouettes[t])
+    if arrays.is_whole_frame(t):
+        return FramePicture(picture, "the whole frame", frozenset({*signs, "whole"}))
+    marks = arrays.marks(t)
+    for track in dict.fromkeys(mark.track for mark in marks if mark.track >= 0):
+        if len(points := arrays.track_path(track, t)) > 1:
+            signs.add("path")
+            overlays.path(picture, points, overlays.color_of(track))
+    for mark in marks:
+        overlays.outline(picture, mark)
+    picture, tags = overlays.tags(picture, marks)
+    caption = count(len(marks), "region") if marks else "no regions"
+    return FramePicture(picture, caption, frozenset(signs | tags), frozenset(mark.source for mark in marks))
+
+
+def _reduced(arrays: ClipArrays, t: int) -> np.ndarray:
+    """Frame t in the size and the gray levels of the sheet, uint8 [h, w, 3]."""
+    smaller = arrays.cell[0] < arrays.frames.shape[2]
+    interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    picture = np.asarray(cv2.resize(np.array(arrays.frames[t]), arrays.cell, interpolation=interpolation))
+    picture = picture // LEVEL * LEVEL + LEVEL // 2
+    return picture if picture.ndim == 3 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB))
+
+
+def draw_flow(arrays: ClipArrays, flow: Flow, t: int, full: float) -> np.ndarray:
+    """Draws the flow of frame t, with the boxes as thin lines.
+
+    Args:
+        arrays: of the clip.
+        flow: of the clip.
+        t: the frame.
+        full: speed of full colour, pixels per frame.
+
+    Returns:
+        uint8 [h, w, 3] RGB.
+    """
+    picture = overlays.color_flow(np.asarray(cv2.resize(flow.displacement(t), arrays.cell)), full)
+    marks = [] if arrays.is_whole_frame(t) else arrays.marks(t)
+    for x0, y0, x1, y1 in [mark.box for mark in marks] + [(0, 0, *arrays.cell)]:
+        cv2.rectangle(picture, (x0, y0), (x1 - 1, y1 - 1), FAINT, 1)
+    return picture
+
+
+def full_colour_speed(fields: Sequence[np.ndarray]) -> float:
+    """The speed of full colour, pixels per frame: at least 0.5, and above that of nearly all that moves.
+
+    Rounded up to 1, 2 or 5 times a power of ten, so that sheets of two revisions mostly agree.
+
+    Args:
+        fields: displacements, float32 [h, w, 2] each.
+    """
+    speed = np.concatenate([np.hypot(f[..., 0], f[..., 1]).ravel() for f in fields] or [np.zeros(0)])
+    moving = speed[speed > 0.5]
+    fast = np.percentile(moving, 95) if len(moving) else 0.5
+    steps = np.outer(10.0 ** np.arange(-1, 4), (1, 2, 5)).ravel()
+    return float(steps[np.searchsorted(steps, fast)])
