@@ -1,6 +1,5 @@
 """Every autoencoder from the sample's video files to calibrated scores; one flag of DVC changes it."""
 
-import importlib
 import json
 import os
 import signal
@@ -11,24 +10,26 @@ import numpy as np
 import pytest
 
 from tests import project as tiny
-from tests.project import Project, following, ran
-from tests.training.test_fit import ROOT, params
-from vad import models
-from vad.branches import measure
-from vad.branches.reconstruction import ScoreParams
-from vad.flow import dis
+from tests.project import ROOT, Project, following, ran
+from vad.branches.base import BRANCHES
+from vad.branches.measure import measure_clip
+from vad.branches.params import MeasureParams
+from vad.flow.dis import Dis
 from vad.footage.extract import ExtractParams, extract
-from vad.pipeline.params import alternatives, load
-from vad.pipeline.params import read as load_raw
-from vad.regions import none
+from vad.models import MODELS, create, load, save
+from vad.pipeline import params as params_file
+from vad.regions.table import whole_frames, write
 from vad.resize.cut import cut
-from vad.scoring import pooling
-from vad.scoring.calibration import CalibrateParams, calibrate
-from vad.training import fit
+from vad.scoring.calibrate import calibrate
+from vad.scoring.clip_errors import read_errors
+from vad.scoring.params import CalibrateParams
+from vad.store.arrays import open_array
+from vad.training.fit import fit, fix_seed
+from vad.training.params import TrainParams
 from vad.windows.dataset import Windows
-from vad.windows.spec import ModelWindow, ResizeParams, WindowParams
+from vad.windows.spec import ResizeParams, TensorSpec
 
-RAW = load_raw(ROOT / "params.yaml")
+RAW = params_file.read(ROOT / "params.yaml")
 FRAMES = 32
 
 
@@ -36,61 +37,64 @@ FRAMES = 32
 def footage(tmp_path_factory) -> Path:
     """The first frames of three clips of the sample: frames, flow, regions."""
     folder = tmp_path_factory.mktemp("sample")
-    how = load("extract", ExtractParams, RAW | {"extract": RAW["extract"] | {"max_side": 96}})
-    flow = load("flow.dis", dis.Params, RAW)
     clips = [*sorted((ROOT / "data/sample/train/hall").iterdir())[:2]]
     clips += sorted((ROOT / "data/sample/test/hall").iterdir())[:1]
     for split, source in zip(("train", "val", "test"), clips, strict=True):
-        stems = [folder / kind / split for kind in ("frames", "flow", "regions")]
-        for stem in stems:
+        frames, flow, regions = (folder / kind / split for kind in ("frames", "flow", "regions"))
+        for stem in (frames, flow, regions):
             stem.parent.mkdir(exist_ok=True)
-        extract(stems[0], source, 0, FRAMES, how)
-        dis.flow(stems[1], stems[0], flow, threads=1)
-        none.regions(stems[2], stems[0], stems[1], none.Params(), None, threads=1)
+        extract(frames, source, 0, FRAMES, ExtractParams(max_side=96))
+        Dis(Dis.Params()).flow(flow, frames, threads=1)
+        write(regions, whole_frames(*open_array(frames)[0].shape))
     return folder
 
 
 def tensors(footage: Path, out: Path, name: str, channels: list[str]) -> dict[str, Path]:
-    """Stems of the tensors that a model wants of each split, in a folder for each."""
-    resize = ResizeParams(channels=channels, height=32, width=32, stride=2, fit="stretch")
-    how = WindowParams.of(resize, load(f"model.{name}", ModelWindow, RAW))
+    """Stems of the tensors that a model needs of each split, in a folder for each."""
+    resize = ResizeParams(channels=channels, height=32, width=32, stride=2)
+    spec = TensorSpec.of(resize, model_params(name).window)
     stems = {}
     for split in ("train", "val", "test"):
         stems[split] = out / split / split
         stems[split].parent.mkdir(parents=True)
         parts = [footage / kind / split for kind in ("frames", "regions", "flow")]
-        cut(stems[split], *parts, how, threads=1)
+        cut(stems[split], *parts, spec, threads=1)
     return stems
 
 
-@pytest.mark.parametrize("name", alternatives("vad.models"))
+def model_params(name: str):
+    return params_file.load(f"model.{name}", MODELS.get(name).Params, RAW)
+
+
+@pytest.mark.parametrize("name", MODELS.names())
 def test_from_video_to_scores(footage, tmp_path, name):
     channels = ["gray", "flow"] if name == "cube" else ["picture"]
     stems = tensors(footage, tmp_path, name, channels)
     train, val = Windows(stems["train"].parent), Windows(stems["val"].parent)
-    own = load(f"model.{name}", importlib.import_module(f"vad.models.{name}").Params, RAW)
-    fit.fix_seed(0)
-    model = models.create(name, own, train.shape, train.channels)
+    fix_seed(0)
+    model = create(name, model_params(name), train.shape, train.channels)
     where = [tmp_path / "reports", tmp_path / "throughput.csv", tmp_path / "cache"]
-    plain = {"loss": {"mse": 1.0, "l1": 0.0}, "pseudo": {"kind": "none"}}
-    how = params(epochs=1, learning_rate=1e-3, **plain)
-    fit.fit(model, train, val, how, *where, lambda line: None)
-    models.save(model, tmp_path / "autoencoder")
-    model, _ = models.load(tmp_path / "autoencoder")
-    score = load("score", ScoreParams, RAW | {"score": RAW["score"] | {"maps": True}})
+    plain = {"loss": {"mse": 1.0, "l1": 0.0}, "pseudo": {"kind": "none"}}  # which mlp can do, too
+    fit(model, train, val, TrainParams(epochs=1, **plain), *where, lambda line: None)
+    save(model, tmp_path / "autoencoder")
+    branches = [
+        BRANCHES.get("reconstruction")(BRANCHES.get("reconstruction").Params(maps=True)),
+        BRANCHES.get("speed")(BRANCHES.get("speed").Params()),
+    ]
+    for branch in branches:
+        branch.open(tmp_path / "autoencoder", tmp_path / "statistics")
     for split in ("val", "test"):
         (tmp_path / "errors" / split).mkdir(parents=True)
-        out = tmp_path / "errors" / split / "clip"
+        stem = tmp_path / "errors" / split / "clip"
         parts = [footage / kind / split for kind in ("regions", "flow")]
-        measure.score_clip(out, stems[split], *parts, model, None, score, threads=1)
-    normal, judged = pooling.read_errors(tmp_path / "errors", {"val/clip": "hall", "test/clip": "hall"})
-    for clip in (normal, judged):
+        measure_clip(stem, stems[split], *parts, branches, MeasureParams(), threads=1)
+    normal, test = read_errors(tmp_path / "errors", {"val/clip": "hall", "test/clip": "hall"})
+    for clip in (normal, test):
         assert list(clip.maps) == [*model.branches, "speed"]
         assert all(np.isfinite(maps).all() and maps.any() for maps in clip.maps.values())
-    few = RAW["calibrate"] | {"threshold": RAW["calibrate"]["threshold"] | {"percentile": 90.0}}
-    calibration = calibrate([normal], load("calibrate", CalibrateParams, {"calibrate": few}))
-    assert calibration.branches == [*model.branches, "speed"]
-    scores = calibration.frame_scores(judged)
+    calibration = calibrate([normal], CalibrateParams(threshold={"percentile": 90.0}))
+    assert calibration.branches == [*load(tmp_path / "autoencoder")[0].branches, "speed"]
+    scores = calibration.frame_scores(test)
     assert scores.shape == (FRAMES,)
     assert np.isfinite(scores).all()
     assert len(np.unique(scores)) > FRAMES // 4
@@ -104,16 +108,16 @@ def project(tmp_path_factory) -> Project:
     return made
 
 
-def test_one_flag_changes_the_model(project):
-    """The windows are those of the new model, what comes before them stays; and back again."""
+def test_a_change_of_the_model_runs_resize_and_what_follows_it(project):
+    """The windows are those of the new model; and back again."""
     project.reset()
     before = project.read("dvc.lock")
     output = project.run("dvc", "exp", "run", "-S", "model.name=conv3d")
     assert ran(output) == following("resize")
     assert "train: conv3d, 7,409 parameters, windows of 1x16x16x16" in output
     card = json.loads(project.read("models/autoencoder/card.json"))
-    assert (card["name"], card["input_shape"]) == ("conv3d", [1, 16, 16, 16])
-    # a parameter of a model that is not chosen concerns nobody
+    assert (card["name"], card["window_shape"]) == ("conv3d", [1, 16, 16, 16])
+    # parameters of models that are not chosen re-run nothing
     project.set({"model.unet.channels": [8, 16], "model.conv2d.channels": [2]})
     assert ran(project.repro()) == set()
     project.run("git", "checkout", "params.yaml")
