@@ -40,8 +40,8 @@ class Dis(FlowMethod):
             16.0,
             gt=0,
             le=1000,
-            description="largest displacement that is kept, in pixels of the extracted frame per frame; stored in "
-            "steps of limit / 127",
+            description="largest displacement that is kept, in pixels of the extracted frame per frame; stored "
+            "in steps of limit / 127",
         )
 
     params: Params
@@ -59,8 +59,8 @@ class Dis(FlowMethod):
         w = max(1, round(width * h / height))
         if min(w, h) < 8 or max(w, h) < 12:  # a patch of DIS, and what its pyramid needs
             raise UserError(
-                f"its frames of {width}x{height} are {w}x{h} at flow.dis.height = {self.params.height}, too small "
-                "for flow, which needs 8x12 at least; raise flow.dis.height, or use larger frames"
+                f"its frames of {width}x{height} are {w}x{h} at flow.dis.height = {self.params.height}, too "
+                "small for flow, which needs 8x12 at least; raise flow.dis.height, or use larger frames"
             )
         scale = self.params.limit / STEPS
         to_counts = (width / w / scale, height / h / scale)
