@@ -40,8 +40,8 @@ class Dis(FlowMethod):
             16.0,
             gt=0,
             le=1000,
-            description="largest displacement that is kept, in pixels of the extracted frame per frame; stored "
-            "in steps of limit / 127",
+            description="largest displacement that is kept, in pixels of the extracted frame per frame; "
+            "stored in steps of limit / 127",
         )
 
     params: Params
