@@ -1,6 +1,6 @@
 # `make` lists the targets. Each makes the virtual environment it needs; a second call installs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint format recipes recipe exp bench plots clean-cache sample venv
+.PHONY: help repro test test-slow lint format recipes recipe exp bench plots parameters architecture clean-cache sample venv
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -26,15 +26,18 @@ $(VENV)/ready-test: requirements-test.txt $(VENV)/ready
 venv: $(VENV)/ready  ## make the virtual environment
 
 repro: $(VENV)/ready  ## run what has changed: footage in, scores and reports out
-	@python -m vad.params
+	@python -m vad.check $(filter-out -%,$(ARGS))
 	@dvc repro $(ARGS)
 	@sed -n '/^## Clips/q;3,$$p' reports/summary.md; echo "more: reports/summary.md, reports/evaluation/, \`make plots\`"
 
 test: $(VENV)/ready-test  ## run the tests (some minutes)
-	@python -m pytest $(ARGS)
+	@python -m pytest -m "not slow" $(ARGS)
 
-lint: $(VENV)/ready-test  ## check style
-	@ruff check . && ruff format --check .
+test-slow: $(VENV)/ready-test  ## run the tests with servers, browsers and long footage
+	@python -m pytest -m slow $(ARGS)
+
+lint: $(VENV)/ready-test  ## check style and types
+	@ruff check . && ruff format --check . && mypy
 
 format: $(VENV)/ready-test  ## mend style
 	@ruff check --fix -q . ; ruff format -q .
@@ -49,6 +52,12 @@ recipe: $(VENV)/ready  ## write recipes into params.yaml: make recipe NAME="ped2
 
 exp: $(VENV)/ready  ## try recipes as an experiment, params.yaml stays: make exp NAME=ped2 ROOT=…
 	@set -o pipefail; { python -m vad.recipe $(NAME) $(OPTIONS) && echo '$(ARGS)'; } | xargs dvc exp run --temp
+
+parameters: $(VENV)/ready  ## write docs/parameters.md anew, from the models of the parameters
+	@python -m vad.parameters --write
+
+architecture: $(VENV)/ready-test  ## draw docs/architecture.svg anew, from the imports
+	@python -m docs.draw_architecture
 
 plots: $(VENV)/ready  ## draw the plots of the workspace and the last commit: dvc_plots/index.html
 	@dvc plots diff HEAD -o dvc_plots

@@ -5,21 +5,19 @@ In: data/manifest.csv, data/frames/. Out: data/flow/.
 
 from pathlib import Path
 
-from vad import flow
-from vad.pipeline import clipwise, stage
+from vad.flow import FlowParams
+from vad.pipeline import stage
+from vad.pipeline.clipwise import Job, each_clip
 from vad.store import manifest
 
 MANIFEST, FRAMES, FLOW = Path("data/manifest.csv"), Path("data/frames"), Path("data/flow")
 
 
 def main(run: stage.Run) -> None:
-    _, method, params = run.choice("flow", flow.FlowParams)
-    compute = run.params("compute", clipwise.ComputeParams)
-    jobs = [
-        clipwise.Job.on(clip.clip, [FRAMES / clip.clip], params)
-        for clip in manifest.available(MANIFEST, FRAMES)
-    ]
-    clipwise.run(method.flow, jobs, FLOW, params=params, cache=run.cache, compute=compute, label="flow")
+    _, method, params = run.choice("flow", FlowParams)
+    clips = manifest.available(MANIFEST, FRAMES)
+    jobs = [Job.on(clip.clip, [FRAMES / clip.clip]) for clip in clips]
+    each_clip(run, method(params).flow, jobs, FLOW)
 
 
 if __name__ == "__main__":

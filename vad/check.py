@@ -62,10 +62,10 @@ def check(raw: dict[str, Any] | None = None) -> None:
             raise UserError(f"{FILE}: {unknown_key(key, list(SECTIONS))}")
     for section, model in models():
         params = load(section, model, raw)
-        if isinstance(params, Choice):
+        if issubclass(model, Choice):
             for name in params.model_extra or {}:
                 load(f"{section}.{name}", model.registry.get(name).Params, raw)
-        elif isinstance(params, Subsections):
+        elif issubclass(model, Subsections):
             load_each(section, model, raw)
 
 

@@ -1,7 +1,6 @@
-"""The definition of the pipeline held against the code: dependencies, imports, what a file may be."""
+"""dvc.yaml held against the code: dependencies, imports that run one way, what a file may be."""
 
 import ast
-import importlib
 import json
 import re
 import subprocess
@@ -11,104 +10,127 @@ from pathlib import Path
 
 import pytest
 
+from vad import check, parameters
+from vad.branches.base import BRANCHES
+from vad.flow import FLOW_METHODS
+from vad.footage.layouts.base import LAYOUTS
+from vad.models.base import MODELS
 from vad.pipeline import closure, params
+from vad.pipeline.registry import Registry, defines
+from vad.regions.base import REGION_MODES
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFINITION = params.read(ROOT / "dvc.yaml")
 STAGES = list(DEFINITION["stages"])
-SCRIPTS = {p.stem for p in (ROOT / "stages").glob("*.py")} - {"__init__"}
-PACKAGES = {  # what a stage may choose: the dependency in dvc.yaml -> the package
-    "vad/layouts/${data.format}.py": "vad.footage.layouts",
-    "vad/flow/${flow.method}.py": "vad.flow",
-    "vad/regions/${preprocess.mode}.py": "vad.regions",
-    "vad/models/${model.name}.py": "vad.models",
+SCRIPTS = {p.stem for p in (ROOT / "stages").glob("*.py")}
+REGISTRIES = [LAYOUTS, FLOW_METHODS, REGION_MODES, MODELS, BRANCHES]
+CHOOSES: dict[str, Registry] = {  # the stages whose result a chosen alternative makes
+    "ingest": LAYOUTS,
+    "flow": FLOW_METHODS,
+    "preprocess": REGION_MODES,
+    "train": MODELS,
+    "measure": MODELS,
 }
-CHOOSES = {  # the stages whose result a chosen module makes
-    "ingest": "vad.footage.layouts",
-    "flow": "vad.flow",
-    "preprocess": "vad.regions",
-    "train": "vad.models",
-    "score": "vad.models",
+ALL_OF = {  # the stages that use several alternatives at once
+    "statistics": BRANCHES.names(defines("fit")),
+    "measure": BRANCHES.names(),
 }
-WITHOUT_TORCH = sorted(SCRIPTS - {"train", "score", "export", "detect"})
+# from what every stage needs to what the last one needs; a package may import those before it, never those after it
+ORDER = [
+    *("boxes", "store", "pipeline", "footage", "flow", "regions", "windows", "resize", "models", "training"),
+    *("branches", "scoring", "drawing", "evaluation", "synthetic", "check", "parameters", "recipe"),
+]
+WITHOUT_TORCH = sorted(SCRIPTS - {"train", "measure"})
 MODULES = sorted(p.relative_to(ROOT) for p in (ROOT / "vad").rglob("*.py"))
 
 
-def code_deps(stage: str) -> set[str]:
-    return {d for d in DEFINITION["stages"][stage]["deps"] if d.endswith(".py")}
+def code_deps(stage: str) -> list[str]:
+    """Files and folders of code that a stage declares; `${…}` stands for the chosen alternative."""
+    return [d for d in DEFINITION["stages"][stage]["deps"] if d.startswith(("vad/", "stages/"))]
 
 
-def dotted(path: Path) -> str:
-    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+def holds(dep: str, file: str) -> bool:
+    """Whether a file is a dependency, or lies in a folder that is one."""
+    return file == dep or file.startswith(f"{dep}/")
 
 
-def alternatives_of(stage: str) -> set[str]:
-    """Files of the modules among which a stage chooses one."""
-    package = CHOOSES.get(stage)
-    names = params.alternatives(package) if package else []
-    return {f"{package.replace('.', '/')}/{name}.py" for name in names}
+def file_of(registry: Registry, name: str) -> str:
+    return registry.module(name).replace(".", "/") + ".py"
 
 
-def called(script: Path, method: str) -> set[str]:
-    """First arguments of the calls `run.<method>("…")` in a stage."""
+def alternatives(stage: str) -> set[str]:
+    """Files of the alternatives among which a stage chooses one."""
+    registry = CHOOSES.get(stage)
+    return {file_of(registry, name) for name in registry.names()} if registry else set()
+
+
+def needed(stage: str) -> set[str]:
+    """Files that a stage is made of, whatever it chooses, without the alternatives themselves."""
+    modules = [f"stages.{stage}", *(BRANCHES.module(name) for name in ALL_OF.get(stage, []))]
+    if registry := CHOOSES.get(stage):
+        modules += [registry.module(name) for name in registry.names()]
+    return {f.as_posix() for f in closure.sources(*modules)} - alternatives(stage)
+
+
+def called(script: Path, *methods: str) -> set[str]:
+    """First arguments of the calls `run.<method>("…")` in a stage, f-strings cut at their first value."""
     calls = [n for n in ast.walk(ast.parse(script.read_text())) if isinstance(n, ast.Call)]
-    calls = [c for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr == method]
-    return {c.args[0].value for c in calls if c.args and isinstance(c.args[0], ast.Constant)}
+    calls = [c for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr in methods and c.args]
+    first = [c.args[0].values[0] if isinstance(c.args[0], ast.JoinedStr) else c.args[0] for c in calls]
+    return {a.value.strip(".") for a in first if isinstance(a, ast.Constant)}
 
 
 def test_every_stage_has_a_script_and_every_script_is_a_stage():
-    assert set(STAGES) == SCRIPTS - {"detect"}
+    assert set(STAGES) == SCRIPTS
     for name in STAGES:
         assert DEFINITION["stages"][name]["cmd"] == f"python -m stages.{name}"
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_dependencies_are_the_import_closure(name):
-    modules = [f"stages.{name}"]
-    if name in CHOOSES:
-        modules += [f"{CHOOSES[name]}.{a}" for a in params.alternatives(CHOOSES[name])]
-    needed = {f.as_posix() for f in closure.sources(*modules)} - alternatives_of(name)
-    static = {d for d in code_deps(name) if "$" not in d}
-    assert needed - static == set(), "an edit to these would re-run nothing"
-    assert static - needed == set(), "an edit to these would re-run the stage for nothing"
+def test_every_file_of_the_closure_lies_under_a_dependency(name):
+    missing = {f for f in needed(name) if not any(holds(d, f) for d in code_deps(name))}
+    assert missing == set(), "an edit to these would re-run nothing"
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_the_chosen_module_is_a_dependency(name):
-    chosen = {PACKAGES[d] for d in code_deps(name) if "$" in d}
-    assert chosen == ({CHOOSES[name]} if name in CHOOSES else set())
-    for package in chosen:
-        for alternative in params.alternatives(package):
-            own = closure.sources(f"{package}.{alternative}")
-            missing = {f.as_posix() for f in own} - code_deps(name)
-            assert missing == {f"{package.replace('.', '/')}/{alternative}.py"}
+def test_every_dependency_holds_a_file_of_the_closure(name):
+    files = needed(name)
+    useless = {d for d in code_deps(name) if "$" not in d and not any(holds(d, f) for f in files)}
+    assert useless == set(), "an edit to these would re-run the stage for nothing"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_chosen_alternative_is_a_dependency_and_no_other(name):
+    template = {d for d in code_deps(name) if "$" in d}
+    registry = CHOOSES.get(name)
+    folder = registry.package.replace(".", "/") if registry else ""
+    assert {Path(d).parent.as_posix() for d in template} == ({folder} if registry else set())
+    static = [d for d in code_deps(name) if "$" not in d]
+    assert not {f for f in alternatives(name) if any(holds(d, f) for d in static)}
+    for alternative in registry.names() if registry else []:
+        own = {f.as_posix() for f in closure.sources(registry.module(alternative))}
+        missing = {f for f in own if not any(holds(d, f) for d in static)}
+        assert missing == {file_of(registry, alternative)}
 
 
 @pytest.mark.parametrize("name", STAGES)
 def test_parameters_are_those_that_the_stage_loads(name):
     script = ROOT / f"stages/{name}.py"
     declared = set(DEFINITION["stages"][name].get("params", []))
-    loaded = called(script, "params") | called(script, "choice")
-    assert {d.partition(".")[0] for d in declared} == loaded - {"compute"}
-    if name in CHOOSES:
-        (section,) = called(script, "choice") or {None}
-        if section:
-            model = importlib.import_module(CHOOSES[name])
-            chooser = next(c for c in vars(model).values() if _is_choice(c)).chooser
-            assert {f"{section}.{chooser}", f"{section}.${{{section}.{chooser}}}"} <= declared
-
-
-def _is_choice(thing: object) -> bool:
-    return isinstance(thing, type) and issubclass(thing, params.Choice) and thing is not params.Choice
+    loaded = called(script, "params", "choice", "each")
+    assert {d.partition(".")[0] for d in declared} == {key.partition(".")[0] for key in loaded} - {"compute"}
+    for section in called(script, "choice"):
+        chooser = dict(check.models())[section].chooser
+        assert {f"{section}.{chooser}", f"{section}.${{{section}.{chooser}}}"} <= declared
 
 
 def test_every_section_belongs_to_a_stage():
     declared = {p.partition(".")[0] for s in DEFINITION["stages"].values() for p in s.get("params", [])}
-    assert declared == set(params.SECTIONS) - {"compute"}
+    assert declared == set(check.SECTIONS) - {"compute"}
 
 
 def test_dvc_resolves_the_definition():
-    """DVC's own reading: templates filled from params.yaml, every dependency a file or an output."""
+    """DVC's reading: templates filled from params.yaml, every dependency a file, a folder or an output."""
     from dvc.repo import Repo
 
     with Repo(str(ROOT)) as repo:
@@ -122,7 +144,25 @@ def test_dvc_resolves_the_definition():
             made = any(Path(o) == path or Path(o) in path.parents or path in Path(o).parents for o in outs)
             assert path.exists() or made, f"{name}: {dep}"
     assert str(ROOT / f"vad/models/{chosen['model']['name']}.py") in deps["train"]
-    assert str(ROOT / f"vad/layouts/{chosen['data']['format']}.py") in deps["ingest"]
+    assert str(ROOT / f"vad/footage/layouts/{chosen['data']['format']}.py") in deps["ingest"]
+
+
+def test_caches_and_swap_files_of_editors_are_no_dependency():
+    """They may lie in the folders that stages depend on."""
+    from dvc.repo import Repo
+
+    with Repo(str(ROOT)) as repo:
+        for name in (
+            "__pycache__/fit.cpython-311.pyc",
+            ".fit.py.swp",
+            "fit.py~",
+            "#fit.py#",
+            ".#fit.py",
+            "4913",
+        ):
+            assert repo.dvcignore.is_ignored_file(str(ROOT / "vad/training" / name)), name
+        for name in ("fit.py", "__init__.py"):
+            assert not repo.dvcignore.is_ignored_file(str(ROOT / "vad/training" / name))
 
 
 def test_summarize_alone_has_outputs_that_git_keeps():
@@ -138,28 +178,36 @@ def test_summarize_alone_has_outputs_that_git_keeps():
         assert not {"metrics", "plots"} & set(stage)
 
 
-@pytest.mark.parametrize("package", list(PACKAGES.values()))
-def test_every_alternative_declares_its_parameters(package):
-    names = params.alternatives(package)
-    assert names
-    for name in names:
-        assert issubclass(importlib.import_module(f"{package}.{name}").Params, params.Section)
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda r: r.package)
+def test_every_alternative_declares_its_parameters(registry):
+    assert registry.names()
+    for name in registry.names():
+        plugin = registry.get(name)
+        assert issubclass(plugin, registry.base)
+        assert plugin.name == name
+        assert issubclass(plugin.Params, params.Section)
+
+
+def package_of(path: Path) -> str:
+    return path.parts[1].removesuffix(".py")
+
+
+def test_packages_import_only_those_before_them():
+    for path in MODULES:
+        if package_of(path) == "__init__":
+            continue
+        for file in {f for m in closure._imported(ROOT / path) for f in closure._files(m)} - {
+            Path("vad/__init__.py")
+        }:
+            assert ORDER.index(package_of(file)) <= ORDER.index(package_of(path)), f"{path} imports {file}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_modules_are_small_and_import_one_way(path):
     assert len((ROOT / path).read_text("utf-8").splitlines()) <= 360
-    own = closure._imported(ROOT / path)
-    assert not {m for m in own if m.split(".")[0] in {"stages", "tests", "benchmarks"}}
-    if path.parts[1] == "models":
-        used = {dotted(f) for m in own for f in closure._files(m)}
-        assert used <= {
-            "vad",
-            "vad.pipeline.params",
-            "vad.models",
-            "vad.models.layers",
-            "vad.store.downloads",
-        }
+    assert not {
+        m for m in closure._imported(ROOT / path) if m.split(".")[0] in {"stages", "tests", "benchmarks"}
+    }
 
 
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
@@ -170,28 +218,28 @@ def test_stage_scripts_are_a_screen(name):
 def test_no_module_imports_in_circles():
     graph = {}
     for path in MODULES:
-        used = {f for m in closure._imported(ROOT / path) for f in closure._files(m)}
+        imported = {f for m in closure._imported(ROOT / path) for f in closure._files(m)}
         packages = {p / "__init__.py" for p in path.parents}  # a part may use its package
-        graph[path] = used - {path} - packages
+        graph[path] = imported - {path} - packages
     assert len(list(TopologicalSorter(graph).static_order())) >= len(MODULES)  # raises CycleError
 
 
 IMPORT_EACH = """
 import importlib, json, sys
-own = lambda: {n for n in sys.modules if n.split(".")[0] in ("vad", "stages")}
-seen = {}
+ours = lambda: {n for n in sys.modules if n.split(".")[0] in ("vad", "stages")}
+loaded = {}
 for stage in sys.argv[1:]:
-    for name in own():
+    for name in ours():
         del sys.modules[name]
     importlib.import_module(stage)
-    seen[stage] = [sorted(own()), "torch" in sys.modules]
-print(json.dumps(seen))
+    loaded[stage] = [sorted(ours()), "torch" in sys.modules]
+print(json.dumps(loaded))
 """
 
 
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, tuple[list[str], bool]]:
-    """Stage -> (own modules that Python has loaded after importing it, whether torch was by then)."""
+    """Stage -> (our modules that Python has loaded after importing it, whether torch was by then)."""
     order = sorted(SCRIPTS, key=lambda name: name not in WITHOUT_TORCH)
     command = [sys.executable, "-c", IMPORT_EACH, *(f"stages.{name}" for name in order)]
     return json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
@@ -204,7 +252,8 @@ def test_the_closure_has_all_that_python_loads(loaded, name):
     files = {f.as_posix() for n in names for f in closure._files(n)}
     assert f"stages/{name}.py" in files
     assert files <= {f.as_posix() for f in closure.sources(f"stages.{name}")}
-    assert torch == (name not in WITHOUT_TORCH)
+    if name in WITHOUT_TORCH:
+        assert not torch
 
 
 @pytest.mark.parametrize(
@@ -248,13 +297,34 @@ def test_nothing_tracked_is_pickled():
             assert "weights_only=True" in call, path
 
 
-def test_every_parameter_is_documented_once():
-    """docs/parameters.md has a row for each key of params.yaml, and no other."""
-    text = (ROOT / "docs/parameters.md").read_text("utf-8")
-    documented = re.findall(r"^\| `([a-z0-9_.]+)` \|", text, re.M)
+def test_the_reference_of_parameters_is_that_of_their_models():
+    """`python -m vad.parameters --write` makes docs/parameters.md."""
+    assert (ROOT / "docs/parameters.md").read_text("utf-8") == parameters.document()
+
+
+def test_every_parameter_says_what_it_means_and_may_be():
+    for parameter in parameters.parameters():
+        assert len(parameter.meaning) > 5, parameter.key
+        assert parameter.allowed, parameter.key
+
+
+def test_params_yaml_is_short_and_holds_known_keys():
+    """What nobody changes has its default in code."""
 
     def keys(value, prefix=""):
         for key, below in value.items():
             yield from keys(below, f"{prefix}{key}.") if isinstance(below, dict) and below else [prefix + key]
 
-    assert sorted(documented) == sorted(keys(params.read(ROOT / "params.yaml")))
+    raw = params.read(ROOT / "params.yaml")
+    assert len(list(keys(raw))) <= 110
+    known = {p.key for p in parameters.parameters()}
+    assert {key for key in keys(raw) if key.split(".")[-1] not in {"{}"}} - known <= {
+        key for key in keys(raw) if params_is_empty(raw, key)
+    }
+
+
+def params_is_empty(raw: dict, key: str) -> bool:
+    """Whether a key is a sub-section without keys."""
+    for part in key.split("."):
+        raw = raw[part]
+    return raw == {}

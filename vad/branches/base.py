@@ -1,10 +1,9 @@
 """What all branches have in common. A branch says how unlike normal footage a clip is, in one respect.
 
-`python -m stages.statistics` calls `fit` of the branches that have it; `python -m stages.measure` calls `open` once
-and `errors` for every clip. Neither knows any branch by name.
+`python -m stages.statistics` calls `fit` of the branches that have it; `python -m stages.measure` calls
+`open` once and `errors` for every clip. Neither knows any branch by name.
 """
 
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,10 +50,13 @@ class ClipData:
 
 
 class Branch(Plugin):
-    """A source of error. It may have several, such as one of appearance and one of flow, each with a name.
+    """A source of error, or of several, such as one of appearance and one of flow, each with a name.
 
     Attributes:
-        learned: whether it learned anything from normal footage; what did not is a baseline, too.
+        learned: whether it learns from normal footage; one that does not is also a baseline.
+
+    Args:
+        params: its sub-section of `branches`.
     """
 
     learned: ClassVar[bool] = True
@@ -67,35 +69,47 @@ class Branch(Plugin):
 
         Args:
             regions: stems of the region tables of all training clips.
-            log: takes a line for people.
+            log: takes a line of text for the terminal.
 
         Returns:
-            arrays by name; None if the footage has nothing that this branch could learn from.
+            arrays by name; None if the footage holds nothing to fit to.
         """
         raise NotImplementedError(f"the branch {self.name} is not fitted by the stage statistics")
 
     def open(self, autoencoder: Path, statistics: Path) -> str:
-        """Loads what was learned, once before any clip.
+        """Loads what was learned; called once, before any clip.
 
         Args:
             autoencoder: folder of the trained autoencoder.
-            statistics: folder of what `fit` returned (`load_statistics`), if it is fitted.
+            statistics: folder with what `fit` returned (see `load_statistics`), if the branch has a `fit`.
 
         Returns:
-            a hash of all that `errors` depends on beside the clip, the parameters and the code.
+            a hash of everything that `errors` depends on besides the clip, the parameters and the code.
+
+        Raises:
+            UserError: if it is missing or broken.
         """
         return ""
 
-    @abstractmethod
     def errors(self, clip: ClipData, out: ErrorWriter) -> None:
-        """Writes the errors of a clip: columns of regions, maps of cells, or both; none if they do not apply."""
+        """Writes the errors of a clip: columns of regions, maps of cells, or both; nothing if they do not apply.
+
+        Args:
+            clip: what may be read.
+            out: takes columns and maps; a second branch of the same name is refused.
+        """
 
 
 BRANCHES = Registry("vad.branches", Branch)
 
 
 def save_statistics(folder: Path, statistics: Statistics | None) -> None:
-    """Writes card.json and, unless there are none, the arrays as weights.safetensors."""
+    """Writes what `fit` returned.
+
+    Args:
+        folder: made if need be; holds card.json and, unless there are no statistics, weights.safetensors.
+        statistics: arrays by name, or None.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     card: dict[str, Any] = {"fitted": statistics is not None}
     if statistics is not None:
@@ -106,17 +120,21 @@ def save_statistics(folder: Path, statistics: Statistics | None) -> None:
 
 
 def load_statistics(folder: Path) -> Statistics | None:
-    """What `save_statistics` wrote.
+    """Reads what `save_statistics` wrote.
 
     Raises:
         UserError: if it is missing or broken.
     """
     try:
-        if not read_json(folder / "card.json")["fitted"]:
+        card = read_json(folder / "card.json")
+        if not card["fitted"]:
             return None
-        return load_file(folder / "weights.safetensors")
-    except (OSError, SafetensorError, TypeError, KeyError) as e:
-        raise UserError(f"{folder}: no usable statistics ({e}); run `dvc repro statistics`") from None
+        statistics = load_file(folder / "weights.safetensors")
+        if {name: list(array.shape) for name, array in statistics.items()} != card["shapes"]:
+            raise ValueError("arrays and card differ")
+    except (OSError, SafetensorError, TypeError, KeyError, ValueError) as e:
+        raise UserError(f"{folder}: no usable statistics ({e!r}); run `dvc repro statistics`") from None
+    return statistics
 
 
 def hash_statistics(folder: Path) -> str:

@@ -1,6 +1,5 @@
 """What all methods of optical flow have in common, and the files that they write."""
 
-from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +18,6 @@ class FlowMethod(Plugin):
     def __init__(self, params: Section):
         self.params = params
 
-    @abstractmethod
     def flow(self, stem: Path, frames: Path, *, threads: int) -> None:
         """Work function: writes the flow of one clip.
 
@@ -34,6 +32,7 @@ class FlowMethod(Plugin):
             frames: stem of the clip's frames, uint8 [T, H, W] or [T, H, W, 3].
             threads: at most so many.
         """
+        raise NotImplementedError
 
 
 FLOW_METHODS = Registry("vad.flow", FlowMethod)

@@ -146,8 +146,8 @@ def _key(work: Work, job: Job, code: Callable[..., str]) -> str:
     for arg in job.args:
         given += arg if isinstance(arg, tuple) else [arg]
     modules = sorted({work.__module__, *(type(arg).__module__ for arg in given)})
-    params = [arg.active() for arg in given if isinstance(arg, Section)]
-    params += [arg.params.active() for arg in given if isinstance(getattr(arg, "params", None), Section)]
+    sections = [arg if isinstance(arg, Section) else getattr(arg, "params", None) for arg in given]
+    params = [section.active() for section in sections if isinstance(section, Section)]
     return digest([work.__qualname__, code(*modules), params, job.inputs])
 
 

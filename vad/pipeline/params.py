@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from vad import UserError
-from vad.pipeline.registry import Plugin, Registry
+from vad.pipeline.registry import Registry
 from vad.pipeline.renamed import new_key
 
 FILE = Path("params.yaml")
@@ -132,7 +132,7 @@ def load(section: str, model: type[S], raw: dict[str, Any] | None = None, shown:
 
 def load_choice(
     section: str, model: type[C], raw: dict[str, Any] | None = None
-) -> tuple[C, type[Plugin], Section]:
+) -> tuple[C, Any, Any]:
     """(the section, the chosen alternative, its sub-section), all checked."""
     raw = read() if raw is None else raw
     choice = load(section, model, raw)
@@ -145,7 +145,7 @@ def load_each(
     model: type[Subsections],
     raw: dict[str, Any] | None = None,
     names: Iterable[str] | None = None,
-) -> dict[str, tuple[type[Plugin], Section]]:
+) -> dict[str, tuple[Any, Any]]:
     """Name -> (alternative, its sub-section), checked, in the order of params.yaml; absent ones come last.
 
     Args:

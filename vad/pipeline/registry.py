@@ -40,7 +40,7 @@ class Plugin:
 
 
 P = TypeVar("P", bound=Plugin)
-Decorated = TypeVar("Decorated", bound=type[Plugin])
+Decorated = TypeVar("Decorated", bound=type[Any])
 
 
 class Registry(Generic[P]):
@@ -62,7 +62,8 @@ class Registry(Generic[P]):
             ValueError: if the class lies outside the package or does not derive from the base.
         """
         package, _, name = cls.__module__.rpartition(".")
-        if package != self.package or not issubclass(cls, self.base):
+        derived = issubclass(cls, self.base)
+        if package != self.package or not derived:
             raise ValueError(f"{cls.__qualname__} must derive from {self.base.__name__} in {self.package}")
         cls.name = name
         self._classes[name] = cls

@@ -50,7 +50,7 @@ class Run:
         self._note(section, model.model_fields)
         return loaded
 
-    def choice(self, section: str, model: type[C]) -> tuple[C, type[Plugin], Any]:
+    def choice(self, section: str, model: type[C]) -> tuple[C, Any, Any]:
         """(the section, the alternative that it chooses, the parameters of that one), all checked."""
         choice, plugin, chosen = params.load_choice(section, model, self._raw)
         self._note(section, model.model_fields)
