@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vad.boxes import area, clip, distinct, intersection, iou, large_enough, shape
+from vad.boxes import area, clip, crop_boxes, distinct, intersection, iou, large_enough
 
 SIDE = 12
 EDGE = st.integers(0, SIDE)
@@ -37,9 +37,9 @@ def test_area_is_a_count_of_pixels(boxes):
 def test_intersection_and_iou_are_counts_of_pixels(a, b):
     shared, over = intersection(a, b), iou(a, b)
     assert shared.shape == over.shape == (len(a), len(b))
-    for i, one in enumerate(a):
-        for j, other in enumerate(b):
-            both, either = pixels(one) & pixels(other), pixels(one) | pixels(other)
+    for i, first in enumerate(a):
+        for j, second in enumerate(b):
+            both, either = pixels(first) & pixels(second), pixels(first) | pixels(second)
             assert shared[i, j] == len(both)
             assert over[i, j] == pytest.approx(len(both) / len(either) if either else 0)
 
@@ -58,14 +58,14 @@ def test_large_boxes_do_not_overflow():
 
 
 @given(boxes_of(), st.sampled_from([0, 0.3, 0.5, 1]))
-def test_of_boxes_alike_the_first_is_kept(boxes, limit):
+def test_of_boxes_that_overlap_the_first_is_kept(boxes, limit):
     kept: list[set[tuple[int, int]]] = []
     expected = []
     for box in boxes:
-        own = pixels(box)
-        expected.append(all(len(own & k) <= limit * len(own | k) for k in kept))
+        inside = pixels(box)
+        expected.append(all(len(inside & k) <= limit * len(inside | k) for k in kept))
         if expected[-1]:
-            kept.append(own)
+            kept.append(inside)
     got = distinct(boxes, limit)
     assert got.dtype == bool
     assert got.tolist() == expected
@@ -79,9 +79,9 @@ CROPS = st.sampled_from(["box", "square"])
 
 
 @given(st.lists(ANYWHERE, max_size=5), MARGIN, CROPS, st.integers(1, 40), st.integers(1, 40))
-def test_a_shaped_box_lies_in_the_frame_and_holds_the_box(boxes, margin, crop, width, height):
-    """Whatever comes in: boxes without area and such as lie outside too."""
-    got = shape(array(boxes, float), margin, crop, width, height)
+def test_a_crop_lies_in_the_frame_and_holds_the_box(boxes, margin, crop, width, height):
+    """Also for boxes without area and boxes outside the frame."""
+    got = crop_boxes(array(boxes, float), margin, crop, width, height)
     assert got.shape == (len(boxes), 4)
     assert got.dtype == np.int32
     for (x0, y0, x1, y1), (a0, b0, a1, b1) in zip(boxes, got.tolist(), strict=True):
@@ -95,8 +95,8 @@ def test_a_shaped_box_lies_in_the_frame_and_holds_the_box(boxes, margin, crop, w
 
 
 @given(ANYWHERE, MARGIN, st.integers(1, 40), st.integers(1, 40))
-def test_a_square_is_one_as_far_as_the_frame_allows(box, margin, width, height):
-    got = shape(array([box], float), margin, "square", width, height)[0]
+def test_a_square_crop_is_square_as_far_as_the_frame_allows(box, margin, width, height):
+    got = crop_boxes(array([box], float), margin, "square", width, height)[0]
     w, h = (got[2:] - got[:2]).tolist()
     assert w == h or min(w, h) == (width if w < h else height)
     grown = max(box[2] - box[0], box[3] - box[1]) * (1 + 2 * margin)
@@ -112,7 +112,7 @@ def test_a_margin_adds_its_share_on_every_side(box, margin):
     x0, y0, x1, y1 = box
     x, y = margin * (x1 - x0), margin * (y1 - y0)
     moved = array([box]) + 200
-    assert shape(moved, margin, "box", 500, 500).tolist() == [
+    assert crop_boxes(moved, margin, "box", 500, 500).tolist() == [
         [x0 - x + 200, y0 - y + 200, x1 + x + 200, y1 + y + 200]
     ]
 
@@ -137,19 +137,19 @@ def test_a_margin_adds_its_share_on_every_side(box, margin):
         ((-20, 10, -10, 20), 0, "box", [0, 10, 1, 20]),  # outside: the nearest line of pixels
     ],
 )
-def test_known_boxes_in_a_frame_of_50x40(box, margin, crop, expected):
-    assert shape(array([box], float), margin, crop, 50, 40).tolist() == [expected]
+def test_crops_in_a_frame_of_50x40(box, margin, crop, expected):
+    assert crop_boxes(array([box], float), margin, crop, 50, 40).tolist() == [expected]
 
 
-def test_no_boxes_stay_none():
+def test_without_boxes_there_are_no_crops():
     for crop in ("box", "square"):
-        assert shape(array([], float), 0.1, crop, 50, 40).shape == (0, 4)
+        assert crop_boxes(array([], float), 0.1, crop, 50, 40).shape == (0, 4)
     assert large_enough(array([]), 1, 1).shape == (0,)
 
 
-def test_shape_leaves_its_input_alone():
+def test_the_boxes_themselves_do_not_change():
     boxes = array([(1, 2, 3, 9)], float)
-    shape(boxes, 1, "square", 50, 40)
+    crop_boxes(boxes, 1, "square", 50, 40)
     assert boxes.tolist() == [[1, 2, 3, 9]]
 
 

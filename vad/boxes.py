@@ -28,7 +28,15 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def distinct(boxes: np.ndarray, limit: float) -> np.ndarray:
-    """Which boxes overlap none of those kept before them by an IoU above `limit`: bool [N]."""
+    """Greedy suppression of boxes that overlap an earlier box.
+
+    Args:
+        boxes: [N, 4], the best first.
+        limit: largest IoU with a kept box, 0 to 1.
+
+    Returns:
+        Which boxes are kept, bool [N].
+    """
     keep = np.ones(len(boxes), bool)
     overlaps = iou(boxes, boxes)
     for i in range(1, len(boxes)):
@@ -37,16 +45,23 @@ def distinct(boxes: np.ndarray, limit: float) -> np.ndarray:
 
 
 def clip(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The part of each box that lies in a frame of width x height; empty for one outside it."""
+    """The part of each box that lies in a frame of width x height; empty for a box outside it."""
     return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))
 
 
-def shape(boxes: np.ndarray, margin: float, crop: Crop, width: int, height: int) -> np.ndarray:
-    """Boxes to be cut out of a frame of width x height: int32 [N, 4], inside it, with positive area.
+def crop_boxes(boxes: np.ndarray, margin: float, crop: Crop, width: int, height: int) -> np.ndarray:
+    """Boxes that can be cut out of a frame: grown, in whole pixels, inside it.
 
-    Each grows by the share `margin` of its sides on every side, to whole pixels; `square` then widens the
-    shorter side to the longer, and moves the box inwards where it would leave the frame, as far as it fits.
-    What still sticks out is cut off.
+    Args:
+        boxes: [N, 4], anywhere.
+        margin: share of its sides by which each grows on every side, 0 or more.
+        crop: `square` widens the shorter side to the longer, and moves the box inwards where it would leave
+            the frame, as far as it fits. What still sticks out is cut off.
+        width: of the frame, in pixels.
+        height: likewise.
+
+    Returns:
+        int32 [N, 4] with positive area; a box outside the frame becomes the nearest line of pixels.
     """
     boxes = np.asarray(boxes, float).reshape(-1, 4)
     grow = margin * (boxes[:, 2:] - boxes[:, :2])

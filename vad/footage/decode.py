@@ -1,9 +1,9 @@
 """Decodes frames of a video or a folder of pictures, at another rate and size if wanted.
 
 What gray means: luma in the full range 0..255, whatever range a video is coded in. A video's luma is
-taken as coded, so its weights of red, green and blue are those of the video (BT.601, or BT.709 as is
-usual for HD); pictures and RGB-coded videos are weighted by BT.601. The two differ for saturated
-colours only. Scaling, range and colour are one call of swscale for videos and pictures alike.
+taken as coded, so its weights of red, green and blue are those of the video (BT.601, or mostly BT.709
+for HD); pictures and RGB-coded videos are weighted by BT.601. The two differ for saturated colours only.
+Scaling, range and colour are a single call of swscale for videos and pictures alike.
 
 Frames are numbered from 0 in display order; times are seconds since the source's first frame.
 """
@@ -60,7 +60,7 @@ def frames(
         color: what is kept of the colours.
         threads: of the decoder.
         first: number of the first source frame.
-        end: one past the last source frame; None: to the last one.
+        end: number after that of the last source frame; None: up to the end.
         fps: frames per second to which they are resampled; None keeps every frame.
         max_side: pixels to which the longer side is shrunk; None keeps the size.
 
@@ -90,7 +90,7 @@ def decode_pictures(folder: Path, color: Color, first: int, end: int | None) -> 
     """The pictures [first, end) of a folder as video frames in full range.
 
     Raises:
-        UserError: if there are fewer, if a picture cannot be decoded, or if one differs in size.
+        UserError: if there are fewer, if a picture cannot be decoded or differs in size.
     """
     paths = pictures.need_pictures(folder)
     last = len(paths) if end is None else end
@@ -140,7 +140,7 @@ def _decode_video(
 def _timed(container: InputContainer, stream: av.VideoStream) -> Iterator[tuple[float, av.VideoFrame]]:
     """(seconds since the first frame, frame) in display order; times never go back.
 
-    A frame without time stamp follows the one before by the average frame interval.
+    A frame without time stamp comes an average frame interval after its predecessor.
     """
     start: int | None = None
     last, interval = 0.0, 1 / video.nominal_rate(stream)
@@ -163,7 +163,7 @@ def _timed(container: InputContainer, stream: av.VideoStream) -> Iterator[tuple[
 def resample(decoded: Iterable[Decoded], fps: float | None) -> Iterator[Decoded]:
     """Frames at a constant rate, by time stamps; a rate above the source's repeats frames.
 
-    For k = 0, 1, …: the latest frame not later than k / fps after the first, up to the last one.
+    For k = 0, 1, …: the latest frame not later than k / fps after the first, up to the last frame.
     """
     decoded = iter(decoded)
     if fps is None:
@@ -198,7 +198,7 @@ def convert(decoded: Iterable[Decoded], color: Color, max_side: int | None) -> I
                 dst_color_range=ColorRange.JPEG,
                 threads=1,
             )
-            # a copy, since this may be a view of the decoder's own memory
+            # a copy, since this may be a view of the decoder's memory
             pixels = np.array(np.rot90(scaled.to_ndarray(), video.quarter_turns(frame)), order="C")
             before = frame
         yield Frame(number, seconds, pixels)

@@ -38,16 +38,16 @@ def extract(
     The array is uint8 [T, H, W] gray or [T, H, W, 3] rgb. The card holds `fps` and `color` of the
     extracted frames, `source_width` and `source_height` (upright), and `scale_x`, `scale_y`, by which
     source pixels are multiplied. The table has a row per extracted frame: `source_frame` int32 and
-    `seconds` float64, the time of that source frame. Pixels are held one frame at a time.
+    `seconds` float64, the time of that source frame. Pixels are held frame by frame.
 
     Resampling follows time stamps: extracted frame k is the latest source frame not later than k / fps
-    after the first used one, up to the last used one; a rate above the source's repeats frames.
+    after `first`, up to the last before `end`; a rate above the source's repeats frames.
 
     Args:
         stem: of the files to be written.
         source: a video file or a folder of pictures.
         first: number of the first source frame.
-        end: one past the last source frame.
+        end: number after that of the last source frame.
         params: rate, size and colour.
         threads: at most so many.
 

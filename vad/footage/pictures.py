@@ -94,7 +94,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def common_size(paths: Sequence[Path]) -> tuple[int, int]:
-    """(width, height) of pictures of one clip.
+    """(width, height) of the pictures of a clip.
 
     Raises:
         UserError: that names the first picture whose size differs.
@@ -106,7 +106,7 @@ def common_size(paths: Sequence[Path]) -> tuple[int, int]:
 
 
 def refuse_other_size(path: Path, size: tuple[int, int], first: Path, expected: tuple[int, int]) -> None:
-    """Refuses a picture whose size is not that of its clip's first one.
+    """Refuses a picture of another size than the first of its clip.
 
     Args:
         path: the picture.
@@ -120,5 +120,5 @@ def refuse_other_size(path: Path, size: tuple[int, int], first: Path, expected: 
     if size != expected:
         raise UserError(
             f"{path}: {size[0]}x{size[1]} pixels, but {first.name} in the same folder has "
-            f"{expected[0]}x{expected[1]}; all pictures of a clip need one size"
+            f"{expected[0]}x{expected[1]}; all pictures of a clip need the same size"
         )

@@ -43,7 +43,7 @@ def probe_all(
     Args:
         sources: video files and folders of pictures.
         memory: JSON file of earlier results; made anew if it is missing or broken.
-        workers: threads that read; None: one per core.
+        workers: threads that read; None: as many as cores.
         log: takes a line for people.
     """
     remembered = _recall(memory)

@@ -19,7 +19,7 @@ class SourceClip:
         camera: which camera took it.
         subject: whom it shows, if the footage says so.
         first: the first source frame that is used.
-        end: one past the last source frame that is used; None: to the end.
+        end: number after that of the last source frame that is used; None: to the end.
         part: share of those frames, of a clip whose tail is cut off for validation.
         intervals: anomalous frames; an empty list says "labelled: all normal", None "not labelled".
         masks: a folder of pictures, or an .npy or .npz file of shape [frames, height, width].

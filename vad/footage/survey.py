@@ -57,7 +57,7 @@ def survey(
         on_error: "skip" leaves out clips whose footage cannot be read; wrong labels and masks always stop,
             since without them figures would be wrong.
         allow_anomalous_train: accept labelled anomalies in train and val.
-        workers: threads that read; None: one per core.
+        workers: threads that read; None: as many as cores.
         log: takes a line for people.
 
     Raises:

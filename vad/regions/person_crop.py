@@ -152,7 +152,9 @@ class PersonCrop(RegionMode):
                 tracks = tracker.update(boxes[:, :4])
                 if not self.params.keep_unconfirmed:
                     boxes, sources, tracks = (part[tracks >= 0] for part in (boxes, sources, tracks))
-                crops = box_arrays.shape(boxes[:, :4], self.params.margin, self.params.crop, width, height)
+                crops = box_arrays.crop_boxes(
+                    boxes[:, :4], self.params.margin, self.params.crop, width, height
+                )
                 class_scores.append(crops, latest)
                 rows.append(t, tracks, crops, sources, boxes[:, 4])
                 foreground += 0 if mask is None else np.count_nonzero(mask) / mask.size
@@ -198,7 +200,7 @@ class PersonCrop(RegionMode):
         """Boxes [N, 5] of what moves outside the boxes of the detector."""
         height, width = mask.shape
         rest = mask.copy()
-        suppressed = box_arrays.shape(detected[:, :4], self.params.suppress_margin, "box", width, height)
+        suppressed = box_arrays.crop_boxes(detected[:, :4], self.params.suppress_margin, "box", width, height)
         for x0, y0, x1, y1 in suppressed:
             rest[y0:y1, x0:x1] = False
         boxes = motion_boxes.next(rest)

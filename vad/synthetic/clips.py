@@ -141,7 +141,7 @@ def cast(script: Script, camera: Camera, rng: np.random.Generator) -> list[Actor
     middle lane, so that the number of people gives nothing away.
     """
     acts = [actor for act in script.acts for actor in act.cast(camera, rng)]
-    # A suitcase has no path of its own: it is in view with those who tow it.
+    # A suitcase has no path: it is in view with those who tow it.
     busy = [(a.path.enter, a.path.leave) for a in acts if hasattr(a, "path")]
 
     def displaced(path: Path) -> bool:
@@ -157,7 +157,7 @@ def cast(script: Script, camera: Camera, rng: np.random.Generator) -> list[Actor
 def _walkers(
     camera: Camera, rng: np.random.Generator, depths: tuple[float, float], gap: tuple[float, float]
 ) -> list[Person]:
-    """One after the other at some depth; the next starts `gap` crossing times after the one before."""
+    """Walkers in a row at some depth; each starts `gap` crossing times after the walker before."""
     walkers, enter = [], None
     while enter is None or enter < DURATION:
         z, speed, facing = rng.uniform(*depths), rng.uniform(1.1, 1.75), int(rng.choice([-1, 1]))

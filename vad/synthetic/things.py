@@ -126,7 +126,7 @@ class Suitcase:
     second: Path  # of whoever takes it away
     taken: float
 
-    BEHIND = 0.68  # metres behind the one who tows it
+    BEHIND = 0.68  # metres behind whoever tows it
 
     def x(self, t: float) -> float:
         if t >= self.taken:

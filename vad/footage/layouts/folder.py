@@ -4,7 +4,7 @@
       train/                     normal footage only
         walk 01.mp4              a clip: a video file …
         walk_02/0001.png …       … or a folder of pictures
-        hall/                    optionally one level between: a camera, or a subject
+        hall/                    optionally a level between: a camera, or a subject
           day.mp4
       val/                       optional; else cut from train by data.val_fraction
       test/

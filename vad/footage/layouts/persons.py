@@ -1,7 +1,7 @@
 """A folder of pictures per person, as small scikit-learn and Keras systems have it.
 
 root/
-  train/person1/*.jpg        one clip per person; subject = person, one camera
+  train/person1/*.jpg        a clip per person; subject = person, the same camera
         person2/*.jpg
   val/person3/*.jpg          optional; else cut from train by data.val_fraction
   test/person1/*.jpg

@@ -44,7 +44,7 @@ class Item(NamedTuple):
 
 
 def items(folder: Path, suffixes: Collection[str], level: str = "") -> Iterator[Item]:
-    """The files with a suffix among `suffixes` and the picture folders, in a folder or one level below it.
+    """The files with a suffix among `suffixes` and the picture folders, in a folder or a level below it.
 
     An empty folder counts as a clip without pictures, so that it is not overlooked.
 
