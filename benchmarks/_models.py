@@ -36,7 +36,7 @@ RUNS = {  # what each model needs beside its own section; `cube` has the recipe 
     "cube": {},
 }
 COLUMNS = ["model", "parameters", "windows", "train s", "windows/s", "peak MB", "micro", "macro"]
-COLUMNS += ["score ms/frame"]
+COLUMNS += ["measure ms/frame"]
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
     folder = ROOT / ".cache/models" / args.recipe
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
-    more = {"score.maps": False, "train.epochs": args.epochs}
+    more = {"branches.reconstruction.maps": False, "train.epochs": args.epochs}
     more |= {key: json.loads(value) for key, _, value in (item.partition("=") for item in args.set)}
     rows = []
     for name in args.only.split(","):
@@ -69,17 +69,17 @@ def main() -> None:
 
 def measure(folder: Path, name: str) -> list:
     """One row of the table."""
-    run(folder, "dvc", "repro", "-q", "resize")
+    run(folder, "dvc", "repro", "-q", "resize", "statistics")
     seconds, peak, said = run(folder, sys.executable, "-m", "stages.train")
-    *_, scored = run(folder, sys.executable, "-m", "stages.score")
-    for stage in ("calibrate", "evaluate", "summarize"):
+    *_, measured = run(folder, sys.executable, "-m", "stages.measure")
+    for stage in ("calibrate", "score", "evaluate", "summarize"):
         run(folder, sys.executable, "-m", f"stages.{stage}")
     card = json.loads((folder / "models/autoencoder/card.json").read_text("utf-8"))
     frame = json.loads((folder / "metrics/evaluate.json").read_text("utf-8"))["frame"]
     windows = re.search(r"on (\d+) windows", said)[1]
     speeds = (folder / "reports/throughput.csv").read_text("utf-8").split()[1:] if name != "mlp" else []
     speeds = sorted(float(line.partition(",")[2]) for line in speeds)
-    frames = re.search(r"score: clip .*, (\d+) frames/s", scored)[1]
+    frames = re.search(r"measure: clip .*, (\d+) frames/s", measured)[1]
     return [
         name,
         f"{card['parameters']:,}",

@@ -43,15 +43,17 @@ from torch.nn import functional
 from vad import models
 from vad.footage.extract import ExtractParams, extract
 from vad.footage.probe import probe
-from vad.models import Autoencoder, conv2d, dense
-from vad.pipeline import params
-from vad.regions import none
+from vad.models import Autoencoder, to_input
+from vad.models.conv2d import Conv2d
+from vad.models.dense import Dense
+from vad.regions.table import whole_frames, write
 from vad.resize.cut import cut
 from vad.store import arrays
-from vad.training.fit import TrainParams, fix_seed
 from vad.training.fit import fit as fit_model
+from vad.training.fit import fix_seed
+from vad.training.params import TrainParams
 from vad.windows.dataset import Windows
-from vad.windows.spec import WindowParams
+from vad.windows.spec import TensorSpec, WindowSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VAD_DATASETS", ROOT.parent / "shared" / "data"))
@@ -60,19 +62,10 @@ NEEDED = ["tensorflow-cpu==2.21.0", f"opencv-python-headless=={version('opencv-p
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 SIZE, BATCH, RATE, VALIDATION = 64, 32, 1e-3, 64
 HIDDEN = [1024, 256, 64, 256, 1024]
-RESIZE = WindowParams(
-    channels=["picture"],
-    height=SIZE,
-    width=SIZE,
-    window=1,
-    step=1,
-    position="middle",
-    stride=1,
-    fit="stretch",
-)
-WINDOW = {"window": 1, "step": 1, "position": "middle", "objective": "reconstruct"}
-CONV = conv2d.Params(channels=[32, 64, 128], **WINDOW)
-DENSE = dense.Params(hidden=HIDDEN, **WINDOW)
+FRAME = WindowSpec(frames=1)
+SPEC = TensorSpec(channels=["picture"], height=SIZE, width=SIZE, window=FRAME)
+CONV = Conv2d.Params(channels=[32, 64, 128], window=FRAME)
+DENSE = Dense.Params(hidden=HIDDEN, window=FRAME)
 
 
 class Run(NamedTuple):
@@ -116,7 +109,7 @@ class Held(Windows):
 
     def floats(self) -> torch.Tensor:
         """All of them, in [0, 1]."""
-        return torch.from_numpy(self.held).float() / 255
+        return to_input(self.held)
 
 
 def pictures(folder: Path) -> tuple[str, list[Path]]:
@@ -137,20 +130,28 @@ def tensors(folder: Path, paths: list[Path]) -> Path:
     for clip, files in groupby(paths, lambda path: path.parent.name):
         frames, regions = folder / "frames" / clip, folder / "regions" / clip
         read = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
-        arrays.write_array(frames, np.stack(read))
-        none.regions(regions, frames, folder / "flow", none.Params(), None, threads=1)
-        cut(folder / "tensors" / clip, frames, regions, folder / "flow", RESIZE, threads=1)
+        arrays.write_array(frames, np.stack(read), fps=25.0)
+        write(regions, whole_frames(len(read), *read[0].shape))
+        cut(folder / "tensors" / clip, frames, regions, folder / "flow", SPEC, threads=1)
     return folder / "tensors"
 
 
 def fit(
     start: Autoencoder, train: Windows, val: Windows, epochs: int, precision: Any = 32, batch: int = BATCH
 ) -> Run:
-    """Ours, as the stage `train` does it; parameters that do not matter here are those of params.yaml."""
-    how = params.load("train", TrainParams, params.read(ROOT / "params.yaml"))
-    changed = {"epochs": epochs, "batch_size": batch, "accumulate": 1, "learning_rate": RATE}
-    changed |= {"schedule": "constant", "early_stopping": epochs, "precision": precision, "seed": 0}
-    how = how.model_copy(update=changed | {"compile": False, "accelerator": "cpu"})
+    """Ours, as the stage `train` does it, with the loss of the others: the mean squared error."""
+    how = TrainParams(
+        epochs=epochs,
+        batch_size=batch,
+        learning_rate=RATE,
+        schedule="constant",
+        weight_decay=0.0,
+        early_stopping=epochs,
+        loss={"mse": 1.0, "l1": 0.0},
+        pseudo={"kind": "none"},
+        precision=precision,
+        accelerator="cpu",
+    )
     model = copy.deepcopy(start)
     with tempfile.TemporaryDirectory(prefix="vad-bench-") as name:
         folder = Path(name)
