@@ -7,7 +7,10 @@ models/calibration.json (thresholds), the file that evaluate.identity names. Out
 import shutil
 from pathlib import Path
 
-from vad.evaluation import evaluate, identity, localisation
+from vad.evaluation.baselines import trivial_scorers
+from vad.evaluation.evaluate import evaluate, headline, write
+from vad.evaluation.identity import read_identity
+from vad.evaluation.localisation import draw, locate
 from vad.evaluation.params import EvaluateParams
 from vad.evaluation.scored_clip import read_clips
 from vad.pipeline import stage
@@ -23,17 +26,18 @@ CALIBRATION, EVALUATION = Path("models/calibration.json"), Path("reports/evaluat
 def main(run: stage.Run) -> None:
     params = run.params("evaluate", EvaluateParams)
     calibration = Calibration.load(CALIBRATION)
-    tested = [clip for clip in manifest.available(MANIFEST, FRAMES) if clip.split == "test"]
-    errors = read_errors(ERRORS, {clip.clip: clip.camera for clip in tested})
+    test = [clip for clip in manifest.available(MANIFEST, FRAMES) if clip.split == "test"]
+    errors = read_errors(ERRORS, {clip.clip: clip.camera for clip in test})
     tracks = {clip.clip: set(clip.table["track"].tolist()) for clip in errors}
-    who = identity.read(run.reads(Path(params.identity)), manifest.read_manifest(MANIFEST), tracks)
-    clips = read_clips(tested, manifest.read_labels(LABELS), SCORES, errors, who)
-    result = evaluate.evaluate(clips, calibration, params)
-    result |= localisation.locate(clips, calibration, MASKS, params)
+    identity = read_identity(run.reads(Path(params.identity)), manifest.read_manifest(MANIFEST), tracks)
+    clips = read_clips(test, manifest.read_labels(LABELS), SCORES, errors, identity)
+    trivial = trivial_scorers(clips, params.seed)
+    result = evaluate(clips, trivial, calibration.threshold, params)
+    result |= locate(clips, calibration, MASKS, params)
     shutil.rmtree(EVALUATION, ignore_errors=True)
-    evaluate.write(EVALUATION, clips, calibration, params, result)
-    localisation.draw(EVALUATION / "heatmaps", clips, calibration, FRAMES, MASKS)
-    run.log(evaluate.headline(result))
+    write(EVALUATION, clips, trivial, calibration.threshold, result)
+    draw(EVALUATION / "heatmaps", clips, calibration, FRAMES, MASKS)
+    run.log(headline(result))
 
 
 if __name__ == "__main__":

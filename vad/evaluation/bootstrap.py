@@ -1,13 +1,14 @@
-"""How sure the headline is: confidence intervals of frame AUCs, by drawing clips again.
+"""Confidence intervals of frame AUCs, by resampling clips.
 
 Frames of a clip depend on each other, clips hardly; so whole clips are drawn, as many as there are, with
-replacement, and the AUC of each such resample is taken. The interval holds the middle 95 % of them, the
+replacement, and the AUC of each resample is computed. The interval holds the middle 95 % of these, the
 percentile method (B. Efron, "Nonparametric standard errors and confidence intervals", Canadian Journal of
 Statistics 9, 1981).
 
-No resample is ever put together: an AUC counts in how many pairs the anomalous frame is above the normal
-one (D. Bamber, "The area above the ordinal dominance graph and the area below the receiver operating
-characteristic graph", Journal of Mathematical Psychology 12, 1975), and those of two clips are counted once.
+Resamples are never put together frame by frame: an AUC is the share of pairs in which the anomalous frame has
+a higher score than the normal one (D. Bamber, "The area above the ordinal dominance graph and the area below
+the receiver operating characteristic graph", Journal of Mathematical Psychology 12, 1975), and the pairs of
+two clips are counted once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,52 +17,78 @@ from typing import Any
 import numpy as np
 
 MICRO, MACRO = "auc_micro", "auc_macro"
+LEVEL = 0.95  # of the confidence intervals
 
 
-def pairs(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> np.ndarray:
-    """U float64 [C, C]: in how many pairs an anomalous frame of clip i is above a normal one of clip j.
+def count_wins(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> np.ndarray:
+    """In how many pairs an anomalous frame of clip i has a higher score than a normal frame of clip j.
 
-    `labels` bool [T] and `scores` float [T] of each clip; a tie counts half. Exact.
+    Args:
+        labels: bool [T] of each of the C clips.
+        scores: float [T] of each.
+
+    Returns:
+        float64 [C, C] over (i, j), exact; a tie counts half.
     """
-    count = len(labels)
+    clips = len(labels)
     anomalous = np.concatenate([s[y] for y, s in zip(labels, scores, strict=True)])
-    owner = np.repeat(np.arange(count), [int(y.sum()) for y in labels])
+    clip_of = np.repeat(np.arange(clips), [int(y.sum()) for y in labels])
     rising = np.argsort(anomalous)  # neighbours land near each other, which makes the search much faster
-    anomalous, owner = anomalous[rising], owner[rising]
-    won = np.empty((count, count))
+    anomalous, clip_of = anomalous[rising], clip_of[rising]
+    wins = np.empty((clips, clips))
     for j, (y, s) in enumerate(zip(labels, scores, strict=True)):
         normal = np.sort(s[~y])
-        twice = np.searchsorted(normal, anomalous, "left") + np.searchsorted(normal, anomalous, "right")
-        won[:, j] = np.bincount(owner, twice, count) / 2
-    return won
+        # normal frames below, and those below or equal: their sum counts a win twice and a tie once
+        doubled = np.searchsorted(normal, anomalous, "left") + np.searchsorted(normal, anomalous, "right")
+        wins[:, j] = np.bincount(clip_of, doubled, clips) / 2
+    return wins
 
 
-def weights(clips: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each clip is drawn: int64 [resamples, clips]; each row sums to `clips`, at least 1."""
+def draw_weights(clips: int, resamples: int, seed: int) -> np.ndarray:
+    """How often each clip is drawn: int64 [resamples, clips]; each row has the sum `clips`, at least 1."""
     return np.random.default_rng(seed).multinomial(clips, np.full(clips, 1 / clips), resamples)
 
 
-def micro(won: np.ndarray, anomalous: np.ndarray, normal: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AUC over all frames of each resample, float64 [R]; NaN where it has one class alone.
+def micro(wins: np.ndarray, anomalous: np.ndarray, normal: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """AUC over all frames of each resample, exactly as if its clips were put together.
 
-    `won` are the `pairs` [C, C]; `anomalous` and `normal` [C] count each clip's frames; `weights` [R, C].
-    Exactly the AUC of the clips put together, each as often as it was drawn.
+    Args:
+        wins: float64 [C, C], from `count_wins`.
+        anomalous: [C], anomalous frames of each clip.
+        normal: [C], normal frames of each clip.
+        weights: [R, C], how often each clip was drawn.
+
+    Returns:
+        float64 [R]; NaN where a resample lacks a class.
     """
     w = weights.astype(float)
-    return _ratio(((w @ won) * w).sum(1), (w @ anomalous) * (w @ normal))
+    return _ratio(((w @ wins) * w).sum(1), (w @ anomalous) * (w @ normal))
 
 
 def macro(aucs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean of the AUCs [C] of each resample's clips, float64 [R]; `weights` [R, C].
+    """Mean over the AUCs of each resample's clips.
 
-    A clip without an AUC is NaN and left out; NaN where this leaves nothing of a resample.
+    Args:
+        aucs: float64 [C]; NaN where a clip lacks a class, which is left out.
+        weights: [R, C], how often each clip was drawn.
+
+    Returns:
+        float64 [R]; NaN where no clip of a resample has an AUC.
     """
     w = weights * np.isfinite(aucs)
     return _ratio(w @ np.nan_to_num(aucs), w.sum(1))
 
 
-def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """(low, high): the middle `level` of the values [R], undefined ones (NaN) left out; one must be left."""
+def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """Bounds of the middle `level` of values.
+
+    Args:
+        values: float64 [R]; NaN is left out, and at least one must remain.
+        level: in (0, 1).
+
+    Returns:
+        (low, high)
+    """
     low, high = np.nanquantile(values, ((1 - level) / 2, (1 + level) / 2))
     return float(low), float(high)
 
@@ -69,11 +96,17 @@ def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 def headline(
     labels: Sequence[np.ndarray], scores: Sequence[np.ndarray], resamples: int, seed: int
 ) -> dict[str, Any]:
-    """95 % intervals of the frame AUC, micro and macro, over labelled clips.
+    """95 % confidence intervals of the frame AUC, micro and macro.
 
-    `auc_micro` and `auc_macro` each with `low`, `high` and `defined`, the number of resamples in which
-    there was an AUC; or with `absent`, the reason why there is no interval. Beside them `clips` and
-    `resamples`.
+    Args:
+        labels: bool [T] of each labelled clip.
+        scores: float [T] of each.
+        resamples: how many.
+        seed: of the draws.
+
+    Returns:
+        `auc_micro` and `auc_macro`, each with `low`, `high` and `defined`, the number of resamples that have
+        an AUC; or with `absent`, the reason why there is no interval. Beside them `clips` and `resamples`.
     """
     return _summary(labels, [scores], resamples, seed)
 
@@ -81,32 +114,40 @@ def headline(
 def gain(
     labels: Sequence[np.ndarray],
     scores: Sequence[np.ndarray],
-    other_scores: Sequence[np.ndarray],
+    baseline: Sequence[np.ndarray],
     resamples: int,
     seed: int,
 ) -> dict[str, Any]:
-    """What one scorer adds to another: the observed `difference` of their AUCs, and its 95 % interval.
+    """What a scorer adds to a baseline: the difference of their AUCs with its 95 % confidence interval.
 
-    Otherwise like `headline`. Both are seen on the same resamples, so what makes footage hard for both
-    does not widen the interval.
+    Both are computed on the same resamples, so what makes footage hard for both does not widen the interval.
+
+    Args:
+        labels: bool [T] of each labelled clip.
+        scores: float [T] of each.
+        baseline: float [T] of each, scores of the baseline.
+        resamples: how many.
+        seed: of the draws.
+
+    Returns:
+        as `headline`, with the observed `difference` beside each interval.
     """
-    return _summary(labels, [scores, other_scores], resamples, seed)
+    return _summary(labels, [scores, baseline], resamples, seed)
 
 
 def _summary(
     labels: Sequence[np.ndarray], scorers: Sequence[Sequence[np.ndarray]], resamples: int, seed: int
 ) -> dict[str, Any]:
     """`headline` of a single scorer, `gain` of the first of two over the second."""
-    absent = _absent(labels)
-    figures: dict[str, Any] = {name: {"absent": why} for name, why in absent.items()}
+    absent = _why_absent(labels)
+    figures: dict[str, Any] = {name: {"absent": reason} for name, reason in absent.items()}
     if len(absent) < 2:
-        drawn = weights(len(labels), resamples, seed)
         observed = np.ones((1, len(labels)), int)
-        weighted = np.concatenate([observed, drawn])
-        own, *others = (_aucs(labels, scores, weighted) for scores in scorers)
-        for name in own.keys() - absent.keys():
-            values = own[name] - others[0][name] if others else own[name]
-            difference = {"difference": float(values[0])} if others else {}
+        weights = np.concatenate([observed, draw_weights(len(labels), resamples, seed)])
+        aucs, *baseline = (_aucs(labels, scores, weights) for scores in scorers)
+        for name in aucs.keys() - absent.keys():
+            values = aucs[name] - baseline[0][name] if baseline else aucs[name]
+            difference = {"difference": float(values[0])} if baseline else {}
             figures[name] = difference | _bounds(values[1:])
     return {MICRO: figures[MICRO], MACRO: figures[MACRO], "clips": len(labels), "resamples": resamples}
 
@@ -114,18 +155,18 @@ def _summary(
 def _aucs(
     labels: Sequence[np.ndarray], scores: Sequence[np.ndarray], weights: np.ndarray
 ) -> Mapping[str, np.ndarray]:
-    """Micro and macro AUC of each resample, [R] each."""
-    won = pairs(labels, scores)
+    """Micro and macro AUC of each resample: [R] each."""
+    wins = count_wins(labels, scores)
     anomalous = np.array([y.sum() for y in labels], float)
     normal = np.array([(~y).sum() for y in labels], float)
-    own = _ratio(won.diagonal(), anomalous * normal)
-    return {MICRO: micro(won, anomalous, normal, weights), MACRO: macro(own, weights)}
+    by_clip = _ratio(wins.diagonal(), anomalous * normal)
+    return {MICRO: micro(wins, anomalous, normal, weights), MACRO: macro(by_clip, weights)}
 
 
-def _absent(labels: Sequence[np.ndarray]) -> dict[str, str]:
-    """Which of the two have no interval, and why.
+def _why_absent(labels: Sequence[np.ndarray]) -> dict[str, str]:
+    """Which of the two AUCs have no interval, and why.
 
-    Drawing again what does not vary gives an interval without width, which would look like certainty.
+    Resampling what does not vary gives an interval without width, which would look like certainty.
     """
     anomalous = [bool(y.any()) for y in labels]
     normal = [not y.all() for y in labels]
@@ -148,6 +189,6 @@ def _bounds(values: np.ndarray) -> dict[str, Any]:
     return {"low": low, "high": high, "defined": defined}
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """above / below, NaN where below is 0."""
-    return np.divide(above, below, out=np.full(len(below), np.nan), where=below != 0)
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """numerator / denominator, NaN where the denominator is 0."""
+    return np.divide(numerator, denominator, out=np.full(len(denominator), np.nan), where=denominator != 0)

@@ -1,4 +1,4 @@
-"""Test clips' errors to metrics, tables and plots: what a run found, on paper."""
+"""From scores and labels to all figures, tables and plot data of a run."""
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -9,43 +9,56 @@ import numpy as np
 import pandas as pd
 
 from vad import UserError
-from vad.evaluation import event_metrics, frame_metrics, groups, listing, plots
+from vad.evaluation import frame_metrics, groups, plots
+from vad.evaluation.baselines import Scores, against_trivial
+from vad.evaluation.event_metrics import ClipEvents, event_level
+from vad.evaluation.listing import write_listing
 from vad.evaluation.params import EvaluateParams
 from vad.evaluation.scored_clip import ScoredClip
-from vad.scoring.calibration import Calibration
 from vad.store.cards import write_json
 
 
-def evaluate(clips: Sequence[ScoredClip], calibration: Calibration, params: EvaluateParams) -> dict[str, Any]:
-    """All figures of frames, events and clips, nested; what is undefined is left out, with the reason.
+def evaluate(
+    clips: Sequence[ScoredClip], trivial: Scores, threshold: float, params: EvaluateParams
+) -> dict[str, Any]:
+    """All figures of frames, events, clips and regions.
 
-    Raises UserError if there are no clips.
+    Args:
+        clips: all test clips.
+        trivial: what `baselines.trivial_scorers` returned for them.
+        threshold: frames above it are alarmed.
+        params: the section `evaluate`.
+
+    Returns:
+        Nested figures; what is undefined is left out or None, with the reason.
+
+    Raises:
+        UserError: if there are no clips.
     """
     if not clips:
         raise UserError(
             "no test clips are left to evaluate; see data/frames/skipped.csv for what was skipped"
         )
-    total = groups.row(clips, calibration.threshold)
-    watched = [event_metrics.Watched(c.events, c.anomalous, c.fps) for c in frame_metrics.labelled(clips)]
+    events = [ClipEvents(c.events, c.anomalous, c.fps) for c in clips if c.anomalous is not None]
     result = {
         "clips": len(clips),
         "subjects": len({part.subject for part in groups.by_person(clips)} - {""}),
-        "frame": frame_metrics.frame_level(clips, calibration.threshold),
-        **frame_metrics.against_trivial(clips, params),
+        "frame": frame_metrics.frame_level(clips, threshold),
+        **against_trivial(clips, trivial, params),
         "branch": frame_metrics.branch_level(clips),
-        "event": event_metrics.event_level(watched, params.max_delay) if watched else {},
+        "event": event_level(events, params.max_delay) if events else {},
         "clip": frame_metrics.clip_level(clips),
-        "region": groups.regions(clips),
-        "threshold": calibration.threshold,
-        "anomaly_rate": total["anomaly_rate"],
+        "region": groups.region_counts(clips),
+        "threshold": threshold,
+        "anomaly_rate": groups.table_row(clips, threshold)["anomaly_rate"],
         # not called "error": DVC takes a key of that name in a metrics file for a failure to read it
-        "reconstruction_error": groups.spread(clips),
+        "reconstruction_error": groups.error_spread(clips),
     }
     return {key: value for key, value in result.items() if value not in ({}, None)}
 
 
 def headline(result: dict[str, Any]) -> str:
-    """One line for the log."""
+    """The figures that matter most, in a line for the log."""
     frame = result["frame"]
     if "absent" in frame:
         return f"no frame-level AUC: {frame['absent']}; anomaly rate {result['anomaly_rate']:.3f}"
@@ -58,73 +71,76 @@ def headline(result: dict[str, Any]) -> str:
 
 
 def write(
-    folder: Path,
-    clips: Sequence[ScoredClip],
-    calibration: Calibration,
-    params: EvaluateParams,
-    result: dict[str, Any],
+    folder: Path, clips: Sequence[ScoredClip], trivial: Scores, threshold: float, result: dict[str, Any]
 ) -> None:
-    """Writes into the folder: metrics.json; frames, clips, cameras and subjects as CSV; frames.txt,
-    the listing for people; plots/; curves.png. tracks.csv too, where regions are boxes that belong to tracks.
+    """Writes all files but the heatmaps: metrics.json, tables as CSV, frames.txt, plots/, curves.png.
+
+    There is no tracks.csv if no region is a box that belongs to a track.
+
+    Args:
+        folder: of these files.
+        clips: all test clips.
+        trivial: what `baselines.trivial_scorers` returned for them.
+        threshold: frames above it are alarmed.
+        result: the figures.
     """
-    write_json(folder / "metrics.json", _defined(result))
-    threshold = calibration.threshold
-    _csv(folder / "frames.csv", pd.concat([_frames(clip, threshold) for clip in clips]))
-    alarmed = ((plots.name(c), c.source_frames, c.scores, c.scores > threshold) for c in clips)
-    listing.write(folder / "frames.txt", alarmed)
-    rows = [
-        {"clip": plots.name(c), "camera": c.camera, "subject": c.subject, **groups.row([c], threshold)}
+    write_json(folder / "metrics.json", _without_none(result))
+    _write_csv(folder / "frames.csv", pd.concat([_frame_table(clip, threshold) for clip in clips]))
+    write_listing(
+        folder / "frames.txt", ((c.name, c.source_frames, c.scores, c.scores > threshold) for c in clips)
+    )
+    of_clips = [
+        {"clip": c.name, "camera": c.camera, "subject": c.subject, **groups.table_row([c], threshold)}
         for c in clips
     ]
-    _csv(folder / "clips.csv", pd.DataFrame(rows))
-    cameras = _together(clips, threshold, "camera", lambda clip: clip.camera)
-    _csv(folder / "cameras.csv", cameras)
-    subjects = _together(groups.by_person(clips), threshold, "subject", lambda clip: clip.subject)
-    _csv(folder / "subjects.csv", subjects)
-    tracks = [(plots.name(clip), groups.tracks(clip, threshold)) for clip in clips]
-    if followed := [table.assign(clip=name) for name, table in tracks if len(table)]:
-        table = pd.concat(followed)
-        _csv(folder / "tracks.csv", table[["clip", *table.columns.drop("clip")]])
-    _csv(folder / "plots/curves.csv", plots.curves(clips, threshold))
+    _write_csv(folder / "clips.csv", pd.DataFrame(of_clips))
+    _write_csv(folder / "cameras.csv", _group_table(clips, threshold, "camera", lambda clip: clip.camera))
+    persons = groups.by_person(clips)
+    _write_csv(
+        folder / "subjects.csv", _group_table(persons, threshold, "subject", lambda clip: clip.subject)
+    )
+    of_tracks = [(clip.name, groups.track_table(clip, threshold)) for clip in clips]
+    if tables := [table.assign(clip=name) for name, table in of_tracks if len(table)]:
+        tracks = pd.concat(tables)
+        _write_csv(folder / "tracks.csv", tracks[["clip", *tracks.columns.drop("clip")]])
+    _write_csv(folder / "plots/curves.csv", plots.score_curves(clips, threshold))
     plots.draw_curves(folder / "curves.png", clips, threshold)
-    trivial = frame_metrics.trivial_scorers(clips, params.seed)
-    for name, table in plots.figures(clips, trivial, threshold).items():
-        _csv(folder / f"plots/{name}.csv", table)
+    for name, table in plots.plot_data(clips, trivial, threshold).items():
+        _write_csv(folder / f"plots/{name}.csv", table)
 
 
-def _together(
-    clips: Sequence[ScoredClip], threshold: float, what: str, key: Callable[[ScoredClip], str]
+def _group_table(
+    clips: Sequence[ScoredClip], threshold: float, column: str, key: Callable[[ScoredClip], str]
 ) -> pd.DataFrame:
-    """A row for each camera or subject."""
-    groups = ((name, list(group)) for name, group in groupby(sorted(clips, key=key), key=key))
+    """A row for each group of clips that have the same key; `column` is that of the key."""
     return pd.DataFrame(
-        {what: name or "(not given)", "clips": len(own), **groups.row(own, threshold)} for name, own in groups
+        {column: name or plots.NOT_GIVEN, "clips": len(group), **groups.table_row(group, threshold)}
+        for name, group in ((name, list(group)) for name, group in groupby(sorted(clips, key=key), key=key))
     )
 
 
-def _defined(value: Any) -> Any:
-    """Without what is None."""
+def _without_none(value: Any) -> Any:
+    """The figures without those that are None, at any depth."""
     if isinstance(value, dict):
-        return {key: _defined(entry) for key, entry in value.items() if entry is not None}
+        return {key: _without_none(entry) for key, entry in value.items() if entry is not None}
     return value
 
 
-def _frames(clip: ScoredClip, threshold: float) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {
-            "clip": plots.name(clip),
-            "frame": np.arange(len(clip.scores)),
-            "source_frame": clip.source_frames,
-            "seconds": clip.seconds,
-            "score": clip.scores,
-            "alarm": (clip.scores > threshold).astype(int),
-        }
-    )
-    errors = {f"{branch}_error": own for branch, own in clip.errors.items()}
-    table = table.assign(causal_score=clip.causal, **errors)
-    return table.assign(anomalous=pd.NA if clip.anomalous is None else clip.anomalous.astype(int))
+def _frame_table(clip: ScoredClip, threshold: float) -> pd.DataFrame:
+    columns = {
+        "clip": clip.name,
+        "frame": np.arange(len(clip.scores)),
+        "source_frame": clip.source_frames,
+        "seconds": clip.seconds,
+        "score": clip.scores,
+        "alarm": (clip.scores > threshold).astype(int),
+        "causal_score": clip.causal,
+        **{f"{branch}_error": errors for branch, errors in clip.errors.items()},
+        "anomalous": pd.NA if clip.anomalous is None else clip.anomalous.astype(int),
+    }
+    return pd.DataFrame(columns)
 
 
-def _csv(path: Path, table: pd.DataFrame) -> None:
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False, float_format="%.8g", lineterminator="\n")

@@ -1,4 +1,4 @@
-"""How events meet the labels."""
+"""How events agree with the labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,26 +11,42 @@ from vad.store.intervals import intervals_of
 
 
 @dataclass(frozen=True)
-class Watched:
-    """A labelled clip and its events: `anomalous` bool [T], `fps` frames per second."""
+class ClipEvents:
+    """The events of a labelled clip.
+
+    Attributes:
+        events: in extracted frames.
+        anomalous: bool [T].
+        fps: frames per second.
+    """
 
     events: Sequence[Event]
     anomalous: np.ndarray
     fps: float
 
 
-def event_level(clips: Sequence[Watched], max_delay: float) -> dict[str, Any]:
-    """How the events of labelled clips meet the labels; what is undefined is left out.
+def event_level(clips: Sequence[ClipEvents], max_delay: float) -> dict[str, Any]:
+    """How the events of labelled clips agree with the labels.
 
-    `labelled`: events by the labels, the maximal runs of anomalous frames. `found`: those that an event
-    overlaps. `on_time`: of these those with such an event that starts at most `max_delay` seconds before or
-    after they do. `delay_median`, `delay_mean`: seconds from the start of a found run to its
-    first frame inside an event, 0 if one is on already.
-    `false_alarms`: events that overlap no anomalous frame; per hour of normal frames (`hours`) in
-    `false_alarms_per_hour`. `alarm_fraction`, `alarm_fraction_normal`: share of all frames and of the normal
-    ones that lie in events; without it, an event that never ends looks perfect.
+    A labelled event is a maximal run of anomalous frames.
+
+    Args:
+        clips: events and labels of each.
+        max_delay: seconds around the start of a labelled event within which an event is on time.
+
+    Returns:
+        What is undefined is left out.
+
+        - `labelled`: labelled events; `found`: those that an event overlaps; `on_time`: those that an event
+          overlaps which starts at most `max_delay` seconds before or after them.
+        - `delay_median`, `delay_mean`: seconds from the start of a labelled event to its first frame inside
+          an event.
+        - `false_alarms`: events that overlap no anomalous frame; `hours` of normal frames;
+          `false_alarms_per_hour`.
+        - `alarm_fraction`, `alarm_fraction_normal`: share of all frames and of the normal ones that lie in
+          events; without it, an event that never ends looks perfect.
     """
-    labelled = found = on_time = false_alarms = 0
+    labelled = detected = on_time = false_alarms = 0
     delays: list[float] = []
     for clip in clips:
         runs = np.array(intervals_of(clip.anomalous), int).reshape(-1, 2, 1)
@@ -39,9 +55,10 @@ def event_level(clips: Sequence[Watched], max_delay: float) -> dict[str, Any]:
         overlap = (events[:, 0] < runs[:, 1]) & (events[:, 1] > runs[:, 0])
         timely = overlap & (np.abs(late) <= max_delay * clip.fps + TOLERANCE)
         labelled += len(runs)
-        found += int(overlap.any(1).sum())
+        detected += int(overlap.any(1).sum())
         on_time += int(timely.any(1).sum())
         false_alarms += int((~overlap.any(0)).sum())
+        # an event that began before the run delays nothing
         first = np.where(overlap, np.maximum(late, 0), np.inf).min(1, initial=np.inf)
         delays.extend(first[np.isfinite(first)] / clip.fps)
     hours = sum(float((~clip.anomalous).sum()) / clip.fps for clip in clips) / 3600
@@ -49,7 +66,7 @@ def event_level(clips: Sequence[Watched], max_delay: float) -> dict[str, Any]:
     normal = ~np.concatenate([np.zeros(0, bool), *(clip.anomalous for clip in clips)])
     figures: dict[str, Any] = {"labelled": labelled}
     if labelled:
-        figures |= {"found": found, "on_time": on_time}
+        figures |= {"found": detected, "on_time": on_time}
     if delays:
         figures |= {"delay_median": float(np.median(delays)), "delay_mean": float(np.mean(delays))}
     figures |= {"false_alarms": false_alarms, "hours": hours}

@@ -1,4 +1,4 @@
-"""Rows of tables: per clip, camera, subject and track; how many regions there are."""
+"""Rows of tables: of clips, cameras, subjects and tracks; and how many regions there are."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vad.evaluation.frame_metrics import auc, both_classes, labelled
-from vad.evaluation.scored_clip import ScoredClip
 from vad.branches.error_files import PREFIX, branches_of
+from vad.evaluation.roc_metrics import auc
+from vad.evaluation.scored_clip import ScoredClip, labelled, labels_of
 from vad.scoring.pooling import pool_regions
 
 
-def spread(clips: Sequence[ScoredClip]) -> dict[str, dict[str, float]]:
-    """By branch the mean and the population's standard deviation of frames' errors before calibration."""
+def error_spread(clips: Sequence[ScoredClip]) -> dict[str, dict[str, float]]:
+    """By branch the `mean` and the standard deviation `std` (n, not n - 1) of frames' errors."""
     out = {}
     for branch in clips[0].errors:
         values = np.concatenate([clip.errors[branch] for clip in clips])
@@ -22,20 +22,29 @@ def spread(clips: Sequence[ScoredClip]) -> dict[str, dict[str, float]]:
     return out
 
 
-def row(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]:
-    """A line of a table about some clips together: frames, AUC, anomaly rate, mean and deviation of errors.
+def table_row(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]:
+    """A row of a table about some clips together.
 
-    `anomaly_rate` is the share of frames above the threshold; `auc` None where it is undefined.
+    Args:
+        clips: at least one.
+        threshold: frames above it are alarmed.
+
+    Returns:
+        `frames`; `anomalous_frames`, None if no clip is labelled; `auc` of the labelled clips, None where
+        undefined; `anomaly_rate`, the share of frames above the threshold; `score_max`; and by branch
+        `<branch>_error_mean` and `<branch>_error_std`.
     """
-    scores, known = np.concatenate([clip.scores for clip in clips]), labelled(clips)
-    y = np.concatenate([clip.anomalous for clip in known]) if known else None
+    scores, scored = np.concatenate([clip.scores for clip in clips]), labelled(clips)
+    anomalous = np.concatenate(labels_of(scored)) if scored else None
     errors = {
-        f"{branch}_error_{key}": value for branch, own in spread(clips).items() for key, value in own.items()
+        f"{branch}_error_{key}": value
+        for branch, figures in error_spread(clips).items()
+        for key, value in figures.items()
     }
     return {
         "frames": len(scores),
-        "anomalous_frames": None if y is None else int(y.sum()),
-        "auc": auc(y, np.concatenate([c.scores for c in known])) if both_classes(y) else None,
+        "anomalous_frames": None if anomalous is None else int(anomalous.sum()),
+        "auc": None if anomalous is None else auc(anomalous, np.concatenate([c.scores for c in scored])),
         "anomaly_rate": float((scores > threshold).mean()),
         "score_max": float(scores.max()),
         **errors,
@@ -45,48 +54,61 @@ def row(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]:
 def by_person(clips: Sequence[ScoredClip]) -> list[ScoredClip]:
     """The parts of clips that belong to one person each (`subject`), in the order of clips.
 
-    A clip whose regions all belong to its own person counts as a whole, with every frame of it. Where some
-    are another's, each person has the frames in which a region of his is, and the highest of these counts.
+    A clip whose regions all belong to its subject is kept whole, with every frame. Where some regions are
+    somebody else's, each person gets the frames that have a region of theirs, and the score of such a frame
+    is the highest of these regions.
     """
     parts = []
     for clip in clips:
-        owners = clip.regions.table["person"]
-        if (owners == clip.subject).all():
+        persons = clip.regions.table["person"]
+        if (persons == clip.subject).all():
             parts.append(clip)
-            continue
-        for person in sorted(set(owners)):
-            own = clip.regions.select(owners == person)
-            seen = own.counts() > 0
-            columns = {b: own.table[PREFIX + b] for b in branches_of(own.table)}
-            parts.append(
-                replace(
-                    clip,
-                    subject=person,
-                    scores=pool_regions(own, own.table["score"])[seen],
-                    unsmoothed=pool_regions(own, own.table["score"])[seen],
-                    errors={
-                        branch: pool_regions(own, columns[branch])[seen] if branch in columns else errors[seen]
-                        for branch, errors in clip.errors.items()
-                    },
-                    seconds=clip.seconds[seen],
-                    source_frames=clip.source_frames[seen],
-                    anomalous=None if clip.anomalous is None else clip.anomalous[seen],
-                    regions=own,
-                )
-            )
+        else:
+            parts += [_part_of(clip, person) for person in sorted(set(persons))]
     return parts
 
 
-def tracks(clip: ScoredClip, threshold: float) -> pd.DataFrame:
-    """A row per track of a clip; none for a track that never was anything but the whole frame.
+def _part_of(clip: ScoredClip, person: str) -> ScoredClip:
+    """The frames of a clip that have a region of a person, scored by these regions."""
+    regions = clip.regions.select(clip.regions.table["person"] == person)
+    present = regions.counts() > 0
+    scores = pool_regions(regions, regions.table["score"])[present]
+    of_regions = branches_of(regions.table)  # other branches have maps alone, which show everybody
+    errors = {
+        branch: (pool_regions(regions, regions.table[PREFIX + branch]) if branch in of_regions else errors)[
+            present
+        ]
+        for branch, errors in clip.errors.items()
+    }
+    return replace(
+        clip,
+        subject=person,
+        scores=scores,
+        unsmoothed=scores,
+        errors=errors,
+        seconds=clip.seconds[present],
+        source_frames=clip.source_frames[present],
+        anomalous=None if clip.anomalous is None else clip.anomalous[present],
+        regions=regions,
+    )
 
-    Columns: `track`, `person`, `first_frame`, `last_frame` and `frames` (of those with windows, in which it
-    has a region), `score_mean`, `score_max`, `anomaly_rate` (share of its regions above the threshold), and
-    for each branch the mean and the population's deviation of its errors, `<branch>_error_mean`, `…_std`.
+
+def track_table(clip: ScoredClip, threshold: float) -> pd.DataFrame:
+    """A row per track of a clip, except tracks that never were anything but the whole frame.
+
+    Args:
+        clip: with its regions.
+        threshold: of frames; scores of regions are compared with it, too.
+
+    Returns:
+        Columns: `track`, `person`, `first_frame`, `last_frame` and `frames` (of those with windows, how many
+        have a region of the track), `score_mean`, `score_max`, `anomaly_rate` (share of its regions above the
+        threshold), and for each branch with errors of regions the mean and the population's standard
+        deviation, `<branch>_error_mean` and `<branch>_error_std`.
     """
     table = clip.regions.table
-    followed = table["track"][~clip.regions.whole_frames() & (table["track"] >= 0)].unique()
-    table = table[table["track"].isin(followed)]
+    boxes = ~clip.regions.whole_frames() & (table["track"] >= 0)
+    table = table[table["track"].isin(table["track"][boxes].unique())]
     groups = table.assign(above=table["score"] > threshold).groupby("track")
     rows = groups.agg(
         person=("person", "first"),
@@ -103,10 +125,11 @@ def tracks(clip: ScoredClip, threshold: float) -> pd.DataFrame:
     return rows.reset_index()
 
 
-def regions(clips: Sequence[ScoredClip]) -> dict[str, Any]:
-    """How many regions there are: per frame, frames without any, tracks. Empty for whole frames.
+def region_counts(clips: Sequence[ScoredClip]) -> dict[str, Any]:
+    """How many regions there are. A frame without windows counts like the nearest frame with windows.
 
-    A frame that no window was made for counts like the nearest that has.
+    Returns:
+        `per_frame` on average, `frames_without` any, and `tracks`; empty where all regions are whole frames.
     """
     counts = np.concatenate([clip.regions.counts() for clip in clips])
     if counts.all() and all(clip.regions.whole_frames().all() for clip in clips):
@@ -114,5 +137,5 @@ def regions(clips: Sequence[ScoredClip]) -> dict[str, Any]:
     return {
         "per_frame": float(counts.mean()),
         "frames_without": int((counts == 0).sum()),
-        "tracks": sum(len(tracks(clip, 0.0)) for clip in clips),
+        "tracks": sum(len(track_table(clip, 0.0)) for clip in clips),
     }

@@ -5,23 +5,33 @@ from pathlib import Path
 
 import numpy as np
 
-Row = tuple[str, np.ndarray, np.ndarray, np.ndarray]  # what `lines` takes
+Listing = tuple[str, np.ndarray, np.ndarray, np.ndarray]  # the arguments of `lines`
 
 
 def lines(clip_name: str, source_frames: np.ndarray, scores: np.ndarray, alarmed: np.ndarray) -> list[str]:
     """A heading, then a line per frame: `Frame 056  score 0.0072  anomaly`, nothing after a normal score.
 
-    `source_frames` int [T] are the numbers that are printed, padded to the width of the largest and at
-    least 3 digits; `scores` float [T]; `alarmed` bool [T]. Raises ValueError if they differ in length.
+    Args:
+        clip_name: for the heading.
+        source_frames: int [T], printed with as many digits as the largest has, and at least 3.
+        scores: float [T].
+        alarmed: bool [T].
+
+    Raises:
+        ValueError: if the arrays differ in length.
     """
     return list(_lines(clip_name, source_frames, scores, alarmed))
 
 
-def write(path: Path, clips: Iterable[Row]) -> None:
-    """Writes the listings of clips, with an empty line between them; `clips` as `lines` takes them.
+def write_listing(path: Path, clips: Iterable[Listing]) -> None:
+    """Writes the listings of clips with an empty line between them.
 
-    Line by line: memory does not depend on how many frames there are, nor, if `clips` is a generator, on
-    how many clips.
+    Line by line: memory does not grow with the number of frames, nor, if `clips` is a generator, with that of
+    clips.
+
+    Args:
+        path: of the file; its folder is made.
+        clips: arguments of `lines` for each clip.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8", newline="\n") as file:

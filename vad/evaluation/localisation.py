@@ -1,4 +1,4 @@
-"""Where in the frame the anomaly was seen: maps of scores against masks, and pictures of them."""
+"""Where in the frame the anomaly is: score maps against masks, and pictures of them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,59 +9,89 @@ import numpy as np
 from vad.drawing import heatmaps
 from vad.evaluation.params import EvaluateParams
 from vad.evaluation.pixel_metrics import PixelLevel, cell_counts
-from vad.evaluation.plots import name
 from vad.evaluation.region_metrics import RegionLevel
 from vad.evaluation.scored_clip import ScoredClip
 from vad.scoring.calibration import Calibration
-from vad.store import arrays
+from vad.store.arrays import open_array
 from vad.store.bitmasks import Masks, open_masks
 
-Truth = Masks | bool | None  # masks of a clip; True if none are needed, None if they are missing
-STEPS = 100  # thresholds at which regions are counted
+THRESHOLDS = 100  # at which regions are counted
 
 
 def locate(
     clips: Sequence[ScoredClip], calibration: Calibration, masks: Path, params: EvaluateParams
 ) -> dict[str, Any]:
-    """`pixel` and `localisation` level figures of the labelled clips; empty if none of them has masks.
+    """Metrics of pixels and regions over the labelled clips. Memory does not grow with the clips.
 
-    A clip of normal frames alone needs no masks; one with anomalous frames and without masks is left out, as
-    `clips_without_masks` tells. `masks` is the folder of `vad.footage.masks`. Memory does not grow with the clips.
+    A clip of normal frames alone needs no masks; one with anomalous frames but without masks is left out.
+
+    Args:
+        clips: all test clips.
+        calibration: turns errors into score maps.
+        masks: folder of the masks that the stage `ingest` wrote.
+        params: `mask_percentile` counts here.
+
+    Returns:
+        `pixel`, of `PixelLevel`; `localisation`, of `RegionLevel`, with `clips_without_masks`, how many were
+        left out. Empty if no clip has masks.
     """
-    known = [(clip, _truth(clip, masks)) for clip in clips if clip.anomalous is not None]
-    if not any(isinstance(truth, Masks) for _, truth in known):
+    usable: list[tuple[ScoredClip, Masks | None]] = []
+    left_out = 0
+    for clip in clips:
+        if clip.anomalous is not None:
+            masks_of_clip = _open_masks(clip, masks)
+            if masks_of_clip is not None or not clip.anomalous.any():
+                usable.append((clip, masks_of_clip))
+            else:
+                left_out += 1
+    if all(masks_of_clip is None for _, masks_of_clip in usable):
         return {}
-    usable = [(clip, truth) for clip, truth in known if truth is not None]
-    pixels = PixelLevel(params.mask_percentile)
-    tops = np.concatenate([m.max((1, 2)) for c, _ in usable for _, m in calibration.cell_scores(c.regions)])
-    # just below: what has the score of a threshold is above it
-    thresholds = np.nextafter(np.quantile(tops, np.linspace(0, 1, STEPS)), -np.inf)
-    regions = RegionLevel(np.unique(thresholds)[::-1])
-    for clip, truth in usable:
-        maps = _counted(clip, truth, calibration, pixels)
-        shown = (_mask(clip, truth, t) for t in range(len(clip.scores)))
-        regions.add(clip.clip, maps, shown, clip.regions.size, clip.regions.cell)
+    pixels, regions = PixelLevel(params.mask_percentile), RegionLevel(_thresholds(usable, calibration))
+    for clip, masks_of_clip in usable:
+        maps = _counted(clip, masks_of_clip, calibration, pixels)
+        truth = (_mask(clip, masks_of_clip, t) for t in range(len(clip.scores)))
+        regions.add(clip.clip, maps, truth, clip.regions.size, clip.regions.cell)
     return {
         "pixel": pixels.result(calibration.cell_threshold),
-        "localisation": regions.result() | {"clips_without_masks": len(known) - len(usable)},
+        "localisation": regions.result() | {"clips_without_masks": left_out},
     }
 
 
+def _thresholds(clips: Sequence[tuple[ScoredClip, Masks | None]], calibration: Calibration) -> np.ndarray:
+    """Quantiles of the highest score of each frame's cells, descending, without duplicates."""
+    highest = [maps.max((1, 2)) for clip, _ in clips for _, maps in calibration.cell_scores(clip.regions)]
+    quantiles = np.quantile(np.concatenate(highest), np.linspace(0, 1, THRESHOLDS))
+    # a little lower, since cells count if they are above a threshold, and those with its very score shall
+    return np.unique(np.nextafter(quantiles, -np.inf))[::-1]
+
+
 def _counted(
-    clip: ScoredClip, truth: Truth, calibration: Calibration, pixels: PixelLevel
+    clip: ScoredClip, masks: Masks | None, calibration: Calibration, pixels: PixelLevel
 ) -> Iterator[np.ndarray]:
-    """The maps of a clip in time, counted pixel by pixel on their way."""
-    for t, scores in _frames(clip, calibration):
-        pixels.add(scores, *cell_counts(_mask(clip, truth, t), clip.regions.size, clip.regions.cell))
-        yield scores
+    """The score maps of a clip in time, [rows, columns] each, handed to `pixels` on their way."""
+    for frames, maps in calibration.cell_scores(clip.regions):
+        for t, scores in enumerate(maps, frames.start):
+            counts = cell_counts(_mask(clip, masks, t), clip.regions.size, clip.regions.cell)
+            pixels.add(scores, *counts)
+            yield scores
 
 
-def draw(folder: Path, clips: Sequence[ScoredClip], calibration: Calibration, frames: Path, masks: Path) -> None:
-    """A picture per clip: its most anomalous frame and its worst mistake, with the map and the truth."""
+def draw(
+    folder: Path, clips: Sequence[ScoredClip], calibration: Calibration, frames: Path, masks: Path
+) -> None:
+    """Draws a picture per clip: its most anomalous frame and its worst mistake, with score map and mask.
+
+    Args:
+        folder: of the pictures.
+        clips: all test clips.
+        calibration: turns errors into score maps.
+        frames: folder of the extracted frames.
+        masks: folder of the masks that the stage `ingest` wrote.
+    """
+    threshold = calibration.threshold
     for clip in clips:
-        threshold = calibration.threshold
         chosen = heatmaps.choose(clip.scores, clip.anomalous, clip.scores > threshold, threshold)
-        video, truth = arrays.open_array(frames / clip.clip)[0], _truth(clip, masks)
+        video, masks_of_clip = open_array(frames / clip.clip)[0], _open_masks(clip, masks)
         panels = [
             heatmaps.Panel(
                 kind=kind,
@@ -70,28 +100,20 @@ def draw(folder: Path, clips: Sequence[ScoredClip], calibration: Calibration, fr
                 anomalous=None if clip.anomalous is None else bool(clip.anomalous[t]),
                 frame=video[t],
                 map=next(calibration.cell_scores(clip.regions, (t, t + 1)))[1][0],
-                truth=_mask(clip, truth, t) if isinstance(truth, Masks) else None,
+                truth=None if masks_of_clip is None else _mask(clip, masks_of_clip, t),
             )
             for kind, t in chosen.items()
         ]
-        path = folder / f"clip_{name(clip)}.png"  # DVC stumbles over pictures whose names are mere numbers
-        heatmaps.draw(path, name(clip), panels, threshold, calibration.cell_threshold, clip.regions.cell)
+        path = folder / f"clip_{clip.name}.png"  # DVC stumbles over pictures whose names are mere numbers
+        heatmaps.draw(path, clip.name, panels, threshold, calibration.cell_threshold, clip.regions.cell)
 
 
-def _truth(clip: ScoredClip, masks: Path) -> Truth:
-    if Path(f"{masks / clip.clip}.json").is_file():
-        return open_masks(masks / clip.clip)
-    return True if clip.anomalous is not None and not clip.anomalous.any() else None
+def _open_masks(clip: ScoredClip, folder: Path) -> Masks | None:
+    """The masks of a clip, None if it has none."""
+    stem = folder / clip.clip
+    return open_masks(stem) if Path(f"{stem}.json").is_file() else None
 
 
-def _mask(clip: ScoredClip, truth: Truth, t: int) -> np.ndarray:
-    """The mask of extracted frame t, bool [H, W]."""
-    if isinstance(truth, Masks):
-        return truth[int(clip.source_frames[t])]
-    return np.zeros(clip.source_size, bool)
-
-
-def _frames(clip: ScoredClip, calibration: Calibration) -> Iterator[tuple[int, np.ndarray]]:
-    """(frame, map of its scores [rows, columns]) in time."""
-    for at, chunk in calibration.cell_scores(clip.regions):
-        yield from enumerate(chunk, at.start)
+def _mask(clip: ScoredClip, masks: Masks | None, t: int) -> np.ndarray:
+    """The mask of extracted frame t, bool [H, W] in pixels of the source; empty for a clip without masks."""
+    return np.zeros(clip.source_size, bool) if masks is None else masks[int(clip.source_frames[t])]

@@ -7,7 +7,9 @@ class EvaluateParams(Section):
     """`evaluate`"""
 
     identity: str = Field(
-        "data/identity.csv", min_length=1, description="CSV file that says which clips and tracks belong to whom"
+        "data/identity.csv",
+        min_length=1,
+        description="CSV file that says which clips and tracks belong to whom",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="of the random scorer and of the confidence intervals")
     resamples: int = Field(

@@ -1,12 +1,14 @@
-"""Region level: does the model find each anomalous region, and each anomalous track?
+"""Region level: does the model detect each anomalous region, and each anomalous track?
 
-RBDC and TBDC, the region-based and the track-based detection criterion of Ramachandra and Jones, Street
-Scene, WACV 2020, arXiv:1902.05872. What counts is boxes: of what the masks show, and of what the maps show
-above a threshold. The threshold is moved, and false positives per frame are weighed against what is found.
+RBDC and TBDC, the region-based and the track-based detection criterion of Ramachandra and Jones, "Street
+Scene", WACV 2020, arXiv:1902.05872. Boxes around what the masks show are compared with boxes around what the
+score maps show above a threshold. The threshold moves, and false positives per frame are weighed against
+detections.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import zip_longest
 from typing import Any
 
@@ -17,22 +19,30 @@ from numpy.typing import ArrayLike
 from vad import UserError
 from vad.boxes import iou
 
+MIN_IOU = 0.1  # of a detection with a true region (beta in the paper)
+MIN_TRACK_SHARE = Fraction(1, 10)  # of its regions that must be detected (alpha in the paper)
+MAX_FALSE_POSITIVES = 1.0  # per frame: where the curves end
+
 
 class RegionLevel:
     """Adds up clip by clip what RBDC and TBDC need, at thresholds given beforehand.
 
-    `thresholds`: float [K], descending, on the scale of the maps. Raises ValueError if they ascend.
+    Regions are boxes around connected pixels or cells, corners included. The true ones of a frame are those
+    of its mask, however small. The detections are those of the cells whose score is above the threshold,
+    scaled to pixels of the source. Two match if their IoU is at least MIN_IOU. A true region is detected if a
+    detection matches it; a detection is a false positive if it matches no region. A box may match several.
 
-    Regions are boxes around what is connected, corners included. The true ones of a frame are those of its
-    mask, however small. The detected ones are those of the cells whose score is above the threshold, scaled
-    to pixels of the source. Two match if their IoU is at least 0.1. A true region is found if a detected one
-    matches it; a detected one is a false positive if it matches none. One box may match several.
+    True regions become tracks by linking those of consecutive frames of a clip that share pixels, one to one:
+    the pair that shares the most first, then of the remaining boxes the pair that shares the most, and so on;
+    where pairs share equally many, the upper, then the left box of the earlier frame goes first, then that of
+    the later. A track ends where a region is linked to nothing. It is detected if at least MIN_TRACK_SHARE of
+    its regions are.
 
-    True regions become tracks by linking those of consecutive frames of a clip that share pixels, one to
-    one: the pair that shares the most first, then of those still free the pair that shares the most, and so
-    on; where pairs share as many, the upper, then the left box of the earlier frame goes first, then that
-    of the later. What is linked to nothing ends there, or begins. A track is found if at least 10 % of its
-    regions are.
+    Args:
+        thresholds: float [K], descending, on the scale of the maps.
+
+    Raises:
+        ValueError: if the thresholds ascend.
     """
 
     def __init__(self, thresholds: ArrayLike):
@@ -40,7 +50,10 @@ class RegionLevel:
         if (np.diff(self.thresholds) > 0).any():
             raise ValueError("thresholds must descend")
         self._frames = self._regions = self._tracks = 0
-        self._false_positives, self._found, self._found_tracks = np.zeros((3, len(self.thresholds)), int)
+        # at each threshold
+        self._false_positives, self._detected, self._detected_tracks = np.zeros(
+            (3, len(self.thresholds)), int
+        )
 
     def add(
         self,
@@ -48,48 +61,65 @@ class RegionLevel:
         maps: Iterable[np.ndarray],
         masks: Iterable[np.ndarray],
         frame: tuple[int, int],
-        step: int,
+        cell: int,
     ) -> None:
-        """Takes a clip, frame by frame: float maps [rows, columns] and the masks of the same frames.
+        """Adds a clip, frame by frame.
 
-        A map has a score per cell of `step` x `step` pixels of the extracted frame, whose (height, width) is
-        `frame`; a mask is bool [H, W] in pixels of the source, which shows the same picture. Raises
-        UserError if there are more of one than of the other, or if a map has another shape or a NaN.
+        Args:
+            clip: id, for messages.
+            maps: float [rows, columns], a score per cell.
+            masks: bool [H, W] of the same frames, in pixels of the source, which shows the same picture.
+            frame: (height, width) of the extracted frame.
+            cell: pixels of the extracted frame per cell, each way.
+
+        Raises:
+            UserError: if there are more maps than masks or more masks than maps, or if a map has another
+                shape or NaN.
         """
-        before = _Truth.nothing()
-        hits, lengths = np.zeros((len(self.thresholds), 0), int), np.zeros(0, int)  # of tracks that are open
-        for scores, mask in _pairs(clip, maps, masks, frame, step):
+        before = _Truth.empty()
+        # of the open tracks: detected regions at each threshold, [K, N], and all of their regions, [N]
+        hits, lengths = np.zeros((len(self.thresholds), 0), int), np.zeros(0, int)
+        for scores, mask in _pairs(clip, maps, masks, frame, cell):
             truth = _Truth.of(mask)
-            false_positives, found = _detect(scores, self.thresholds, truth.boxes, mask.shape, frame, step)
+            false_positives, detected = _detect(scores, self.thresholds, truth.boxes, mask.shape, frame, cell)
             self._frames += 1
             self._false_positives += false_positives
-            self._found += found.sum(1)
+            self._detected += detected.sum(1)
             self._regions += len(truth.boxes)
 
             earlier, later = _links(before, truth)
             self._close(np.delete(hits, earlier, 1), np.delete(lengths, earlier))
-            onward, own = found.astype(int), np.ones(len(truth.boxes), int)
-            onward[:, later] += hits[:, earlier]
-            own[later] += lengths[earlier]
-            before, hits, lengths = truth, onward, own
+            new_hits, new_lengths = detected.astype(int), np.ones(len(truth.boxes), int)
+            new_hits[:, later] += hits[:, earlier]
+            new_lengths[later] += lengths[earlier]
+            before, hits, lengths = truth, new_hits, new_lengths
         self._close(hits, lengths)
 
     def _close(self, hits: np.ndarray, lengths: np.ndarray) -> None:
-        """Tracks that ended: at each threshold how many regions of each were found, [K, N], of how many."""
+        """Counts tracks that ended.
+
+        Args:
+            hits: int [K, N], detected regions of each track at each threshold.
+            lengths: int [N], all regions of each.
+        """
         self._tracks += len(lengths)
-        self._found_tracks += (10 * hits >= lengths).sum(1)
+        # hits / lengths >= MIN_TRACK_SHARE, in whole numbers
+        enough = hits * MIN_TRACK_SHARE.denominator >= lengths * MIN_TRACK_SHARE.numerator
+        self._detected_tracks += enough.sum(1)
 
     def result(self) -> dict[str, Any]:
-        """`rbdc`, `tbdc` in [0, 1]; `frames`, `regions`, `tracks`: how many; `thresholds`: K.
+        """The figures over all clips.
 
-        RBDC is the area below a curve for x from 0 to 1: x is false positives per frame, y the share of true
-        regions found; for TBDC the share of tracks. Each threshold is a point, and (0, 0) is one, where
-        nothing is detected. Regions grow together when the threshold falls, so x and y may fall again.
-        Hence the points are sorted by x, then y, and y becomes the highest so far: what is found at the best
-        threshold with no more false positives. Straight lines join them, also across x = 1; beyond the last
-        the curve is flat.
+        RBDC is the area below a curve: x is false positives per frame, from 0 to MAX_FALSE_POSITIVES, y the
+        share of true regions that are detected; for TBDC the share of tracks. Each threshold is a point, and
+        so is (0, 0), where nothing is detected. Regions merge as the threshold falls, so x and y may fall
+        again. Hence the points are sorted by x, then y, and y becomes the highest so far: what is detected at
+        the best threshold with at most as many false positives. Straight lines join them, also across the
+        end; beyond the last the curve is flat.
 
-        Where nothing is anomalous there are counts alone, and `absent` says why.
+        Returns:
+            `rbdc`, `tbdc` in [0, 1]; `frames`, `regions`, `tracks`, how many; `thresholds`, K. Where nothing
+            is anomalous there are the counts alone, and `absent` says why.
         """
         if not self._frames:
             return {"absent": "no test frame has a mask"}
@@ -103,97 +133,116 @@ class RegionLevel:
             return counts | {"absent": "no pixel of the frames with masks is anomalous"}
         x = self._false_positives / self._frames
         return counts | {
-            "rbdc": _area(x, self._found / self._regions),
-            "tbdc": _area(x, self._found_tracks / self._tracks),
+            "rbdc": _area(x, self._detected / self._regions),
+            "tbdc": _area(x, self._detected_tracks / self._tracks),
         }
 
 
 @dataclass(frozen=True)
 class _Truth:
-    """What is anomalous in a frame. `boxes` int [N, 4]: x0, y0, x1, y1, sorted from the top, then the left.
+    """The true regions of a frame.
 
-    `labels` int32 [H, W] is 0 where nothing is; box i goes around the pixels with label `names[i]`.
+    Attributes:
+        components: int32 [H, W], the connected component of each pixel; 0 where nothing is anomalous.
+        numbers: int [N], the component of each box.
+        boxes: int [N, 4], x0, y0, x1, y1, sorted from the top, then the left.
     """
 
-    labels: np.ndarray
-    names: np.ndarray
+    components: np.ndarray
+    numbers: np.ndarray
     boxes: np.ndarray
 
     @classmethod
-    def nothing(cls) -> "_Truth":
+    def empty(cls) -> "_Truth":
         return cls(np.zeros((0, 0), np.int32), np.zeros(0, int), np.zeros((0, 4), int))
 
     @classmethod
     def of(cls, mask: np.ndarray) -> "_Truth":
         if not mask.any():
-            return cls.nothing()
-        labels, boxes = _components(mask)
-        order = np.lexsort(boxes.T[[2, 3, 0, 1]])  # no two are equal: they would touch
-        return cls(labels, order + 1, boxes[order])
+            return cls.empty()
+        components, boxes = _connected(mask)
+        order = np.lexsort(boxes.T[[2, 3, 0, 1]])  # no two are equal, or they would touch
+        return cls(components, order + 1, boxes[order])
 
 
-def _components(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What is connected in a bool [H, W]: labels from 1 on, int32 [H, W], and boxes, int [N, 4]."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(picture.view(np.uint8), connectivity=8)
+def _connected(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Connected components of a bool [H, W]: their numbers from 1 on, int32 [H, W], and boxes, int [N, 4]."""
+    _, components, stats, _ = cv2.connectedComponentsWithStats(picture.view(np.uint8), connectivity=8)
     corner, size = stats[1:, :2], stats[1:, 2:4]
-    return labels, np.hstack([corner, corner + size]).astype(int)
+    return components, np.hstack([corner, corner + size]).astype(int)
 
 
 def _links(before: _Truth, after: _Truth) -> tuple[np.ndarray, np.ndarray]:
-    """Which boxes of two consecutive frames belong to one track: their numbers in either, int [n] twice."""
+    """Which boxes of two consecutive frames belong to the same track: their rows in either, int [n] each."""
     shape = len(before.boxes) + 1, len(after.boxes) + 1
     if 1 in shape:
         return np.zeros(0, int), np.zeros(0, int)
-    both = (before.labels > 0) & (after.labels > 0)
-    pair = before.labels[both] * shape[1] + after.labels[both]
+    both = (before.components > 0) & (after.components > 0)
+    pair = before.components[both] * shape[1] + after.components[both]
     pixels = np.bincount(pair, minlength=shape[0] * shape[1]).reshape(shape)
-    shared = pixels[np.ix_(before.names, after.names)]
-    links = []
+    shared = pixels[np.ix_(before.numbers, after.numbers)]
+    earlier, later = [], []
     while shared.any():
-        links.append(np.unravel_index(shared.argmax(), shared.shape))  # the first of equals
-        shared[links[-1][0]] = shared[:, links[-1][1]] = 0
-    return tuple(np.array(links, int).reshape(-1, 2).T)
+        row, column = np.unravel_index(shared.argmax(), shared.shape)  # the first of equals
+        shared[row] = shared[:, column] = 0
+        earlier.append(row)
+        later.append(column)
+    return np.array(earlier, int), np.array(later, int)
 
 
 def _detect(
     scores: np.ndarray,
     thresholds: np.ndarray,
     truth: np.ndarray,
-    source: tuple[int, int],
+    source: tuple[int, ...],
     frame: tuple[int, int],
-    step: int,
+    cell: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """False positives, int [K], and which boxes of the truth are found, bool [K, N], at each threshold."""
+    """Compares detections with true regions at each threshold.
+
+    Args:
+        scores: float [rows, columns].
+        thresholds: float64 [K], descending.
+        truth: int [N, 4], boxes of the true regions in pixels of the source.
+        source: (height, width) of the source.
+        frame: (height, width) of the extracted frame.
+        cell: pixels of the extracted frame per cell.
+
+    Returns:
+        False positives, int [K], and which true regions are detected, bool [K, N].
+    """
     scores = scores.astype(np.float64)
     above = scores.size - np.searchsorted(np.sort(scores, axis=None), thresholds, side="right")
-    # thresholds with as many cells above them have the same ones above them
+    # thresholds with equally many cells above them have the same cells above them
     _, first, level = np.unique(above, return_index=True, return_inverse=True)
 
-    # one picture of all levels, one below the other with an empty row between: one call instead of many
+    # all levels as a single picture, below each other with an empty row between: a single call finds all
+    # boxes
     height = scores.shape[0] + 1
     pictures = np.zeros((len(first), height, scores.shape[1]), bool)
     np.greater(scores, thresholds[first, None, None], out=pictures[:, :-1])
-    _, boxes = _components(pictures.reshape(-1, scores.shape[1]))
-    at = boxes[:, 1] // height
-    boxes[:, 1::2] -= (at * height)[:, None]
+    _, boxes = _connected(pictures.reshape(-1, scores.shape[1]))
+    level_of = boxes[:, 1] // height
+    boxes[:, 1::2] -= (level_of * height)[:, None]
 
-    # one scale for cells and source on which all are whole numbers, so that 0.1 is met exactly
+    # a common scale of cells and source on which all sides are whole numbers, so that MIN_IOU is met exactly
     source_sides, frame_sides = np.array(source)[[1, 0, 1, 0]], np.array(frame)[[1, 0, 1, 0]]
-    match = iou(np.minimum(boxes * step, frame_sides) * source_sides, truth * frame_sides) >= 0.1
-    found = np.zeros((len(first), len(truth)), bool)
-    detected, true = match.nonzero()
-    found[at[detected], true] = True
-    false_positives = np.bincount(at[~match.any(1)], minlength=len(first))
-    return false_positives[level], found[level]
+    match = iou(np.minimum(boxes * cell, frame_sides) * source_sides, truth * frame_sides) >= MIN_IOU
+    detected = np.zeros((len(first), len(truth)), bool)
+    detection, region = match.nonzero()
+    detected[level_of[detection], region] = True
+    false_positives = np.bincount(level_of[~match.any(1)], minlength=len(first))
+    return false_positives[level], detected[level]
 
 
 def _area(x: np.ndarray, y: np.ndarray) -> float:
-    """Below the curve through (0, 0) and the points, for x from 0 to 1, as `RegionLevel.result` says."""
+    """Area below the curve of `RegionLevel.result`, from the points [K] and [K]."""
     x, y = np.r_[0, x], np.r_[0, y]
     order = np.lexsort((y, x))
     x, y = x[order], np.maximum.accumulate(y[order])
-    inside = x <= 1
-    return float(np.trapezoid(np.r_[y[inside], np.interp(1, x, y)], np.r_[x[inside], 1]))
+    inside = x <= MAX_FALSE_POSITIVES
+    end = np.interp(MAX_FALSE_POSITIVES, x, y)
+    return float(np.trapezoid(np.r_[y[inside], end], np.r_[x[inside], MAX_FALSE_POSITIVES]))
 
 
 def _pairs(
@@ -201,10 +250,14 @@ def _pairs(
     maps: Iterable[np.ndarray],
     masks: Iterable[np.ndarray],
     frame: tuple[int, int],
-    step: int,
+    cell: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Each map with the mask of the same frame; refuses what does not fit."""
-    shape = tuple(-(-side // step) for side in frame)
+    """Each map with the mask of the same frame.
+
+    Raises:
+        UserError: if they do not fit.
+    """
+    shape = tuple(-(-side // cell) for side in frame)
     for number, (scores, mask) in enumerate(zip_longest(maps, masks)):
         if scores is None or mask is None:
             less, more = ("maps", "masks") if scores is None else ("masks", "maps")
@@ -212,10 +265,10 @@ def _pairs(
                 f"clip {clip!r}: {number} {less}, but more {more}; expected as many of both; run `dvc repro`"
             )
         if scores.shape != shape:
-            found, expected = ("x".join(map(str, sides)) for sides in (scores.shape, shape))
+            cells, expected = ("x".join(map(str, sides)) for sides in (scores.shape, shape))
             raise UserError(
-                f"clip {clip!r}: the map of frame {number} has {found} cells (rows x columns); expected "
-                f"{expected} for frames of {frame[1]}x{frame[0]} in cells of {step} pixels; run `dvc repro`"
+                f"clip {clip!r}: the map of frame {number} has {cells} cells (rows x columns); expected "
+                f"{expected} for frames of {frame[1]}x{frame[0]} in cells of {cell} pixels; run `dvc repro`"
             )
         if np.isnan(scores).any():
             raise UserError(

@@ -1,4 +1,4 @@
-"""The summary of a run: few figures, and tables per clip and subject as Markdown."""
+"""The summary of a run: the figures that git keeps, and a page of Markdown for people."""
 
 from math import ceil, floor
 from pathlib import Path
@@ -7,17 +7,18 @@ from typing import Any
 import pandas as pd
 
 HEADERS = {
-    "anomalous_frames": "anomalous",
+    "anomalous_frames": "anomalous frames",
     "auc": "AUC",
-    "anomaly_rate": "anomaly rate",
+    "anomaly_rate": "share alarmed",
     "score_max": "highest score",
-}
-MEAN = "_error_mean"  # the end of a column's name
+}  # column of a CSV file -> head of the table, where it is not the same
+MEAN, DEVIATION = "_error_mean", "_error_std"  # ends of columns' names
 MAX_EVENTS = 100  # in the summary
+DIGITS = 6  # that agree between processors
 
 
 def metrics(result: dict[str, Any]) -> dict[str, Any]:
-    """What `dvc metrics` shows: the numbers, rounded to what repeats between processors."""
+    """The figures for `dvc metrics`, rounded to DIGITS significant digits; None is left out."""
     return _rounded(result)
 
 
@@ -25,9 +26,9 @@ def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped
     """The summary page as Markdown: headline beside the trivial scorers, events, tables.
 
     Args:
-        result: the metrics.
-        folder: of the stage `evaluate`, with the tables.
-        events: the table that the stage `score` writes.
+        result: the figures of metrics.json.
+        folder: that the stage `evaluate` filled, with the tables.
+        events: what `read_events` returned.
         skipped: reason by clip.
     """
     frame, lines = result["frame"], ["# Evaluation", ""]
@@ -38,7 +39,9 @@ def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped
     lines += [
         f"Threshold {result['threshold']:.4f}, from normal validation frames; "
         f"{100 * result['anomaly_rate']:.1f} % of the test frames lie above it.",
-        *_more(result),
+        *_event_level(result),
+        *_clip_level(result),
+        *_pixel_level(result),
         *_regions(result),
         "",
         *_events(events),
@@ -54,35 +57,22 @@ def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped
 
 
 def read_events(path: Path) -> pd.DataFrame:
-    """The table of events that the stage `score` writes."""
+    """The table of events that the stage `score` wrote: a row per event, in the order of clips and time."""
     return pd.read_csv(path, keep_default_na=False, dtype={"clip": str, "branches": str})
 
 
-def _events(events: pd.DataFrame) -> list[str]:
-    """The events, one per row, the first MAX_EVENTS of them."""
-    lines = ["## Events", ""]
-    if not len(events):
-        return [*lines, "No frame lies above the threshold.", ""]
-    lines += ["| clip | from | to | peak score | branches |", "|---|---|---|---|---|"]
-    for event in events.head(MAX_EVENTS).itertuples():
-        start, end = minutes(floor(event.start_seconds)), minutes(ceil(event.end_seconds))
-        lines.append(_line(str(event.clip), start, end, f"{event.score:.2f}", event.branches))
-    if (more := len(events) - MAX_EVENTS) > 0:
-        lines += ["", f"… and {more} more, in data/scores/events.csv."]
-    return [*lines, ""]
-
-
 def minutes(seconds: int) -> str:
-    """`m:ss`"""
+    """A time as `m:ss`."""
     return f"{seconds // 60}:{seconds % 60:02}"
 
 
 def _headline(result: dict[str, Any]) -> list[str]:
+    """A paragraph on what was measured and how sure it is."""
     frame, interval, gain = result["frame"], result["interval"]["auc_micro"], result["gain"]["auc_micro"]
     text = (
         f"{frame['frames']} test frames in {result['clips']} clips, {frame['anomalous_frames']} of them "
-        f"labelled anomalous. Micro AUC: all frames together, raw scores; macro: mean of the "
-        f"{frame['clips_in_macro']} clips with both classes ({frame['clips_with_one_class']} have one)."
+        f"labelled anomalous. Micro AUC: all frames together, raw scores; macro AUC: mean over the "
+        f"{frame['clips_in_macro']} clips with both classes; {frame['clips_with_one_class']} have only one."
     )
     if "low" in interval:
         text += (
@@ -91,79 +81,88 @@ def _headline(result: dict[str, Any]) -> list[str]:
     if "low" in gain:
         text += (
             f" Gain over the best scorer that learns nothing ({result['gain']['over']}): "
-            f"{gain['difference']:+.3f}, {gain['low']:+.3f} to {gain['high']:+.3f}."
+            f"{gain['difference']:+.3f}, 95 % interval {gain['low']:+.3f} to {gain['high']:+.3f}."
         )
     return [text, ""]
 
 
+_OF_MODEL = ("auc_micro", "auc_macro", "average_precision", "eer", "precision", "recall", "f1")
+
+
 def _scorers(result: dict[str, Any]) -> list[str]:
+    """The table of the model, its variants, its branches and the trivial scorers."""
     frame, branches = result["frame"], result["branch"]
-    nothing = ("", "", "", "", "")
-    alone = branches.items() if len(branches) > 1 else ()
+    others = {f"branch {name} alone": aucs for name, aucs in branches.items() if len(branches) > 1}
+    others |= {"model, causal": frame["causal"], "model, min-max per clip": frame["minmax_per_clip"]}
+    others |= {f"{name} (learns nothing)": aucs for name, aucs in result["baseline"].items()}
+    empty = [""] * (len(_OF_MODEL) - 2)
+    heads = (
+        "micro AUC",
+        "macro AUC",
+        "average precision",
+        "equal error rate",
+        "precision at threshold",
+        "recall at threshold",
+        "F1 at threshold",
+    )
     return [
-        "| scorer | AUC micro | AUC macro | average precision | EER | precision | recall | F1 at threshold |",
-        "|---|---|---|---|---|---|---|---|",
-        _line("**model**", *(frame.get(k) for k in _HEADLINE)),
-        *(_line(f"branch {name} alone", *_aucs(aucs), *nothing) for name, aucs in alone),
-        _line("model, causal", *_aucs(frame["causal"]), *nothing),
-        _line("model, min-max per clip", *_aucs(frame["minmax_per_clip"]), *nothing),
-        *(
-            _line(f"{name} (learns nothing)", *_aucs(aucs), *nothing)
-            for name, aucs in result["baseline"].items()
-        ),
+        _line("scorer", *heads),
+        _rule(1 + len(heads)),
+        _line("**model**", *(frame.get(key) for key in _OF_MODEL)),
+        *(_line(name, aucs.get("auc_micro"), aucs.get("auc_macro"), *empty) for name, aucs in others.items()),
         "",
     ]
 
 
-def _aucs(scorer: dict[str, Any]) -> tuple[Any, Any]:
-    return scorer.get("auc_micro"), scorer.get("auc_macro")
+def _event_level(result: dict[str, Any]) -> list[str]:
+    """A sentence on events against labels; nothing without labels."""
+    if not (event := result.get("event")):
+        return []
+    alarms = f"{event['false_alarms']} false alarms in {event['hours']:.3g} hours of normal footage."
+    if not event["labelled"]:
+        return ["", f"Events: {alarms}"]
+    delay = f", {event['delay_median']:.2f} s after the start (median)" if "delay_median" in event else ""
+    return [
+        "",
+        f"Events: {event['found']} of {event['labelled']} labelled events detected{delay}; "
+        f"{event['on_time']} on time. {alarms}",
+    ]
 
 
-_HEADLINE = ("auc_micro", "auc_macro", "average_precision", "eer", "precision", "recall", "f1")
+def _clip_level(result: dict[str, Any]) -> list[str]:
+    """A sentence on the highest scores of clips, if there are clips with an anomaly and without."""
+    clip = result.get("clip", {})
+    if "auc" not in clip:
+        return []
+    return [
+        "",
+        f"Clips: AUC of the highest score {clip['auc']:.3f} ({clip['auc_smoothed']:.3f} smoothed), "
+        f"{clip['anomalous']} clips with an anomaly against {clip['normal']} without.",
+    ]
 
 
-def _more(result: dict[str, Any]) -> list[str]:
-    """Sentences on events, clips and pixels, as far as there are labels and masks."""
-    lines = []
-    event, clip, pixel = (result.get(key, {}) for key in ("event", "clip", "pixel"))
-    if event.get("labelled"):
-        delay = f", {event['delay_median']:.2f} s after its start (median)" if "delay_median" in event else ""
-        lines += [
-            "",
-            f"Events: {event['found']} of {event['labelled']} labelled ones found{delay}; "
-            f"{event['on_time']} on time. {event['false_alarms']} false alarms in {event['hours']:.3g} hours "
-            "of normal footage.",
-        ]
-    elif event:
-        lines += ["", f"Events: {event['false_alarms']} false alarms in {event['hours']:.3g} hours."]
-    if "auc" in clip:
-        lines += [
-            "",
-            f"Clips: AUC of the highest score {clip['auc']:.3f} ({clip['auc_smoothed']:.3f} smoothed), "
-            f"{clip['anomalous']} clips with an anomaly against {clip['normal']} without.",
-        ]
-    if "auc" in pixel:
-        located = result["localisation"]
-        mahadevan, rbdc, tbdc = (
-            _number(value) for value in (pixel.get("mahadevan_auc"), located.get("rbdc"), located.get("tbdc"))
-        )
-        lines += [
-            "",
-            f"Pixels: AUC {pixel['auc']:.3f}, 40 % criterion {mahadevan}, F1 of masks {pixel['f1']:.3f}; "
-            f"RBDC {rbdc}, TBDC {tbdc}.",
-        ]
-    return lines
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
+def _pixel_level(result: dict[str, Any]) -> list[str]:
+    """A sentence on pixels and regions, if there are masks."""
+    pixel = result.get("pixel", {})
+    if "auc" not in pixel:
+        return []
+    located = result["localisation"]
+    mahadevan, rbdc, tbdc = (
+        "undefined" if value is None else f"{value:.3f}"
+        for value in (pixel.get("mahadevan_auc"), located.get("rbdc"), located.get("tbdc"))
+    )
+    return [
+        "",
+        f"Pixels: AUC {pixel['auc']:.3f}, AUC of the 40 % criterion {mahadevan}, F1 of masks "
+        f"{pixel['f1']:.3f}; RBDC {rbdc}, TBDC {tbdc}.",
+    ]
 
 
 def _regions(result: dict[str, Any]) -> list[str]:
-    """A paragraph about regions, where these are boxes."""
+    """A sentence on regions, if they are boxes."""
     if not (regions := result.get("region")):
         return []
-    tracks = f"{regions['tracks']} tracks, one by one in tracks.csv." if regions["tracks"] else "No tracks."
+    tracks = f"{regions['tracks']} tracks, listed in tracks.csv." if regions["tracks"] else "No tracks."
     return [
         "",
         f"{regions['per_frame']:.2f} regions per frame on average; {regions['frames_without']} frames have "
@@ -171,22 +170,41 @@ def _regions(result: dict[str, Any]) -> list[str]:
     ]
 
 
+def _events(events: pd.DataFrame) -> list[str]:
+    """The events, one per row, the first MAX_EVENTS of them."""
+    lines = ["## Events", ""]
+    if not len(events):
+        return [*lines, "No event: no frame lies above the threshold for long enough.", ""]
+    lines += [_line("clip", "from", "to", "highest score", "branches"), _rule(5)]
+    for event in events.head(MAX_EVENTS).to_dict("records"):
+        start, end = minutes(floor(event["start_seconds"])), minutes(ceil(event["end_seconds"]))
+        lines.append(_line(event["clip"], start, end, f"{event['score']:.2f}", event["branches"]))
+    if (more := len(events) - MAX_EVENTS) > 0:
+        lines += ["", f"… and {more} more, in data/scores/events.csv."]
+    return [*lines, ""]
+
+
 def _table(title: str, path: Path) -> list[str]:
-    """A table as Markdown, mean and deviation of a branch's errors in one cell."""
-    kinds = dict.fromkeys(("clip", "camera", "subject"), str) | {"anomalous_frames": "Int64"}
+    """A CSV file as a table, with mean and deviation of a branch's errors in the same cell."""
+    kinds = dict.fromkeys(("clip", "camera", "subject"), "str") | {"anomalous_frames": "Int64"}
     table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=kinds).dropna(axis=1, how="all")
     for mean in [name for name in table.columns if name.endswith(MEAN)]:
         branch = mean.removesuffix(MEAN)
-        both = zip(table[mean].map(_cell), table.pop(f"{branch}_error_std").map(_cell), strict=True)
+        both = zip(table[mean].map(_cell), table.pop(branch + DEVIATION).map(_cell), strict=True)
         table[mean] = [" ± ".join(pair) for pair in both]
-        table = table.rename(columns={mean: f"{branch} error"})
-    head = [HEADERS.get(column, column) for column in table.columns]
+        table = table.rename(columns={mean: f"{branch} error (mean ± deviation)"})
+    heads = [HEADERS.get(column, column) for column in table.columns]
     rows = (_line(*row) for row in table.astype(object).where(table.notna(), "").itertuples(index=False))
-    return [f"## {title}", "", _line(*head), "|" + "---|" * len(head), *rows, ""]
+    return [f"## {title}", "", _line(*heads), _rule(len(heads)), *rows, ""]
 
 
 def _line(*cells: object) -> str:
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _rule(columns: int) -> str:
+    """The line below the heads of a table."""
+    return "|" + "---|" * columns
 
 
 def _cell(value: object) -> str:
@@ -198,4 +216,4 @@ def _cell(value: object) -> str:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(entry) for key, entry in value.items() if entry is not None}
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
