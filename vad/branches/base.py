@@ -92,7 +92,9 @@ class Branch(Plugin):
         return ""
 
     def errors(self, clip: ClipData, out: ErrorWriter) -> None:
-        """Writes the errors of a clip: columns of regions, maps of cells, or both; nothing if they do not apply.
+        """Writes the errors of a clip: columns of regions, maps of cells, or both.
+
+        A branch that does not apply to the clip writes nothing.
 
         Args:
             clip: what may be read.

@@ -1,8 +1,8 @@
 """Class novelty: how unlike normal footage a region looks to an object detector.
 
-PCA is fitted to the standardised log class probabilities of normal regions; the squared norm of what the components
-leave of a region is its error (the Q statistic or SPE of Jackson & Mudholkar, Technometrics 1979). No class is named
-anomalous.
+PCA is fitted to the standardised log class probabilities of normal regions; the squared norm of what the
+components leave of a region is its error (the Q statistic or SPE of Jackson & Mudholkar, Technometrics 1979).
+No class is named anomalous.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,16 @@ DETECTOR = "detector"  # source of the regions that count: motion boxes look lik
 
 @BRANCHES.register
 class Classes(Branch):
-    """One column: the error of regions that the detector found, 0 of all others."""
+    """One column: the error of regions that come from the detector, 0 for all others."""
 
     class Params(Section):
         """`branches.classes`"""
 
         components: int = Field(
-            32, ge=1, le=1000, description="principal components of the detector's class probabilities that are kept"
+            32,
+            ge=1,
+            le=1000,
+            description="principal components of the detector's class probabilities that are kept",
         )
 
     params: Params
@@ -41,7 +44,7 @@ class Classes(Branch):
         """Fits PCA to the class probabilities of detections in training clips.
 
         Returns:
-            `mean` and `std` float32 [C] of log probabilities, `basis` float32 [k, C]; None without a detector.
+            `mean` and `std` of log probabilities, float32 [C], `basis` float32 [k, C]; None without detector
 
         Raises:
             UserError: if there are fewer detections than components.
@@ -58,8 +61,9 @@ class Classes(Branch):
         components = min(self.params.components, x.shape[1] - 1)
         if len(x) <= components:
             raise UserError(
-                f"the detector found {len(x)} regions in training clips, too few for branches.classes.components = "
-                f"{self.params.components}; lower it, or preprocess.person_crop.onnx.confidence"
+                f"there are {len(x)} detections in training clips, too few for "
+                f"branches.classes.components = {self.params.components}; lower it, or "
+                "preprocess.person_crop.onnx.confidence"
             )
         # float64, since float32 sums of so many values are off, and a constant class would get a deviation
         mean, std = (part(0, dtype=np.float64).astype(np.float32) for part in (x.mean, x.std))
@@ -82,7 +86,14 @@ class Classes(Branch):
 
 
 def novelty_of(probabilities: np.ndarray, statistics: Statistics) -> np.ndarray:
-    """Squared residual of class probabilities [N, C] after projection onto the components: float32 [N].
+    """Squared residual of class probabilities after projection onto the components.
+
+    Args:
+        probabilities: [N, C], 0 to 1.
+        statistics: what `Classes.fit` returned.
+
+    Returns:
+        float32 [N].
 
     Raises:
         UserError: if C is not that of the statistics.
@@ -90,8 +101,8 @@ def novelty_of(probabilities: np.ndarray, statistics: Statistics) -> np.ndarray:
     mean, std, basis = (statistics[name] for name in ("mean", "std", "basis"))
     if probabilities.shape[1] != len(mean):
         raise UserError(
-            f"class novelty was fitted to {len(mean)} classes, these regions have {probabilities.shape[1]}; run "
-            "`dvc repro statistics`"
+            f"class novelty was fitted to {len(mean)} classes, these regions have {probabilities.shape[1]}; "
+            "run `dvc repro statistics`"
         )
     z = (_log(probabilities) - mean) / std
     return np.square(z - z @ basis.T @ basis).sum(1).astype(np.float32)

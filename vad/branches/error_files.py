@@ -2,9 +2,20 @@
 
 | file | what |
 |---|---|
-| <clip>.parquet | a row per window: `frame`, `region`, `track`, `x0`, `y0`, `x1`, `y1`, `error_<branch>` float32 |
+| <clip>.parquet | a row per window: `frame`, `region`, `track`, box `x0` to `y1`, `error_<branch>` float32 |
 | <clip>.map_<branch>.npy | float16 [T, rows, columns]: errors of the cells of each frame |
-| <clip>.json | the card: `frames`, `stride`, [height, width] of a `frame`, `fps`, `cell`, `maps`, `learned`, `hash` |
+| <clip>.json | the card, with the entries below |
+
+| entry | what |
+|---|---|
+| `frames` | length T of the clip |
+| `stride` | windows belong to every `stride`-th frame |
+| `frame` | [height, width] in pixels |
+| `fps` | frames per second |
+| `cell` | pixels per cell of a map, each way |
+| `maps` | branches that have maps |
+| `learned` | branches that learned from normal footage |
+| `hash` | of table and maps |
 """
 
 from pathlib import Path
@@ -21,6 +32,7 @@ from vad.store.digests import digest
 from vad.store.tables import hash_table, read_table, write_table
 
 PREFIX = "error_"  # of the column of a branch
+BOX = ["x0", "y0", "x1", "y1"]  # columns, in pixels of the frame
 CARD = ("frames", "stride", "frame", "fps", "cell", "maps", "learned", "hash")
 CHUNK = 512  # frames of a map that are checked at a time
 
@@ -31,17 +43,21 @@ def branches_of(table: pd.DataFrame) -> list[str]:
 
 
 class ErrorWriter:
-    """Writes the errors of one clip. A context manager: table and card are written when it ends well.
+    """Writes the errors of a clip. A context manager: table and card are written when it ends well.
 
     Args:
         stem: of the files.
         windows: the first columns of the table.
         card: `frames`, `stride`, `frame`, `fps` and `cell` of the clip.
+
+    Attributes:
+        learned: whether the branches that are added from now on learned from normal footage.
     """
 
     def __init__(self, stem: Path, windows: pd.DataFrame, card: dict[str, Any]):
         self.stem, self.table, self.card = stem, windows, card
-        self.branches: dict[str, bool] = {}  # name -> learned
+        self.learned = True
+        self._learned: dict[str, bool] = {}  # by branch, in the order they were added
         self._maps: list[str] = []
 
     @property
@@ -50,14 +66,33 @@ class ErrorWriter:
         height, width = self.card["frame"]
         return -(-height // self.card["cell"]), -(-width // self.card["cell"])
 
-    def add_column(self, branch: str, errors: np.ndarray, *, learned: bool = True) -> None:
-        """Adds the errors of the regions, [N], one per window."""
-        self.branches[branch] = learned
+    def add_column(self, branch: str, errors: np.ndarray) -> None:
+        """Adds the errors of the windows.
+
+        Args:
+            branch: its name.
+            errors: float [N], 0 or more.
+
+        Raises:
+            ValueError: if the branch has a column already.
+        """
+        if PREFIX + branch in self.table:
+            raise ValueError(f"two branches are called {branch}")
+        self._learned[branch] = self.learned
         self.table = self.table.assign(**{PREFIX + branch: errors.astype(np.float32)})
 
-    def add_map(self, branch: str, *, learned: bool = True) -> ArrayWriter:
-        """A writer of the maps of a branch: float16 [rows, columns], one for every frame of the clip."""
-        self.branches[branch] = learned
+    def add_map(self, branch: str) -> ArrayWriter:
+        """A writer of maps, which takes float16 [rows, columns] for every frame of the clip.
+
+        Args:
+            branch: its name.
+
+        Raises:
+            ValueError: if the branch has maps already.
+        """
+        if branch in self._maps:
+            raise ValueError(f"two branches are called {branch}")
+        self._learned[branch] = self.learned
         self._maps.append(branch)
         card = {key: self.card[key] for key in ("cell", "frame")}
         return ArrayWriter(_map(self.stem, branch), self.shape, np.float16, **card)
@@ -73,12 +108,15 @@ class ErrorWriter:
         write_table(self.stem, self.table)
         hashes = [read_card(_map(self.stem, branch))["hash"] for branch in self._maps]
         card = self.card | {"maps": self._maps, "hash": digest([hash_table(self.table), hashes])}
-        card["learned"] = [branch for branch, learned in self.branches.items() if learned]
+        card["learned"] = [branch for branch, learned in self._learned.items() if learned]
         write_json(Path(f"{self.stem}.json"), card)
 
 
 def read_error_files(stem: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray], dict[str, Any]]:
-    """(table, maps by branch as memory maps, card) of a clip.
+    """The errors of a clip.
+
+    Returns:
+        the table; the maps by branch, as memory maps; the card.
 
     Raises:
         UserError: if a file is missing or has values that are not finite.

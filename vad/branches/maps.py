@@ -1,7 +1,8 @@
 """Maps: the errors of windows' pixels, painted into the frame that they were cut from.
 
-A map has cells of `cell` x `cell` pixels of the frame: 0 where there was no window, the mean error of a window's
-pixels in the cell where there was one, the highest of these means where windows overlap. Letterbox bars do not count.
+A map has cells of `cell` x `cell` pixels of the frame: 0 where there was no window, the mean error of a
+window's pixels in the cell where there was one, the highest of these means where windows overlap. Letterbox
+bars do not count.
 """
 
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ class TensorShape:
 def paste(canvas: np.ndarray, box: Box, error: np.ndarray, tensor: TensorShape, cell: int = 1) -> None:
     """Paints the errors of a window's pixels onto a canvas of cells, in place.
 
-    An error stands for the part of the box that its pixel of the tensor shows; a cell gets the mean of the errors over
-    the part of the box within it.
+    An error stands for the part of the box that its pixel of the tensor shows; a cell gets the mean of the
+    errors over the part of the box within it.
 
     Args:
         canvas: float [rows, columns].
@@ -51,8 +52,8 @@ def _shares(start: int, end: int, pixels: int, cell: int) -> tuple[slice, np.nda
     The weights are float32 [cells, pixels], each row of sum 1.
     """
     first, last = start // cell, -(-end // cell)
-    edges = np.arange(first, last + 1) * cell
-    edges = (np.clip(edges, start, end) - start) * (pixels / (end - start))  # in pixels of the tensor
+    borders = np.clip(np.arange(first, last + 1) * cell, start, end)
+    edges = (borders - start) * (pixels / (end - start))  # in pixels of the tensor
     pixel = np.arange(pixels)
     overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
     overlap = np.maximum(overlap, 0)
@@ -60,10 +61,10 @@ def _shares(start: int, end: int, pixels: int, cell: int) -> tuple[slice, np.nda
 
 
 class MapPainter:
-    """Paints the maps of a clip, one for each frame, and streams them to a writer; memory does not grow with the clip.
+    """Paints the maps of a clip, one for each frame, and streams them to a writer. A context manager.
 
-    A frame between those that have windows gets the map of the nearest of these. As float16, errors below 3e-8 become
-    0, those above 65504 that number. A context manager.
+    A frame between those that have windows gets the map of the nearest of these. As float16, errors below
+    3e-8 become 0, those above 65504 that number. Memory does not grow with the clip.
 
     Args:
         writer: of float16 [rows, columns].
@@ -73,7 +74,8 @@ class MapPainter:
 
     def __init__(self, writer: ArrayWriter, card: dict[str, Any], cell: int):
         self.writer, self.cell, self.stride = writer, cell, card["stride"]
-        self.tensor = TensorShape(*card["shape"][2:], card["fit"])
+        height, width = card["shape"][2:]
+        self.tensor = TensorShape(height, width, card["fit"])
         self._repeats = np.bincount(nearest(card["frames"], self.stride))  # frames that share a map
         self._canvas = np.zeros(writer.item_shape, np.float32)
         self._at = 0  # number of the map that is being painted

@@ -7,12 +7,10 @@ import numpy as np
 
 from vad import UserError
 from vad.branches.base import Branch, ClipData
-from vad.branches.error_files import ErrorWriter
+from vad.branches.error_files import BOX, ErrorWriter
 from vad.branches.params import MeasureParams
 from vad.store.cards import read_card
 from vad.store.tables import read_table
-
-BOX = ["x0", "y0", "x1", "y1"]
 
 
 def measure_clip(
@@ -25,7 +23,7 @@ def measure_clip(
     *,
     threads: int,
 ) -> None:
-    """Work function: writes the errors of one clip, which may have no windows (see `error_files`).
+    """Work function: writes the errors of a clip, which may have no windows (see `error_files`).
 
     Args:
         stem: of the files to be written.
@@ -35,18 +33,19 @@ def measure_clip(
         threads: at most so many.
 
     Raises:
-        UserError: if tensors and regions are not of one run.
+        UserError: if the tensors were made from other regions.
     """
     card = read_card(tensors)
     windows = read_table(tensors)[["frame", "region", "track"]]
     boxes = read_table(regions).reindex(windows["region"])
     if (boxes["frame"].to_numpy() != windows["frame"].to_numpy()).any():
-        raise UserError(f"{tensors} was not made of {regions}, as they stand; run `dvc repro resize`")
+        raise UserError(f"{tensors} was not made from {regions} as they are now; run `dvc repro resize`")
     windows[BOX] = boxes[BOX].to_numpy(np.int32)
     clip = ClipData(
         tensors, regions, flow, card, windows, boxes["source"].to_numpy(), params.cell, threads=threads
     )
-    kept = {key: card[key] for key in ("frames", "stride", "frame", "fps")} | {"cell": params.cell}
-    with ErrorWriter(stem, windows, kept) as out:
+    described = {key: card[key] for key in ("frames", "stride", "frame", "fps")} | {"cell": params.cell}
+    with ErrorWriter(stem, windows, described) as out:
         for branch in branches:
+            out.learned = branch.learned
             branch.errors(clip, out)

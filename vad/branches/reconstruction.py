@@ -1,7 +1,7 @@
 """Reconstruction error: what a trained autoencoder cannot reproduce of a window.
 
-It has the error branches of its autoencoder: `reconstruction`, `prediction` or `translation` (one of these), or
-`appearance` and `flow`.
+It has the error branches of its autoencoder: `reconstruction`, `prediction` or `translation` (one of these),
+or `appearance` and `flow`.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from vad import UserError
 from vad.branches.base import BRANCHES, Branch, ClipData
-from vad.branches.error_files import ErrorWriter
+from vad.branches.error_files import BOX, ErrorWriter
 from vad.branches.maps import MapPainter
 from vad.models.base import Autoencoder, fingerprint, load, to_input
 from vad.pipeline import closure
@@ -38,16 +38,18 @@ class Reconstruction(Branch):
 
         reduce: Reduce = Field(
             "mean",
-            description="how one error is made of the squared errors of a window's pixels: `mean`; `max`; `top_k`, the "
-            "mean of the share `top_share` that is highest; `patch_max`, the highest mean of a patch; `psnr`, 100 dB "
-            "minus the peak signal-to-noise ratio for a peak of 1; `mean_vector`, the length of the residual's mean, "
-            "a vector over planes, in which noise cancels",
+            description="how a window's error is made from the squared errors of its pixels: `mean`; `max`; "
+            "`top_k`, the mean of the share `top_share` that is highest; `patch_max`, the highest mean of a "
+            "patch; `psnr`, 100 dB minus the peak signal-to-noise ratio for a peak of 1; `mean_vector`, the "
+            "length of the residual's mean, a vector over planes, in which noise cancels",
         )
         reduce_flow: Reduce = Field("mean_vector", description="the same, where the target is flow")
         top_share: float = Field(0.05, gt=0, le=1, description="share of the pixels, for top_k")
         patch: int = Field(8, ge=1, le=1024, description="side of a patch in pixels, for patch_max")
         batch_size: int = Field(256, ge=1, description="windows at a time")
-        maps: bool = Field(False, description="also write maps of the pixels' errors, in cells of `measure.cell`")
+        maps: bool = Field(
+            False, description="also write maps of the pixels' errors, in cells of `measure.cell`"
+        )
 
         def reduction(self, branch: str) -> Reduce:
             """The reduction for an error branch."""
@@ -56,7 +58,8 @@ class Reconstruction(Branch):
         def active(self) -> dict[str, Any]:
             used = {self.reduce, self.reduce_flow}
             parameters = {"top_k": "top_share", "patch_max": "patch"}
-            return self.model_dump(mode="json", exclude={key for how, key in parameters.items() if how not in used})
+            unused = {key for how, key in parameters.items() if how not in used}
+            return self.model_dump(mode="json", exclude=unused)
 
     params: Params
     model: Autoencoder
@@ -67,12 +70,12 @@ class Reconstruction(Branch):
         return digest([fingerprint(autoencoder), digest_files(closure.ROOT / file for file in sorted(code))])
 
     def errors(self, clip: ClipData, out: ErrorWriter) -> None:
-        """A column per error branch; maps of them, if asked for, of the frame that a window belongs to."""
+        """A column per error branch of the model; with `maps`, maps of the frame that a window belongs to."""
         torch.set_num_threads(clip.threads)
         windows = Windows(clip.tensors.parent, [clip.tensors.name])
         names = self.model.branches
         errors: dict[str, list[np.ndarray]] = {name: [np.empty(0, np.float32)] for name in names}
-        rows = clip.windows[["frame", "x0", "y0", "x1", "y1"]].to_numpy().tolist()
+        frames, boxes = clip.windows["frame"].tolist(), clip.windows[BOX].to_numpy().tolist()
         with ExitStack() as stack:
             painters = {}
             for name in names if self.params.maps else []:
@@ -86,8 +89,7 @@ class Reconstruction(Branch):
                         frame = self.model.scored_frame if residual.shape[2] > 1 else 0
                         maps = pixel_errors(residual[:, :, frame : frame + 1])[:, 0].numpy()
                         for i, error in zip(batch, maps, strict=True):
-                            at, *box = rows[i]
-                            painters[name].add(at, tuple(box), error)
+                            painters[name].add(frames[i], tuple(boxes[i]), error)
         for name, parts in errors.items():
             out.add_column(name, np.concatenate(parts))
 
@@ -118,7 +120,16 @@ def pixel_errors(residual: torch.Tensor) -> torch.Tensor:
 
 
 def reduce_errors(residual: torch.Tensor, how: Reduce, params: Reconstruction.Params) -> np.ndarray:
-    """One error per window, 0 or more: (B, C', T', h, w) -> float32 [B]. See `Reconstruction.Params.reduce`."""
+    """Reduces residuals to one error per window.
+
+    Args:
+        residual: (B, C', T', h, w).
+        how: see `Reconstruction.Params.reduce`.
+        params: `top_share` and `patch` count here.
+
+    Returns:
+        float32 [B], 0 or more.
+    """
     if how == "mean_vector":
         return residual.mean((2, 3, 4)).norm(dim=1).numpy()
     pixels = pixel_errors(residual)

@@ -1,8 +1,8 @@
 """Speed: how fast things of a person's size move, cell by cell. Nothing is learned.
 
-The length of the optical flow, averaged over a box of a person's size. As a branch it completes the autoencoder; by
-itself it is the baseline that a model has to beat: on UCSD Ped2, where anomalies are mostly fast, it reaches a frame
-AUC of 0.98.
+The length of the optical flow, averaged over a box of a person's size. As a branch it completes the
+autoencoder; by itself it is the baseline that a model has to beat: on UCSD Ped2, where anomalies are mostly
+fast, it reaches a frame AUC of 0.98.
 """
 
 import cv2
@@ -24,8 +24,12 @@ class Speed(Branch):
     class Params(Section):
         """`branches.speed`: the box over which flow is averaged."""
 
-        width: float = Field(0.09, gt=0, le=1, description="width of the box, as a share of the frame's height")
-        height: float = Field(0.17, gt=0, le=1, description="height of the box, as a share of the frame's height")
+        width: float = Field(
+            0.09, gt=0, le=1, description="width of the box, as a share of the frame's height"
+        )
+        height: float = Field(
+            0.17, gt=0, le=1, description="height of the box, as a share of the frame's height"
+        )
 
     params: Params
 
@@ -38,9 +42,10 @@ class Speed(Branch):
         sides = zip(out.shape, clip.card["frame"], (h, w), strict=True)
         rows, columns = (_middles(cells, clip.cell, side, n) for cells, side, n in sides)
         box = max(1, round(self.params.width * h)), max(1, round(self.params.height * h))
-        with out.add_map(self.name, learned=self.learned) as maps:
+        scale = np.float32(card["scale"])  # pixels of the frame per count
+        with out.add_map(self.name) as maps:
             for displacement in counts:
-                length = np.hypot(*np.moveaxis(displacement.astype(np.float32), 2, 0)) * np.float32(card["scale"])
+                length = np.hypot(*np.moveaxis(displacement.astype(np.float32), 2, 0)) * scale
                 mean = cv2.blur(length, box, borderType=cv2.BORDER_REFLECT_101)
                 maps.append(mean[np.ix_(rows, columns)].astype(np.float16))
 

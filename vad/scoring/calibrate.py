@@ -18,11 +18,13 @@ Norm = dict[str, float]  # {"centre", "spread"}
 Log = Callable[[str], None]
 
 
-def calibrate(normal: Sequence[ClipErrors], params: CalibrateParams, log: Log = lambda line: None) -> Calibration:
+def calibrate(
+    normal: Sequence[ClipErrors], params: CalibrateParams, log: Log = lambda line: None
+) -> Calibration:
     """Standardisations, gains and thresholds.
 
-    Branches of regions are standardised on the frames with regions, for in footage that is mostly empty all frames
-    together would show no spread; thresholds are those of all frames.
+    Branches of regions are standardised on the frames with regions, for in footage that is mostly empty all
+    frames together would show no spread; thresholds are those of all frames.
 
     Args:
         normal: validation clips, without anomalies.
@@ -30,12 +32,14 @@ def calibrate(normal: Sequence[ClipErrors], params: CalibrateParams, log: Log = 
         log: takes a line for people.
 
     Raises:
-        UserError: if there are no clips, no regions, no spread of errors, or too few frames for the threshold.
+        UserError: if there are no clips or no regions, errors have no spread, or frames are too few for the
+            threshold.
     """
     _require_errors(normal, params)
     branches, causal = normal[0].branches, params.smooth.causal
-    gains = {b: g.tolist() for b, g in fit_gains(normal, branches, params.grid).items()} if params.grid else {}
-    sample = _Sample(normal, params, {branch: np.array(g, np.float32) for branch, g in gains.items()}, branches)
+    gains = fit_gains(normal, branches, params.grid) if params.grid else {}
+    # float32 as `Calibration` has them, so that the errors standardised here are those that it scores
+    sample = _Sample(normal, params, {b: gain.astype(np.float32) for b, gain in gains.items()}, branches)
     branches = _with_spread(sample.norms(branches, False), params, log)
     branches = _with_spread(sample.norms(branches, True), params, log)
     standardised = {mode: sample.by_camera(branches, mode) for mode in (False, True)}
@@ -45,7 +49,7 @@ def calibrate(normal: Sequence[ClipErrors], params: CalibrateParams, log: Log = 
         standardisation=standardised[False],
         causal_standardisation=standardised[True],
         cell_standardisation=sample.of_cells(branches, standardised[causal][ALL_CAMERAS]),
-        gains=gains,
+        gains={branch: gain.tolist() for branch, gain in gains.items()},
         threshold=0.0,
         causal_threshold=0.0,
         cell_threshold=0.0,
@@ -60,9 +64,9 @@ def _with_thresholds(calibration: Calibration, normal: Sequence[ClipErrors], log
     thresholds = {}
     for causal in (False, True):
         scores = [(calibration.frame_scores(clip, causal), clip.fps) for clip in normal]
-        # once is enough: the other threshold would say the same
-        heard = log if causal == params.smooth.causal else lambda line: None
-        thresholds[causal] = fit_threshold(params.threshold, scores, params.events, heard)
+        # once is enough: the log of the other threshold would say the same
+        logged = log if causal == params.smooth.causal else lambda line: None
+        thresholds[causal] = fit_threshold(params.threshold, scores, params.events, logged)
     highest = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
     return replace(
         calibration,
@@ -75,7 +79,9 @@ def _with_thresholds(calibration: Calibration, normal: Sequence[ClipErrors], log
 class _Sample:
     """Errors of normal footage to standardise on."""
 
-    def __init__(self, clips: Sequence[ClipErrors], params: CalibrateParams, gains: Gains, branches: Sequence[str]):
+    def __init__(
+        self, clips: Sequence[ClipErrors], params: CalibrateParams, gains: Gains, branches: Sequence[str]
+    ):
         self.clips, self.params, self.gains = clips, params, gains
         self._errors = {
             causal: [frame_errors(clip, branches, params, causal, gains) for clip in clips]
@@ -102,7 +108,7 @@ class _Sample:
         return out
 
     def of_cells(self, branches: Sequence[str], otherwise: Standardisation) -> Standardisation:
-        """Standardisation of the highest error among a frame's cells; `otherwise` where this has no spread."""
+        """Standardisation of the highest error of a frame's cells, `otherwise` where this has no spread."""
         params = self.params.model_copy(update={"aggregate": "cell", "pool": "max"})
         errors = [
             frame_errors(clip, branches, params, params.smooth.causal, self.gains) for clip in self.clips
@@ -131,14 +137,14 @@ def _require_errors(normal: Sequence[ClipErrors], params: CalibrateParams) -> No
     if not any(len(clip.table) for clip in normal):
         frames = sum(clip.frames for clip in normal)
         raise UserError(
-            f"nothing was found in any of the {len(normal)} validation clips ({frames} frames), so there "
-            "is no normal error to compare with; see reports/preprocess, lower the thresholds of "
+            f"none of the {len(normal)} validation clips ({frames} frames) has a region, so there is no "
+            "normal error to compare with; see reports/preprocess, lower the thresholds of "
             "preprocess.mode, or hold out more clips by data.val_fraction"
         )
     branches = normal[0].branches
     if params.branches != "all" and (unknown := sorted(set(params.branches) - set(branches))):
         raise UserError(
-            f"calibrate.branches: there are no errors of {', '.join(unknown)}; there are {', '.join(branches)}"
+            f"calibrate.branches: there are no errors of {', '.join(unknown)}, only of {', '.join(branches)}"
         )
 
 

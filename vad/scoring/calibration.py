@@ -1,8 +1,8 @@
 """A calibration turns errors into scores: standardised branch by branch, fused, smoothed over time.
 
-Errors of frames are standardised on normal footage (by quantiles: median -> 0, 95th percentile -> 1); branches are added,
-or their maximum is taken; the result is smoothed. The higher, the more anomalous. All clips (of a camera) share one
-strictly increasing mapping.
+Errors of frames are standardised on normal footage (by quantiles: median -> 0, 95th percentile -> 1);
+branches are added, or their maximum is taken; the result is smoothed. The higher, the more anomalous. All
+clips (of a camera) share one strictly increasing mapping.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,8 @@ from vad.store.cards import read_json, write_json
 
 ALL_CAMERAS = ""  # the key of the standardisation on all cameras together
 FLOOR = 0.01  # standardised errors below the median are squeezed into (-FLOOR, 0)
-Standardisation = Mapping[str, Mapping[str, float]]  # branch -> {"centre": becomes 0, "spread": from there to 1}
+# branch -> {"centre": the error that becomes 0, "spread": the distance from it to the error that becomes 1}
+Standardisation = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class Calibration:
                 "calibrate.branches, or run `dvc repro`"
             )
         z = [
-            level_off((np.asarray(errors[b], float) - norms[b]["centre"]) / norms[b]["spread"]) for b in chosen
+            level_off((np.asarray(errors[branch], float) - norms[branch]["centre"]) / norms[branch]["spread"])
+            for branch in chosen
         ]
         return np.sum(z, axis=0) if self.params.fuse == "sum" else np.max(z, axis=0)
 
@@ -97,7 +99,16 @@ class Calibration:
     def frame_scores(
         self, clip: ClipErrors, causal: bool | None = None, branches: Sequence[str] | None = None
     ) -> np.ndarray:
-        """Score per frame, float64 [T]; `causal`: without frames ahead, by default as `params.smooth` says."""
+        """Scores of the frames, float64 [T].
+
+        Args:
+            clip: its errors.
+            causal: whether to do without frames ahead; by default as `params.smooth` says.
+            branches: of these alone; by default of all that are fused.
+
+        Raises:
+            UserError: if the clip lacks errors of a branch.
+        """
         causal = self.params.smooth.causal if causal is None else causal
         return self.smoothed(self.frame_errors(clip, causal), clip.camera, causal, branches)
 
@@ -108,7 +119,7 @@ class Calibration:
         causal: bool,
         branches: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """`frame_scores` from the errors of frames, for several choices of branches."""
+        """What `frame_scores` gives, from what `frame_errors` gave for the same `causal`."""
         return smooth(self.fuse(errors, camera, branches, causal), self.params.smooth, causal)
 
     def region_scores(self, clip: ClipErrors) -> np.ndarray:
@@ -143,7 +154,7 @@ class Calibration:
         return {branch: np.array(gains, np.float32) for branch, gains in self.gains.items()}
 
     def without_footage(self, cameras: Iterable[str]) -> list[str]:
-        """Cameras that lack the normal footage for a standardisation of their own, where each should have one."""
+        """The cameras without normal footage, if `params.per_camera` asks for a standardisation of each."""
         return sorted(set(cameras) - set(self.standardisation)) if self.params.per_camera else []
 
     def save(self, path: Path) -> None:
@@ -168,7 +179,7 @@ class Calibration:
 def level_off(z: np.ndarray) -> np.ndarray:
     """Standardised errors, those below 0 squeezed into (-FLOOR, 0) in their order.
 
-    A branch that sees even less than is normal must not outweigh another: who lies still after a fall does not move, but
-    looks odd.
+    An error far below the median in a branch must not outweigh a high one in another: who lies still after a
+    fall does not move, but looks odd.
     """
     return np.where(z > 0, z, FLOOR * np.expm1(np.minimum(z, 0)))

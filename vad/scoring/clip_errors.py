@@ -8,17 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from vad.branches.error_files import PREFIX, branches_of, read_error_files
+from vad.branches.error_files import BOX, PREFIX, branches_of, read_error_files
 from vad.windows.stride import nearest
-
-BOX = ["x0", "y0", "x1", "y1"]
 
 
 @dataclass(frozen=True)
 class ClipErrors:
     """Errors of a clip's regions and cells.
 
-    Windows exist for every `stride`-th frame from 0 on; other frames share the regions of the nearest of these.
+    Windows exist for every `stride`-th frame from 0 on; other frames have the regions of the nearest.
 
     Attributes:
         clip: id.
@@ -89,7 +87,7 @@ class ClipErrors:
         return (self.boxes == (0, 0, width, height)).all(1)
 
     def select(self, rows: ArrayLike) -> "ClipErrors":
-        """The same clip with some of its regions alone; `rows` bool [N]."""
+        """The clip with only some of its regions; `rows` bool [N]."""
         return replace(self, table=self.table[np.asarray(rows)])
 
 
@@ -107,7 +105,16 @@ def read_errors(folder: Path, cameras: Mapping[str, str]) -> list[ClipErrors]:
 
 
 def read_clip(stem: Path, clip: str, camera: str) -> ClipErrors:
-    """The errors of one clip; `stem` is that of its files. Raises UserError as `read_errors` does."""
+    """The errors of a clip.
+
+    Args:
+        stem: of its files.
+        clip: its id.
+        camera: that filmed it.
+
+    Raises:
+        UserError: if a file is missing, or has values that are not finite.
+    """
     table, maps, card = read_error_files(stem)
     return ClipErrors(
         clip=clip,

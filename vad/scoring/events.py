@@ -1,5 +1,6 @@
-"""Alarms become events. A frame is alarmed if its score is above the threshold; runs of alarmed frames that are near to
-each other are one event, and what is then too short is dropped. So an event is what somebody is called to look at.
+"""Alarms become events. A frame is alarmed if its score is above the threshold; runs of alarmed frames that
+are near to each other are one event, and what is then too short is dropped. So an event is what somebody is
+called to look at.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,10 +82,10 @@ def alarms(events: Sequence[Event], frames: int) -> np.ndarray:
 def threshold_for(clips: Sequence[tuple[np.ndarray, float]], per_hour: float, params: EventParams) -> float:
     """The lowest threshold that costs at most `per_hour` events per hour of normal footage.
 
-    The number of events may fall and rise again with the threshold, as one event breaks into several; the answer is the
-    lowest score of a frame such that the rate holds there and at all higher thresholds. Where not even one event is
-    allowed (hours * per_hour < 1), it is the lowest that leaves none; with `min_duration` this may be below the highest
-    score.
+    The number of events may fall and rise again with the threshold, as one event breaks into several; the
+    answer is the lowest score of a frame such that the rate holds there and at all higher thresholds. Where
+    not even one event is allowed (hours * per_hour < 1), it is the lowest that leaves none; with
+    `min_duration` this may be below the highest score.
 
     Args:
         clips: (scores [T], frames per second) of each.

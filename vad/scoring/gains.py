@@ -29,7 +29,9 @@ def at_cells(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return grid[np.ix_(rows, columns)]
 
 
-def fit_gains(normal: Sequence[ClipErrors], branches: Sequence[str], grid: Sequence[int]) -> dict[str, np.ndarray]:
+def fit_gains(
+    normal: Sequence[ClipErrors], branches: Sequence[str], grid: Sequence[int]
+) -> dict[str, np.ndarray]:
     """The gain of each area, clipped to GAIN_LIMITS: by branch float64 [rows, columns].
 
     Only errors above 0 count: zeros say how often there is something, not how odd it looks.

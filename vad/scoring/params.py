@@ -11,7 +11,10 @@ class SmoothParams(Section):
     """`calibrate.smooth`: scores over time. First the median, then the gaussian."""
 
     median: int = Field(
-        15, ge=1, le=1001, description="frames of the median, which drops peaks shorter than half of it; 1 is off"
+        15,
+        ge=1,
+        le=1001,
+        description="frames of the median, which drops peaks shorter than half of it; 1 is off",
     )
     gaussian: float = Field(
         2.0, ge=0, le=1000, description="standard deviation of the gaussian that follows, in frames; 0 is off"
@@ -24,15 +27,15 @@ class ThresholdParams(Section):
 
     policy: Literal["percentile", "sigma", "fixed", "false_alarms"] = Field(
         "percentile",
-        description="`percentile` of normal frames; `sigma`, their mean plus some standard deviations; `fixed`; or "
-        "`false_alarms`, the lowest with so many events per hour of normal footage",
+        description="`percentile` of normal frames; `sigma`, their mean plus some standard deviations; "
+        "`fixed`; or `false_alarms`, the lowest with at most `per_hour` events per hour of normal footage",
     )
     percentile: float = Field(
         99.0, gt=0, lt=100, description="percent of normal frames below the threshold; cells always use it"
     )
     deviations: float = Field(3.0, ge=0, description="standard deviations above the mean, for sigma")
     value: float = Field(1.0, description="the threshold, for fixed")
-    per_hour: float = Field(1.0, ge=0, description="events per hour of normal footage, for false_alarms")
+    per_hour: float = Field(1.0, ge=0, description="most events per hour of normal footage, for false_alarms")
 
     def active(self) -> dict[str, Any]:
         others = {"sigma": "deviations", "fixed": "value", "false_alarms": "per_hour"}
@@ -54,11 +57,14 @@ class CalibrateParams(Section):
     )
     aggregate: Literal["region", "cell", "track"] = Field(
         "cell",
-        description="of which a frame's error is made: its regions, its cells, or its regions smoothed along their "
-        "tracks; branches that only have maps always use cells",
+        description="what a frame's error is made from: its regions, its cells, or its regions smoothed "
+        "along their tracks; branches that only have maps always use cells",
     )
     error_sigma: float = Field(
-        2.0, ge=0, le=100, description="frames; gaussian over the errors of a cell or track, before the maximum"
+        2.0,
+        ge=0,
+        le=100,
+        description="frames; gaussian over the errors of a cell or track, before the maximum",
     )
     pool: Literal["max", "mean_top"] = Field(
         "max", description="a frame's error is the highest of these, or the mean of the `top_k` highest"
@@ -68,14 +74,14 @@ class CalibrateParams(Section):
     )
     normalisation: Literal["quantile", "z_score"] = Field(
         "quantile",
-        description="how errors are standardised on normal frames: median -> 0 and 95th percentile -> 1, or mean -> 0 "
-        "and one standard deviation above it -> 1",
+        description="how errors are standardised on normal frames: `quantile`, median -> 0 and 95th "
+        "percentile -> 1; `z_score`, mean -> 0 and a standard deviation above it -> 1",
     )
     per_camera: bool = Field(False, description="standardise each camera on its own normal frames")
     grid: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(max_length=2)] = Field(
         [],
-        description="[rows, columns] of areas of the picture; errors are first divided by the area's gain, the 95th "
-        "percentile of its normal errors relative to that of the whole picture; `[]` is off",
+        description="[rows, columns] of areas of the picture; errors are first divided by the area's gain, "
+        "the 95th percentile of its normal errors relative to that of the whole picture; `[]` is off",
     )
     fuse: Literal["sum", "max"] = Field("sum", description="a score is the sum or the maximum over branches")
     smooth: SmoothParams = SmoothParams()

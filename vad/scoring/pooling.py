@@ -1,9 +1,10 @@
 """Errors of regions and cells become errors of frames.
 
-The error of a frame is the highest among its regions, or among its cells, or the mean of the highest few; 0 where there
-is nothing, since nothing was seen that could not be reproduced. A cell is a square of pixels: where a branch has no map,
-a cell has the highest error of the regions that touch it, 0 where there is none. Errors of cells and tracks are smoothed
-over time before the maximum, so that what lasts counts more than what flickers.
+The error of a frame is the highest among its regions, or among its cells, or the mean of the highest few; 0
+where it has no regions, since there is nothing that could not be reproduced. A cell is a square of pixels:
+where a branch has no map, a cell has the highest error of the regions that touch it, 0 where there is none.
+Errors of cells and tracks are smoothed over time before the maximum, so that what lasts counts more than what
+flickers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,11 @@ CHUNK = 512  # frames whose maps are held at once
 
 
 def frame_errors(
-    clip: ClipErrors, branches: Sequence[str], params: CalibrateParams, causal: bool, gains: Gains | None = None
+    clip: ClipErrors,
+    branches: Sequence[str],
+    params: CalibrateParams,
+    causal: bool,
+    gains: Gains | None = None,
 ) -> dict[str, np.ndarray]:
     """By branch the errors of frames, float64 [T].
 
@@ -58,9 +63,9 @@ def region_errors(clip: ClipErrors, branch: str, gains: Gains | None = None) -> 
 def pool_regions(clip: ClipErrors, values: ArrayLike, top_k: int = 1) -> np.ndarray:
     """One value per frame: the mean of the `top_k` highest of its regions, 0 where it has none.
 
-    A frame with fewer regions has the mean of those it has: were missing ones counted as 0, somebody who falls alone
-    would score lower than a crowd walking by. The price is that with more than one, a frame's value may fall when
-    somebody normal walks in.
+    A frame with fewer regions has the mean of those it has: if missing ones counted as 0, somebody who falls
+    alone would score lower than a crowd walking by. The price is that with `top_k` above 1 a frame's value
+    may fall when somebody normal walks in.
 
     Args:
         clip: gives the frames of the regions.
@@ -88,9 +93,7 @@ def cell_errors(
     gains: Gains | None = None,
     only: tuple[int, int] | None = None,
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Maps of errors, smoothed over time: (frames, float32 [n, branches, rows, columns]), one chunk after the other.
-
-    Memory does not grow with the clip.
+    """Maps of errors, smoothed over time, chunk by chunk. Memory does not grow with the clip.
 
     Args:
         clip: with errors of these branches.
@@ -99,6 +102,9 @@ def cell_errors(
         causal: whether smoothing does without frames ahead.
         gains: errors are divided by these.
         only: of the frames [start, end) alone.
+
+    Yields:
+        the frames of the chunk, and float32 [n, branches, rows, columns].
     """
     if not branches:
         return
@@ -132,7 +138,11 @@ def _maps(clip: ClipErrors, branches: Sequence[str], low: int, high: int, gains:
 def _paint(
     clip: ClipErrors, branches: Sequence[str], first: int, last: int, gains: Gains | None
 ) -> Mapping[int, np.ndarray]:
-    """Regions as maps: {k: float32 [branches, rows, columns]} of the frames k * stride, k in [first, last)."""
+    """Regions as maps, of the frames k * stride for k in [first, last).
+
+    Returns:
+        by k float32 [branches, rows, columns]; only those with regions.
+    """
     rows = slice(*np.searchsorted(clip.numbers, [first, last]))
     errors = np.stack([region_errors(clip, branch, gains)[rows] for branch in branches], 1)[:, :, None, None]
     boxes = clip.boxes[rows]
@@ -147,7 +157,17 @@ def _paint(
 
 
 def smooth_tracks(clip: ClipErrors, errors: np.ndarray, sigma: float, causal: bool) -> np.ndarray:
-    """Errors of regions [N], each the weighted mean of its track around it; regions without track as they are."""
+    """Smooths the errors of regions along their tracks.
+
+    Args:
+        clip: gives frames and tracks of the regions.
+        errors: float [N].
+        sigma: of the gaussian over time, in frames.
+        causal: whether to do without frames ahead.
+
+    Returns:
+        the same kind of float, [N]: weighted means over the track; unchanged for regions without track.
+    """
     frames, tracks, out = clip.table["frame"].to_numpy(), clip.table["track"].to_numpy(), errors.copy()
     if (r := radius(sigma)) == 0:
         return out

@@ -2,10 +2,19 @@
 
 | file | what |
 |---|---|
-| <clip>.parquet | a row per frame: `source_frame` int32, `seconds`, `score`, `unsmoothed`, `causal`, `error_<branch>`, \
-`score_<branch>` float64 (`score_learned`: all branches that learned) |
+| <clip>.parquet | a row per frame, with the columns below |
 | <clip>.regions.parquet | a row per region of the errors: `score` float64 |
 | <clip>.json | the card: `fps`, `events`, `hash` |
+
+| column | what |
+|---|---|
+| `source_frame` | int32, number of the frame in the footage |
+| `seconds` | float64, since the start of the clip |
+| `score` | float64, of all branches, smoothed: what is compared with the threshold |
+| `unsmoothed` | float64, the same before smoothing |
+| `causal` | float64, without frames ahead |
+| `error_<branch>` | float64, before standardisation |
+| `score_<branch>` | float64, of the branch alone, smoothed; `score_learned` of all branches that learned |
 
 No label is read, so unlabelled footage has scores and events, too.
 """
@@ -82,18 +91,20 @@ def score_clip(
     Raises:
         UserError: if errors and frames differ in number.
     """
-    found, times = read_clip(errors, clip, camera), read_table(frames)
-    if len(times) != found.frames:
-        raise UserError(f"errors of {found.frames} frames, but {len(times)} were extracted; run `dvc repro`")
+    measured, times = read_clip(errors, clip, camera), read_table(frames)
+    if len(times) != measured.frames:
+        raise UserError(
+            f"{errors} has errors of {measured.frames} frames, but {frames} has {len(times)}; run `dvc repro`"
+        )
     causal = calibration.params.smooth.causal
-    frame_errors = calibration.frame_errors(found, causal)
+    frame_errors = calibration.frame_errors(measured, causal)
     scores = calibration.smoothed(frame_errors, camera, causal)
-    learned = [branch for branch in calibration.branches if branch in found.learned]
+    learned = [branch for branch in calibration.branches if branch in measured.learned]
     chosen = {branch: [branch] for branch in frame_errors}
     if 1 < len(learned) < len(calibration.branches):
         chosen[LEARNED] = learned
     branches = {
-        name: calibration.smoothed(frame_errors, camera, causal, own) for name, own in chosen.items()
+        name: calibration.smoothed(frame_errors, camera, causal, names) for name, names in chosen.items()
     }
     fused = {name: branches[name] for name in calibration.branches}
     write_scores(
@@ -101,20 +112,20 @@ def score_clip(
         ClipScores(
             scores=scores,
             unsmoothed=calibration.fuse(frame_errors, camera, causal=causal),
-            causal=scores if causal else calibration.frame_scores(found, causal=True),
+            causal=scores if causal else calibration.frame_scores(measured, causal=True),
             branches=branches,
             errors=frame_errors,
-            regions=calibration.region_scores(found),
+            regions=calibration.region_scores(measured),
             seconds=times["seconds"].to_numpy(),
             source_frames=times["source_frame"].to_numpy(),
-            fps=found.fps,
-            events=events.find(scores, calibration.threshold, found.fps, calibration.params.events, fused),
+            fps=measured.fps,
+            events=events.find(scores, calibration.threshold, measured.fps, calibration.params.events, fused),
         ),
     )
 
 
 def write_scores(stem: Path, scores: ClipScores) -> None:
-    """Writes the three files of a clip."""
+    """Writes the three files of a clip; `stem` is their path without suffix."""
     columns = {
         "source_frame": scores.source_frames,
         "seconds": scores.seconds,
@@ -127,14 +138,15 @@ def write_scores(stem: Path, scores: ClipScores) -> None:
     frames, regions = pd.DataFrame(columns), pd.DataFrame({"score": scores.regions})
     write_table(stem, frames)
     write_table(Path(f"{stem}.regions"), regions)
-    happened = [asdict(event) | {"shares": list(event.shares.items())} for event in scores.events]
-    card = {"fps": scores.fps, "events": happened}
-    card["hash"] = digest([hash_table(frames), hash_table(regions), happened])
+    # a list, since JSON with sorted keys would lose the order of the shares
+    listed = [asdict(event) | {"shares": list(event.shares.items())} for event in scores.events]
+    card = {"fps": scores.fps, "events": listed}
+    card["hash"] = digest([hash_table(frames), hash_table(regions), listed])
     write_json(Path(f"{stem}.json"), card)
 
 
 def read_scores(stem: Path) -> ClipScores:
-    """What `score_clip` wrote.
+    """Reads what `score_clip` wrote.
 
     Raises:
         UserError: if a file is missing or broken.
@@ -153,18 +165,25 @@ def read_scores(stem: Path) -> ClipScores:
             fps=card["fps"],
             events=[Event(**event | {"shares": dict(event["shares"])}) for event in card["events"]],
         )
-    except (KeyError, TypeError) as e:
-        raise UserError(f"{stem}: not the scores of a clip ({e}); run `dvc repro score`") from None
+    except (KeyError, TypeError, ValueError) as e:
+        raise UserError(f"{stem}: not the scores of a clip ({e!r}); run `dvc repro score`") from None
 
 
 def event_table(scores: Mapping[str, ClipScores]) -> pd.DataFrame:
-    """A row per event of all clips, by id; a clip is called by its name without the split."""
-    rows = [
-        events.table(clip.partition("/")[2], own.events, own.fps, own.source_frames, own.seconds)
-        for clip, own in scores.items()
-        if own.events
+    """The events of all clips.
+
+    Args:
+        scores: of the clips, by id.
+
+    Returns:
+        a row per event, with the columns `events.COLUMNS`; clips are called by their name without the split.
+    """
+    tables = [
+        events.table(clip.partition("/")[2], scored.events, scored.fps, scored.source_frames, scored.seconds)
+        for clip, scored in scores.items()
+        if scored.events
     ]
-    return pd.concat(rows) if rows else pd.DataFrame(columns=events.COLUMNS)
+    return pd.concat(tables) if tables else pd.DataFrame(columns=events.COLUMNS)
 
 
 def _by_branch(frames: pd.DataFrame, prefix: str) -> dict[str, np.ndarray]:

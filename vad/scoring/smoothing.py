@@ -1,7 +1,7 @@
 """Smoothing over time: centred, which looks ahead, and causal, for live use.
 
-Centred filters mirror a clip at its ends, so that an outlier there is outvoted as elsewhere; causal ones use the frames
-there are, so that the first frame is not counted several times.
+Centred filters mirror a clip at its ends, so that an outlier there is outvoted as elsewhere; causal ones use
+the frames there are, so that the first frame is not counted several times.
 """
 
 import numpy as np

@@ -22,9 +22,7 @@ class Live:
         camera: whose standardisation is used.
     """
 
-    def __init__(
-        self, calibration: Calibration, size: tuple[int, int], cell: int, camera: str = ALL_CAMERAS
-    ):
+    def __init__(self, calibration: Calibration, size: tuple[int, int], cell: int, camera: str = ALL_CAMERAS):
         self.calibration, self.size, self.cell, self.camera = calibration, size, cell, camera
         params = calibration.params
         self._length = 1 + history(params.smooth) + radius(params.error_sigma)
@@ -42,7 +40,5 @@ class Live:
         self._maps = [*self._maps, maps][-self._length :]
         rows = pd.concat([t.assign(frame=i) for i, t in enumerate(self._tables)], ignore_index=True)
         recent = {name: np.stack([frame[name] for frame in self._maps]) for name in maps}
-        clip = ClipErrors(
-            "", len(self._tables), 1, self.size, rows, 1.0, self.cell, recent, self.camera
-        )
+        clip = ClipErrors("", len(self._tables), 1, self.size, rows, 1.0, self.cell, recent, self.camera)
         return float(self.calibration.frame_scores(clip, causal=True)[-1])
