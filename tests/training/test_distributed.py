@@ -1,4 +1,4 @@
-"""Two processes on this machine, over gloo, against one process with the doubled batch."""
+"""Two processes on this machine, over gloo, against a single process with the doubled batch."""
 
 import os
 import subprocess
@@ -10,30 +10,30 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from tests.training.test_fit import ROOT, Fitted, ramps, tensors
+from tests.training.trained import ROOT, Trained, ramps, tensors
 from vad.training.batches import Order
 
 WORKER = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.training.test_fit import CHANNELS, params
-from vad import models, training
-from vad.windows import Windows
+from tests.training.trained import SMALL, params
+from vad.models import create, save
+from vad.training.fit import fit, fix_seed
+from vad.windows.dataset import Windows
 
 if __name__ == "__main__":
     folder = Path({folder!r})
     train, val = Windows(folder / "train/tensors"), Windows(folder / "val/tensors")
-    own = params(epochs=3, batch_size=3, strategy="ddp", devices=2)
-    training.fix_seed(own.seed)
-    model = models.create("conv2d", CHANNELS, train.shape, ["gray"])
+    settings = params(epochs=3, batch_size=3, strategy="ddp", devices=2)
+    fix_seed(settings.seed)
+    model = create("conv2d", SMALL, train.shape, ["gray"])
     out = Path({out!r})
-    best = training.fit(
-        model, train, val, own, out / "reports", out / "throughput.csv", out / "cache", lambda line: None
-    )
+    where = out / "reports", out / "throughput.csv", out / "cache"
+    best = fit(model, train, val, settings, *where, lambda line: None)
     rank = int(os.environ.get("LOCAL_RANK", 0))
     assert (best is None) == (rank > 0)
-    models.save(model, out / f"model{{rank}}", best=best)
+    save(model, out / f"model{{rank}}", best=best)
 """
 
 
@@ -48,7 +48,7 @@ def footage(tmp_path_factory):
 
 
 @pytest.mark.parametrize("start", ["lightning", "torchrun"])
-def test_two_processes_give_what_one_gives_with_the_doubled_batch(footage, tmp_path, start):
+def test_two_processes_learn_what_a_single_process_learns_from_doubled_batches(footage, tmp_path, start):
     folder, data = footage
     script = tmp_path / "worker.py"
     script.write_text(
@@ -61,12 +61,12 @@ def test_two_processes_give_what_one_gives_with_the_doubled_batch(footage, tmp_p
         command, cwd=ROOT, env=env | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    one = Fitted(data, tmp_path / "one", epochs=3, batch_size=6)
+    single = Trained(data, tmp_path / "single", epochs=3, batch_size=6)
     two = tmp_path / "two"
     weights = [
         load_file(p)
         for p in (
-            tmp_path / "one/model/weights.safetensors",
+            tmp_path / "single/model/weights.safetensors",
             two / "model0/weights.safetensors",
             two / "model1/weights.safetensors",
         )
@@ -75,14 +75,14 @@ def test_two_processes_give_what_one_gives_with_the_doubled_batch(footage, tmp_p
         np.testing.assert_allclose(weights[1][name], value, rtol=1e-3, atol=1e-5, err_msg=name)
         np.testing.assert_array_equal(weights[2][name], weights[1][name])
     history = pd.read_csv(two / "reports/history.csv")
-    pd.testing.assert_frame_equal(history, one.history, rtol=1e-4)
+    pd.testing.assert_frame_equal(history, single.history, rtol=1e-4)
     assert len(history) == 3
 
 
-@pytest.mark.parametrize(("n", "batch", "world"), [(10, 2, 2), (7, 2, 3), (1, 4, 2), (12, 4, 1)])
-def test_processes_share_the_windows_out(n, batch, world):
-    orders = [Order(n, batch, seed=3, rank=rank, world=world) for rank in range(world)]
-    together = Order(n, batch * world, seed=3)
+@pytest.mark.parametrize(("n", "batch", "processes"), [(10, 2, 2), (7, 2, 3), (1, 4, 2), (12, 4, 1)])
+def test_processes_share_the_windows_out(n, batch, processes):
+    orders = [Order(n, batch, seed=3, rank=rank, processes=processes) for rank in range(processes)]
+    together = Order(n, batch * processes, seed=3)
     for order in [*orders, together]:
         order.set_epoch(5)
     steps = list(zip(*orders, strict=True))
@@ -92,5 +92,5 @@ def test_processes_share_the_windows_out(n, batch, world):
         counted = [indices for indices, share, _ in parts if share]
         assert np.concatenate(counted).tolist() == whole.tolist()
         for indices, share, _ in parts:
-            assert share == (len(indices) * world / len(whole) if share else 0)
-        assert sum(share for _, share, _ in parts) == pytest.approx(world)
+            assert share == (len(indices) * processes / len(whole) if share else 0)
+        assert sum(share for _, share, _ in parts) == pytest.approx(processes)

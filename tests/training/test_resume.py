@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.test_fit import CHANNELS, ROOT, Fitted, data, params  # noqa: F401
-from vad import UserError, models
-from vad.training import callbacks, fit
+from tests.training.trained import ROOT, Trained, model, params
+from vad import UserError
+from vad.training import callbacks
 from vad.training.checkpoints import KEPT_DAYS, Checkpoints
+from vad.training.fit import fit
 
 
 @pytest.fixture(autouse=True)
 def every_epoch(monkeypatch):
     """Also where an epoch is shorter than saving a state."""
-    monkeypatch.setattr(callbacks, "SPACING", 0.0)
+    monkeypatch.setattr(callbacks, "SAVE_SPACING", 0.0)
 
 
 HARD = {"epochs": 6, "lr_patience": 0, "early_stopping": 4}  # the schedule and the patience have a state too
@@ -40,21 +41,11 @@ def stop_after(epoch: int):
     return log
 
 
-def interrupted(data, folder: Path, after: int, **changed: object) -> None:  # noqa: F811
-    own = params(**changed)
-    fit.fix_seed(own.seed)
-    model = models.create("conv2d", CHANNELS, data["train"].shape, ["gray"])
+def interrupted(data, folder: Path, after: int, **changed: object) -> None:
+    settings = params(**changed)
+    where = folder / "reports", folder / "throughput.csv", folder / "cache"
     with pytest.raises(Interrupted):
-        fit.fit(
-            model,
-            data["train"],
-            data["bright"],
-            own,
-            folder / "reports",
-            folder / "throughput.csv",
-            folder / "cache",
-            stop_after(after),
-        )
+        fit(model(settings.seed), data["train"], data["bright"], settings, *where, stop_after(after))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -64,16 +55,16 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "cosine", "constant"])
-def test_a_resumed_training_ends_as_an_uninterrupted_one(data, tmp_path, schedule):  # noqa: F811
-    own = HARD | {"schedule": schedule, "accumulate": 2, "clip_gradient": 0.5, "weight_decay": 0.01}
-    whole = Fitted(data, tmp_path / "whole", "bright", **own)
+def test_a_resumed_training_ends_as_an_uninterrupted_one(data, tmp_path, schedule):
+    settings = HARD | {"schedule": schedule, "accumulate": 2, "clip_gradient": 0.5, "weight_decay": 0.01}
+    whole = Trained(data, tmp_path / "whole", "bright", **settings)
     for after in (2, 4):  # twice on the way
-        interrupted(data, tmp_path / "parts", after, **own)
+        interrupted(data, tmp_path / "parts", after, **settings)
         (state,) = (tmp_path / "parts/cache/checkpoints").glob("*/state.pt")
         assert torch.load(state, weights_only=True)["epochs"] == after - 1  # the last whole one
     (tmp_path / "parts/reports/history.csv").unlink()  # DVC removes outputs before a stage
     (tmp_path / "parts/reports/steps.csv").unlink()
-    resumed = Fitted(data, tmp_path / "parts", "bright", **own)
+    resumed = Trained(data, tmp_path / "parts", "bright", **settings)
     assert any(line.startswith("goes on after epoch 3, from") for line in resumed.log)
     assert next(line for line in resumed.log if line.startswith("epoch ")).startswith("epoch 4/")
     assert resumed.best == whole.best
@@ -81,45 +72,44 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(data, tmp_path, schedul
     assert list((tmp_path / "parts/cache/checkpoints").iterdir()) == []  # nothing is left behind
 
 
-def test_what_is_resumed_differs_from_a_start_afresh(data, tmp_path):  # noqa: F811
-    """The test above would pass, too, if training always began anew; this one counts epochs and time."""
+def test_a_resumed_training_uses_the_saved_weights(data, tmp_path):
+    """The test above would pass, too, if training always began anew: here the saved weights are altered."""
     interrupted(data, tmp_path, 4, **HARD)
     (state,) = (tmp_path / "cache/checkpoints").glob("*/state.pt")
     broken = torch.load(state, weights_only=True)
     for value in broken["model"].values():
         value.add_(0.5)
     torch.save(broken, state)
-    resumed = Fitted(data, tmp_path, "bright", **HARD)
-    other = Fitted(data, tmp_path / "other", "bright", **HARD)
+    resumed = Trained(data, tmp_path, "bright", **HARD)
+    other = Trained(data, tmp_path / "other", "bright", **HARD)
     assert resumed.history["train_loss"][:3].tolist() == other.history["train_loss"][:3].tolist()
     assert resumed.history["train_loss"][3] != other.history["train_loss"][3]
 
 
 @pytest.mark.parametrize("early_stopping", [20, 2])
-def test_a_finished_training_waits_until_its_weights_are_stored(data, tmp_path, early_stopping):  # noqa: F811
+def test_a_finished_training_waits_until_its_weights_are_stored(data, tmp_path, early_stopping):
     """What comes after it may fail: a full disk, a parameter that was changed meanwhile."""
-    own = params(epochs=5, early_stopping=early_stopping)
-    found = []
+    settings = params(epochs=5, early_stopping=early_stopping)
+    results = []
     for log in ([], []):
-        fit.fix_seed(own.seed)
-        model = models.create("conv2d", CHANNELS, data["train"].shape, ["gray"])
-        where = [tmp_path / "reports", tmp_path / "throughput.csv", tmp_path / "cache"]
+        trained = model(settings.seed)
+        where = tmp_path / "reports", tmp_path / "throughput.csv", tmp_path / "cache"
         later = []
-        best = fit.fit(model, data["train"], data["bright"], own, *where, log.append, later.append)
+        best = fit(trained, data["train"], data["bright"], settings, *where, log.append, later.append)
         history = (tmp_path / "reports/history.csv").read_bytes()
-        found.append((best, history, [p.clone() for p in model.parameters()]))
+        results.append((best, history, [p.clone() for p in trained.parameters()]))
         (tmp_path / "reports/history.csv").unlink()
-    assert found[0][:2] == found[1][:2]
-    assert all(torch.equal(a, b) for a, b in zip(found[0][2], found[1][2], strict=True))
+    assert results[0][:2] == results[1][:2]
+    assert all(torch.equal(a, b) for a, b in zip(results[0][2], results[1][2], strict=True))
     assert not any(line.startswith("epoch") for line in log)  # the second time there was nothing left to do
     later[0]()
     assert not [p for p in (tmp_path / "cache/checkpoints").iterdir() if p.is_dir()]
 
 
-def test_early_stopping_counts_over_the_interruption(data, tmp_path):  # noqa: F811
-    own = {"epochs": 20, "early_stopping": 3}
-    interrupted(data, tmp_path, 3, **own)
-    assert len(Fitted(data, tmp_path, "bright", **own).history) == 1 + 3
+def test_early_stopping_counts_over_the_interruption(data, tmp_path):
+    settings = {"epochs": 20, "early_stopping": 3}
+    interrupted(data, tmp_path, 3, **settings)
+    assert len(Trained(data, tmp_path, "bright", **settings).history) == 1 + 3
 
 
 @pytest.mark.parametrize(
@@ -130,44 +120,44 @@ def test_early_stopping_counts_over_the_interruption(data, tmp_path):  # noqa: F
         ({"batch_size": 5, "clip_gradient": 1.0}, "train.batch_size, train.clip_gradient"),
     ],
 )
-def test_a_changed_parameter_starts_afresh_and_says_so(data, tmp_path, changed, named):  # noqa: F811
+def test_a_changed_parameter_starts_afresh_and_says_so(data, tmp_path, changed, named):
     interrupted(data, tmp_path, 3, **HARD)
     (folder,) = (p for p in (tmp_path / "cache/checkpoints").iterdir() if p.is_dir())
-    fitted = Fitted(data, tmp_path, "bright", **HARD | changed)
+    fitted = Trained(data, tmp_path, "bright", **HARD | changed)
     assert f"starts afresh: the interrupted training in {folder} differs in {named}" in fitted.log
-    assert fitted.weights == Fitted(data, tmp_path / "new", "bright", **HARD | changed).weights
+    assert fitted.weights == Trained(data, tmp_path / "new", "bright", **HARD | changed).weights
     assert folder.is_dir()  # the parameter may be set back
 
 
-def test_other_data_start_afresh_and_it_says_so(data, tmp_path):  # noqa: F811
+def test_other_data_start_afresh_and_it_says_so(data, tmp_path):
     interrupted(data, tmp_path, 3, **HARD)
-    fitted = Fitted(data, tmp_path, "val", **HARD)
+    fitted = Trained(data, tmp_path, "val", **HARD)
     assert any(line.endswith("differs in validation data") for line in fitted.log)
 
 
 @pytest.mark.parametrize("wrong", [{}, [1], {"epochs": 1}], ids=str)
-def test_a_checkpoint_of_another_kind_is_no_bug(data, tmp_path, wrong):  # noqa: F811
+def test_a_checkpoint_of_another_kind_is_no_bug(data, tmp_path, wrong):
     with Checkpoints(tmp_path, {"a": 1}, print) as kept:
         kept.save({"epochs": 1})
         torch.save(wrong, kept.state_file)
-        said = []
-        kept.log = said.append
+        lines = []
+        kept.log = lines.append
         assert (kept.load() is None) == (wrong != {"epochs": 1})
-        assert len(said) == 1
+        assert len(lines) == 1
         kept.state_file.unlink()
-        (kept.folder / "what.json").write_text("[]")
+        (kept.folder / "identity.json").write_text("[]")
         assert kept.load() is None
-        assert len(said) == 1  # nothing is left to compare with
+        assert len(lines) == 1  # nothing is left to compare with
 
 
 @pytest.mark.parametrize("left", [0, 1, 100, -1], ids=str)
-def test_a_checkpoint_cut_off_starts_afresh_and_says_so(data, tmp_path, left):  # noqa: F811
+def test_a_checkpoint_cut_off_starts_afresh_and_says_so(data, tmp_path, left):
     interrupted(data, tmp_path, 3, **HARD)
     (state,) = (tmp_path / "cache/checkpoints").glob("*/state.pt")
     state.write_bytes(state.read_bytes()[:left])
-    fitted = Fitted(data, tmp_path, "bright", **HARD)
+    fitted = Trained(data, tmp_path, "bright", **HARD)
     assert any(f"the checkpoint {state} cannot be read" in line for line in fitted.log)
-    assert fitted.weights == Fitted(data, tmp_path / "new", "bright", **HARD).weights
+    assert fitted.weights == Trained(data, tmp_path / "new", "bright", **HARD).weights
 
 
 def test_a_power_cut_in_mid_write_leaves_the_state_before(tmp_path):
@@ -187,11 +177,11 @@ def test_a_power_cut_in_mid_write_leaves_the_state_before(tmp_path):
 
 
 def test_no_pickle_is_executed(tmp_path):
-    said = []
-    with Checkpoints(tmp_path, {}, said.append) as kept:
+    lines = []
+    with Checkpoints(tmp_path, {}, lines.append) as kept:
         kept.save({"epochs": 1, "more": subprocess.Popen})
         assert kept.load() is None
-    assert "cannot be read" in said[0]
+    assert "cannot be read" in lines[0]
 
 
 def test_two_at_once_are_refused(tmp_path):
@@ -217,7 +207,7 @@ def test_forgotten_trainings_are_swept(tmp_path):
         assert not kept.folder.exists()
 
 
-def test_killed_it_goes_on(data, tmp_path):  # noqa: F811
+def test_a_killed_training_goes_on(data, tmp_path):
     """kill -9 of a process of its own, in the middle of an epoch."""
     script = tmp_path / "train.py"
     script.write_text(
@@ -225,17 +215,14 @@ def test_killed_it_goes_on(data, tmp_path):  # noqa: F811
         import sys
         from pathlib import Path
         sys.path.insert(0, {str(ROOT)!r})
-        from tests.training.test_fit import Fitted
-        from vad.windows import Windows
-        import tests.training.test_fit as t
+        import tests.training.trained as t
+        from vad.windows.dataset import Windows
         folder = Path({str(tmp_path)!r})
         data = {{"train": Windows(Path({str(data["train"].folder)!r})),
                  "bright": Windows(Path({str(data["bright"].folder)!r}))}}
-        original = t.training.fit
-        def fit(*args):
-            return original(*args[:-1], lambda line: print(line, flush=True))
-        t.training.fit = fit
-        Fitted(data, folder / "parts", "bright", epochs=1500, early_stopping=1500)
+        original = t.fit
+        t.fit = lambda *args: original(*args[:-1], lambda line: print(line, flush=True))
+        t.Trained(data, folder / "parts", "bright", epochs=1500, early_stopping=1500)
         """)
     )
     child = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, encoding="utf-8", cwd=ROOT)
@@ -251,8 +238,8 @@ def test_killed_it_goes_on(data, tmp_path):  # noqa: F811
     # the rest would take long: what was kept is what an uninterrupted training has after so many epochs
     interrupted(data, tmp_path / "whole", epochs + 1, epochs=1500, early_stopping=1500)
     (whole,) = (tmp_path / "whole/cache/checkpoints").glob("*/state.pt")
-    one, two = (torch.load(f, weights_only=True) for f in (state, whole))
-    assert len(one["rows"]["history"]) == epochs
-    assert one["rows"] == two["rows"]
+    parts, complete = (torch.load(f, weights_only=True) for f in (state, whole))
+    assert len(parts["rows"]["history"]) == epochs
+    assert parts["rows"] == complete["rows"]
     for name in ("model", "optimizer"):
-        torch.testing.assert_close(one[name], two[name], rtol=0, atol=0)
+        torch.testing.assert_close(parts[name], complete[name], rtol=0, atol=0)

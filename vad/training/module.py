@@ -69,9 +69,16 @@ class TrainingModule(lightning.LightningModule):
     def _log_mean(self, name: str, value: Tensor, batch: Batch) -> None:
         """Adds a batch to a mean over the epoch's windows."""
         # a window of weight 0 only keeps this process in step with the others, one of which counts it
-        n = len(batch.windows) if batch.weight else 0
+        count = float(len(batch.windows)) if batch.weight else 0.0
         several = self.trainer.world_size > 1
-        self.log(name, value, on_step=False, on_epoch=True, batch_size=n, sync_dist=several)
+        self.log(
+            name,
+            value,
+            on_step=False,
+            on_epoch=True,
+            batch_size=count,  # type: ignore[arg-type]  # an int would be averaged over processes with //
+            sync_dist=several,
+        )
 
     def _loss(self, batch: Batch) -> Tensor:
         x = to_input(batch.windows, self.device)

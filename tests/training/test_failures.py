@@ -1,0 +1,128 @@
+"""What goes wrong: losses that are no numbers, interrupts, too little memory, a missing GPU."""
+
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.trained import SHAPE, SMALL, Failing, Trained, wandering_square
+from tests.windows.tensors import tensor_spec
+from vad import UserError
+from vad.models import Autoencoder, create, load
+from vad.models.dense import Dense
+from vad.models.memae import MemAE
+from vad.training.fit import fix_seed
+
+
+class Broken(Autoencoder):
+    """Its output is no number once its weight is below zero, which the first step makes it."""
+
+    name = "broken"
+
+    def __init__(self, raises: type[BaseException] | None = None):
+        super().__init__(SMALL, SHAPE, ["gray"])
+        self.weight, self.raises = torch.nn.Parameter(torch.tensor(1e-4)), raises
+
+    def forward(self, x):
+        if self.raises:
+            raise self.raises
+        return x + 1 + torch.sqrt(self.weight)
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_learning_rate(data, tmp_path):
+    with pytest.raises(UserError, match=r"epoch 1, batch 2; lower train\.learning_rate \(now 0\.01\)"):
+        Trained(data, tmp_path, model=Broken())
+    assert list((tmp_path / "cache/checkpoints").iterdir()) == []
+
+
+def test_a_validation_loss_that_is_no_number_stops_too(data, tmp_path):
+    """The last step broke the weights: one batch, one epoch, so no later training loss shows it."""
+    with pytest.raises(UserError, match=r"validation loss became nan in epoch 1; lower train\.learning_rate"):
+        Trained(data, tmp_path, model=Broken(), epochs=1, batch_size=100)
+
+
+def test_after_a_loss_that_is_no_number_the_best_weights_are_kept(data, tmp_path):
+    model = Failing(lambda y: y * float("nan"))
+    message = (
+        r"training loss became nan in epoch 2, batch 2; lower .+ best weights so far, of epoch 1, are in "
+    )
+    with pytest.raises(UserError, match=message) as caught:
+        Trained(data, tmp_path, model=model, epochs=3)
+    folder = Path(str(caught.value).rpartition(" are in ")[2])
+    kept, card = load(folder)
+    assert card["best"]["epoch"] == 0
+    assert all(torch.isfinite(p).all() for p in kept.parameters())
+    Trained(data, tmp_path / "again", epochs=1, learning_rate=1e-4, init_from=str(folder))
+
+
+def test_other_errors_keep_their_kind(data, tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        Trained(data, tmp_path, model=Broken(ZeroDivisionError))
+    assert list((tmp_path / "cache/checkpoints").iterdir()) == []
+
+
+def test_an_interrupt_ends_the_run_as_one(data, tmp_path):
+    """In the second epoch: the weights of the first could be taken for a result if it were swallowed."""
+
+    def interrupt(y):
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Trained(data, tmp_path, model=Failing(interrupt))
+        assert signal.getsignal(signal.SIGINT) == before  # the next Ctrl-C must count, too
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+        ),
+        MemoryError(),
+    ],
+    ids=["gpu", "cpu", "python"],
+)
+def test_out_of_memory_names_what_to_lower(data, tmp_path, error):
+    def fail(y):
+        raise error
+
+    with pytest.raises(UserError, match=r"out of memory with train\.batch_size = 4 and .+: lower"):
+        Trained(data, tmp_path, model=Failing(fail))
+
+
+def test_other_runtime_errors_stay_what_they_are(data, tmp_path):
+    def fail(y):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1"):
+        Trained(data, tmp_path, model=Failing(fail))
+
+
+def test_a_batch_of_one_window_is_refused_where_batch_norm_needs_two(tmp_path):
+    spec = tensor_spec(16, 16)
+    both = {s: wandering_square(tmp_path, s, 9, spec) for s in ("train", "val")}
+    deep = MemAE.Params.model_validate({"window": {"frames": 1}, "channels": [4] * 4})
+    model = create("memae", deep, (1, 1, 16, 16), ["gray"])
+    message = r"9 windows in batches of 4 leave .+ single window; change train\.batch_size"
+    with pytest.raises(UserError, match=message):
+        Trained(both, tmp_path / "run", model=model, batch_size=4)
+
+
+def test_a_model_that_fits_into_no_memory_is_refused():
+    huge = Dense.Params.model_validate({"window": {"frames": 1}, "hidden": [10**9]})
+    with pytest.raises(UserError, match=r"model\.dense does not fit into memory"):
+        create("dense", huge, (1, 1, 64, 64), ["gray"])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_a_user_error(data, tmp_path):
+    fix_seed(0)
+    with pytest.raises(UserError, match=r"train\.accelerator = 'gpu' .+ cannot be had"):
+        Trained(data, tmp_path, accelerator="gpu")
