@@ -64,8 +64,8 @@ def _read(path: Path) -> np.ndarray:
     picture = read_picture(path, "rgb")  # refuses what is broken
     if path.suffix.lower() in (".jpg", ".jpeg"):
         # JPEG leaves traces around what was black, so only the brighter half counts
-        return (picture > 127).any(axis=-1)
+        return picture.max(axis=-1) > 127
     # as stored: numbers of 16 bits, as of objects, would lose their lower half on the way to 8
     stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     assert stored is not None  # `read_picture` has decoded it
-    return np.asarray((np.atleast_3d(stored)[..., :3] != 0).any(axis=-1))
+    return (np.atleast_3d(stored)[..., :3] != 0).any(axis=-1)

@@ -1,8 +1,8 @@
 """Synthetic footage with labels and exact masks: drawn, never filmed, made by no learned model.
 
-`generate` writes a data set in the `folder` layout; `render` gives the raw frames and masks of one
-clip, `instances` the masks of everybody in it. Nothing here was tuned to any model: the generator was
-fixed before one saw its footage.
+`generate` writes a data set in the `folder` layout; `render` gives the raw frames and masks of a clip,
+`instances` the masks of everybody in it. Nothing here was tuned to any model: the generator was fixed before
+a model was trained on its footage. No stage imports this package; it imports `store` and `footage.encode`.
 """
 
 import csv
@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vad import UserError
-from vad.store.intervals import intervals_of
+from vad.store.intervals import Intervals, intervals_of
 from vad.synthetic.clips import CLIPS, DURATION, TINY, Script, cast
 from vad.synthetic.drawing import Camera
 from vad.synthetic.scene import CAMERAS, Actor, Light, Scene
@@ -31,9 +31,18 @@ def render(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Raw footage of a clip, before encoding, and its ground truth.
 
-    Returns frames, uint8 RGB [frames, height, width, 3], and masks, bool [frames, height, width], True on
-    the visible pixels of what is anomalous. The same arguments give the same arrays, whatever other
-    clips there are. A clip shows DURATION seconds, however many frames.
+    The same arguments give the same arrays, whatever other clips there are.
+
+    Args:
+        script: what happens.
+        seed: decides what the script leaves open, 0 or more.
+        frames: how many; a clip shows DURATION seconds, whatever their number.
+        width: pixels.
+        height: pixels.
+
+    Returns:
+        frames, uint8 RGB [frames, height, width, 3], and masks, bool [frames, height, width], True on the
+        visible pixels of anomalies.
     """
     scene, actors, rng = _stage(script, seed, width, height)
     light = Light(scene.camera, rng)
@@ -49,10 +58,12 @@ def render(
 def instances(
     script: Script, *, seed: int = 0, frames: int = 120, width: int = 176, height: int = 132
 ) -> Iterator[np.ndarray]:
-    """Who is seen where in the footage that `render` gives for the same arguments, frame by frame.
+    """Which pixels show whom in the footage that `render` gives for the same arguments.
 
-    Yields int32 [height, width]: 0 where nobody is, else the number of the person or thing, from 1, the
-    same through the clip. Visible pixels alone, covered at least half, without shadows and furniture.
+    Yields:
+        of every frame, int32 [height, width]: 0 where nobody is, else the number of the person or thing, from
+        1, the same through the clip. Visible pixels alone, covered at least half, without shadows and
+        furniture.
     """
     scene, actors, _ = _stage(script, seed, width, height)
     for i in range(frames):
@@ -62,7 +73,7 @@ def instances(
 def _stage(
     script: Script, seed: int, width: int, height: int
 ) -> tuple[Scene, list[Actor], np.random.Generator]:
-    """(the place, all who appear, the generator of random numbers for what is left to chance)."""
+    """(the place, all who appear, the generator of random numbers for the rest)."""
     camera = Camera(width, height)
     scene = CAMERAS[script.camera](camera, _rng(seed, script.camera))
     rng = _rng(seed, script.name)
@@ -85,17 +96,31 @@ def generate(
     crf: int = 23,
     force: bool = False,
     progress: bool = False,
-) -> dict[str, list[tuple[int, int]]]:
-    """Writes videos, labels.csv, masks and a README below `out`; returns the labels per test clip.
+) -> dict[str, Intervals]:
+    """Writes videos, labels.csv, masks and a README. The data set is complete or not there at all.
 
-    The data set is complete or not there at all. Raises UserError for arguments that cannot work and
-    for an `out` that holds something already; `force` replaces an earlier output of this function.
+    Args:
+        out: folder of the data set.
+        seed: as for `render`; likewise frames, width and height, both even.
+        clips: scripts of the clips.
+        frames: per clip.
+        width: pixels.
+        height: pixels.
+        crf: error of the video codec, 0 (least) to 51.
+        force: replace an earlier output of this function.
+        progress: show a bar.
+
+    Returns:
+        anomalous intervals [start, end) by test clip.
+
+    Raises:
+        UserError: for arguments that cannot work, and for an `out` that holds something already.
     """
-    # The encoder is imported here so that `render` needs nothing but NumPy and OpenCV.
+    # here, so that `render` needs nothing but NumPy and OpenCV
     from vad.footage.encode import encode
 
     _check(out, seed, frames, width, height, crf, force)
-    labels: dict[str, list[tuple[int, int]]] = {}
+    labels: dict[str, Intervals] = {}
     out.parent.mkdir(parents=True, exist_ok=True)
     fps = frames / DURATION
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-", suffix=".part") as scratch:
@@ -105,14 +130,14 @@ def generate(
             encode(root / f"{script.name}.mp4", footage, fps, crf)
             split, _, name = script.name.partition("/")
             if split == "test":
-                labels[name] = intervals_of(masks.any(axis=(1, 2)))
+                labels[name] = intervals_of(masks.reshape(len(masks), -1).max(axis=1))
                 path = root / f"masks/{script.name}.npz"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 np.savez_compressed(path, masks)
         with open(root / "labels.csv", "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["clip", "start", "end"])
-            writer.writerows((clip, *pair) for clip in sorted(labels) for pair in labels[clip])
+            writer.writerows((clip, *interval) for clip in sorted(labels) for interval in labels[clip])
         options = f"--seed {seed} --frames {frames} --width {width} --height {height} --crf {crf}"
         (root / "README.md").write_text(_readme(clips, labels, frames, fps, options), encoding="utf-8")
         if out.exists():
@@ -150,12 +175,12 @@ def _check(out: Path, seed: int, frames: int, width: int, height: int, crf: int,
 
 
 def _readme(
-    clips: Sequence[Script], labels: dict[str, list[tuple[int, int]]], frames: int, fps: float, options: str
+    clips: Sequence[Script], labels: dict[str, Intervals], frames: int, fps: float, options: str
 ) -> str:
     rows = []
     for script in clips:
         split, _, name = script.name.partition("/")
-        what = {type(act).__doc__.splitlines()[0] for act in script.acts} or {"Walkers only."}
+        what = {str(type(act).__doc__).splitlines()[0] for act in script.acts} or {"Walkers only."}
         spans = ", ".join(f"[{a}, {b})" for a, b in labels[name]) if labels.get(name) else "none"
         rows.append(f"| {split} | {name} | {frames} | {spans} | {' '.join(sorted(what))} |")
     return README.format(title=TITLE, fps=f"{fps:g}", options=options, rows="\n".join(rows))

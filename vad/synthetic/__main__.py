@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from vad import UserError
 from vad.synthetic import CLIPS, DURATION, generate
@@ -15,12 +16,13 @@ masks. The same options give the same frames.
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
-        """One line instead of the usage and a line."""
+    def error(self, message: str) -> NoReturn:
+        """Prints the message alone, without the usage above it."""
         raise UserError(f"{message}; see python -m vad.synthetic --help")
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
     parser = _Parser(
         prog="python -m vad.synthetic",
         description=DESCRIPTION,

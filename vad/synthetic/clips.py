@@ -15,14 +15,15 @@ from vad.synthetic.scene import Actor
 from vad.synthetic.things import BLACK, WHITE, Cyclist, Dog, Suitcase
 
 DURATION = 9.6  # seconds
-# Depths in metres. Walkers up front are fast in pixels; unusual things happen in the middle.
+# Depths in metres. Walkers up front are fast in pixels; anomalies happen in the middle.
 NEAR, MIDDLE, FAR = (4.1, 4.6), (4.9, 5.6), (6.8, 9.0)
 
 
 class Act(Protocol):
-    """Something unusual: brings its own actors."""
+    """An anomaly. The first line of the docstring of an act goes into the README of the sample."""
 
-    def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]: ...
+    def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
+        """The actors that it brings."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class LeaveSuitcase:
     def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
         z, reach = 5.0, camera.reach(5.0)
         first = Path(reach, z, self.facing, 1.5, self.enter, pauses=((self.leaves, self.leaves + 0.5),))
-        # The second comes the same way and is at the handle, where the first stood, at `taken`.
+        # the second comes the same way and is at the handle, where the first stood, at `taken`
         enter = self.taken - (self.leaves - self.enter)
         second = Path(reach, z, self.facing, 1.5, enter)
         suitcase = Suitcase(first, self.leaves, second, self.taken)
@@ -114,11 +115,12 @@ class Script:
 
     @property
     def camera(self) -> str:
+        """The folder between split and clip."""
         return PurePosixPath(self.name).parts[1]
 
 
-# When the unusual things happen (early, in the middle, late; once or twice) was chosen so that time
-# since the start of the clip says little. TINY is for tests.
+# When anomalies happen (early, in the middle, late; once or twice) was chosen so that time since the start
+# of the clip says little. TINY is for tests.
 TRAIN = tuple(Script(f"train/{camera}/walk{i}") for camera in ("hall", "yard") for i in range(1, 7))
 TEST = (
     Script("test/hall/walk"),
@@ -137,15 +139,20 @@ TINY = (TRAIN[0], TRAIN[1], TRAIN[6], TEST[1], TEST[2])
 def cast(script: Script, camera: Camera, rng: np.random.Generator) -> list[Actor]:
     """Everybody who appears in a clip.
 
-    Three lanes have a walker nearly always. What the script adds takes the place of the walkers in the
+    Three lanes have a walker nearly always. The actors of the script take the place of the walkers in the
     middle lane, so that the number of people gives nothing away.
+
+    Args:
+        script: of the clip.
+        camera: that films it.
+        rng: decides what the script leaves open.
     """
     acts = [actor for act in script.acts for actor in act.cast(camera, rng)]
     # A suitcase has no path: it is in view with those who tow it.
     busy = [(a.path.enter, a.path.leave) for a in acts if hasattr(a, "path")]
 
     def displaced(path: Path) -> bool:
-        """Whether somebody unusual is there for more than half of this crossing."""
+        """Whether an actor of the script is there for more than half of this crossing."""
         shared = (min(path.leave, end) - max(path.enter, start) for start, end in busy)
         return any(s > (path.leave - path.enter) / 2 for s in shared)
 

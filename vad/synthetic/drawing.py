@@ -9,12 +9,19 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 SS = 3  # supersampling: canvas pixels per side of an output pixel
 NOBODY, ORDINARY, ANOMALY = 0, 1, 2
 SUBPIXELS = 4  # OpenCV takes coordinates as fixed point with this many binary digits
 
 Colour = tuple[float, float, float]  # red, green, blue in [0, 255]
+
+
+def lit(colour: Colour, light: float) -> Colour:
+    """The colour in other light: 1 changes nothing, less is darker."""
+    red, green, blue = colour
+    return light * red, light * green, light * blue
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Camera:
         """Largest |x| in view at depth z."""
         return self.width * SS / 2 / self.scale(z)
 
-    def project(self, points: np.ndarray) -> np.ndarray:
+    def project(self, points: npt.ArrayLike) -> np.ndarray:
         """World points [N, 3] -> canvas pixels [N, 2] as (column, row)."""
         x, y, z = np.asarray(points, float).T
         scale = self.focal * self.height * SS / z
@@ -59,7 +66,14 @@ CIRCLE, HALF = _arc(0, 2 * np.pi, 28), _arc(-np.pi / 2, np.pi / 2, 9)
 
 
 def fill(canvas: np.ndarray, outlines: list[np.ndarray], colour: Colour, owner: int) -> None:
-    """Fills the polygons [N, 2] given in canvas pixels; a polygon inside another is a hole."""
+    """Fills polygons; a polygon inside another is a hole.
+
+    Args:
+        canvas: is drawn on.
+        outlines: corners [N, 2] of each polygon, in canvas pixels.
+        colour: of the inside.
+        owner: NOBODY, ORDINARY or ANOMALY, who covers these pixels from now on.
+    """
     fixed = [np.round(np.asarray(o) * 2**SUBPIXELS).astype(np.int32) for o in outlines]
     red, green, blue = (min(max(float(c), 0.0), 255.0) for c in colour)
     cv2.fillPoly(canvas, fixed, (red, green, blue, owner), cv2.LINE_8, SUBPIXELS)
@@ -71,7 +85,16 @@ def uv(u: float, v: float) -> np.ndarray:
 
 
 class Pen:
-    """Draws an upright, flat figure at (x, z): u points where it faces, v up, both in metres."""
+    """Draws an upright, flat figure; its points are (u, v), u where it faces, v up, in metres from its place.
+
+    Args:
+        canvas: is drawn on.
+        camera: that sees it.
+        x: place of the figure, metres to the right of the camera.
+        z: metres away from the camera.
+        facing: 1 to the right, -1 to the left.
+        owner: NOBODY, ORDINARY or ANOMALY.
+    """
 
     def __init__(self, canvas: np.ndarray, camera: Camera, x: float, z: float, facing: int, owner: int):
         self.canvas, self.camera, self.owner = canvas, camera, owner
@@ -79,6 +102,7 @@ class Pen:
         self.unit = np.array([facing, -1]) * camera.scale(z)
 
     def polygon(self, points: np.ndarray, colour: Colour, hole: np.ndarray | None = None) -> None:
+        """Fills a polygon [N, 2], but for a hole [M, 2] in it."""
         outlines = [points] if hole is None else [points, hole]
         fill(self.canvas, [self.origin + np.asarray(o) * self.unit for o in outlines], colour, self.owner)
 
@@ -87,11 +111,12 @@ class Pen:
         fill(self.canvas, [self.camera.project(points)], colour, self.owner)
 
     def disc(self, centre: np.ndarray, radius: float, colour: Colour, hole: float = 0) -> None:
+        """Fills a disc, but for a smaller one of radius `hole` in its middle."""
         inner = centre + hole * CIRCLE if hole else None
         self.polygon(centre + radius * CIRCLE, colour, inner)
 
     def limb(self, a: np.ndarray, b: np.ndarray, ra: float, rb: float, colour: Colour) -> None:
-        """A tapered, round-ended stroke from a to b."""
+        """A stroke with round ends from a to b, of radius ra at a and rb at b."""
         a, b = np.asarray(a, float), np.asarray(b, float)
         along = b - a
         along /= max(np.hypot(*along), 1e-9)

@@ -5,11 +5,11 @@ All times are seconds since the start of the clip, all lengths metres, all angle
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from vad.synthetic.drawing import ANOMALY, ORDINARY, Camera, Colour, Pen
+from vad.synthetic.drawing import ANOMALY, ORDINARY, Camera, Colour, Pen, lit
 
 MARGIN = 0.75  # actors start and end this far outside the view
 FOREVER = 1e6
@@ -29,14 +29,16 @@ class Path:
     pauses: tuple[tuple[float, float], ...] = ()
 
     def distance(self, t: float) -> float:
-        """Metres gone since `enter`."""
+        """Metres since `enter`."""
         waited = sum(np.clip(t, a, b) - a for a, b in self.pauses)
         return self.speed * (t - self.enter - waited)
 
     def x(self, t: float) -> float:
+        """Metres to the right of the camera."""
         return self.facing * (self.distance(t) - self.reach - MARGIN)
 
     def depth(self, t: float) -> float:
+        """Metres away from the camera."""
         return self.z + self.slope * (self.distance(t) - self.reach - MARGIN)
 
     def pace(self, t: float) -> float:
@@ -64,18 +66,20 @@ class Outfit(NamedTuple):
     build: float = 1.0  # 1.0 is 1.75 m tall
 
 
-SHIRTS = [(150, 62, 58), (66, 96, 142), (92, 128, 88), (176, 150, 96), (122, 84, 128), (196, 190, 180),
-          (72, 74, 82), (176, 112, 72), (96, 140, 150), (140, 140, 146)]  # fmt: skip
-TROUSERS = [(52, 58, 78), (84, 74, 64), (44, 44, 48), (112, 108, 104), (70, 84, 106)]
-SKINS = [(226, 184, 154), (196, 148, 116), (142, 98, 72), (104, 72, 54)]
-HAIRS = [(46, 34, 28), (92, 62, 40), (150, 120, 76), (120, 116, 112), (24, 22, 24)]
+SHIRTS: list[Colour] = [
+    *[(150, 62, 58), (66, 96, 142), (92, 128, 88), (176, 150, 96), (122, 84, 128)],
+    *[(196, 190, 180), (72, 74, 82), (176, 112, 72), (96, 140, 150), (140, 140, 146)],
+]
+TROUSERS: list[Colour] = [(52, 58, 78), (84, 74, 64), (44, 44, 48), (112, 108, 104), (70, 84, 106)]
+SKINS: list[Colour] = [(226, 184, 154), (196, 148, 116), (142, 98, 72), (104, 72, 54)]
+HAIRS: list[Colour] = [(46, 34, 28), (92, 62, 40), (150, 120, 76), (120, 116, 112), (24, 22, 24)]
+SHOES: Colour = (38, 38, 38)
 
 
 def dress(rng: np.random.Generator) -> Outfit:
     """Plain everyday clothes."""
     shirt, trousers, skin, hair = (p[rng.integers(len(p))] for p in (SHIRTS, TROUSERS, SKINS, HAIRS))
-    brightness = rng.uniform(0.85, 1.15)
-    shirt = tuple(brightness * c for c in shirt)
+    shirt = lit(shirt, rng.uniform(0.85, 1.15))
     return Outfit(shirt, trousers, skin, hair, coat=rng.random() < 0.3, build=rng.uniform(0.93, 1.06))
 
 
@@ -96,6 +100,7 @@ CROUCH = Pose(thighs=(1.3, 0.5), knees=(1.7, 1.6), arms=(0.9, 0.6), elbows=(0.4,
 
 
 def walking(phase: float, pace: float = 1.0) -> Pose:
+    """Pose at a phase of the steps (a cycle of two steps is 2 pi) and a pace from 0, standing, to 1."""
     s, c = np.sin(phase), np.cos(phase)
     return Pose(
         thighs=(0.46 * s * pace, -0.46 * s * pace),
@@ -107,6 +112,7 @@ def walking(phase: float, pace: float = 1.0) -> Pose:
 
 
 def running(phase: float) -> Pose:
+    """Pose at a phase of the steps (a cycle of two steps is 2 pi)."""
     s, c = np.sin(phase), np.cos(phase)
     return Pose(
         thighs=(0.25 + 0.9 * s, 0.25 - 0.9 * s),
@@ -119,9 +125,10 @@ def running(phase: float) -> Pose:
 
 
 def blend(a: Pose, b: Pose, w: float) -> Pose:
-    """w = 0 gives a, w = 1 gives b."""
+    """A pose between two: w = 0 gives a, w = 1 gives b."""
     mixed = (np.asarray(p, float) * (1 - w) + np.asarray(q, float) * w for p, q in zip(a, b, strict=True))
-    return Pose(*(tuple(m) if m.ndim else float(m) for m in mixed))
+    angles: list[Any] = [tuple(m) if m.ndim else float(m) for m in mixed]
+    return Pose(*angles)
 
 
 def draw_person(pen: Pen, pose: Pose, outfit: Outfit) -> None:
@@ -165,14 +172,14 @@ def _draw_body(pen: Pen, joints: dict[str, np.ndarray], outfit: Outfit) -> None:
     hip, shoulder, head = joints["hip"], joints["shoulder"], joints["head"]
 
     def leg(i: int, light: float) -> None:
-        trousers = tuple(light * c for c in outfit.trousers)
-        pen.limb(joints[f"ankle{i}"], joints[f"toe{i}"], 0.05 * k, 0.04 * k, (38 * light,) * 3)
+        trousers = lit(outfit.trousers, light)
+        pen.limb(joints[f"ankle{i}"], joints[f"toe{i}"], 0.05 * k, 0.04 * k, lit(SHOES, light))
         pen.limb(joints[f"knee{i}"], joints[f"ankle{i}"], 0.07 * k, 0.05 * k, trousers)
         pen.limb(hip, joints[f"knee{i}"], 0.105 * k, 0.072 * k, trousers)
 
     def arm(i: int, light: float) -> None:
-        sleeve = tuple(light * c for c in outfit.shirt)
-        pen.disc(joints[f"hand{i}"], 0.05 * k, tuple(light * c for c in outfit.skin))
+        sleeve = lit(outfit.shirt, light)
+        pen.disc(joints[f"hand{i}"], 0.05 * k, lit(outfit.skin, light))
         pen.limb(joints[f"elbow{i}"], joints[f"hand{i}"], 0.048 * k, 0.04 * k, sleeve)
         pen.limb(shoulder - 0.05 * (shoulder - hip), joints[f"elbow{i}"], 0.062 * k, 0.05 * k, sleeve)
 
@@ -220,10 +227,10 @@ class Person:
         return self.path.depth(t)
 
     def shadow(self, t: float) -> tuple[float, float]:
-        """(x, half width) of the shadow on the ground."""
         return self.path.x(t), 0.38
 
     def pose(self, t: float) -> Pose:
+        """The pose at time t."""
         gone = 2 * np.pi * self.path.distance(t) / self.outfit.build
         if self.runs:
             return running(self.start + gone / 2.3)
@@ -263,7 +270,7 @@ class Faller(Person):
         walk = super().pose(t)
         if t < self.up - RISE:
             return blend(walk, LYING, w)
-        # Up by way of a crouch: nobody rises like a plank.
+        # up by way of a crouch: nobody rises like a plank
         return blend(CROUCH, LYING, 2 * w - 1) if w > 0.5 else blend(walk, CROUCH, 2 * w)
 
     def draw(self, canvas: np.ndarray, camera: Camera, t: float) -> None:

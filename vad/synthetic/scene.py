@@ -7,7 +7,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from vad.synthetic.drawing import ANOMALY, NOBODY, ORDINARY, SS, Camera, Colour, Pen, fill
+from vad.synthetic.drawing import ANOMALY, NOBODY, ORDINARY, SS, Camera, Colour, Pen, fill, lit
 
 WALL = 10.0  # depth of the wall, metres
 LONGEST = 2.5  # nobody reaches this far from where they stand, metres
@@ -15,11 +15,16 @@ NOISE = 2.0  # standard deviation of the sensor noise, gray levels
 
 
 class Actor(Protocol):
-    """Whatever moves."""
+    """Whatever moves; `t` is in seconds since the start of the clip."""
 
-    def depth(self, t: float) -> float: ...
-    def shadow(self, t: float) -> tuple[float, float]: ...
-    def draw(self, canvas: np.ndarray, camera: Camera, t: float) -> None: ...
+    def depth(self, t: float) -> float:
+        """Metres away from the camera."""
+
+    def shadow(self, t: float) -> tuple[float, float]:
+        """(x, half width) of the shadow on the ground, in metres."""
+
+    def draw(self, canvas: np.ndarray, camera: Camera, t: float) -> None:
+        """Draws the actor on a canvas."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,9 @@ class Scene:
         return frame, self._at_least_half(canvas[..., 3] == ANOMALY)
 
     def visible(self, actors: Sequence[Actor], t: float) -> np.ndarray:
-        """Who is seen where: int32 [H, W], 0 nobody, else the actor's place in `actors`, from 1.
+        """Which actor each pixel shows: int32 [H, W], 0 nobody, else the actor's place in `actors`, from 1.
 
-        A pixel is the actor's who covers at least half of it; so shared pixels may be nobody's.
+        A pixel shows the actor who covers at least half of it; so a pixel that two share may show nobody.
         """
         numbers = {id(actor): i for i, actor in enumerate(actors, 1)}
         owners = np.zeros(self.ground.shape[:2], np.int32)
@@ -79,7 +84,7 @@ class Scene:
     def _shade(self, actors: Iterable[Actor], t: float) -> np.ndarray:
         """How much light soft shadows leave, float32 [H * SS, W * SS], 0 to 1."""
         height, width = self.camera.height, self.camera.width
-        dark = np.zeros((height, width), np.float32)
+        dark: np.ndarray = np.zeros((height, width), np.float32)
         for actor in actors:
             (x, half), z = actor.shadow(t), actor.depth(t)
             half_pixels = (half + abs(self.sun) / 2) * self.camera.scale(z) / SS
@@ -91,7 +96,12 @@ class Scene:
 
 
 class Light:
-    """Slow drift of brightness over time and across the picture, and sensor noise."""
+    """Slow drift of brightness over time and across the picture, and sensor noise.
+
+    Args:
+        camera: whose frames are lit.
+        rng: decides drift and noise.
+    """
 
     def __init__(self, camera: Camera, rng: np.random.Generator):
         self.rng = rng
@@ -99,10 +109,10 @@ class Light:
         self.across = np.linspace(-1, 1, camera.width, dtype=np.float32)[None, :, None]
 
     def sensor(self, frame: np.ndarray, t: float) -> np.ndarray:
-        """What the camera makes of a frame: uint8 [H, W, 3], both."""
+        """The frame, uint8 [H, W, 3], as the sensor gives it at time t: likewise."""
         overall, sideways = np.sin(2 * np.pi * t / self.periods + self.phases)
         lit = frame * (1 + 0.05 * overall + 0.03 * sideways * self.across)
-        # One noise for the three colours: noise of brightness is what cheap cameras mostly show.
+        # the same noise for the three colours: cheap cameras mostly show noise of brightness
         noise = self.rng.normal(0, NOISE, (*frame.shape[:2], 1))
         return np.clip(np.rint(lit + noise), 0, 255).astype(np.uint8)
 
@@ -136,10 +146,10 @@ class _Painter:
         for z in np.arange(3.2, WALL, side):
             for x in np.arange(-8, 8, side):
                 light = 1 + contrast * self.rng.normal()
-                self.floor(x, z, x + side, min(z + side, WALL), tuple(light * c for c in colour))
+                self.floor(x, z, x + side, min(z + side, WALL), lit(colour, light))
 
     def textured(self, strength: float) -> np.ndarray:
-        """What was painted, with grain: uint8 [H * SS, W * SS, 4], covered by nobody."""
+        """The painting with grain: uint8 [H * SS, W * SS, 4], covered by nobody."""
         picture = self.canvas * grain(self.canvas.shape[:2], self.rng, strength)
         picture[..., 3] = NOBODY
         return np.clip(picture, 0, 255).astype(np.uint8)
@@ -182,7 +192,7 @@ def hall(camera: Camera, rng: np.random.Generator) -> Scene:
     def pillar(pen: Pen) -> None:
         for i, light in enumerate((0.86, 0.98, 1.06, 1.0, 0.9)):
             u = -0.2 + 0.08 * i
-            _box(pen, u, 0, u + 0.085, 4, tuple(light * c for c in (178, 172, 160)))
+            _box(pen, u, 0, u + 0.085, 4, lit((178, 172, 160), light))
         _box(pen, -0.25, 0, 0.25, 0.16, (120, 112, 102))
 
     def plant(pen: Pen) -> None:
@@ -206,7 +216,7 @@ def yard(camera: Camera, rng: np.random.Generator) -> Scene:
     for y in np.arange(0, 2.7, 0.3):  # bricks, in courses
         for x in np.arange(-8 - (y % 0.6), 8, 0.9):
             light = 1 + 0.05 * rng.normal()
-            paint.wall(x, y, x + 0.9, y + 0.3, tuple(light * c for c in (152, 108, 90)))
+            paint.wall(x, y, x + 0.9, y + 0.3, lit((152, 108, 90), light))
     paint.wall(-12, 2.7, 12, 2.85, (126, 120, 112))
     paint.wall(1.2, 0, 2.9, 2.3, (70, 76, 78))  # gate
     paint.wall(1.3, 0, 2.8, 2.2, (88, 112, 104))

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vad.synthetic.drawing import ANOMALY, Camera, Colour, Pen, uv
+from vad.synthetic.drawing import ANOMALY, Camera, Colour, Pen, lit, uv
 from vad.synthetic.people import Outfit, Path, stripes
 
-BLACK, WHITE = (26, 26, 30), (238, 238, 234)
+BLACK: Colour = (26, 26, 30)
+WHITE: Colour = (238, 238, 234)
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ class Cyclist:
     def _leg(self, pen: Pen, hip: np.ndarray, crank: np.ndarray, angle: float, light: float) -> None:
         pedal = crank + 0.17 * uv(np.cos(angle), np.sin(angle))
         ankle = pedal + uv(-0.04, 0.07)
-        # The knee of two equal bones, on the forward side.
+        # the knee joins two bones of the same length, on the forward side
         middle, span = (hip + ankle) / 2, ankle - hip
-        length = np.linalg.norm(span)
+        length = float(np.linalg.norm(span))
         knee = middle + np.sqrt(max(0.46**2 - length**2 / 4, 0)) * np.array([-span[1], span[0]]) / length
-        colour = tuple(light * c for c in self.outfit.trousers)
-        pen.limb(ankle, ankle + uv(0.16, -0.03), 0.05, 0.04, tuple(light * c for c in WHITE))
+        colour = lit(self.outfit.trousers, light)
+        pen.limb(ankle, ankle + uv(0.16, -0.03), 0.05, 0.04, lit(WHITE, light))
         pen.limb(knee, ankle, 0.07, 0.05, colour)
         pen.limb(hip, knee, 0.105, 0.075, colour)
 
@@ -92,7 +93,7 @@ class Dog:
         hips, chest = uv(-0.42, 0.62), uv(0.36, 0.66 + 0.03 * bark)
         for base, offset, light in ((hips, np.pi, 0.75), (chest, 0, 0.75), (hips, 0, 1), (chest, np.pi, 1)):
             swing = 0.5 * pace * np.sin(phase + offset)
-            white = tuple(light * c for c in WHITE)
+            white = lit(WHITE, light)
             knee = base + 0.3 * uv(np.sin(swing), -np.cos(swing))
             bend = swing - 0.15 - 0.5 * pace * max(0, np.cos(phase + offset))
             paw = knee + 0.3 * uv(np.sin(bend), -np.cos(bend))
@@ -129,6 +130,7 @@ class Suitcase:
     BEHIND = 0.68  # metres behind whoever tows it
 
     def x(self, t: float) -> float:
+        """Metres to the right of the camera."""
         if t >= self.taken:
             return self.second.x(t) - self.second.facing * self.BEHIND
         return self.first.x(min(t, self.left)) - self.first.facing * self.BEHIND

@@ -1,6 +1,5 @@
 """What all layouts have in common, and the section `data` that chooses one."""
 
-from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,13 +22,13 @@ class Layout(Plugin):
     def __init__(self, params: Section):
         self.params = params
 
-    @abstractmethod
     def read(self, root: Path) -> list[SourceClip]:
         """The clips below `root`, without opening any; labels are converted to [start, end) from 0.
 
         Raises:
             UserError: if `root` is not laid out in this way, or labels cannot be read.
         """
+        raise NotImplementedError
 
     @classmethod
     def advice(cls, root: Path) -> str | None:
