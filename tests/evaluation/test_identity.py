@@ -1,4 +1,4 @@
-"""Who is who: what the file may say, what is refused, and whose the regions are."""
+"""The file of identities: what it may say, what is refused, and whom clips and regions belong to."""
 
 from pathlib import Path
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from vad import UserError
-from vad.evaluation import identity
-from vad.evaluation.identity import Identity
+from vad.evaluation.identity import Identity, read_identity
 from vad.store.manifest import Clip
 
 
@@ -24,16 +23,16 @@ TRACKS = {"test/ward": {-1, 0, 3, 12}, "test/Straße_ä": set()}
 def read(folder: Path, text: str | bytes) -> Identity:
     path = folder / "who.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return identity.read(path, CLIPS, TRACKS)
+    return read_identity(path, CLIPS, TRACKS)
 
 
 def test_the_committed_file_names_nobody():
     path = Path(__file__).resolve().parents[2] / "data/identity.csv"
     assert path.read_text("utf-8") == "clip,track,person\n"
-    assert identity.read(path, CLIPS, TRACKS) == Identity({}, {})
+    assert read_identity(path, CLIPS, TRACKS) == Identity({}, {})
 
 
-def test_tracks_then_clips_then_the_manifest(tmp_path):
+def test_a_track_counts_before_its_clip_and_a_clip_before_the_manifest(tmp_path):
     regions = np.array([3, 0, -1, 12, 3])
     nobody = read(tmp_path, "clip,track,person\n")
     assert nobody.person(WARD) == "anna"
@@ -62,10 +61,10 @@ def test_tracks_then_clips_then_the_manifest(tmp_path):
         "clip,track,person\nStraße_ä,,007\nval/hall,5,x\ntrain/ward,,y\n",  # not tested, so not checked
     ],
 )
-def test_the_same_said_in_other_ways(tmp_path, text):
-    found = read(tmp_path, text)
-    assert found.person(WALK) == "007"
-    assert found.person(WARD) == "anna"  # train/ward is another clip
+def test_clips_may_be_named_in_several_ways(tmp_path, text):
+    identity = read(tmp_path, text)
+    assert identity.person(WALK) == "007"
+    assert identity.person(WARD) == "anna"  # train/ward is another clip
 
 
 def test_spaces_and_line_ends_in_a_name_are_one_space(tmp_path):
@@ -78,7 +77,7 @@ def test_spaces_and_line_ends_in_a_name_are_one_space(tmp_path):
         ("clip,person\nward,anna\n", r"who\.csv: missing column track; found clip, person; expected"),
         ("", r"who\.csv: missing column clip, track, person; found nothing"),
         ("clip;track;person\nward;;anna\n", r"missing column .* separated by commas"),
-        ("clip,track,person\n\nwart,3,ben\n", r"who\.csv line 3: no clip is called 'wart'; .*such as ward"),
+        ("clip,track,person\n\nwart,3,ben\n", r"who\.csv line 3: no clip is called 'wart'; .*example, ward"),
         ("clip,track,person\nhall,,ben\n", r"line 2: no clip is called 'hall'; .*val/hall"),
         ("clip,track,person\nward,4,ben\n", r"line 2: clip 'test/ward' has no track 4 .*are 0, 3, 12$"),
         ("clip,track,person\nStraße_ä,4,ben\n", r"line 2: clip 'test/Straße_ä' has no track 4 .*has none"),
@@ -96,17 +95,17 @@ def test_spaces_and_line_ends_in_a_name_are_one_space(tmp_path):
         (b"clip,track,person\nward,,\xff\n", r"who\.csv: not a CSV file in UTF-8"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path, text, message):
+def test_faults_are_reported_with_file_and_line(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         read(tmp_path, text)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"who\.csv not found"):
-        identity.read(tmp_path / "who.csv", CLIPS, TRACKS)
+        read_identity(tmp_path / "who.csv", CLIPS, TRACKS)
 
 
-def test_many_tracks_are_not_listed_one_by_one(tmp_path):
+def test_a_message_lists_the_first_tracks_and_the_last(tmp_path):
     (tmp_path / "who.csv").write_text("clip,track,person\nward,5000,ben\n")
     with pytest.raises(UserError, match=r"its tracks are 0, 1, 2, 3, 4, 5, 6, 7, 8, …, 4999$"):
-        identity.read(tmp_path / "who.csv", CLIPS, {"test/ward": range(5000)})
+        read_identity(tmp_path / "who.csv", CLIPS, {"test/ward": range(5000)})

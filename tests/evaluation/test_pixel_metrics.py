@@ -1,4 +1,4 @@
-"""Pixel level: cells counted pixel by pixel, figures on pixels spelled out one by one."""
+"""Pixel level: cells counted pixel by pixel, figures against those of a list of all pixels."""
 
 import tracemalloc
 from fractions import Fraction
@@ -26,18 +26,18 @@ RNG = np.random.default_rng(0)
 def test_a_pixel_counts_in_the_cell_that_its_centre_falls_into(source, frame, step, seed):
     mask = np.random.default_rng(seed).random(source) < 0.4
     shape = [-(-side // step) for side in frame]
-    expected, every = np.zeros(shape, int), np.zeros(shape, int)
+    expected, expected_total = np.zeros(shape, int), np.zeros(shape, int)
     for y, x in np.ndindex(source):
         at = tuple(
             int((i + Fraction(1, 2)) * to / of / step)
             for i, to, of in zip((y, x), frame, source, strict=True)
         )
-        every[at] += 1
+        expected_total[at] += 1
         expected[at] += mask[y, x]
     anomalous, total = cell_counts(mask, frame, step)
     assert anomalous.dtype == total.dtype == np.int64
     assert anomalous.tolist() == expected.tolist()
-    assert total.tolist() == every.tolist()
+    assert total.tolist() == expected_total.tolist()
     assert (anomalous.sum(), total.sum()) == (mask.sum(), mask.size)
 
 
@@ -79,7 +79,7 @@ def frames(draw: st.DrawFn) -> list[Frame]:
 
 
 def spelled_out(frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores of the frame's pixels, one by one, float64 of the float16."""
+    """Labels and scores of each pixel of a frame, float64 of the float16."""
     labels, scores = [], []
     for score, anomalous, total in zip(*(a.ravel() for a in frame), strict=True):
         labels += [True] * anomalous + [False] * (total - anomalous)
@@ -96,7 +96,7 @@ def measured(cases: list[Frame], threshold: float = 0.5, percentile: float = 95)
 
 @given(frames(), st.sampled_from(SCORES) | st.floats(-3, 3), st.sampled_from([5, 50, 62.5, 90, 95, 99.5]))
 @settings(max_examples=60)
-def test_figures_are_those_of_the_pixels_one_by_one(cases, threshold, percentile):
+def test_figures_are_those_of_a_list_of_all_pixels(cases, threshold, percentile):
     got = measured(cases, threshold, percentile)
     pixels = [spelled_out(case) for case in cases]
     y, s = (np.concatenate(part) for part in zip(*pixels, strict=True))
@@ -104,8 +104,8 @@ def test_figures_are_those_of_the_pixels_one_by_one(cases, threshold, percentile
     assume(y.any() and not y.all())
     gap = s[y][:, None] - s[~y][None]
     assert got["auc"] == pytest.approx(((gap > 0) + 0.5 * (gap == 0)).mean(), abs=1e-12)
-    cuts = [np.percentile(one, percentile, method="inverted_cdf") for _, one in pixels]
-    dynamic = np.concatenate([one > cut for (_, one), cut in zip(pixels, cuts, strict=True)])
+    cuts = [np.percentile(scores, percentile, method="inverted_cdf") for _, scores in pixels]
+    dynamic = np.concatenate([scores > cut for (_, scores), cut in zip(pixels, cuts, strict=True)])
     for prefix, flagged in (("", s > threshold), ("dynamic_", dynamic)):
         assert got[prefix + "recall"] == pytest.approx(sk.recall_score(y, flagged))
         assert got[prefix + "f1"] == pytest.approx(sk.f1_score(y, flagged))
@@ -118,7 +118,7 @@ def test_figures_are_those_of_the_pixels_one_by_one(cases, threshold, percentile
 
 @given(frames())
 @settings(max_examples=60)
-def test_mahadevan_s_criterion_word_by_word(cases):
+def test_mahadevan_s_figures_follow_their_definition(cases):
     """At each threshold: which anomalous frames are covered to 40 %, which normal ones have any pixel."""
     pixels = [spelled_out(case) for case in cases]
     anomalous = [(y, s) for y, s in pixels if y.any()]
@@ -155,14 +155,14 @@ def test_an_anomalous_frame_counts_with_the_score_that_covers_40_percent(covered
 def test_flags_on_normal_pixels_of_anomalous_frames_are_free_for_mahadevan_alone():
     normal = cells([0, 0], [0, 0], [4, 4])
     some, everything = ([cells([3, far], [4, 0], [4, 4]), normal] for far in (0, 3))
-    one, other = measured(some, 1), measured(everything, 1)
-    assert one["mahadevan_auc"] == other["mahadevan_auc"] == 1.0
-    assert (one["auc"], one["f1"]) == (1.0, 1.0)
-    assert (other["auc"], other["f1"]) == (1 - 0.5 * 4 / 12, 2 / 3)
+    exact, excessive = measured(some, 1), measured(everything, 1)
+    assert exact["mahadevan_auc"] == excessive["mahadevan_auc"] == 1.0
+    assert (exact["auc"], exact["f1"]) == (1.0, 1.0)
+    assert (excessive["auc"], excessive["f1"]) == (1 - 0.5 * 4 / 12, 2 / 3)
 
 
-def test_the_percentile_is_each_frame_s_own():
-    """The dim frame has its anomaly below all of the bright one: no threshold for both is right."""
+def test_the_dynamic_threshold_is_a_percentile_of_each_frame():
+    """The anomaly of the dim frame is below all of the bright frame: no threshold suits both."""
     bright = cells([100, 101, 109], [0, 0, 1], [10, 9, 1])
     dim = cells([0, 1, 9], [0, 0, 1], [10, 9, 1])
     got = measured([bright, dim], 50.0, 95)
@@ -173,11 +173,11 @@ def test_the_percentile_is_each_frame_s_own():
 
 
 def test_the_area_is_exact_over_all_numbers_of_float16():
-    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
-    every = RNG.permutation(every[np.isfinite(every)])
-    y = RNG.random(len(every)) < 0.3
-    got = measured([(every[None], y[None].astype(int), np.ones((1, len(y)), int))])
-    assert got["auc"] == pytest.approx(sk.roc_auc_score(y, every.astype(float)), abs=1e-12)
+    values = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    values = RNG.permutation(values[np.isfinite(values)])
+    y = RNG.random(len(values)) < 0.3
+    got = measured([(values[None], y[None].astype(int), np.ones((1, len(y)), int))])
+    assert got["auc"] == pytest.approx(sk.roc_auc_score(y, values.astype(float)), abs=1e-12)
 
 
 def test_scores_that_float16_cannot_tell_apart_tie():
@@ -206,7 +206,7 @@ def test_many_pixels_do_not_overflow():
         ([cells([1, 2], [3, 3], [3, 3])], "all pixels of the frames with masks are anomalous"),
     ],
 )
-def test_what_is_undefined_is_absent_with_a_reason(cases, why):
+def test_undefined_figures_are_absent_with_a_reason(cases, why):
     got = measured(cases)
     assert got["absent"] == why
     assert set(got) - {"absent"} == ({"frames", "pixels", "anomalous_pixels"} if cases else set())

@@ -87,8 +87,8 @@ def test_a_curve_that_ends_early_goes_on_flat():
     assert figures([0.5], clip) == (0.25 + 0.5, 0.75)
 
 
-def test_what_a_lower_threshold_loses_does_not_count_against_a_higher_one():
-    """First the region alone, then all cells as one that is 16 times as large."""
+def test_regions_lost_at_a_lower_threshold_still_count():
+    """First the region alone, then all cells as a region that is 16 times as large."""
     clip = [scores(dict.fromkeys(EVERYWHERE, 1) | {A: 3})], [mask(A)]
     assert figures([2, 0.5], clip) == (1, 1)
     assert figures([0.5], clip) == (0, 0)
@@ -102,20 +102,20 @@ def test_false_positives_that_grow_into_a_hit_are_gone():
 
 
 @pytest.mark.parametrize("scale", [1, 3])
-@pytest.mark.parametrize(("width", "found"), [(70, 1), (71, 0)])
-def test_an_iou_of_a_tenth_is_a_match(width, found, scale):
+@pytest.mark.parametrize(("width", "rbdc"), [(70, 1), (71, 0)])
+def test_an_iou_of_a_tenth_is_a_match(width, rbdc, scale):
     """A region 7 pixels wide in a detected row of cells of 8, of which the last is cut to 6 or 7 pixels."""
     truth = np.zeros((8 * scale, width * scale), bool)
     truth[:, : 7 * scale] = True
     level = RegionLevel([0.5])
     level.add("test/a", [np.ones((1, 9))], [truth], (8, width), 8)
-    assert level.result()["rbdc"] == found
+    assert level.result()["rbdc"] == rbdc
 
 
-@pytest.mark.parametrize(("length", "found"), [(10, 1), (11, 0)])
-def test_a_tenth_of_a_track_is_enough(length, found):
+@pytest.mark.parametrize(("length", "tbdc"), [(10, 1), (11, 0)])
+def test_a_tenth_of_a_track_is_enough(length, tbdc):
     clip = [scores({A: 1})] + [scores()] * (length - 1), [mask(A)] * length
-    assert figures([0.5], clip) == (1 / length, found)
+    assert figures([0.5], clip) == (1 / length, tbdc)
 
 
 def test_corners_connect_in_masks_and_maps():
@@ -136,8 +136,11 @@ def test_a_box_around_two_regions_finds_both():
         ([[mask(A), mask(), mask(A)]], 2),  # a gap
         ([[mask(A)], [mask(A)]], 2),  # another clip
         ([[mask(A), mask(C)]], 2),  # no pixel in common
-        ([[mask(A, (0, 1), (0, 2), B), mask(A, C, (0, 2), B)]], 3),  # a split: one part goes on
-        ([[mask(A, C, (0, 2), B), mask(A, (0, 1), (0, 2), B)]], 3),  # a merger: one part goes on
+        ([[mask(A, (0, 1), (0, 2), B), mask(A, C, (0, 2), B)]], 3),  # a split: only the larger part continues
+        (
+            [[mask(A, C, (0, 2), B), mask(A, (0, 1), (0, 2), B)]],
+            3,
+        ),  # a merger: only the larger part continues
     ],
 )
 def test_tracks_are_regions_that_share_pixels_from_frame_to_frame(clips, tracks):
@@ -146,25 +149,27 @@ def test_tracks_are_regions_that_share_pixels_from_frame_to_frame(clips, tracks)
 
 
 def test_the_part_that_shares_most_continues_the_track():
-    """The row of 4 falls into 1 and 2 cells; with 10 frames before, found once, only one of them is found."""
+    """A row of 4 cells, detected in 1 of 9 frames, splits into a cell and a part of two cells."""
     row, parts = mask(A, (0, 1), (0, 2), B), mask(A, (0, 2), B)
     masks = [row] * 9 + [parts]
-    found_once = [scores(dict.fromkeys([A, (0, 1), (0, 2), B], 1))] + [scores()] * 8
-    assert figures([0.5], ([*found_once, scores()], masks))[1] == 0.5
-    # had the smaller part gone on, its track would be found already
-    assert figures([0.5], ([*found_once, scores({(0, 2): 1, B: 1})], masks))[1] == 0.5
-    assert figures([0.5], ([*found_once, scores({A: 1})], masks))[1] == 1.0
+    detected_once = [scores(dict.fromkeys([A, (0, 1), (0, 2), B], 1))] + [scores()] * 8
+    assert figures([0.5], ([*detected_once, scores()], masks))[1] == 0.5
+    # had the smaller part continued the track, both tracks would be detected here
+    assert figures([0.5], ([*detected_once, scores({(0, 2): 1, B: 1})], masks))[1] == 0.5
+    assert figures([0.5], ([*detected_once, scores({A: 1})], masks))[1] == 1.0
 
 
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize(
-    ("long", "short", "found"),
+    ("long", "short", "tbdc"),
     [((1, 0), (0, 2), 0.5), ((0, 2), (1, 0), 0.0), ((0, 0), (0, 2), 0.0), ((0, 2), (0, 0), 0.5)],
 )
-def test_the_upper_then_the_left_goes_on_where_as_many_pixels_are_shared(long, short, found, backwards):
-    """One region for 10 frames, another in the last of them, then both are one, the only one found.
+def test_of_parts_that_share_equally_many_pixels_the_upper_then_the_left_continues(
+    long, short, tbdc, backwards
+):
+    """A region for 10 frames, another in the last of them; then both merge, and only that is detected.
 
-    That is 1 of 11 regions if the first goes on, 1 of 2 if the other does. Backwards one falls into two.
+    That is 1 of 11 regions if the long track continues, 1 of 2 if the short one does. Backwards, it splits.
     """
     masks, maps = np.zeros((11, 2, 3), bool), np.zeros((11, 2, 3))
     masks[:10, *long] = masks[9, *short] = True
@@ -172,7 +177,7 @@ def test_the_upper_then_the_left_goes_on_where_as_many_pixels_are_shared(long, s
     turn = -1 if backwards else 1
     level = RegionLevel([0.5])
     level.add("test/a", maps[::turn], masks[::turn], (2, 3), 1)
-    assert (level.result()["tracks"], level.result()["tbdc"]) == (2, found)
+    assert (level.result()["tracks"], level.result()["tbdc"]) == (2, tbdc)
 
 
 Clip = tuple[list[np.ndarray], list[np.ndarray]]
@@ -283,18 +288,18 @@ def test_rbdc_and_tbdc_are_what_their_definitions_say(case):
         return
     by_region, by_track = [], []
     for threshold in thresholds:
-        found, false_positives = set(), 0
+        detected, false_positives = set(), 0
         for i, (maps, _) in enumerate(clips):
-            for number, one in enumerate(maps):
+            for number, cell_scores in enumerate(maps):
                 true = [entry for entry in regions if entry[:2] == (i, number)]
-                for part in components(one.astype(float) > threshold):
-                    detected = box(part, (step, step), frame, scale)
-                    hits = {entry for entry in true if overlap(detected, entry[2]) >= Fraction(1, 10)}
-                    found |= hits
+                for part in components(cell_scores.astype(float) > threshold):
+                    detection = box(part, (step, step), frame, scale)
+                    hits = {entry for entry in true if overlap(detection, entry[2]) >= Fraction(1, 10)}
+                    detected |= hits
                     false_positives += not hits
-        shares = [Fraction(len(found & set(track)), len(track)) for track in tracks]
+        shares = [Fraction(len(detected & set(track)), len(track)) for track in tracks]
         x = Fraction(false_positives, frames)
-        by_region.append((x, Fraction(len(found), len(regions))))
+        by_region.append((x, Fraction(len(detected), len(regions))))
         by_track.append((x, Fraction(sum(share >= Fraction(1, 10) for share in shares), len(tracks))))
     assert got["rbdc"] == pytest.approx(float(area(by_region)), abs=1e-12)
     assert got["tbdc"] == pytest.approx(float(area(by_track)), abs=1e-12)
@@ -322,7 +327,7 @@ def test_without_frames_or_anomalies_there_is_a_reason():
         ([scores(), scores({A: np.nan})], [mask()] * 2, r"clip 'test/0': the map of frame 1 holds NaN"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(maps, masks, message):
+def test_maps_and_masks_that_do_not_fit_are_refused(maps, masks, message):
     with pytest.raises(UserError, match=message):
         measured([0.5], (maps, masks))
 
@@ -333,7 +338,7 @@ def test_thresholds_must_descend():
 
 
 def test_memory_does_not_grow_with_the_frames():
-    """Maps and masks are made one at a time, and none is kept."""
+    """Maps and masks are made frame by frame, and none is kept."""
     random = np.random.default_rng(0)
     picture = random.random((240, 360)) < 0.0005
 
