@@ -104,7 +104,7 @@ def test_what_every_stage_needs_of_the_section_data_does_not_depend_on_the_layou
         (["root/.DS_Store"], r"data.root = '.*root' is empty"),
     ],
 )
-def test_bad_root(tmp_path, layout, paths, message):
+def test_a_root_that_is_missing_or_empty_is_refused(tmp_path, layout, paths, message):
     make(tmp_path, *paths)
     with pytest.raises(UserError, match=message):
         layout.read(tmp_path / "root")
@@ -141,7 +141,7 @@ def test_mismatch_says_found_expected_and_what_would_fit(tmp_path, layout, paths
     assert hint or "would fit" not in str(e.value)
 
 
-def test_params():
+def test_data_params_are_checked():
     good = {
         "format": "folder",
         "root": "x",
@@ -202,7 +202,7 @@ def test_folder_of_videos_pictures_and_levels(tmp_path):
     assert all(clip.camera == "camera" for clip in SUBJECT.read(tmp_path))
 
 
-def test_folder_labels(tmp_path):
+def test_folder_reads_labels_csv(tmp_path):
     make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", "test/hall/ö, b.mp4", "test/c/1.png", "test/d.mp4")
     rows = 'hall/fall,3,9\r\nhall/fall.mp4,20,25\r\n"test/hall/ö, b",0,4\r\n\r\nc,,\r\n'
     make(tmp_path, labels_csv="\ufeffclip, start,end\r\n" + rows)
@@ -243,20 +243,20 @@ def test_folder_labels_of_training_clips_reach_the_check_for_them(tmp_path):
         ("", r"labels.csv: missing column clip, start, end; found nothing"),
     ],
 )
-def test_folder_bad_labels(tmp_path, text, message):
+def test_folder_refuses_wrong_labels(tmp_path, text, message):
     make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", labels_csv=text)
     with pytest.raises(UserError, match=message):
         CAMERA.read(tmp_path)
 
 
-def test_labels_in_another_encoding(tmp_path):
+def test_labels_in_another_encoding_are_refused(tmp_path):
     make(tmp_path, *FOLDER_TREE)
     (tmp_path / "labels.csv").write_bytes("clip,start,end\nä,1,2".encode("latin-1"))
     with pytest.raises(UserError, match=r"labels.csv: not a CSV file in UTF-8"):
         CAMERA.read(tmp_path)
 
 
-def test_folder_masks(tmp_path):
+def test_folder_finds_masks_of_every_form(tmp_path):
     make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", "test/b.mp4", "test/c/1.png", "test/d.mp4")
     make(tmp_path, "masks/test/hall/fall/1.png", "masks/test/b.npz", "masks/test/c.npy")
     clips = {clip.name: clip for clip in CAMERA.read(tmp_path)}
@@ -268,7 +268,7 @@ def test_folder_masks(tmp_path):
         CAMERA.read(tmp_path)
 
 
-def test_folder_masks_of_an_unknown_clip(tmp_path):
+def test_folder_refuses_masks_of_an_unknown_clip(tmp_path):
     make(tmp_path, *FOLDER_TREE, "masks/test/c.npy")
     with pytest.raises(UserError, match=r"c.npy: masks of an unknown clip; expected a clip test/c"):
         CAMERA.read(tmp_path)
@@ -285,7 +285,7 @@ def test_folder_masks_of_an_unknown_clip(tmp_path):
         (["train/cam/a.mp4", "train/cam/a.jpg"], r"cam: holds pictures and .* files; is it one clip"),
     ],
 )
-def test_folder_bad_trees(tmp_path, paths, message):
+def test_folder_refuses_other_trees(tmp_path, paths, message):
     make(tmp_path, "test/b.mp4", *paths)
     with pytest.raises(UserError, match=message):
         CAMERA.read(tmp_path)
@@ -314,7 +314,7 @@ GT = (
 )
 
 
-def test_ucsd(tmp_path):
+def test_ucsd_converts_clips_labels_and_masks(tmp_path):
     make_ucsd(tmp_path, GT)
     stale = "TestVideoFile{end+1}.gt_frame = [7:8];"
     make(tmp_path / "Test", **{"UCSDped2_m~": stale, "__UCSDped2_m": stale})
@@ -328,7 +328,7 @@ def test_ucsd(tmp_path):
     assert masks == {"Test001": None, "Test002": tmp_path / "Test/Test002_gt"}
 
 
-def test_ucsd_without_labels(tmp_path):
+def test_ucsd_without_ground_truth_is_unlabelled(tmp_path):
     make_ucsd(tmp_path / "my_ped1", None)
     make(tmp_path / "my_ped1/Test", **{"UCSDped1_m~": GT})
     clips = UCSD.read(tmp_path / "my_ped1")
@@ -336,7 +336,7 @@ def test_ucsd_without_labels(tmp_path):
     assert {clip.intervals for clip in clips} == {None}
 
 
-def test_ucsd_folder_above(tmp_path):
+def test_ucsd_takes_the_folder_above(tmp_path):
     make_ucsd(tmp_path / "UCSDped1", GT, "UCSDped1.m")
     assert len(UCSD.read(tmp_path)) == 4
     make_ucsd(tmp_path / "UCSDped2", GT)
@@ -358,18 +358,18 @@ def test_ucsd_folder_above(tmp_path):
         (GT.replace("{end+1}.gt_frame = [1:3]", "{2}.gt_frame = [1:3]"), r"line 3: cannot read"),
     ],
 )
-def test_ucsd_bad_ground_truth(tmp_path, ground_truth, message):
+def test_ucsd_refuses_wrong_ground_truth(tmp_path, ground_truth, message):
     make_ucsd(tmp_path, ground_truth)
     with pytest.raises(UserError, match=message):
         UCSD.read(tmp_path)
 
 
-def test_ucsd_ground_truth_forms():
+def test_ucsd_reads_ground_truth_of_any_form():
     text = "TestVideoFile{end+1}.gt_frame = [ 2 : 4 7 9:9 ]; % a comment\nTestVideoFile{end+1}.gt_frame = [];"
     assert read_intervals(text, "x.m") == [[(1, 4), (6, 7), (8, 9)], []]
 
 
-def test_ucsd_bad_trees(tmp_path):
+def test_ucsd_refuses_other_trees(tmp_path):
     make(tmp_path, "Train/a/1.tif", "Test/Test001/1.tif")
     with pytest.raises(
         UserError, match=r"Train does not match data.format = 'ucsd': found a/; expected Train001/"
@@ -387,7 +387,7 @@ def test_ucsd_bad_trees(tmp_path):
 # --- persons
 
 
-def test_persons(tmp_path):
+def test_persons_is_a_clip_per_person(tmp_path):
     make(tmp_path, "train/person1/1.jpg", "train/Jörg B/1.jpg", "test/person1/1.jpg", "test/list.txt")
     clips = PERSONS.read(tmp_path)
     assert ids(clips) == ["test/person1", "train/Jörg_B", "train/person1"]
@@ -398,7 +398,7 @@ def test_persons(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["train/1.jpg", "train/person1/a.mp4", "train/hall/person1/1.jpg"])
-def test_persons_bad_trees(tmp_path, path):
+def test_persons_refuses_other_trees(tmp_path, path):
     make(tmp_path, path, "test/person1/1.jpg")
     with pytest.raises(
         UserError, match=r"train does not match data.format = 'persons': found .*; expected a"
@@ -409,7 +409,7 @@ def test_persons_bad_trees(tmp_path, path):
 # --- table
 
 
-def test_table(tmp_path):
+def test_table_reads_files_labels_and_spans(tmp_path):
     make(tmp_path, "Subject 2/ADL/23.mp4", "Ü, b/fall.mp4", "pictures.v1/001.png", "a.mp4")
     head = "\ufefffile,split,camera,subject,start,end,first,last,note\r\n"
     rows = [
@@ -470,13 +470,13 @@ HEAD = "file,split,camera,subject,start,end,first,last\n"
         (HEAD + "a.mp4,test,x,y,1,2,3,4,5\n", r"line 2: 9 fields, but the header has 8"),
     ],
 )
-def test_table_bad_rows(tmp_path, text, message):
+def test_table_refuses_wrong_rows(tmp_path, text, message):
     make(tmp_path, "a.mp4", table_csv=text)
     with pytest.raises(UserError, match=message):
         TABLE.read(tmp_path)
 
 
-def test_table_outside_the_root(tmp_path):
+def test_table_lies_below_the_root(tmp_path):
     make(tmp_path, "a.mp4")
     with pytest.raises(UserError, match=r"data.table.file = '../t.csv'; expected a path below"):
         Table(Table.Params(file="../t.csv")).read(tmp_path)
@@ -497,7 +497,7 @@ def dataset(name: str) -> Path:
 @pytest.mark.parametrize(
     ("name", "train", "test", "intervals"), [("upfall", 10, 21, 15), ("gmdcsa", 4, 5, 5)]
 )
-def test_fall_tables(name, train, test, intervals):
+def test_tables_of_real_data_sets(name, train, test, intervals):
     clips = TABLE.read(dataset(name))
     assert sum(clip.split == "train" for clip in clips) == train
     assert sum(clip.split == "test" for clip in clips) == test

@@ -82,7 +82,7 @@ def test_order_of_clips_does_not_matter(clips, fraction):
 
 @pytest.mark.parametrize("frames", [2, 3, 10, 101, 2550])
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5, 0.9])
-def test_single_clip_gives_its_tail(frames, fraction):
+def test_a_single_clip_gives_its_tail(frames, fraction):
     train, val = splits.cut_validation(
         [SourceClip("train", "a", Path("a"), first=5, end=5 + frames)], fraction
     )

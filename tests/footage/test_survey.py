@@ -1,4 +1,4 @@
-"""Ingest as a library: masks, and the survey that opens footage and checks labels against it."""
+"""The survey: opens footage, checks labels and masks against it, cuts validation."""
 
 import json
 import os
@@ -8,17 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from vad import UserError
-from vad.footage import masks, probe, survey
+from vad.footage import probe, survey
 from vad.footage.encode import encode
 from vad.footage.layouts.folder import Folder
 from vad.footage.layouts.table import Table
 from vad.footage.layouts.ucsd import Ucsd
 from vad.footage.source_clip import SourceClip
-from vad.store import bitmasks, intervals, manifest
+from vad.store import bitmasks, manifest
 
 RNG = np.random.default_rng(0)
 
@@ -72,93 +70,7 @@ def ingest(tmp_path: Path) -> Callable[..., survey.Survey]:
     return run
 
 
-# --- masks
-
-
-@given(st.integers(1, 5), st.integers(1, 9), st.integers(1, 19), st.integers(0, 2**32 - 1))
-def test_masks_round_trip(tmp_path_factory, frames, height, width, seed):
-    where = tmp_path_factory.getbasetemp()
-    truth = np.random.default_rng(seed).integers(0, 3, (frames, height, width)) * (seed % 2 + 0.25)
-    np.save(where / "truth.npy", truth)
-    masks.convert(where / "packed", where / "truth.npy", frames, width, height)
-    packed = bitmasks.open_masks(where / "packed")
-    assert len(packed) == frames
-    for i in range(frames):
-        assert packed[i].dtype == bool
-        np.testing.assert_array_equal(packed[i], truth[i] != 0)
-    assert bitmasks.marked_intervals(packed) == intervals.intervals_of((truth != 0).any((1, 2)))
-
-
-def one_bit(path: Path, mask: np.ndarray) -> None:
-    write(path, mask.astype(np.uint8) * 255, cv2.IMWRITE_PNG_BILEVEL, 1)
-
-
-@pytest.mark.parametrize(
-    ("suffix", "save"),
-    [
-        (".png", one_bit),
-        (".png", lambda path, mask: write(path, mask.astype(np.uint8))),
-        (".png", lambda path, mask: write(path, mask.astype(np.uint16))),
-        (
-            ".png",
-            lambda path, mask: write(
-                path, np.dstack([mask.astype(np.uint8), *[mask * 0] * 2, mask * 0 + 255])
-            ),
-        ),
-        (".bmp", lambda path, mask: write(path, mask.astype(np.uint8) * 255)),
-        (".tif", lambda path, mask: write(path, mask.astype(np.uint8) * 255)),
-        (".jpg", lambda path, mask: write(path, mask.astype(np.uint8) * 255)),
-    ],
-)
-def test_mask_pictures(tmp_path, suffix, save):
-    truth = np.zeros((12, 24, 37), bool)
-    truth[2:5, 8:16, 8:24] = True
-    for i, mask in enumerate(truth):
-        save(tmp_path / "m" / f"{i}{suffix}", mask)
-    masks.convert(tmp_path / "packed", tmp_path / "m", 12, 37, 24)
-    packed = bitmasks.open_masks(tmp_path / "packed")
-    np.testing.assert_array_equal([packed[i] for i in range(12)], truth)
-    assert bitmasks.marked_intervals(packed) == [(2, 5)]
-
-
-@pytest.mark.parametrize(
-    ("array", "message"),
-    [
-        (np.ones((3, 8, 12)), r"m.npz: 3 masks, but the clip has 4 frames; expected one for each"),
-        (np.ones((4, 8, 11)), r"m.npz: mask 0 is 11x8 \(width x height\), but the frames are 12x8"),
-        (np.ones((4, 12, 8)), r"m.npz: mask 0 is 8x12"),
-        (np.ones(4), r"m.npz: an array of shape \[4\]; expected \[frames, height, width\]"),
-        (np.array([None]), r"m.npz: not a whole .npy or .npz file of numbers"),
-    ],
-)
-def test_bad_masks(tmp_path, array, message):
-    np.savez(tmp_path / "m.npz", array)
-    with pytest.raises(UserError, match=message):
-        masks.convert(tmp_path / "packed", tmp_path / "m.npz", 4, 12, 8)
-    assert not (tmp_path / "packed.json").exists()
-
-
-def test_bad_mask_files(tmp_path):
-    (tmp_path / "m.npy").write_text("version https://git-lfs")
-    with pytest.raises(UserError, match=r"m.npy: not a whole .npy or .npz file of numbers"):
-        masks.convert(tmp_path / "packed", tmp_path / "m.npy", 4, 12, 8)
-    np.savez(tmp_path / "m.npz", np.ones((4, 8, 12)))
-    (tmp_path / "cut.npz").write_bytes((tmp_path / "m.npz").read_bytes()[:500])
-    with pytest.raises(UserError, match=r"cut.npz: not a whole .npy or .npz file"):
-        masks.convert(tmp_path / "packed", tmp_path / "cut.npz", 4, 12, 8)
-    np.savez(tmp_path / "m.npz", a=np.ones(3), b=np.ones(3))
-    with pytest.raises(UserError, match=r"m.npz: holds the arrays a, b; expected one"):
-        masks.convert(tmp_path / "packed", tmp_path / "m.npz", 4, 12, 8)
-    pictures(tmp_path / "m", frames=3)
-    write(tmp_path / "m/3.png", np.ones((8, 13), np.uint8))
-    with pytest.raises(UserError, match=r"mask 3 is 13x8 .* but the frames are 12x8"):
-        masks.convert(tmp_path / "packed", tmp_path / "m", 4, 12, 8)
-
-
-# --- the survey
-
-
-def test_survey(tree, ingest):
+def test_survey_lists_clips_labels_and_splits(tree, ingest):
     (tree / "labels.csv").write_text("clip,start,end\ne ä,2,6\n", "utf-8")
     result = ingest(tree)
     assert sorted(row.clip for row in result.clips if row.split == "test") == ["test/d", "test/e_ä"]
@@ -260,12 +172,12 @@ def test_validation_is_cut_from_what_can_be_read(tree, ingest):
     assert manifest.count_splits(result.clips) == "1 train, 1 val, 2 test"
 
 
-def test_no_validation(tree, ingest):
+def test_a_val_split_is_needed(tree, ingest):
     with pytest.raises(UserError, match=r"no val clips: .*; set data.val_fraction above 0, or provide some"):
         ingest(tree, val_fraction=0.0)
 
 
-def test_tail_of_a_single_clip(tmp_path, ingest):
+def test_a_single_clip_gives_its_tail_to_validation(tmp_path, ingest):
     root = tmp_path / "root"
     pictures(root / "train/a", frames=20)
     pictures(root / "test/b")
@@ -277,14 +189,14 @@ def test_tail_of_a_single_clip(tmp_path, ingest):
         ingest(root, val_fraction=0.05)
 
 
-def test_duplicates(tree, ingest):
+def test_two_clips_of_one_name_are_refused(tree, ingest):
     pictures(tree / "test/e_ä")
     with pytest.raises(UserError, match=r"two clips would both be called 'test/e_ä': .*e ä.mp4 and .*e_ä"):
         ingest(tree)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file names are bytes on POSIX alone")
-def test_file_name_that_is_no_text(tree, ingest):
+def test_a_file_name_that_is_not_utf8_is_refused(tree, ingest):
     try:
         film(tree / "test/y.mp4").rename(tree / os.fsdecode(b"test/\xe4.mp4"))
     except OSError:
@@ -369,7 +281,7 @@ def test_masks_in_training_are_anomalies_too(tree, ingest):
         ingest(tree)
 
 
-def test_masks_that_do_not_fit(tree, ingest):
+def test_masks_that_do_not_fit_their_clip_stop_the_survey(tree, ingest):
     pictures(tree / "masks/test/d", frames=9)
     with pytest.raises(UserError, match=r"clip 'test/d': .*d: 9 masks, but the clip has 10 frames"):
         ingest(tree, on_error="skip")
@@ -395,7 +307,7 @@ def test_labels_stay_in_source_frames(tree, ingest):
 
 
 @pytest.mark.parametrize("span", ["0,10", "10,", "10,12"])
-def test_frames_beyond_the_clip(tree, ingest, span):
+def test_frames_beyond_the_clip_are_refused(tree, ingest, span):
     with pytest.raises(
         UserError, match=r"'test/test_d': frames up to number 1[02] .* has 10, numbered 0 to 9"
     ):
@@ -406,7 +318,7 @@ def test_frames_beyond_the_clip(tree, ingest, span):
 
 
 @pytest.mark.datasets
-def test_ped2(ingest, tmp_path):
+def test_ped2_has_its_published_counts(ingest, tmp_path):
     root = Path(os.environ.get("VAD_DATASETS", "../shared/data")) / "ucsd_ped2"
     if not root.is_dir():
         pytest.skip(f"{root} is not there (set VAD_DATASETS)")

@@ -120,11 +120,11 @@ def test_cached_but_damaged_is_downloaded_anew(server, cache):
         ("raw", SHA),
     ],
 )
-def test_name_in_the_cache(server, cache, name, kept):
+def test_the_cache_keeps_sha256_and_suffix(server, cache, name, kept):
     assert fetch(f"{server.address}/{name}", SHA, cache).name == kept
 
 
-def test_file_url(tmp_path, cache):
+def test_a_file_url_is_read(tmp_path, cache):
     source = tmp_path / "my weights.onnx"
     source.write_bytes(GOOD)
     assert fetch(source.as_uri(), SHA, cache).read_bytes() == GOOD
@@ -140,7 +140,7 @@ def test_url_needs_sha256(server, cache):
     assert len(server.seen) == 1, "the same download serves once its hash is set"
 
 
-def test_wrong_checksum(server, cache):
+def test_a_download_of_another_checksum_is_removed(server, cache):
     good = fetch(f"{server.address}/a.onnx", SHA, cache)
     other = hashlib.sha256(b"something else").hexdigest()
     message = refused(f"{server.address}/other.onnx", "ab" * 32, cache)
@@ -153,7 +153,7 @@ def test_wrong_checksum(server, cache):
 
 
 @pytest.mark.parametrize("sha256", ["e8af", "../" * 20 + "abcd", "g" * 64, ""])
-def test_checksum_that_is_none(server, cache, sha256):
+def test_a_checksum_needs_64_digits(server, cache, sha256):
     assert "64 hexadecimal digits" in refused(f"{server.address}/a.onnx", sha256, cache)
     assert not server.seen
 
@@ -168,7 +168,7 @@ def test_checksum_that_is_none(server, cache, sha256):
         ("page", "web page"),
     ],
 )
-def test_bad_download(server, cache, name, said):
+def test_a_download_that_is_no_weights_is_refused(server, cache, name, said):
     message = refused(f"{server.address}/{name}.onnx", SHA, cache)
     assert said in message
     assert f"{server.address}/{name}.onnx" in message
@@ -176,7 +176,7 @@ def test_bad_download(server, cache, name, said):
     assert not list(cache.iterdir())
 
 
-def test_no_network(server, cache):
+def test_without_network_the_message_says_what_to_do(server, cache):
     server.shutdown()
     server.server_close()
     message = refused(f"{server.address}/a.onnx", SHA, cache)
@@ -186,7 +186,7 @@ def test_no_network(server, cache):
     assert "name it as a path" in refused("http://no-such-host.invalid/a.onnx", SHA, cache)
 
 
-def test_no_answer(server, cache, monkeypatch):
+def test_a_server_that_does_not_answer_is_reported(server, cache, monkeypatch):
     monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
     assert "no answer within 0.2 s" in refused(f"{server.address}/slow.onnx", SHA, cache)
 
@@ -222,13 +222,13 @@ def test_credentials_stay_with_their_host(server, cache):
         assert other.seen == [("/a.onnx", None)]
 
 
-def test_scheme_that_is_not_supported(cache):
+def test_other_schemes_are_refused(cache):
     message = refused("s3://bucket/a.onnx", SHA, cache)
     assert "s3:// is not supported" in message
     assert "https" in message
 
 
-def test_path(tmp_path, cache, monkeypatch):
+def test_a_path_is_used_where_it_lies(tmp_path, cache, monkeypatch):
     (tmp_path / "a.onnx").write_bytes(GOOD)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -239,7 +239,7 @@ def test_path(tmp_path, cache, monkeypatch):
     assert not cache.exists(), "nothing is copied"
 
 
-def test_path_with_other_content(tmp_path, cache):
+def test_a_path_of_another_checksum_is_refused(tmp_path, cache):
     path = tmp_path / "a.onnx"
     path.write_bytes(b"other")
     message = refused(str(path), SHA, cache)
@@ -252,7 +252,7 @@ def test_path_with_other_content(tmp_path, cache):
     ("content", "said"),
     [(b"", "empty file"), (LFS, "Git-LFS pointer"), (None, "not found"), ("", "a folder")],
 )
-def test_path_without_weights(tmp_path, cache, monkeypatch, content, said):
+def test_a_path_without_weights_is_refused(tmp_path, cache, monkeypatch, content, said):
     path = tmp_path / "a.onnx"
     if content == "":
         path.mkdir()
@@ -269,24 +269,24 @@ def test_path_without_weights(tmp_path, cache, monkeypatch, content, said):
 
 
 @pytest.mark.parametrize("source", [None, "", "~nobody-of-this-name/a.onnx"])
-def test_nothing_named(cache, source):
+def test_a_source_must_be_named(cache, source):
     message = refused(source, None, cache)
     assert f"{KEY}.weights" in message
     assert WHAT in message
 
 
-def test_cache_folder_that_is_a_file(server, tmp_path):
+def test_a_file_in_place_of_the_cache_is_reported(server, tmp_path):
     (tmp_path / "cache").write_text("")
     assert "in the way" in refused(f"{server.address}/a.onnx", SHA, tmp_path / "cache")
 
 
-def test_hash_file(tmp_path):
+def test_hash_file_is_sha256(tmp_path):
     (tmp_path / "a").write_bytes(GOOD)
     assert downloads.hash_file(tmp_path / "a") == SHA
 
 
 @pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="root may write everywhere")
-def test_cache_that_cannot_be_written(server, tmp_path):
+def test_a_cache_that_cannot_be_written_is_reported(server, tmp_path):
     (tmp_path / "cache").mkdir(mode=0o500)
     with pytest.raises(PermissionError):  # which every stage says in one line
         fetch(f"{server.address}/a.onnx", SHA, tmp_path / "cache")

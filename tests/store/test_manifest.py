@@ -44,7 +44,7 @@ def test_labels_and_intervals_are_inverse(anomalous):
     assert all(a[1] < b[0] for a, b in pairwise(runs))
 
 
-def test_frame_labels_of_chosen_source_frames():
+def test_frame_labels_are_those_of_the_source_frames():
     assert intervals.frame_labels([(4, 6)], np.array([0, 3, 4, 5, 6, 9])).tolist() == [0, 0, 1, 1, 0, 0]
 
 
@@ -53,7 +53,7 @@ clip = Clip(
 )
 
 
-def test_manifest_round_trip(tmp_path):
+def test_the_manifest_comes_back_as_it_was(tmp_path):
     rows = [clip, replace(clip, clip="test/日本", source="日本/x.mp4", labelled=False, subject="", fps=1 / 3)]
     manifest.write_manifest(tmp_path / "m.csv", rows)
     assert manifest.read_manifest(tmp_path / "m.csv") == rows
@@ -67,19 +67,19 @@ def test_manifest_round_trip(tmp_path):
         st.text("aä, \"日'", min_size=1), st.lists(st.tuples(st.integers(0), st.integers(0)), min_size=1)
     )
 )
-def test_labels_round_trip(tmp_path_factory, labels):
+def test_labels_come_back_sorted(tmp_path_factory, labels):
     path = tmp_path_factory.getbasetemp() / "labels.csv"
     manifest.write_labels(path, labels)
     assert manifest.read_labels(path) == {name: sorted(pairs) for name, pairs in labels.items()}
 
 
-def test_skipped_round_trip(tmp_path):
+def test_skipped_clips_come_back_as_they_were(tmp_path):
     skipped = {"train/ä": "a, b\nc", "test/x": "empty"}
     manifest.write_skipped(tmp_path / "s.csv", skipped)
     assert manifest.read_skipped(tmp_path / "s.csv") == skipped
 
 
-def test_files_that_are_no_manifest(tmp_path):
+def test_missing_files_and_columns_are_refused(tmp_path):
     with pytest.raises(UserError, match="not found: run `dvc repro`"):
         manifest.read_manifest(tmp_path / "m.csv")
     (tmp_path / "m.csv").write_text("clip,start\n")
