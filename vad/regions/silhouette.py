@@ -11,7 +11,8 @@ from vad.regions import table
 from vad.regions.background import changing_share, foreground_masks
 from vad.regions.base import REGION_MODES, RegionMode
 from vad.regions.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
-from vad.store.arrays import ArrayWriter, open_array
+from vad.store.arrays import open_array
+from vad.store.bitmasks import mask_writer, pack
 from vad.store.cards import read_card
 
 PICTURES = {"binary": ["silhouette"], "masked": ["masked"], "frame+mask": ["frame", "silhouette"]}
@@ -41,17 +42,15 @@ class Silhouette(RegionMode):
     def regions(self, stem: Path, frames: Path, flow: Path, *, threads: int) -> None:
         """Writes whole frames, and their silhouettes beside the table.
 
-        <stem>.silhouette.npy is uint8 [T, H, ceil(W / 8)], as `vad.store.bitmasks.open_masks` reads it.
+        <stem>.silhouette.npy holds them as `vad.store.bitmasks.open_masks` reads them.
         """
         cv2.setNumThreads(threads)
         video, _ = open_array(frames)
         length, height, width = video.shape[:3]
         silhouettes, pixels = Path(f"{stem}.silhouette"), 0
-        with ArrayWriter(
-            silhouettes, (height, -(-width // 8)), np.uint8, height=height, width=width
-        ) as writer:
+        with mask_writer(silhouettes, height, width) as writer:
             for mask in foreground_masks(video, self.foreground):
-                writer.append(np.packbits(mask, axis=-1))
+                writer.append(pack(mask))
                 pixels += int(np.count_nonzero(mask))
         table.write(
             stem,
