@@ -1,4 +1,4 @@
-"""Rows of tables against what they are said to be, region by region."""
+"""Rows of tables against their definitions, frame by frame and region by region."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,8 @@ from sklearn import metrics as sk
 
 from vad.evaluation import groups
 from vad.evaluation.scored_clip import ScoredClip
-from vad.scoring.pooling import ClipErrors
+from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.pooling import pool_regions
 from vad.windows import stride
 
 few = settings(max_examples=50, deadline=None)
@@ -18,11 +19,11 @@ NOBODY = ""
 
 
 def clip(labels, scores, name="test/a", **errors) -> ScoredClip:
-    """A test clip without regions; `labels` None: nobody labelled it. `errors` by branch."""
-    return found(len(scores), [], name=name, labels=labels, scores=scores, errors=errors)
+    """A test clip without regions; `labels` is None if it is not labelled. `errors` by branch."""
+    return with_regions(len(scores), [], name=name, labels=labels, scores=scores, errors=errors)
 
 
-def found(
+def with_regions(
     frames: int, rows: list, stride=1, subject=NOBODY, labels=None, name="test/a", scores=None, errors=None
 ) -> ScoredClip:
     """A clip with regions: rows of (frame, track, box, score, person).
@@ -37,7 +38,7 @@ def found(
     table = table.assign(error_look=table["score"] / 10, error_move=-table["score"])
     regions = ClipErrors(name, frames, stride, (6, 8), table)
     if scores is None:
-        scores = regions.per_frame(table["score"])
+        scores = pool_regions(regions, table["score"])
         errors = {"look": scores / 10, "move": -scores, "speed": np.arange(frames)}
     return ScoredClip(
         clip=name,
@@ -47,7 +48,7 @@ def found(
         causal=np.zeros(frames),
         unsmoothed=np.asarray(scores, float),
         branches={},
-        errors={branch: np.asarray(own, float) for branch, own in errors.items()},
+        errors={branch: np.asarray(values, float) for branch, values in errors.items()},
         seconds=np.arange(frames) / 10,
         source_frames=2 * np.arange(frames),
         source_size=(6, 8),
@@ -60,24 +61,24 @@ def found(
 
 @st.composite
 def tracked(draw: st.DrawFn) -> ScoredClip:
-    """Boxes of a few tracks, some unknown, some whole frames, in any number per frame."""
+    """Boxes of a few tracks, some without track, some whole frames, in any number per frame."""
     frames, stride = draw(st.integers(1, 12)), draw(st.integers(1, 3))
-    owner = {track: draw(st.sampled_from([NOBODY, "anna", "ben"])) for track in range(-1, 5)}
+    person = {track: draw(st.sampled_from([NOBODY, "anna", "ben"])) for track in range(-1, 5)}
     rows = []
     for frame in range(0, frames, stride):
         for track in draw(st.lists(st.integers(-1, 4), max_size=4)):
             box = draw(st.sampled_from([FULL, LEFT, LEFT]))
-            rows.append((frame, track, box, draw(st.integers(0, 40)) / 8, owner[track]))
+            rows.append((frame, track, box, draw(st.integers(0, 40)) / 8, person[track]))
     labels = draw(st.lists(st.booleans(), min_size=frames, max_size=frames))
-    return found(frames, rows, stride, owner[-1], draw(st.sampled_from([labels, None])))
+    return with_regions(frames, rows, stride, person[-1], draw(st.sampled_from([labels, None])))
 
 
-def test_a_row_is_about_its_clips_together():
+def test_a_row_covers_all_frames_of_its_clips():
     clips = [
         clip([0, 1, 1, 0], [0, 2, 3, 2], look=[0, 1, 2, 3], move=[5, 5, 5, 5]),
         clip(None, [9, 0], "test/b", look=[4, 5], move=[5, 5]),
     ]
-    assert groups.row(clips, 2.0) == {
+    assert groups.table_row(clips, 2.0) == {
         "frames": 6,
         "anomalous_frames": 2,
         "auc": (1 + 1 + 0.5 + 1) / 4,  # of the labelled clip alone
@@ -92,51 +93,53 @@ def test_a_row_is_about_its_clips_together():
 
 @pytest.mark.parametrize(("labels", "anomalous"), [(None, None), ([0, 0], 0), ([1, 1], 2)])
 def test_without_both_classes_a_row_has_all_but_an_auc(labels, anomalous):
-    got = groups.row([clip(labels, [0.5, 1.5], look=[1, 2])], 1.0)
+    got = groups.table_row([clip(labels, [0.5, 1.5], look=[1, 2])], 1.0)
     assert (got["auc"], got["anomalous_frames"]) == (None, anomalous)
     assert (got["anomaly_rate"], got["score_max"], got["look_error_mean"]) == (0.5, 1.5, 1.5)
 
 
 @given(st.lists(tracked(), min_size=1, max_size=4), st.sampled_from([0.0, 1.0, 2.5]))
 @few
-def test_a_row_counts_frames_one_by_one(clips, threshold):
+def test_a_row_equals_a_count_frame_by_frame(clips, threshold):
     frames = [
-        (score, error, None if one.anomalous is None else one.anomalous[t])
-        for one in clips
-        for t, (score, error) in enumerate(zip(one.scores, one.errors["speed"], strict=True))
+        (score, error, None if case.anomalous is None else case.anomalous[t])
+        for case in clips
+        for t, (score, error) in enumerate(zip(case.scores, case.errors["speed"], strict=True))
     ]
-    got = groups.row(clips, threshold)
-    known = [(label, score) for score, _, label in frames if label is not None]
+    got = groups.table_row(clips, threshold)
+    labelled = [(label, score) for score, _, label in frames if label is not None]
     assert got["frames"] == len(frames)
-    assert got["anomalous_frames"] == (sum(label for label, _ in known) if known else None)
+    assert got["anomalous_frames"] == (sum(label for label, _ in labelled) if labelled else None)
     assert got["anomaly_rate"] == pytest.approx(sum(s > threshold for s, _, _ in frames) / len(frames))
     assert got["score_max"] == max(score for score, _, _ in frames)
     assert got["speed_error_mean"] == pytest.approx(sum(e for _, e, _ in frames) / len(frames))
-    if len({bool(label) for label, _ in known}) == 2:
-        assert got["auc"] == pytest.approx(sk.roc_auc_score(*zip(*known, strict=True)))
+    if len({bool(label) for label, _ in labelled}) == 2:
+        assert got["auc"] == pytest.approx(sk.roc_auc_score(*zip(*labelled, strict=True)))
     else:
         assert got["auc"] is None
 
 
 def test_the_spread_of_errors_is_that_of_the_population():
     clips = [clip(None, [0, 0], look=[1, 3]), clip(None, [0], look=[8])]
-    assert groups.spread(clips) == {"look": {"mean": 4.0, "std": pytest.approx(np.sqrt((9 + 1 + 16) / 3))}}
+    assert groups.error_spread(clips) == {
+        "look": {"mean": 4.0, "std": pytest.approx(np.sqrt((9 + 1 + 16) / 3))}
+    }
 
 
 @given(tracked(), st.sampled_from([0.0, 1.0, 2.5]))
 @few
-def test_a_track_s_row_is_that_of_its_regions(case, threshold):
+def test_the_row_of_a_track_is_computed_from_its_regions(case, threshold):
     table = case.regions.table
-    got = groups.tracks(case, threshold).set_index("track")
+    got = groups.track_table(case, threshold).set_index("track")
     expected = []
     for track in sorted(set(table["track"]) - {-1}):
-        own = table[table["track"] == track]
-        if (own["x1"] == 4).any():  # ever a box
+        rows = table[table["track"] == track]
+        if (rows["x1"] == 4).any():  # ever a box
             expected.append(track)
-            row, scores = got.loc[track], own["score"].tolist()
-            assert row["person"] == own["person"].iloc[0]
-            assert (row["first_frame"], row["last_frame"]) == (own["frame"].min(), own["frame"].max())
-            assert row["frames"] == len(set(own["frame"]))
+            row, scores = got.loc[track], rows["score"].tolist()
+            assert row["person"] == rows["person"].iloc[0]
+            assert (row["first_frame"], row["last_frame"]) == (rows["frame"].min(), rows["frame"].max())
+            assert row["frames"] == len(set(rows["frame"]))
             assert row["score_mean"] == pytest.approx(sum(scores) / len(scores))
             assert row["score_max"] == max(scores)
             assert row["anomaly_rate"] == pytest.approx(sum(s > threshold for s in scores) / len(scores))
@@ -149,33 +152,41 @@ def test_a_track_s_row_is_that_of_its_regions(case, threshold):
 
 
 def test_whole_frames_are_no_tracks():
-    case = found(3, [(t, 0, FULL, t, NOBODY) for t in range(3)])
-    assert groups.tracks(case, 1.0).empty
-    assert groups.regions([case]) == {}
-    once = found(3, [(0, 0, FULL, 0, NOBODY), (1, 0, LEFT, 0, NOBODY), (2, 0, FULL, 0, NOBODY)])
-    assert groups.tracks(once, 1.0)["frames"].tolist() == [3]
-    assert groups.tracks(found(3, [(0, -1, LEFT, 0, NOBODY)]), 1.0).empty  # not known which
+    case = with_regions(3, [(t, 0, FULL, t, NOBODY) for t in range(3)])
+    assert groups.track_table(case, 1.0).empty
+    assert groups.region_counts([case]) == {}
+    once = with_regions(3, [(0, 0, FULL, 0, NOBODY), (1, 0, LEFT, 0, NOBODY), (2, 0, FULL, 0, NOBODY)])
+    assert groups.track_table(once, 1.0)["frames"].tolist() == [3]
+    assert groups.track_table(
+        with_regions(3, [(0, -1, LEFT, 0, NOBODY)]), 1.0
+    ).empty  # a region without track
 
 
-def test_thousands_of_tracks_are_no_trouble():
+def test_thousands_of_tracks_have_a_row_each():
     rows = [(t // 10, t % 5000, LEFT, t % 7, NOBODY) for t in range(20000)]
-    got = groups.tracks(found(2000, rows), 3.0)
+    got = groups.track_table(with_regions(2000, rows), 3.0)
     assert got["track"].tolist() == list(range(5000))
     assert got["frames"].tolist() == [4] * 5000
 
 
 def test_regions_are_counted_where_they_are_boxes():
-    none, whole = found(4, []), found(4, [(t, 0, FULL, 0, NOBODY) for t in range(4)])
-    some = found(6, [(0, 1, LEFT, 0, NOBODY), (0, 2, LEFT, 0, NOBODY), (4, 2, LEFT, 0, NOBODY)], stride=2)
-    assert groups.regions([none]) == {"per_frame": 0.0, "frames_without": 4, "tracks": 0}
+    none, whole = with_regions(4, []), with_regions(4, [(t, 0, FULL, 0, NOBODY) for t in range(4)])
+    some = with_regions(
+        6, [(0, 1, LEFT, 0, NOBODY), (0, 2, LEFT, 0, NOBODY), (4, 2, LEFT, 0, NOBODY)], stride=2
+    )
+    assert groups.region_counts([none]) == {"per_frame": 0.0, "frames_without": 4, "tracks": 0}
     # at 0, 2 and 4 of 6 frames two, none and one region; 1 counts like 0, 3 like 2, 5 like 4
-    assert groups.regions([some]) == {"per_frame": 1.0, "frames_without": 2, "tracks": 2}
-    assert groups.regions([whole, some, none]) == {"per_frame": 10 / 14, "frames_without": 6, "tracks": 2}
+    assert groups.region_counts([some]) == {"per_frame": 1.0, "frames_without": 2, "tracks": 2}
+    assert groups.region_counts([whole, some, none]) == {
+        "per_frame": 10 / 14,
+        "frames_without": 6,
+        "tracks": 2,
+    }
 
 
 @given(tracked())
 @few
-def test_a_person_has_the_frames_in_which_he_is_seen(case):
+def test_a_person_has_the_frames_with_a_region_of_theirs(case):
     table = case.regions.table
     parts = groups.by_person([case])
     if set(table["person"]) <= {case.subject}:
@@ -184,9 +195,9 @@ def test_a_person_has_the_frames_in_which_he_is_seen(case):
     assert [part.subject for part in parts] == sorted(set(table["person"]))
     nearest = stride.nearest(len(case.scores), case.regions.stride) * case.regions.stride
     for part in parts:
-        own = table[table["person"] == part.subject]
-        highest = own.groupby("frame")["score"].max().to_dict()
-        lowest = own.groupby("frame")["score"].min().to_dict()
+        rows = table[table["person"] == part.subject]
+        highest = rows.groupby("frame")["score"].max().to_dict()
+        lowest = rows.groupby("frame")["score"].min().to_dict()
         frames = [t for t, at in enumerate(nearest) if at in highest]
         assert part.scores.tolist() == [highest[nearest[t]] for t in frames]
         assert part.unsmoothed.tolist() == part.scores.tolist()  # of regions, which are not
@@ -199,14 +210,17 @@ def test_a_person_has_the_frames_in_which_he_is_seen(case):
             assert part.anomalous is None
         else:
             assert part.anomalous.tolist() == case.anomalous[frames].tolist()
-        assert groups.row([part], 1.0)["frames"] == len(frames)
+        assert groups.table_row([part], 1.0)["frames"] == len(frames)
 
 
 def test_a_clip_of_one_person_counts_with_its_empty_frames():
-    one = found(4, [(1, 3, LEFT, 2.0, "anna")], subject="anna")
-    (part,) = groups.by_person([one])
-    assert groups.row([part], 1.0)["anomaly_rate"] == 1 / 4
-    visitor = found(4, [(1, 3, LEFT, 2.0, "ben"), (2, 4, LEFT, 0.0, "anna")], subject="anna")
-    anna, ben = groups.by_person([visitor])
-    assert groups.row([ben], 1.0)["anomaly_rate"] == 1.0
-    assert (groups.row([anna], 1.0)["frames"], groups.row([anna], 1.0)["anomaly_rate"]) == (1, 0.0)
+    alone = with_regions(4, [(1, 3, LEFT, 2.0, "anna")], subject="anna")
+    (part,) = groups.by_person([alone])
+    assert groups.table_row([part], 1.0)["anomaly_rate"] == 1 / 4
+    shared = with_regions(4, [(1, 3, LEFT, 2.0, "ben"), (2, 4, LEFT, 0.0, "anna")], subject="anna")
+    anna, ben = groups.by_person([shared])
+    assert groups.table_row([ben], 1.0)["anomaly_rate"] == 1.0
+    assert (groups.table_row([anna], 1.0)["frames"], groups.table_row([anna], 1.0)["anomaly_rate"]) == (
+        1,
+        0.0,
+    )

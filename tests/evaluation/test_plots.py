@@ -37,14 +37,14 @@ def ranked(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def alarms(y: np.ndarray, s: np.ndarray, threshold: float) -> tuple[int, int]:
-    """Hits and false alarms."""
+    """Numbers of hits and false alarms."""
     pairs = [(label, score) for label, score in zip(y, s, strict=True) if score > threshold]
     return sum(bool(label) for label, _ in pairs), sum(not label for label, _ in pairs)
 
 
 @given(ranked())
 @settings(max_examples=50, deadline=None)
-def test_the_roc_carries_the_operating_point(case):
+def test_the_roc_holds_the_operating_point(case):
     y, s, threshold = case
     table = plots.roc(y, s, threshold=threshold)
     assert list(table) == ["fpr", "tpr", "point"]
@@ -55,15 +55,15 @@ def test_the_roc_carries_the_operating_point(case):
     for axis in ("fpr", "tpr"):
         assert table[axis].is_monotonic_increasing
     assert not table.duplicated(["fpr", "tpr"]).any()
-    for curve in (table, plots.roc(y, s)):  # with the point the line is the same
+    for curve in (table, plots.roc(y, s)):  # the point does not change the line
         assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(sk.roc_auc_score(y, s), abs=1e-5)
 
 
 @given(ranked())
 @settings(max_examples=50, deadline=None)
-def test_precision_and_recall_are_those_of_some_threshold(case):
+def test_each_row_is_precision_and_recall_at_some_threshold(case):
     y, s, threshold = case
-    table = plots.pr(y, s, threshold)
+    table = plots.precision_recall(y, s, threshold)
     assert list(table) == ["recall", "precision", "point"]
     possible = {(0.0, 1.0)}  # nothing alarmed
     for cut in [-np.inf, *s]:
@@ -81,7 +81,7 @@ def test_precision_and_recall_are_those_of_some_threshold(case):
     assert steps.sum() == pytest.approx(sk.average_precision_score(y, s), abs=1e-4)
 
 
-def test_an_operating_point_by_hand():
+def test_curves_with_operating_point_by_hand():
     y, s = np.array([0, 1, 0, 1], bool), np.array([1.0, 2.0, 3.0, 4.0])
     assert plots.roc(y, s, threshold=2.0).to_numpy().tolist() == [
         [0, 0, 0],
@@ -90,7 +90,7 @@ def test_an_operating_point_by_hand():
         [0.5, 1, 0],
         [1, 1, 0],
     ]
-    assert plots.pr(y, s, 2.0).round(3).to_numpy().tolist() == [
+    assert plots.precision_recall(y, s, 2.0).round(3).to_numpy().tolist() == [
         [0, 1, 0],
         [0.5, 1, 0],
         [0.5, 0.5, 1],
@@ -100,18 +100,21 @@ def test_an_operating_point_by_hand():
 
 
 @pytest.mark.parametrize("threshold", [-1.0, 0.31234567, 0.9, 2.0])
-def test_long_curves_are_thinned_but_keep_the_point(threshold):
+def test_long_curves_are_thinned_but_keep_the_operating_point(threshold):
     y = RNG.random(20000) < 0.3
     s = RNG.random(20000) + 0.2 * y
     share = ((s > threshold) & y).sum() / y.sum()
-    for curve, axis in ((plots.roc(y, s, threshold=threshold), "tpr"), (plots.pr(y, s, threshold), "recall")):
+    for curve, axis in (
+        (plots.roc(y, s, threshold=threshold), "tpr"),
+        (plots.precision_recall(y, s, threshold), "recall"),
+    ):
         assert 400 < len(curve) <= 500
         assert curve[curve["point"] == 1][axis].tolist() == [pytest.approx(share, abs=1e-6)]
     steps = np.diff(curve["recall"]) * curve["precision"].iloc[1:]
     assert steps.sum() == pytest.approx(sk.average_precision_score(y, s), abs=0.01)
 
 
-def test_rocs_of_several_scorers_stand_below_each_other():
+def test_rocs_of_several_scorers_share_a_table():
     y = RNG.random(300) < 0.4
     scorers = {"model": y + RNG.random(300), "random": RNG.random(300), "time": np.arange(300.0)}
     table = plots.rocs(y, scorers, 1.2)
@@ -119,14 +122,16 @@ def test_rocs_of_several_scorers_stand_below_each_other():
     assert table["scorer"].unique().tolist() == list(scorers)
     assert table[table["point"] == 1]["scorer"].tolist() == ["model"]
     for name, scores in scorers.items():
-        own = table[table["scorer"] == name]
-        assert np.trapezoid(own["tpr"], own["fpr"]) == pytest.approx(sk.roc_auc_score(y, scores), abs=1e-5)
+        curve = table[table["scorer"] == name]
+        assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(
+            sk.roc_auc_score(y, scores), abs=1e-5
+        )
 
 
 def clip(name: str, scores: list | np.ndarray, anomalous: list | np.ndarray | None, subject="") -> ScoredClip:
-    """A test clip of which plots need the least; all its regions are the subject's."""
+    """A test clip with only what plots need; all its regions belong to the subject."""
     n = len(scores)
-    known = {
+    given = {
         "clip": f"test/{name}",
         "subject": subject,
         "scores": np.asarray(scores, float),
@@ -135,7 +140,7 @@ def clip(name: str, scores: list | np.ndarray, anomalous: list | np.ndarray | No
         "anomalous": None if anomalous is None else np.asarray(anomalous, bool),
         "regions": SimpleNamespace(table=pd.DataFrame({"person": [subject]})),
     }
-    return ScoredClip(**{field.name: known.get(field.name) for field in fields(ScoredClip)})
+    return ScoredClip(**{field.name: given.get(field.name) for field in fields(ScoredClip)})
 
 
 CLIPS = [
@@ -148,19 +153,23 @@ CLIPS = [
 TRIVIAL = {"random": [np.zeros(4), np.ones(3), np.zeros(2)]}
 
 
-def test_bars_are_there_where_an_auc_is():
-    table = plots.bars("group", {"one": CLIPS[:1], "two": CLIPS[1:4], "normal": CLIPS[2:], "none": []})
-    assert table.to_dict("list") == {"group": ["one", "two"], "auc": [0.75, pytest.approx(2 / 3)]}
+def test_groups_without_an_auc_have_no_row():
+    table = plots.auc_by_group(
+        "group", {"first": CLIPS[:1], "anna": CLIPS[1:4], "normal": CLIPS[2:], "none": []}
+    )
+    assert table.to_dict("list") == {"group": ["first", "anna"], "auc": [0.75, pytest.approx(2 / 3)]}
 
 
-def test_figures_of_all_clips():
-    got = plots.figures(CLIPS, TRIVIAL, 2.5, 5)
+def test_plot_data_of_all_clips():
+    got = plots.plot_data(CLIPS, TRIVIAL, 2.5)
     assert list(got) == ["roc", "pr", "histogram", "clip_auc", "subject_auc"]
     y, s = [0, 1, 0, 1, 1, 1, 1, 0, 0], [1, 2, 3, 4, 9, 9, 0, 5, 1]
-    pd.testing.assert_frame_equal(got["pr"], plots.pr(np.array(y, bool), np.array(s), 2.5))
+    pd.testing.assert_frame_equal(got["pr"], plots.precision_recall(np.array(y, bool), np.array(s), 2.5))
     for name, scores in (("model", s), ("random", [0, 0, 0, 0, 1, 1, 1, 0, 0])):
-        own = got["roc"][got["roc"]["scorer"] == name]
-        assert np.trapezoid(own["tpr"], own["fpr"]) == pytest.approx(sk.roc_auc_score(y, scores), abs=1e-5)
+        curve = got["roc"][got["roc"]["scorer"] == name]
+        assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(
+            sk.roc_auc_score(y, scores), abs=1e-5
+        )
     counts = got["histogram"].groupby("cls")["count"].sum()
     assert counts.to_dict() == {"anomalous": 5, "normal": 4}
     assert got["clip_auc"].to_numpy().tolist() == [["a", 0.75]]
@@ -171,8 +180,8 @@ def test_figures_of_all_clips():
 
 
 @pytest.mark.parametrize(("chosen", "frames"), [(CLIPS[3:], 6), (CLIPS[2:], 2), (CLIPS[1:2], 3)])
-def test_without_both_classes_tables_are_empty_but_for_the_histogram(chosen, frames):
-    got = plots.figures(chosen, {}, 2.5, 5)
+def test_without_both_classes_only_the_histogram_has_rows(chosen, frames):
+    got = plots.plot_data(chosen, {}, 2.5)
     assert got["histogram"]["count"].sum() == frames
     assert {name: list(table) for name, table in got.items() if table.empty} == {
         "roc": ["scorer", "fpr", "tpr", "point"],
@@ -190,16 +199,16 @@ def noisy(name: str, runs: list[tuple[int, int]] | None, length: int = 101, subj
 
 
 def charts(shift: float) -> dict[str, tuple[str, str, pd.DataFrame]]:
-    """Template -> x, y and table, as in dvc.yaml, of clips with one, two and no runs of anomalous frames."""
+    """Template -> x, y and table, as in dvc.yaml, of clips with 1, 2 and no runs of anomalous frames."""
     clips = [noisy("a", [(20, 40)]), noisy("b", [(0, 10), (90, 101)]), noisy("c", None, 60)]
     trivial = {"random": [RNG.random(101) for _ in range(2)], "time": [np.arange(101.0)] * 2}
-    of = plots.figures(clips, trivial, 1.0 + shift, 10)
+    data = plots.plot_data(clips, trivial, 1.0 + shift)
     return {
-        "anomaly_curves": ("frame", "score", plots.curves(clips, 1.0 + shift, 500)),
-        "roc": ("fpr", "tpr", of["roc"]),
-        "pr": ("recall", "precision", of["pr"]),
-        "error_histogram": ("bin_start", "count", of["histogram"]),
-        "clip_bars": ("auc", "clip", of["clip_auc"]),
+        "anomaly_curves": ("frame", "score", plots.score_curves(clips, 1.0 + shift, 500)),
+        "roc": ("fpr", "tpr", data["roc"]),
+        "pr": ("recall", "precision", data["pr"]),
+        "error_histogram": ("bin_start", "count", data["histogram"]),
+        "clip_bars": ("auc", "clip", data["clip_auc"]),
     }
 
 
@@ -225,14 +234,14 @@ def specs() -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("name", ["anomaly_curves", "roc", "pr", "error_histogram", "clip_bars"])
-def test_a_template_asks_for_columns_that_are_there(specs, name):
+def test_templates_use_only_columns_that_exist(specs, name):
     spec = specs[name]
     text = json.dumps({key: part for key, part in spec.items() if key != "data"})
     assert "DVC_METRIC" not in text
-    asked = set(re.findall(r'"(?:field|groupby)": "(\w+)"', text)) | set(re.findall(r"datum\.(\w+)", text))
-    asked |= set(re.findall(r"datum\['(\w+)'\]", text))
-    made = set(re.findall(r'"as": "(\w+)"', text)) | {"rev", "chance"}
-    assert asked - made <= set(spec["data"]["values"][0])
+    used = set(re.findall(r'"(?:field|groupby)": "(\w+)"', text)) | set(re.findall(r"datum\.(\w+)", text))
+    used |= set(re.findall(r"datum\['(\w+)'\]", text))
+    computed = set(re.findall(r'"as": "(\w+)"', text)) | {"rev", "chance"}
+    assert used - made <= set(spec["data"]["values"][0])
 
 
 Layers = dict[str, list[dict[str, str]]]
@@ -256,11 +265,11 @@ def drawn(charts: list[dict], folder: Path) -> list[Layers]:
 
 
 def _layers(chart: str) -> Layers:
-    found: Layers = {}
+    layers: Layers = {}
     for layer, shapes in re.findall(r'<g class="mark-\w+ role-mark (\w+)_marks"[^>]*>(.*?)</g>', chart):
         tags = re.findall(r"<(?:path|line|text)[^>]*>", shapes)
-        found.setdefault(layer, []).extend(dict(re.findall(r'([\w-]+)="([^"]*)"', tag)) for tag in tags)
-    return found
+        layers.setdefault(layer, []).extend(dict(re.findall(r'([\w-]+)="([^"]*)"', tag)) for tag in tags)
+    return layers
 
 
 def styles(shapes: list[dict[str, str]], *names: str) -> Counter:
@@ -268,8 +277,8 @@ def styles(shapes: list[dict[str, str]], *names: str) -> Counter:
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
-def test_what_is_drawn(specs, tmp_path):
-    old = plots.roc(np.array([0, 1, 0, 1], bool), np.arange(4.0))  # without scorer and point, as once written
+def test_chromium_draws_the_lines_points_and_colours_of_each_chart(specs, tmp_path):
+    old = plots.roc(np.array([0, 1, 0, 1], bool), np.arange(4.0))  # without scorer and point, as in old runs
     mixed = fill("roc", "fpr", "tpr", {"main": charts(0.0)["roc"][2], "old": old})
     curves, roc, pr, histogram, bars, mixed = drawn([*specs.values(), mixed], tmp_path)
 
