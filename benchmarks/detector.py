@@ -25,16 +25,7 @@ DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" 
 WEIGHTS = DATA / "weights" / "yolox_nano.onnx"
 CLIP = DATA / "samples" / "one-by-one-person-detection.mp4"
 SIZES = ((360, 240), (768, 432))  # width, height
-PARAMS = DetectorParams(
-    weights=None,
-    sha256=None,
-    layout="auto",
-    classes=[],
-    confidence=0.2,
-    nms_iou=0.5,
-    every_n=1,
-    batch_size=4,
-)
+PARAMS = DetectorParams(batch_size=4)
 
 
 def seconds(work: Callable[[], object]) -> float:

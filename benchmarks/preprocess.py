@@ -21,12 +21,13 @@ from statistics import median
 import cv2
 import numpy as np
 
-from vad.flow import dis
+from vad.flow.dis import PRESETS, Dis
 from vad.footage.extract import ExtractParams, extract
 from vad.pipeline import params
-from vad.regions import person_crop, silhouette
-from vad.regions.background import THRESHOLDS, ForegroundParams
 from vad.regions.detector import Detector
+from vad.regions.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
+from vad.regions.person_crop import PersonCrop
+from vad.regions.silhouette import Silhouette
 from vad.store import arrays
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
@@ -37,12 +38,12 @@ SIZES = ((360, 240), (768, 432))  # width, height
 RAW = params.read(Path(__file__).parents[1] / "params.yaml")
 
 
-def subtract(frames: np.ndarray, how: ForegroundParams) -> None:
+def subtract(frames: np.ndarray, how: ForegroundSettings) -> None:
     """The background model, its morphology and its blobs."""
     make = {"mog2": cv2.createBackgroundSubtractorMOG2, "knn": cv2.createBackgroundSubtractorKNN}[how.method]
-    model = make(how.history, how.threshold or THRESHOLDS[how.method], detectShadows=how.shadows)
-    shown = np.linspace(0, min(how.history, len(frames)) - 1, how.warm_up).round().astype(int)
-    for frame in frames[np.unique(shown)]:  # both learn first
+    model = make(how.history, how.threshold, detectShadows=how.shadows)
+    initial = np.linspace(0, min(how.history, len(frames)) - 1, how.initial_frames).round().astype(int)
+    for frame in frames[np.unique(initial)]:  # both learn first
         model.apply(frame)
     for frame in frames:
         mask = model.apply(frame)
@@ -53,11 +54,11 @@ def subtract(frames: np.ndarray, how: ForegroundParams) -> None:
         cv2.connectedComponentsWithStats(mask)
 
 
-def flow(frames: np.ndarray, how: dis.Params) -> None:
+def flow(frames: np.ndarray, how: Dis.Params) -> None:
     height = min(how.height, frames.shape[1])
     width = round(frames.shape[2] * height / frames.shape[1])
     small = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in frames]
-    method = cv2.DISOpticalFlow_create(dis.PRESETS[how.preset])
+    method = cv2.DISOpticalFlow_create(PRESETS[how.preset])
     for before, now in pairwise(small):
         method.calc(now, before, None)
 
@@ -90,20 +91,18 @@ def rows(folder: Path, frames: np.ndarray) -> dict[str, tuple[Callable[[], objec
     """Name -> (ours, alone)."""
     stem, moved, out = folder / "frames", folder / "flow", folder / "out"
     arrays.write_array(stem, frames)
-    silhouettes = params.load("preprocess.silhouette", silhouette.Params, RAW)
-    crops = params.load("preprocess.person_crop", person_crop.Params, RAW)
-    how_flow = params.load("flow.dis", dis.Params, RAW)
-    dis.flow(moved, stem, how_flow, threads=1)
-    found: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {}
+    silhouette = params.load("preprocess.silhouette", Silhouette.Params, RAW)
+    crops = params.load("preprocess.person_crop", PersonCrop.Params, RAW)
+    dis = Dis(params.load("flow.dis", Dis.Params, RAW))
+    dis.flow(moved, stem, threads=1)
+    pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {}
     for method in ("mog2", "knn"):
         for shadows in (False, True):
-            changed = silhouettes.foreground.model_copy(
-                update={"method": method, "threshold": None, "shadows": shadows}
-            )
-            own = silhouettes.model_copy(update={"foreground": changed})
-            found[f"silhouette, {method}{', shadows' * shadows}"] = (
-                lambda own=own: silhouette.regions(out, stem, moved, own, None, threads=1),
-                lambda changed=changed: subtract(frames, changed),
+            foreground = ForegroundParams(method=method, shadows=shadows)
+            mode = Silhouette(silhouette, foreground)
+            pairs[f"silhouette, {method}{', shadows' * shadows}"] = (
+                lambda mode=mode: mode.regions(out, stem, moved, threads=1),
+                lambda foreground=foreground: subtract(frames, foreground.resolve(SILHOUETTES)),
             )
     motion = crops.model_copy(
         update={
@@ -111,22 +110,24 @@ def rows(folder: Path, frames: np.ndarray) -> dict[str, tuple[Callable[[], objec
             "motion": crops.motion.model_copy(update={"source": "difference"}),
         }
     )
-    found["person_crop, motion (difference)"] = (
-        lambda: person_crop.regions(out, stem, moved, motion, None, threads=1),
+    moving = PersonCrop(motion, ForegroundParams())
+    pairs["person_crop, motion (difference)"] = (
+        lambda: moving.regions(out, stem, moved, threads=1),
         lambda: change(frames),
     )
     onnx = crops.onnx.model_copy(update={"weights": str(WEIGHTS), "sha256": SHA256, "every_n": 1})
     detector = Detector(WEIGHTS, onnx, threads=1)
-    seen = crops.model_copy(update={"detectors": ["onnx"], "onnx": onnx})
-    found["person_crop, onnx"] = (
-        lambda: person_crop.regions(out, stem, moved, seen, WEIGHTS, threads=1),
+    detected = PersonCrop(crops.model_copy(update={"detectors": ["onnx"], "onnx": onnx}), ForegroundParams())
+    detected.prepare(folder / "cache")
+    pairs["person_crop, onnx"] = (
+        lambda: detected.regions(out, stem, moved, threads=1),
         lambda: detect(frames, detector),
     )
-    found[f"flow, dis {how_flow.preset}"] = (
-        lambda: dis.flow(out, stem, how_flow, threads=1),
-        lambda: flow(frames, how_flow),
+    pairs[f"flow, dis {dis.params.preset}"] = (
+        lambda: dis.flow(out, stem, threads=1),
+        lambda: flow(frames, dis.params),
     )
-    return found
+    return pairs
 
 
 def main() -> None:

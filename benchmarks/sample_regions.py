@@ -1,14 +1,14 @@
-"""What the modes of preprocessing find on the sample, against its exact masks.
+"""Silhouettes and motion boxes of the sample, against its exact masks.
 
     python -m benchmarks.sample_regions [--color gray]
 
 Frames are those of data/sample, decoded; parameters are those of params.yaml. A person or thing *moves*
 in a frame if more than MOVED of its visible mask differs from that a second earlier (in the first
-second: later). What stands or lies still for a second does not move; marking it counts as wrong, except
+second: later). People who stand or lie still for a second do not move; marking them counts as wrong, except
 in the column "anybody", where the truth is everybody in view.
 
-Boxes count one to one: of two people in one box, one is found. The column "shared" lets both be. A box of
-somebody who is tiny or does not move is neither right nor wrong.
+Boxes and people are paired: of two people in the same box, one is detected, except in the column "shared".
+A box of a person who is tiny or does not move is neither right nor wrong.
 """
 
 import argparse
@@ -23,13 +23,16 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from vad import boxes
-from vad.flow import dis
+from vad.flow.dis import Dis
 from vad.footage.extract import ExtractParams, extract
 from vad.footage.probe import probe
 from vad.pipeline import params
-from vad.regions import person_crop, silhouette
-from vad.regions.background import THRESHOLDS, ForegroundParams, foreground
-from vad.regions.blobs import Boxes, MotionParams, masks
+from vad.regions import PreprocessParams
+from vad.regions.background import foreground_masks
+from vad.regions.blobs import MotionBoxes
+from vad.regions.foreground_params import MOTION_BOXES, SILHOUETTES, THRESHOLDS, ForegroundParams
+from vad.regions.motion import MotionParams, motion_masks
+from vad.regions.person_crop import PersonCrop
 from vad.store import arrays
 from vad.synthetic import CLIPS, instances
 
@@ -78,9 +81,9 @@ def moving(actors: np.ndarray, second: int) -> np.ndarray:
     return out
 
 
-def iou(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def iou(masks: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Intersection over union in each frame of two masks, bool [T, H, W]; NaN where both are empty."""
-    both, either = (np.count_nonzero(m, axis=(1, 2)) for m in (found & truth, found | truth))
+    both, either = (np.count_nonzero(m, axis=(1, 2)) for m in (masks & truth, masks | truth))
     return np.divide(both, either, out=np.full(len(both), np.nan), where=either > 0)
 
 
@@ -91,19 +94,19 @@ def measure_silhouettes(clips: list[Clip], how: ForegroundParams) -> None:
     print(f"{head[0]:<12}" + "".join(f"{word:>14}" for word in head[1:]))
     for method in THRESHOLDS:
         # a threshold means something else for each method
-        given = how.threshold if method == how.method else None
-        changed = how.model_copy(update={"method": method, "threshold": given})
+        threshold = how.threshold if method == how.method else None
+        settings = how.model_copy(update={"method": method, "threshold": threshold}).resolve(SILHOUETTES)
         rows = []
         for clip in clips:
-            found, truth = np.stack(list(foreground(clip.frames, changed))), clip.moving > 0
-            values = iou(found, truth)
-            right = np.count_nonzero(found & truth)
+            masks, truth = np.stack(list(foreground_masks(clip.frames, settings))), clip.moving > 0
+            values = iou(masks, truth)
+            right = np.count_nonzero(masks & truth)
             rows.append(
                 (
                     np.nanmean(values),
                     np.nanmean(values[: clip.second]),
-                    np.nanmean(iou(found, clip.actors > 0)),
-                    right / max(np.count_nonzero(found), 1),
+                    np.nanmean(iou(masks, clip.actors > 0)),
+                    right / max(np.count_nonzero(masks), 1),
                     right / max(np.count_nonzero(truth), 1),
                 )
             )
@@ -118,27 +121,27 @@ def measure_silhouettes(clips: list[Clip], how: ForegroundParams) -> None:
 class Count:
     """How boxes and people fit together, over the frames of a clip."""
 
-    people: int = 0  # who moves and is not tiny
-    found: int = 0  # by a box of their own
-    shared: int = 0  # by any box
-    boxes: int = 0  # but those of who is tiny or stands still
-    right: int = 0  # of them, with somebody of their own
-    made: int = 0  # all of them
+    people: int = 0  # who move and are not tiny
+    detected: int = 0  # people, each with a separate box
+    shared: int = 0  # people with any box
+    boxes: int = 0  # without those of people who are tiny or stand still
+    right: int = 0  # boxes, each with a separate person
+    all_boxes: int = 0
 
-    def add(self, actors: np.ndarray, moving: np.ndarray, found: np.ndarray) -> None:
-        """Counts one frame: labels int [H, W] twice, boxes [N, 4]."""
+    def add(self, actors: np.ndarray, moving: np.ndarray, motion_boxes: np.ndarray) -> None:
+        """Counts a frame: labels int [H, W] twice, boxes [N, 4]."""
         wanted, others = bounds(actors, moving)
-        fits = boxes.iou(wanted, found) >= FITS
+        fits = boxes.iou(wanted, motion_boxes) >= FITS
         rows, columns = linear_sum_assignment(fits, maximize=True)
-        own = fits[rows, columns]
-        excused = (boxes.iou(others, found) >= FITS).any(axis=0)
-        excused[columns[own]] = False
+        paired = fits[rows, columns]
+        excused = (boxes.iou(others, motion_boxes) >= FITS).any(axis=0)
+        excused[columns[paired]] = False
         self.people += len(wanted)
-        self.found += int(own.sum())
+        self.detected += int(paired.sum())
         self.shared += int(fits.any(axis=1).sum())
         self.boxes += int((~excused).sum())
-        self.right += int(own.sum())
-        self.made += len(found)
+        self.right += int(paired.sum())
+        self.all_boxes += len(motion_boxes)
 
 
 def bounds(actors: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +156,7 @@ def bounds(actors: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def measure_boxes(
-    clips: list[Clip], folder: Path, how: MotionParams, foreground_params: ForegroundParams, flow: dis.Params
+    clips: list[Clip], folder: Path, how: MotionParams, foreground: ForegroundParams, flow: Dis
 ) -> None:
     """Prints a row per source, and one for the truth as a mask: what splitting can reach at best."""
     head = ("source", "recall", "train", "test", "worst clip", "shared", "precision", "boxes", "people")
@@ -163,25 +166,26 @@ def measure_boxes(
         counts = []
         for clip in clips:
             if source == "truth":
-                seen = iter(clip.moving > 0)
+                masks = iter(clip.moving > 0)
             else:
                 stem = folder / "flow" / clip.name
                 if source == "flow":
-                    dis.flow(stem, folder / clip.name, flow, threads=1)
+                    flow.flow(stem, folder / clip.name, threads=1)
                 pair = arrays.open_array(stem) if source == "flow" else None
-                seen = masks(clip.frames, pair, how.model_copy(update={"source": source}), foreground_params)
+                changed = how.model_copy(update={"source": source})
+                masks = motion_masks(clip.frames, pair, changed, foreground.resolve(MOTION_BOXES))
             counts.append(Count())
-            finder = Boxes(how)
-            for t, mask in enumerate(seen):
-                counts[-1].add(clip.actors[t], clip.moving[t], finder.next(mask))
+            motion_boxes = MotionBoxes(how)
+            for t, mask in enumerate(masks):
+                counts[-1].add(clip.actors[t], clip.moving[t], motion_boxes.next(mask))
         train = [clip.name.startswith("train/") for clip in clips]
         table = np.array([list(vars(count).values()) for count in counts])
-        people, found, shared, counted, right, made = table.sum(axis=0)
+        people, detected, shared, counted, right, all_boxes = table.sum(axis=0)
         frames = sum(len(clip.frames) for clip in clips)
         of_train, of_test = table[train].sum(axis=0), table[np.invert(train)].sum(axis=0)
-        figures = (found / people, of_train[1] / of_train[0], of_test[1] / of_test[0])
+        figures = (detected / people, of_train[1] / of_train[0], of_test[1] / of_test[0])
         figures = (*figures, (table[:, 1] / table[:, 0]).min(), shared / people, right / counted)
-        figures = (*figures, made / frames, people / frames)
+        figures = (*figures, all_boxes / frames, people / frames)
         print(f"{source:<12}" + "".join(f"{figure:>12.3f}" for figure in figures), flush=True)
 
 
@@ -194,11 +198,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="vad-bench-") as folder:
         clips = list(read(args.color, Path(folder)))
         print(f"{len(clips)} clips of {len(clips[0].frames)} frames, {args.color}")
-        measure_silhouettes(clips, params.load("preprocess.silhouette", silhouette.Params, raw).foreground)
+        foreground = params.load("preprocess", PreprocessParams, raw).foreground
+        measure_silhouettes(clips, foreground)
         print()
-        crop = params.load("preprocess.person_crop", person_crop.Params, raw)
-        flow = params.load("flow.dis", dis.Params, raw)
-        measure_boxes(clips, Path(folder), crop.motion, crop.foreground, flow)
+        motion = params.load("preprocess.person_crop", PersonCrop.Params, raw).motion
+        flow = Dis(params.load("flow.dis", Dis.Params, raw))
+        measure_boxes(clips, Path(folder), motion, foreground, flow)
 
 
 if __name__ == "__main__":

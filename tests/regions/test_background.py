@@ -12,16 +12,17 @@ from scipy import ndimage
 
 from vad import UserError
 from vad.pipeline import params
-from vad.regions.background import ForegroundParams, changing, clean, foreground, shadow
+from vad.regions.background import changing_share, clean, foreground_masks, shadow
+from vad.regions.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 
 METHODS = ("mog2", "knn", "median")
 HEIGHT, WIDTH = 60, 90
 
 
-def how(method: str = "mog2", **changes) -> ForegroundParams:
+def how(method: str = "mog2", **changes) -> ForegroundSettings:
     values = {
         "history": 100,
-        "warm_up": 30,
+        "initial_frames": 30,
         "learning_rate": -1,
         "threshold": None,
         "background_ratio": 0.7,
@@ -30,11 +31,11 @@ def how(method: str = "mog2", **changes) -> ForegroundParams:
         "close": 0,
         "min_area": 8,
     }
-    return ForegroundParams(method=method, **values | changes)
+    return ForegroundParams(method=method, **values | changes).resolve(SILHOUETTES)
 
 
-def run(frames: np.ndarray, p: ForegroundParams) -> np.ndarray:
-    masks = list(foreground(frames, p))
+def run(frames: np.ndarray, p: ForegroundSettings) -> np.ndarray:
+    masks = list(foreground_masks(frames, p))
     assert all(mask.dtype == bool and mask.shape == frames.shape[1:3] for mask in masks)
     return np.stack(masks)
 
@@ -63,13 +64,13 @@ def walk(
     return film(scene), truth
 
 
-def iou(found: np.ndarray, truth: np.ndarray) -> float:
-    return (found & truth).sum() / (found | truth).sum()
+def iou(masks: np.ndarray, truth: np.ndarray) -> float:
+    return (masks & truth).sum() / (masks | truth).sum()
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("color", [False, True])
-def test_nothing_moves(method, color):
+def test_a_still_clip_has_no_foreground(method, color):
     still = np.repeat(film(place(1, color)), 40, axis=0)
     assert not run(still, how(method, min_area=0)).any()
     assert not run(film(place(40, color)), how(method, shadows=True)).any()
@@ -77,44 +78,44 @@ def test_nothing_moves(method, color):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("color", [False, True])
-def test_somebody_walks_in_later(method, color):
+def test_a_person_who_walks_in_later_is_foreground(method, color):
     frames, truth = walk(length=100, starts=30, color=color)
-    found = run(frames, how(method, shadows=True))
-    assert not found[:30].any()
-    assert min(iou(found[t], truth[t]) for t in range(36, 100) if truth[t].sum() > 100) > 0.9
+    masks = run(frames, how(method, shadows=True))
+    assert not masks[:30].any()
+    assert min(iou(masks[t], truth[t]) for t in range(36, 100) if truth[t].sum() > 100) > 0.9
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_who_is_there_from_the_start_leaves_no_ghost(method):
+def test_a_person_who_is_there_from_the_start_leaves_no_ghost(method):
     """In frame 0 the walker is foreground and the rest is not; nor is later the place where they stood."""
     frames, truth = walk(speed=1.2)
-    found = run(frames, how(method))
-    assert min(iou(a, b) for a, b in zip(found, truth, strict=True)) > 0.9
-    unwarned = run(frames, how(method, warm_up=1, learning_rate=0))
+    masks = run(frames, how(method))
+    assert min(iou(a, b) for a, b in zip(masks, truth, strict=True)) > 0.9
+    unwarned = run(frames, how(method, initial_frames=1, learning_rate=0))
     assert iou(unwarned[30], truth[30]) < 0.7, "learned from frame 0 alone there is a ghost"
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_stay_is_no_background(method):
+def test_a_person_who_stays_for_a_while_is_foreground(method):
     """Somebody stands for a seventh of the time, then walks off."""
     frames, truth = walk(length=105)
     frames[:15], truth[:15] = frames[0], truth[0]
-    found = run(frames, how(method, learning_rate=0, history=105))
-    assert iou(found[:15], truth[:15]) > 0.9
+    masks = run(frames, how(method, learning_rate=0, history=105))
+    assert iou(masks[:15], truth[:15]) > 0.9
     if method != "median":
         tolerant = run(frames, how(method, learning_rate=0, history=105, background_ratio=0.95))
         assert iou(tolerant[:15], truth[:15]) < 0.6
 
 
 @pytest.mark.parametrize("method", ["mog2", "knn"])
-def test_learning_rate(method):
+def test_the_learning_rate_says_how_fast_things_become_background(method):
     """What is put down becomes background, unless nothing is learned."""
     frames = film(place(110))
     frames[60:, 20:40, 30:50] = 220
     for rate, left in ((0.0, 1.0), (0.2, 0.0)):
-        found = run(frames, how(method, learning_rate=rate, history=50))
-        assert found[60, 20:40, 30:50].mean() > 0.99
-        assert found[109, 20:40, 30:50].mean() == left
+        masks = run(frames, how(method, learning_rate=rate, history=50))
+        assert masks[60, 20:40, 30:50].mean() > 0.99
+        assert masks[109, 20:40, 30:50].mean() == left
     assert not run(frames, how(method, history=10))[109].any(), "1 / history"
 
 
@@ -123,7 +124,7 @@ def test_a_median_follows_the_background_alone():
     frames = np.full((60, HEIGHT, WIDTH), 100, np.uint8)
     frames[:, :, 60:] = np.linspace(100, 160, 60)[:, None, None]
     frames[30:, 20:40, 10:30] = 200
-    p = {"history": 60, "warm_up": 1, "threshold": 10.0}
+    p = {"history": 60, "initial_frames": 1, "threshold": 10.0}
     follows = run(frames, how("median", learning_rate=0.5, **p))
     assert not follows[:, :, 60:].any()
     assert follows[30:, 20:40, 10:30].all()
@@ -137,16 +138,16 @@ def test_a_median_follows_the_background_alone():
 )
 def test_median_against_numpy(frames, history):
     """Each `history` frames have their median as background; the last ones look back to be as many."""
-    p = how("median", history=history, warm_up=1000, learning_rate=0, threshold=20.0, min_area=0)
-    found = run(frames, p)
+    p = how("median", history=history, initial_frames=1000, learning_rate=0, threshold=20.0, min_area=0)
+    masks = run(frames, p)
     for t, frame in enumerate(frames):
         end = min(t // history * history + history, len(frames))
         background = np.median(frames[max(end - history, 0) : end], axis=0)
-        told = background[::4, ::4] >= 8
-        ratio = frame[::4, ::4][told] / background[::4, ::4][told]
-        difference = np.abs(frame - background * (np.median(ratio) if told.any() else 1))
+        lit = background[::4, ::4] >= 8
+        ratio = frame[::4, ::4][lit] / background[::4, ::4][lit]
+        difference = np.abs(frame - background * (np.median(ratio) if lit.any() else 1))
         clear = np.abs(difference - 20) > 0.01
-        assert np.array_equal(found[t][clear], difference[clear] > 20)
+        assert np.array_equal(masks[t][clear], difference[clear] > 20)
 
 
 def test_a_median_is_taken_of_frames_spread_over_the_history():
@@ -154,13 +155,13 @@ def test_a_median_is_taken_of_frames_spread_over_the_history():
     frames[20:, :4, :4] = 200  # half of the time
     frames[20, :4, :4] = frames[39, :4, :4] = 50
     # of frames 0, 20 and 39 all show 50; of frames 0 to 2 as well, of frames 38 and 39 half
-    p = how("median", history=40, warm_up=3, learning_rate=0, min_area=0)
+    p = how("median", history=40, initial_frames=3, learning_rate=0, min_area=0)
     assert run(frames, p)[21:39, :4, :4].all()
     assert not run(frames, p)[:20].any()
 
 
 @pytest.mark.parametrize("change", [0.85, 1.15])
-def test_a_median_knows_when_the_light_changes(change):
+def test_a_median_adapts_to_changes_of_the_light(change):
     frames, truth = walk()
     brighter = film(frames * np.linspace(1, change, len(frames))[:, None, None])
     assert iou(run(brighter, how("median")), truth) > 0.85
@@ -169,7 +170,7 @@ def test_a_median_knows_when_the_light_changes(change):
 @pytest.mark.parametrize(
     ("method", "low", "high"), [("mog2", 9.0, 3000.0), ("knn", 100.0, 7000.0), ("median", 9, 80)]
 )
-def test_threshold(method, low, high):
+def test_a_low_threshold_finds_a_walker_and_a_high_one_nothing(method, low, high):
     frames, truth = walk(value=180)
     assert iou(run(frames, how(method, threshold=low)), truth) > 0.85
     assert not run(frames, how(method, threshold=high)).any()
@@ -192,14 +193,14 @@ def shaded(color: bool, length: int = 60) -> tuple[np.ndarray, np.ndarray, np.nd
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("color", [False, True])
-def test_shadows_are_taken_out(method, color):
+def test_shadows_are_removed(method, color):
     frames, walker, shade = shaded(color)
-    found = run(frames, how(method))
-    assert found[shade].mean() > 0.8
+    masks = run(frames, how(method))
+    assert masks[shade].mean() > 0.8
     without = run(frames, how(method, shadows=True))
     assert without[shade].mean() < 0.15
     assert without[walker].mean() > 0.9
-    assert not (without & ~found).any()
+    assert not (without & ~masks).any()
 
 
 def test_dark_clothes_are_no_shadow():
@@ -262,7 +263,7 @@ def test_clean_against_scipy(mask, opening, closing, min_area):
     assert np.array_equal(mask, before)
 
 
-def test_morphology_acts():
+def test_opening_closing_and_the_smallest_area_act():
     frames, truth = walk()
     frames[30, 5, 5] = 0  # a speck
     frames[30, 35, 35:47] = frames[0, 35, 75]  # a gap through the walker
@@ -280,7 +281,7 @@ def test_morphology_acts():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_same_frames_same_masks(method):
+def test_the_same_frames_give_the_same_masks(method):
     frames, _ = walk(color=True)
     p = how(method, shadows=True, close=3, history=15)
     threads = cv2.getNumThreads()
@@ -291,17 +292,17 @@ def test_same_frames_same_masks(method):
         assert np.array_equal(run(frames, p), one)
     finally:
         cv2.setNumThreads(threads)
-    for mask, want in zip(foreground(frames, p), one, strict=True):
+    for mask, want in zip(foreground_masks(frames, p), one, strict=True):
         cv2.randu(np.empty(7), 0, 1)  # somebody else draws random numbers meanwhile
         assert np.array_equal(mask, want)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("length", [1, 2, 7])
-def test_fewer_frames_than_warm_up(method, length):
+def test_clips_shorter_than_the_initial_frames(method, length):
     frames, _ = walk(length)
-    assert run(frames, how(method, warm_up=1000)).shape == frames.shape
-    assert not run(film(place(length)), how(method, warm_up=1000)).any()
+    assert run(frames, how(method, initial_frames=1000)).shape == frames.shape
+    assert not run(film(place(length)), how(method, initial_frames=1000)).any()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -314,7 +315,7 @@ def test_memory_is_flat(method, tmp_path):
         file[:] = np.random.default_rng(0).integers(90, 110, shape, np.uint8)
         frames = np.load(path, mmap_mode="r")
         tracemalloc.start()
-        for _ in foreground(frames, how(method, shadows=True, close=3)):
+        for _ in foreground_masks(frames, how(method, shadows=True, close=3)):
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
@@ -338,7 +339,7 @@ def test_frames_are_read_as_they_are_asked_for():
         def __iter__(self):
             return (self[0] for _ in range(10**6))
 
-    assert not next(foreground(Film(), how())).any()
+    assert not next(foreground_masks(Film(), how())).any()
 
 
 @pytest.mark.parametrize(
@@ -348,12 +349,12 @@ def test_frames_are_read_as_they_are_asked_for():
         ({"learning_rate": 2.0}, r"learning_rate = 2.0: "),
         ({"threshold": 0.0}, r"threshold = 0.0: .*greater than 0"),
         ({"method": "gmm"}, r"method = 'gmm': .*'mog2', 'knn' or 'median'"),
-        ({"warm_up": 0}, r"warm_up = 0: "),
+        ({"initial_frames": 0}, r"initial_frames = 0: "),
         ({"background_ratio": 1.0}, r"background_ratio = 1.0: "),
         ({"open": -1}, r"open = -1: "),
     ],
 )
-def test_bad_parameters(changes, words):
+def test_bad_parameters_are_refused(changes, words):
     raw = {"foreground": how().model_dump() | changes}
     with pytest.raises(UserError, match=words):
         params.load("foreground", ForegroundParams, raw)
@@ -368,17 +369,17 @@ def test_a_camera_that_pans_changes_most_pixels_and_one_that_stands_few():
         still[t, 40:80, 2 * t : 2 * t + 20] = 250
     panned = np.stack([wide[:, 3 * t : 3 * t + 160] for t in range(60)])
     shaken = np.stack([wide[:, x : x + 160] for x in rng.integers(0, 12, 60)])
-    assert changing(still) < 0.15
-    assert changing(panned) > 0.5
-    assert changing(shaken) > 0.3
+    assert changing_share(still) < 0.15
+    assert changing_share(panned) > 0.5
+    assert changing_share(shaken) > 0.3
     colour = np.repeat(panned[..., None], 3, axis=3)
-    assert changing(colour) == pytest.approx(changing(panned))
+    assert changing_share(colour) == pytest.approx(changing_share(panned))
 
 
 def test_mostly_black_footage_has_no_foreground_where_nothing_happens():
     frames = np.zeros((40, 60, 80), np.uint8)
     frames[:, 20:40, 10:50] = 120
     frames[30:, 25:35, 20:30] = 220
-    masks = np.stack(list(foreground(frames, how("median", shadows=False))))
+    masks = np.stack(list(foreground_masks(frames, how("median", shadows=False))))
     assert not masks[:30].any()
     assert masks[30:].mean() < 0.05

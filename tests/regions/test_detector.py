@@ -1,4 +1,4 @@
-"""vad.regions.detector and vad.yolo against plain Python, on tiny ONNX files made here, and on real weights."""
+"""vad.regions.detector and yolo against plain Python, on tiny ONNX files made here, and on real weights."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from vad import UserError
 from vad.regions import yolo
 from vad.regions.detector import Detections, Detector, DetectorParams, check
 
-DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[3] / "shared" / "data"))
 NANO, CLIP = DATA / "weights" / "yolox_nano.onnx", DATA / "samples" / "one-by-one-person-detection.mp4"
 KEY = "preprocess.person_crop.onnx"
 NAMES = "{0: 'person', 1: 'bicycle', 2: 'car'}"
@@ -77,13 +77,13 @@ def save(path: Path, model: onnx.ModelProto, meta: dict[str, str] | None = None)
     return path
 
 
-def raw(seed: int = 0, classes: int = 3, found: int = 12) -> np.ndarray:
-    """Output of a YOLOX head, [N, 5 + classes] float32; `found` anchors are confident."""
+def raw(seed: int = 0, classes: int = 3, confident: int = 12) -> np.ndarray:
+    """Output of a YOLOX head, [N, 5 + classes] float32; `confident` anchors are confident."""
     rng = np.random.default_rng(seed)
     out = rng.uniform(0, 0.2, (N, 5 + classes)).astype(np.float32)
     out[:, :2] = rng.normal(0.5, 1, (N, 2))
     out[:, 2:4] = rng.uniform(0, 1.5, (N, 2))
-    for i in rng.choice(N, found, replace=False):
+    for i in rng.choice(N, confident, replace=False):
         out[i, 4] = rng.uniform(0.5, 1)
         out[i, 5 + rng.integers(classes)] = rng.uniform(0.3, 1)
     return out
@@ -130,26 +130,26 @@ def plain(out, frame, *, centred=False, confidence=0.25, iou=0.5) -> list[tuple]
             scores.append(objectness * probabilities[best])
             classes.append(best)
             all_scores.append(probabilities)
-    found = []
+    kept = []
     for i in plain_nms(boxes, scores, classes, iou):
         x0, x1 = (min(max((x - left) * width / w, 0), width) for x in boxes[i][0::2])
         y0, y1 = (min(max((y - top) * height / h, 0), height) for y in boxes[i][1::2])
         if x1 > x0 and y1 > y0:
-            found.append(((x0, y0, x1, y1), scores[i], classes[i], all_scores[i]))
-    return found
+            kept.append(((x0, y0, x1, y1), scores[i], classes[i], all_scores[i]))
+    return kept
 
 
-def same(found: Detections, expected: list[tuple]) -> None:
-    assert len(expected) == len(found.boxes)
+def same(detections: Detections, expected: list[tuple]) -> None:
+    assert len(expected) == len(detections.boxes)
     for i, (box, score, number, scores) in enumerate(expected):
-        assert found.boxes[i] == pytest.approx(box, abs=1e-3)
-        assert found.confidence[i] == pytest.approx(score, rel=1e-5)
-        assert found.classes[i] == number
-        assert found.class_scores[i] == pytest.approx(scores, rel=1e-5)
-    for array in (found.boxes, found.confidence, found.class_scores):
+        assert detections.boxes[i] == pytest.approx(box, abs=1e-3)
+        assert detections.confidence[i] == pytest.approx(score, rel=1e-5)
+        assert detections.classes[i] == number
+        assert detections.class_scores[i] == pytest.approx(scores, rel=1e-5)
+    for array in (detections.boxes, detections.confidence, detections.class_scores):
         assert array.dtype == np.float32
-    assert found.boxes.shape == (len(expected), 4)
-    assert found.classes.dtype == np.int32
+    assert detections.boxes.shape == (len(expected), 4)
+    assert detections.classes.dtype == np.int32
 
 
 def blank(height: int = 50, width: int = 120, value: int = 0) -> np.ndarray:
@@ -165,10 +165,10 @@ def test_layouts_against_plain_python(tmp_path, seed, size):
     out = raw(seed)
     exports = {"yolox": out, "yolox_decoded": decoded(out), "yolov8": as_yolov8(out)}
     for layout, base in exports.items():
-        found = Detector(export(tmp_path / "a.onnx", base), params(), threads=1)
-        assert (found.layout, found.height, found.width) == (layout, H, W)
-        assert found.names == ("0", "1", "2")
-        (one,) = found.detect([blank(*size)])
+        detector = Detector(export(tmp_path / "a.onnx", base), params(), threads=1)
+        assert (detector.layout, detector.height, detector.width) == (layout, H, W)
+        assert detector.names == ("0", "1", "2")
+        (one,) = detector.detect([blank(*size)])
         rows = base.T if layout == "yolov8" else decoded(out)
         if layout == "yolov8":
             rows = np.insert(rows, 4, 1, axis=1)
@@ -184,10 +184,10 @@ def test_layouts_against_plain_python(tmp_path, seed, size):
 def test_end_to_end(tmp_path):
     rows = [(2, 4, 20, 30, 0.5, 1), (2, 4, 20, 31, 0.9, 1), (-5, -5, 9, 9, 0.3, 0), (0, 0, 9, 9, 0.1, 0)]
     path = export(tmp_path / "a.onnx", np.array([*rows, *[(0,) * 6] * 4]), meta={"names": NAMES})
-    found = Detector(path, params(confidence=0.2), threads=1)
-    assert found.layout == "end_to_end"
-    assert found.names == ("person", "bicycle", "car")
-    (one,) = found.detect([blank(H // 2, W // 2)])
+    detector = Detector(path, params(confidence=0.2), threads=1)
+    assert detector.layout == "end_to_end"
+    assert detector.names == ("person", "bicycle", "car")
+    (one,) = detector.detect([blank(H // 2, W // 2)])
     assert one.boxes.tolist() == [[1, 2, 10, 15.5], [1, 2, 10, 15], [0, 0, 4.5, 4.5]]
     assert one.confidence.tolist() == np.array([0.9, 0.5, 0.3], np.float32).tolist()
     assert one.classes.tolist() == [1, 1, 0]
@@ -196,7 +196,7 @@ def test_end_to_end(tmp_path):
     assert one.class_maps is None
     with pytest.raises(UserError, match="without NMS"):
         one.class_scores_in((0, 0, 5, 5))
-    (tall,) = found.detect([blank(2 * H, W)])  # lies in the middle, from W / 4 on
+    (tall,) = detector.detect([blank(2 * H, W)])  # lies in the middle, from W / 4 on
     assert tall.boxes.tolist() == []
     path = export(tmp_path / "b.onnx", np.array([(W / 4 + 3, 2, W / 4 + 9, 8, 0.5, 1)] * 2))
     (tall,) = Detector(path, params(), threads=1).detect([blank(2 * H, W)])
@@ -205,8 +205,8 @@ def test_end_to_end(tmp_path):
 
 def test_classes_without_names_end_to_end(tmp_path):
     path = export(tmp_path / "a.onnx", np.array([(0, 0, 50, 50, 0.5, 7), (0, 0, 50, 50, 0.6, 2)]))
-    found = Detector(path, params(classes=[7]), threads=1)
-    (one,) = found.detect([blank()])
+    detector = Detector(path, params(classes=[7]), threads=1)
+    (one,) = detector.detect([blank()])
     assert one.classes.tolist() == [7]
     assert one.class_scores.shape == (1, 0)
     with pytest.raises(UserError, match="give their numbers"):
@@ -229,10 +229,10 @@ boxes_of_one_size = st.tuples(*[st.integers(-40, 40)] * 2, *[st.integers(1, 40)]
     st.lists(st.tuples(boxes_of_one_size, st.integers(1, 100), st.integers(0, 2)), max_size=25),
     st.sampled_from([0.1**0.5, 0.2**0.5, 0.5**0.5]),  # no overlap of whole numbers is just this
 )
-def test_nms_against_plain_python(found, iou):
-    boxes = np.array([(x, y, x + w, y + h) for (x, y, w, h), _, _ in found], np.float32).reshape(-1, 4)
-    scores = np.array([score / 100 for _, score, _ in found], np.float32)
-    classes = np.array([number for _, _, number in found], np.int64)
+def test_nms_against_plain_python(candidates, iou):
+    boxes = np.array([(x, y, x + w, y + h) for (x, y, w, h), _, _ in candidates], np.float32).reshape(-1, 4)
+    scores = np.array([score / 100 for _, score, _ in candidates], np.float32)
+    classes = np.array([number for _, _, number in candidates], np.int64)
     assert yolo.nms(boxes, scores, classes, iou).tolist() == plain_nms(boxes.tolist(), scores, classes, iou)
 
 
@@ -247,7 +247,7 @@ def test_nms_on_known_boxes():
 
 def test_what_is_no_box_is_left_out(tmp_path):
     out = np.zeros((N, 8), np.float32)
-    out[:, 4:6] = 0.9  # class 0 everywhere, each on its own
+    out[:, 4:6] = 0.9  # class 0 everywhere, each in a box apart
     out[:, 2:4] = -3
     out[0, 0], out[1, 2] = np.nan, np.inf
     out[2, 2:4] = 200  # exp() of it is infinite
@@ -289,14 +289,14 @@ def test_letterbox_round_trip(height, width, rows, columns, centred, data):
     assert (inside <= np.array([32 * columns, 32 * rows] * 2) + 1e-6).all()
     assert yolo.unletterbox(inside, fit) == pytest.approx(box, abs=1e-2)
     # all of the frame is in it, and nothing but gray around
-    seen = np.argwhere(out != yolo.GRAY)
-    corners = [[*seen.min(0)[::-1], *(seen.max(0)[::-1] + 1)]]
+    inside = np.argwhere(out != yolo.GRAY)
+    corners = [[*inside.min(0)[::-1], *(inside.max(0)[::-1] + 1)]]
     assert yolo.unletterbox(np.array(corners), fit)[0] == pytest.approx([0, 0, width, height], abs=1e-2)
-    shown = seen.max(0) + 1 - seen.min(0)
+    shown = inside.max(0) + 1 - inside.min(0)
     if not centred:
-        assert seen.min(0).tolist() == [0, 0]
+        assert inside.min(0).tolist() == [0, 0]
     else:
-        rest = np.array(out.shape) - seen.max(0) - 1 - seen.min(0)
+        rest = np.array(out.shape) - inside.max(0) - 1 - inside.min(0)
         assert (np.abs(rest) <= 1).all()
     assert (shown == out.shape).any()
     assert abs(shown[0] / height - shown[1] / width) <= 0.5 / min(height, width) + 1e-9 or min(shown) == 1
@@ -308,15 +308,15 @@ def test_letterbox_puts_things_where_unletterbox_finds_them():
     for centred in (False, True):
         out, fit = yolo.letterbox(frame, 416, 320, centred=centred)
         out[(out == yolo.GRAY).all(-1)] = 0
-        seen = np.argwhere(out[..., 0] > 127)
-        box = np.array([[*seen.min(0)[::-1], *(seen.max(0)[::-1] + 1)]])
+        inside = np.argwhere(out[..., 0] > 127)
+        box = np.array([[*inside.min(0)[::-1], *(inside.max(0)[::-1] + 1)]])
         assert yolo.unletterbox(box, fit)[0] == pytest.approx([70, 30, 140, 60], abs=0.4)
 
 
 @pytest.mark.parametrize("color", range(3))
 @pytest.mark.parametrize("layout", ["yolox", "yolov8"])
 def test_order_and_range_of_colors(tmp_path, layout, color):
-    """The score of class i is the mean of input channel i: the class found is the color's place."""
+    """The score of class i is the mean of input channel i: the detected class is the color's place."""
     yolox = layout == "yolox"
     tint = np.zeros((3, N, 8))
     for channel in range(3):
@@ -326,13 +326,13 @@ def test_order_and_range_of_colors(tmp_path, layout, color):
     if not yolox:
         base, tint = np.delete(base, 4, 1).T, np.delete(tint, 4, 2).transpose(0, 2, 1)
         base[2:4] = 10
-    found = Detector(export(tmp_path / "a.onnx", base, tint), params(), threads=1)
+    detector = Detector(export(tmp_path / "a.onnx", base, tint), params(), threads=1)
     frame = np.zeros((H, W, 3), np.uint8)
     frame[..., color] = 204
-    (one,) = found.detect([frame])
+    (one,) = detector.detect([frame])
     assert one.classes.tolist() == [2 - color if yolox else color]
     assert one.class_scores[0].max() == pytest.approx(0.8, rel=1e-4)
-    gray, tripled = found.detect([blank(H, W, 204), np.full((H, W, 3), 204, np.uint8)])
+    gray, tripled = detector.detect([blank(H, W, 204), np.full((H, W, 3), 204, np.uint8)])
     assert gray.class_scores.tolist() == tripled.class_scores.tolist()
     assert gray.class_scores[0] == pytest.approx([0.8] * 3, rel=1e-4)
 
@@ -350,7 +350,7 @@ def test_class_scores_in_any_box(height, width, centred, data):
     y0, y1 = sorted(data.draw(st.tuples(*[st.integers(-5, height + 5)] * 2)))
     assume(x0 < x1 and y0 < y1)
     empty = np.zeros((0, 4), np.float32)
-    found = Detections(empty, empty[:, 0], empty[:, 0], empty, maps, fit)
+    detections = Detections(empty, empty[:, 0], empty[:, 0], empty, maps, fit)
 
     def chosen(start: int, end: int, size: int, count: int, scale: float, offset: int) -> list[int]:
         centres = [((i + 0.5) * size - offset) / scale for i in range(count)]
@@ -369,7 +369,7 @@ def test_class_scores_in_any_box(height, width, centred, data):
     x = chosen(x0, x1, size, w // size, fit.scale_x, fit.left)
     y = chosen(y0, y1, size, h // size, fit.scale_y, fit.top)
     expected = maps[level][:, y][:, :, x].max((1, 2))
-    assert found.class_scores_in((x0, y0, x1, y1)).tolist() == expected.tolist()
+    assert detections.class_scores_in((x0, y0, x1, y1)).tolist() == expected.tolist()
 
 
 # batches
@@ -383,26 +383,26 @@ def test_batches(tmp_path, shape, size, batch):
     tint = np.zeros((3, N, 8))
     tint[0, :, 0] = 0.05  # boxes move with the brightness
     path = export(tmp_path / "a.onnx", raw(), tint, shape=[shape, 3, H, W])
-    found = Detector(path, params(batch_size=size), threads=1)
-    assert found.batch == batch
+    detector = Detector(path, params(batch_size=size), threads=1)
+    assert detector.batch == batch
     frames = np.stack([blank(50, 120, i * 15) for i in range(7)])
     singly = [Detector(path, params(batch_size=1), threads=1).detect([frame])[0] for frame in frames]
-    together = found.detect(frames)
+    together = detector.detect(frames)
     assert len(together) == 7
     for one, other in zip(singly, together, strict=True):
         assert one.boxes == pytest.approx(other.boxes)
         assert one.classes.tolist() == other.classes.tolist()
     assert len({one.boxes.tobytes() for one in together}) == 7
-    again = found.detect(list(frames))
+    again = detector.detect(list(frames))
     assert [a.boxes.tobytes() for a in again] == [b.boxes.tobytes() for b in together]
-    assert found.detect([]) == []
+    assert detector.detect([]) == []
 
 
 def test_batch_that_is_dynamic_by_name_only(tmp_path):
     path = export(tmp_path / "a.onnx", raw(), inside=1)
-    found = Detector(path, params(), threads=1)
-    assert found.batch == 1
-    assert len(found.detect([blank()] * 3)) == 3
+    detector = Detector(path, params(), threads=1)
+    assert detector.batch == 1
+    assert len(detector.detect([blank()] * 3)) == 3
 
 
 def test_stream_reads_no_further_than_needed(tmp_path):
@@ -413,8 +413,8 @@ def test_stream_reads_no_further_than_needed(tmp_path):
             taken.append(i)
             yield blank()
 
-    found = Detector(export(tmp_path / "a.onnx", raw()), params(batch_size=4), threads=1)
-    stream = found.stream(frames())
+    detector = Detector(export(tmp_path / "a.onnx", raw()), params(batch_size=4), threads=1)
+    stream = detector.stream(frames())
     next(stream)
     assert len(taken) == 4
 
@@ -422,9 +422,9 @@ def test_stream_reads_no_further_than_needed(tmp_path):
 def test_frames_of_a_memory_map_and_of_several_sizes(tmp_path):
     np.save(tmp_path / "a.npy", np.stack([blank()] * 6))
     frames = np.load(tmp_path / "a.npy", mmap_mode="r")
-    found = Detector(export(tmp_path / "a.onnx", raw()), params(), threads=1)
-    assert len(found.detect(frames[::2])) == 3
-    small, large = found.detect([blank(25, 60), blank(50, 120)])
+    detector = Detector(export(tmp_path / "a.onnx", raw()), params(), threads=1)
+    assert len(detector.detect(frames[::2])) == 3
+    small, large = detector.detect([blank(25, 60), blank(50, 120)])
     assert small.boxes * 2 == pytest.approx(large.boxes, abs=0.7 * 2)
 
 
@@ -433,8 +433,8 @@ def test_frames_of_a_memory_map_and_of_several_sizes(tmp_path):
 
 def test_size_that_only_the_metadata_know(tmp_path):
     path = export(tmp_path / "a.onnx", raw(), shape=["b", 3, "h", "w"], meta={"imgsz": f"[{H}, {W}]"})
-    found = Detector(path, params(), threads=1)
-    assert (found.height, found.width, found.layout) == (H, W, "yolox")
+    detector = Detector(path, params(), threads=1)
+    assert (detector.height, detector.width, detector.layout) == (H, W, "yolox")
     with pytest.raises(UserError, match="640x640"):
         check(export(tmp_path / "b.onnx", raw(), shape=["b", 3, "h", "w"]), params())
 
@@ -446,9 +446,15 @@ def test_names_from_metadata(tmp_path, names):
 
 
 def test_names_of_coco(tmp_path):
-    found = Detector(export(tmp_path / "a.onnx", raw(classes=80)), params(), threads=1)
-    assert len(found.names) == 80
-    assert [found.names[i] for i in (0, 1, 16, 59, 79)] == ["person", "bicycle", "dog", "bed", "toothbrush"]
+    detector = Detector(export(tmp_path / "a.onnx", raw(classes=80)), params(), threads=1)
+    assert len(detector.names) == 80
+    assert [detector.names[i] for i in (0, 1, 16, 59, 79)] == [
+        "person",
+        "bicycle",
+        "dog",
+        "bed",
+        "toothbrush",
+    ]
 
 
 def test_class_filter(tmp_path):
@@ -544,7 +550,7 @@ def test_broken_file(tmp_path, capfd, kept):
 
 
 def test_onnxruntime_is_loaded_when_needed():
-    code = "import sys, vad.detector; sys.exit('onnxruntime' in sys.modules)"
+    code = "import sys, vad.regions.detector; sys.exit('onnxruntime' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
 
 
@@ -569,9 +575,9 @@ def picture() -> np.ndarray:
 @needs_weights
 def test_a_person_is_found(picture):
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    found = Detector(NANO, params(classes=["person"], batch_size=2), threads=1)
-    assert (found.layout, found.batch, found.names) == ("yolox", 1, yolo.COCO)
-    for one in found.detect([picture, gray]):
+    detector = Detector(NANO, params(classes=["person"], batch_size=2), threads=1)
+    assert (detector.layout, detector.batch, detector.names) == ("yolox", 1, yolo.COCO)
+    for one in detector.detect([picture, gray]):
         assert one.confidence[0] > 0.6
         assert one.boxes[0] == pytest.approx([383, 5, 543, 380], abs=16)  # read off the picture
         assert one.class_scores[0].argmax() == 0
@@ -607,8 +613,8 @@ def test_decoded_export_of_real_weights(picture, tmp_path):
     model.graph.output[0].name = "decoded"
     model.opset_import[0].version = 13
     onnx.save(model, tmp_path / "decoded.onnx")
-    found = Detector(tmp_path / "decoded.onnx", params(), threads=1)
-    assert found.layout == "yolox_decoded"
-    (one,), (other,) = found.detect([picture]), Detector(NANO, params(), threads=1).detect([picture])
+    detector = Detector(tmp_path / "decoded.onnx", params(), threads=1)
+    assert detector.layout == "yolox_decoded"
+    (one,), (other,) = detector.detect([picture]), Detector(NANO, params(), threads=1).detect([picture])
     assert one.boxes == pytest.approx(other.boxes, abs=1e-2)
     assert one.classes.tolist() == other.classes.tolist()

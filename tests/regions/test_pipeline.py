@@ -55,9 +55,9 @@ def test_crops_run_to_the_end(crops):
     assert computed(output)["flow"] == computed(output)["preprocess"] == CLIPS
     metrics = json.loads(project.read("metrics/evaluate.json"))
     assert 0 <= metrics["frame"]["auc_micro"] <= 1
-    tables = [tables.read_table(project / f"data/regions/test/hall_{name}") for name in ("run", "fall")]
-    assert any(len(table) for table in tables)
-    assert {source for table in tables for source in table["source"]} == {"motion"}
+    regions = [tables.read_table(project / f"data/regions/test/hall_{name}") for name in ("run", "fall")]
+    assert any(len(table) for table in regions)
+    assert {source for table in regions for source in table["source"]} == {"motion"}
     card = cards.read_card(project / "data/tensors/test/hall_run")
     assert card["channels"] == ["gray", "flow_x", "flow_y"]
 
@@ -80,7 +80,7 @@ def test_resize_computes_neither_flow_nor_regions_anew(project):
 def test_an_inactive_mode_runs_nothing(project):
     project.set({"preprocess.silhouette.output": "binary", "preprocess.person_crop.onnx.confidence": 0.6})
     output = project.repro("preprocess")
-    assert ran(output) <= {"preprocess"}  # the section is the active mode's own, its detector is not in use
+    assert ran(output) <= {"preprocess"}  # the section is that of the active mode, its detector is not in use
     assert "preprocess" not in computed(output)
 
 
@@ -110,7 +110,7 @@ def test_switching_to_silhouettes(project):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"flow.method": "none"}, "flow.method is none; set flow.method: dis"),
         (
@@ -120,15 +120,15 @@ def test_switching_to_silhouettes(project):
             },
             "gone.onnx not found",
         ),
-        ({"preprocess.person_crop.motion.flow_threshold": 90.0}, "nothing was found in any of the"),
+        ({"preprocess.person_crop.motion.flow_threshold": 90.0}, "training clips has a region"),
         ({"resize.channels": ["silhouette"]}, "set preprocess.mode: silhouette"),
     ],
 )
-def test_bad_input_is_one_line(project, changes, said):
+def test_bad_input_is_told_in_a_single_line(project, changes, message):
     kept = project.read("metrics/evaluate.json")
     project.set(changes)
     output = project.repro(fails=True)
-    assert said in output
+    assert message in output
     assert "Traceback" not in output
     assert project.read("metrics/evaluate.json") == kept
 
