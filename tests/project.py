@@ -25,11 +25,12 @@ STAGES = [
     "extract",
     "flow",
     "preprocess",
-    "novelty",
+    "statistics",
     "resize",
     "train",
-    "score",
+    "measure",
     "calibrate",
+    "score",
     "evaluate",
     "summarize",
 ]  # in their order
@@ -44,6 +45,7 @@ TINY = {  # what makes a run short
 }
 CLIPS = scripts.TRAIN[:4] + scripts.TEST[1:3]
 WHOLE_FRAMES = recipe.overrides(["sample", "whole_frame"])  # now, while this is the current folder
+WEIGHT_FREE = recipe.overrides(["sample", "weight_free"])
 SPARE = scripts.TRAIN[4:6] + scripts.TEST[:1]
 NOT_COPIED = ("data/sample/", "tests/", "docs/", "notebooks/", "dvc.lock", "metrics/", "reports/summary.md")
 
@@ -146,7 +148,9 @@ class Project:
         return (self / path).read_bytes()
 
 
-def make(folder: Path, root: str = "data/tiny", commit: bool = True) -> Project:
+def make(
+    folder: Path, root: str = "data/tiny", commit: bool = True, choices: Mapping[str, Any] = WHOLE_FRAMES
+) -> Project:
     """A tiny project in `folder`/project, with footage in `root` and its DVC remote in `folder`/remote."""
     project = Project(folder / "project", DVC_SITE_CACHE_DIR=str(folder / "site"))
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -157,7 +161,7 @@ def make(folder: Path, root: str = "data/tiny", commit: bool = True) -> Project:
             shutil.copy(ROOT / name, project / name)
     generate(project / root, CLIPS)
     # whatever params.yaml holds just now, the tests begin with whole frames
-    project.set(WHOLE_FRAMES | TINY | {"data.root": root})
+    project.set({**choices, **TINY, "data.root": root})
     project.run("git", "init", "-q")
     project.run("dvc", "config", "-q", "remote.storage.url", str(folder / "remote"))
     if commit:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipeline.order import ORDER
 from vad import check, parameters
 from vad.branches.base import BRANCHES
 from vad.flow import FLOW_METHODS
@@ -35,11 +36,6 @@ ALL_OF = {  # the stages that use several alternatives at once
     "statistics": BRANCHES.names(defines("fit")),
     "measure": BRANCHES.names(),
 }
-# from what every stage needs to what the last one needs; a package may import those before it, never those after it
-ORDER = [
-    *("boxes", "store", "pipeline", "footage", "flow", "regions", "windows", "resize", "models", "training"),
-    *("branches", "scoring", "drawing", "evaluation", "synthetic", "check", "parameters", "recipe"),
-]
 WITHOUT_TORCH = sorted(SCRIPTS - {"train", "measure"})
 MODULES = sorted(p.relative_to(ROOT) for p in (ROOT / "vad").rglob("*.py"))
 
@@ -196,7 +192,7 @@ def test_packages_import_only_those_before_them():
     for path in MODULES:
         if package_of(path) == "__init__":
             continue
-        for file in {f for m in closure._imported(ROOT / path) for f in closure._files(m)} - {
+        for file in {f for m in closure.imported(ROOT / path) for f in closure.files(m)} - {
             Path("vad/__init__.py")
         }:
             assert ORDER.index(package_of(file)) <= ORDER.index(package_of(path)), f"{path} imports {file}"
@@ -206,7 +202,7 @@ def test_packages_import_only_those_before_them():
 def test_modules_are_small_and_import_one_way(path):
     assert len((ROOT / path).read_text("utf-8").splitlines()) <= 360
     assert not {
-        m for m in closure._imported(ROOT / path) if m.split(".")[0] in {"stages", "tests", "benchmarks"}
+        m for m in closure.imported(ROOT / path) if m.split(".")[0] in {"stages", "tests", "benchmarks"}
     }
 
 
@@ -218,7 +214,7 @@ def test_stage_scripts_are_a_screen(name):
 def test_no_module_imports_in_circles():
     graph = {}
     for path in MODULES:
-        imported = {f for m in closure._imported(ROOT / path) for f in closure._files(m)}
+        imported = {f for m in closure.imported(ROOT / path) for f in closure.files(m)}
         packages = {p / "__init__.py" for p in path.parents}  # a part may use its package
         graph[path] = imported - {path} - packages
     assert len(list(TopologicalSorter(graph).static_order())) >= len(MODULES)  # raises CycleError
@@ -249,7 +245,7 @@ def loaded() -> dict[str, tuple[list[str], bool]]:
 def test_the_closure_has_all_that_python_loads(loaded, name):
     """Nothing is chosen before parameters are read, so what is loaded is exactly what is imported by name."""
     names, torch = loaded[f"stages.{name}"]
-    files = {f.as_posix() for n in names for f in closure._files(n)}
+    files = {f.as_posix() for n in names for f in closure.files(n)}
     assert f"stages/{name}.py" in files
     assert files <= {f.as_posix() for f in closure.sources(f"stages.{name}")}
     if name in WITHOUT_TORCH:

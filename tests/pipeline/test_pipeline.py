@@ -66,7 +66,8 @@ def test_first_run_makes_everything(first):
         "resize train": 3,
         "resize val": 1,
         "resize test": 2,
-        "score": 3,
+        "measure": 3,
+        "score": 2,
     }
     metrics = json.loads(project.read(METRICS))
     assert metrics["frame"]["auc_micro"] > 0
@@ -94,8 +95,9 @@ def test_comments_and_inactive_sections_change_nothing(project):
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("evaluate.histogram_bins", 20, {"evaluate", "summarize"}),
-        ("calibrate.threshold.percentile", 50.0, {"calibrate", "evaluate", "summarize"}),
+        ("evaluate.resamples", 500, {"evaluate", "summarize"}),
+        ("calibrate.threshold.percentile", 50.0, {"calibrate", "score", "evaluate", "summarize"}),
+        ("branches.reconstruction.reduce", "max", {"statistics", *following("measure")}),
         ("train.epochs", 2, following("train")),
     ],
 )
@@ -104,6 +106,27 @@ def test_a_parameter_reruns_what_depends_on_it(project, key, value, expected):
     output = project.repro()
     assert ran(output) == expected
     assert restored(output) == set()
+
+
+def test_a_key_written_with_its_default_runs_its_stage_once_and_changes_no_byte(project):
+    """`++` sets a key that does not stand in params.yaml."""
+    before = project.read(METRICS), project.read("reports/summary.md")
+    output = project.run("dvc", "exp", "run", "-S", "++train.lr_factor=0.5")
+    assert ran(output) == {"train"}
+    assert (project.read(METRICS), project.read("reports/summary.md")) == before
+    assert ran(project.repro()) == set()
+
+
+def test_footage_without_labels_ends_with_scores_and_events(project):
+    before = project.read("data/scores/events.csv")
+    (project / "data/tiny/labels.csv").unlink()
+    shutil.rmtree(project / "data/tiny/masks", ignore_errors=True)
+    output = project.repro()
+    assert "train" not in ran(output)
+    assert project.read("data/scores/events.csv") == before
+    summary = project.read(SUMMARY).decode()
+    assert "no test clip is labelled" in summary
+    assert "| clip | from | to | peak score | branches |" in summary
 
 
 def test_an_older_commit_gives_its_own_figures_again(project):
@@ -137,7 +160,8 @@ def test_a_new_test_video_costs_one_video_and_no_training(project, spare):
     output = project.repro()
     assert ran(output) == set(STAGES) - {"train"}
     assert "7 sources, 1 of them to be read" in output
-    assert computed(output) == {"extract": 1, "flow": 1, "preprocess": 1, "resize test": 1, "score": 1}
+    once = ("extract", "flow", "preprocess", "resize test", "measure", "score")
+    assert computed(output) == dict.fromkeys(once, 1)
     assert "| hall_Straße_mit_Bäumen_1 |" in project.read(SUMMARY).decode()
 
 
@@ -184,7 +208,7 @@ def test_unreadable_footage_stops_and_leaves_earlier_results(project):
 
 def test_a_bad_parameter_stops_before_any_work(project):
     project.set({"calibrate.threshold.percentile": 101.0, "resize.height": -1})
-    output = project.run("python", "-m", "vad.pipeline.params", fails=True)
+    output = project.run("python", "-m", "vad.check", fails=True)
     assert output.startswith("error: params.yaml: resize.height = -1: ")
     assert len(output.splitlines()) == 1
     clips = sorted((project / ".cache/clips").iterdir())
@@ -204,7 +228,7 @@ def test_experiments_leave_the_workspace_alone_and_share_finished_clips(project)
     output = project.run(
         "dvc", "exp", "run", "--temp", "-n", "half", "-S", "calibrate.threshold.percentile=70"
     )
-    assert ran(output) == {"calibrate", "evaluate", "summarize"}
+    assert ran(output) == {"calibrate", "score", "evaluate", "summarize"}
     assert project.run("git", "status", "--short") == ""
     changes = json.loads(project.run("dvc", "metrics", "diff", "HEAD", "half", "--json"))
     assert changes[METRICS]["threshold"]["diff"] < 0
@@ -328,7 +352,7 @@ if "stages.extract" in sys.orig_argv:
     ("path", "old", "new", "named"),
     [
         ("params.yaml", b"max_side: 40", b"max_side: 41", "params.yaml: extract"),
-        ("vad/video.py", b"", b"# a remark\n", "vad/video.py"),
+        ("vad/footage/decode.py", b"", b"# a remark\n", "vad/footage/decode.py"),
         ("data/tiny/test/hall/run.mp4", b"mdat", b"damt", "data/tiny/test/hall/run.mp4"),
     ],
 )

@@ -57,7 +57,7 @@ def push_and_continue(first: Project, folder: Path, prepare: Prepare) -> None:
 
     lazy = first.clone(folder / "lazy", DVC_SITE_CACHE_DIR=str(folder / "site2"))
     prepare(lazy)
-    lazy.set({"evaluate.histogram_bins": 20})
+    lazy.set({"evaluate.resamples": 500})
     output = lazy.repro("--pull", "--allow-missing")
     assert ran(output) == {"evaluate", "summarize"}
     assert not (lazy / "data/tensors/train").exists(), "what evaluate does not need is not fetched"

@@ -19,16 +19,16 @@ def sources(*modules: str) -> set[Path]:
     counts with its `__init__.py`.
     """
     found: set[Path] = set()
-    todo = [file for module in modules for file in _files(module)]
+    todo = [file for module in modules for file in files(module)]
     while todo:
         file = todo.pop()
         if file not in found:
             found.add(file)
-            todo += [f for module in _imported(ROOT / file) for f in _files(module)]
+            todo += [f for module in imported(ROOT / file) for f in files(module)]
     return found
 
 
-def _files(module: str) -> list[Path]:
+def files(module: str) -> list[Path]:
     """The file of a dotted name and the `__init__.py` of its packages; [] for foreign modules."""
     parts = module.split(".")
     out = [Path(*parts[:i], "__init__.py") for i in range(1, len(parts) + 1)]
@@ -36,7 +36,7 @@ def _files(module: str) -> list[Path]:
 
 
 @lru_cache
-def _imported(file: Path) -> frozenset[str]:
+def imported(file: Path) -> frozenset[str]:
     """Dotted names in the import statements of a file, those inside functions too."""
     names = set()
     for node in ast.walk(ast.parse(file.read_bytes())):

@@ -130,9 +130,7 @@ def load(section: str, model: type[S], raw: dict[str, Any] | None = None, shown:
         raise UserError(f"{FILE}: {_explain(shown or section, model, e)}") from None
 
 
-def load_choice(
-    section: str, model: type[C], raw: dict[str, Any] | None = None
-) -> tuple[C, Any, Any]:
+def load_choice(section: str, model: type[C], raw: dict[str, Any] | None = None) -> tuple[C, Any, Any]:
     """(the section, the chosen alternative, its sub-section), all checked."""
     raw = read() if raw is None else raw
     choice = load(section, model, raw)
