@@ -1,4 +1,4 @@
-"""Contact sheets: what was found is drawn where it was found, and counted; same input, same bytes."""
+"""Contact sheets: regions are drawn where they are, and counted; same input, same bytes."""
 
 import struct
 import tracemalloc
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from vad import UserError, regions
 from vad.drawing import contact_sheet, overlays, paper
+from vad.drawing.clip_figures import FIGURES
 from vad.store import arrays, cards, tables
 from vad.store.manifest import Clip
 
@@ -113,7 +114,7 @@ BOXES = [(20, 10, 60, 90), (0, 0, 40, 40), (120, 80, 160, 120), (0, 50, 160, 70)
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize("scale", [2, 0.5])
 @pytest.mark.parametrize("color", ["gray", "rgb"])
-def test_a_box_lies_where_it_was_found(stores, box, scale, color):
+def test_a_box_is_drawn_where_it_is(stores, box, scale, color):
     """Frames of 160x120 are shown twice as large, those of 640x480 half as large."""
     frames = plain(4, round(240 / scale), round(320 / scale))
     frames = frames if color == "gray" else np.repeat(frames[..., None], 3, axis=3)
@@ -158,7 +159,7 @@ def test_a_track_has_its_color_and_its_past_second(stores):
         assert on == [s >= t - 5 for s in range(t + 1)]
 
 
-def test_numbers_and_confidences_are_written_where_there_is_room(stores):
+def test_numbers_and_confidences_are_written_if_there_is_room(stores):
     """A tag that would cover another is left out; the legend explains those that are there."""
     stores.add("test/a", plain(4), [(t, 1, 20, 40, 60, 80, "detector", 0.5) for t in range(4)])
     twice = [(t, track, 20, 40, 60, 80, "detector", 0.5) for t in range(4) for track in (1, 2)]
@@ -171,7 +172,7 @@ def test_numbers_and_confidences_are_written_where_there_is_room(stores):
     assert (once[160 + overlays.TAG :] == GRAY).all()
 
 
-def test_the_whole_frame_is_no_finding(stores):
+def test_a_region_that_is_the_whole_frame_is_not_drawn(stores):
     stores.add("test/a", plain(4))
     stores.add("test/b", plain(4), [(t, 0, 0, 0, 160, 120, "motion", 1.0) for t in range(4)])
     sheet = stores.sheet()
@@ -264,10 +265,10 @@ def mixed(stores: Stores) -> Stores:
         frames = np.stack([cv2.blur(f, (25, 25)) for f in RNG.integers(0, 256, shape).astype(np.uint8)])
         rows = random_rows(6, height, width, 40)
         flow = RNG.integers(-40, 40, (6, 6, 8, 2)).astype(np.int8) if i % 3 else None
-        seen = RNG.random((6, height, width)) > 0.9 if i % 2 else None
+        masks = RNG.random((6, height, width)) > 0.9 if i % 2 else None
         for split in ("train", "test"):
             stores.add(
-                f"{split}/{name}", frames.reshape(shape), rows, flow=flow, silhouettes=seen, camera=name
+                f"{split}/{name}", frames.reshape(shape), rows, flow=flow, silhouettes=masks, camera=name
             )
     return stores
 
@@ -302,21 +303,21 @@ def test_same_input_same_bytes_and_no_metadata(stores):
 
 def chunks(path: Path) -> list[str]:
     """The kinds of chunks of a PNG."""
-    data, found, at = path.read_bytes(), [], 8
+    data, kinds, at = path.read_bytes(), [], 8
     while at < len(data):
         (length,) = struct.unpack(">I", data[at : at + 4])
-        found.append(data[at + 4 : at + 8].decode())
+        kinds.append(data[at + 4 : at + 8].decode())
         at += 12 + length
-    return found
+    return kinds
 
 
-def test_every_split_has_a_picture(stores):
+def test_every_split_has_a_picture_also_without_clips(stores):
     out = stores.write()
     for split in ("train", "val", "test"):
         assert read(out / f"{split}.png").shape == (64, paper.WIDTH, 3)
         assert not (read(out / f"{split}.png") == 255).all()  # it says so
     assert (out / "train.png").read_bytes() != (out / "val.png").read_bytes()
-    assert (out / "clips.csv").read_text() == ",".join(contact_sheet.FIGURES) + "\n"
+    assert (out / "clips.csv").read_text() == ",".join(FIGURES) + "\n"
     stores.add("val/a", plain(2))
     assert len(stores.sheet("val")) > 64
     assert len(stores.sheet("train")) == 64
@@ -362,7 +363,7 @@ def test_a_sheet_of_noise_stays_small(stores):
     assert 1 <= (len(read(picture)) - 100) // (36 + 240 + 20) < 3
 
 
-def test_only_what_is_drawn_is_read(stores):
+def test_only_the_frames_that_are_drawn_are_read(stores):
     stores.add("test/a", plain(4, 240, 360), [])
     path = Path(f"{stores.frames / 'test/a'}.npy")
     np.lib.format.open_memmap(path, "w+", np.uint8, (5000, 240, 360)).flush()  # 430 MB of holes
@@ -378,7 +379,7 @@ def test_only_what_is_drawn_is_read(stores):
 
 
 @pytest.mark.parametrize("kind", ["frames", "flow", "regions"])
-def test_what_is_missing_is_named(stores, kind):
+def test_a_missing_file_is_named(stores, kind):
     stores.add("test/a", plain(4))
     Path(f"{getattr(stores, kind) / 'test/a'}.json").unlink()
     with pytest.raises(UserError, match=rf"{kind}/test/a\.json"):
@@ -392,7 +393,7 @@ NAMES = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 99)), min_size
 
 
 @given(names=NAMES, count=st.integers(1, 6))
-def test_every_camera_has_its_share_of_the_sheet(names, count):
+def test_cameras_have_equal_shares_of_the_sheet(names, count):
     clips = [clip(f"test/{camera}{n}", camera) for camera, n in names]
     chosen = contact_sheet.choose(clips, count)
     assert len(set(chosen)) == len(chosen) == min(count, len(clips))
@@ -401,21 +402,23 @@ def test_every_camera_has_its_share_of_the_sheet(names, count):
     shares, there = Counter(c.camera for c in chosen), Counter(c.camera for c in clips)
     for camera in there:  # a camera is behind another by more than one only if it has no more clips
         assert shares[camera] >= max(shares.values()) - 1 or shares[camera] == there[camera]
-    one_less = contact_sheet.choose(clips[:-1], count)
-    assert len(set(one_less) - set(chosen)) <= 1
+    without_last = contact_sheet.choose(clips[:-1], count)
+    assert len(set(without_last) - set(chosen)) <= 1
 
 
-@given(length=st.integers(1, 60), known=st.sets(st.integers(0, 59)))
-def test_frames_are_spread_and_have_regions_where_there_are_any(length, known):
-    known = sorted(t for t in known if t < length)
-    picked = contact_sheet.pick_frames(np.array(known, int), length)
+@given(length=st.integers(1, 60), with_regions=st.sets(st.integers(0, 59)))
+def test_frames_are_spread_and_have_regions_if_possible(length, with_regions):
+    with_regions = sorted(t for t in with_regions if t < length)
+    picked = contact_sheet.pick_frames(np.array(with_regions, int), length)
     parts = [range(length * i // 4, length * (i + 1) // 4) for i in range(4)]
     expected = []
     for part in parts:
         if part:
             middle = (part.start + part.stop) // 2
             expected.append(
-                min((t for t in known if t in part), key=lambda t: (abs(t - middle), t), default=middle)
+                min(
+                    (t for t in with_regions if t in part), key=lambda t: (abs(t - middle), t), default=middle
+                )
             )
     assert picked == expected
 
@@ -427,9 +430,9 @@ def test_figures_against_counting_by_hand(stores):
     mixed(stores)
     stores.add("val/empty", plain(3), [])
     stores.add("val/whole", plain(3))
-    found = stores.figures()
-    assert [row["clip"] for row in found] == sorted(c.clip for c in stores.clips)
-    for row in found:
+    written = stores.figures()
+    assert [row["clip"] for row in written] == sorted(c.clip for c in stores.clips)
+    for row in written:
         name = row["clip"]
         length = cards.read_card(stores.frames / name)["shape"][0]
         rows = list(tables.read_table(stores.regions / name).itertuples())

@@ -1,4 +1,4 @@
-"""Pictures of chosen frames: which are chosen, and what is seen in them."""
+"""Pictures of chosen frames: which are chosen, and what is drawn in them."""
 
 import warnings
 from dataclasses import replace
@@ -25,7 +25,7 @@ GRAY = 140
     st.integers(-2, 6),
 )
 @settings(max_examples=50, deadline=None)
-def test_the_worst_mistake_is_the_one_furthest_on_the_wrong_side(frames, threshold):
+def test_the_worst_mistake_is_furthest_on_the_wrong_side(frames, threshold):
     scores, labels, alarms = (np.array(column) for column in zip(*frames, strict=True))
     got = heatmaps.choose(scores.astype(float), labels, alarms, threshold)
     top = got.pop(TOP)
@@ -56,14 +56,14 @@ LABELS = np.array([0, 0, 1, 1, 0, 1], bool)
         ([0, 0, 0, 4, 0, 0], {TOP: 3, MISSED: 2}),  # nothing alarmed; 2 and 5 are as low
     ],
 )
-def test_choices_by_hand(scores, expected):
+def test_choices_of_small_examples(scores, expected):
     scores = np.array(scores, float)
     assert heatmaps.choose(scores, LABELS, scores > 5, 5.0) == expected
     assert heatmaps.choose(scores, None, scores > 5, 5.0) == {TOP: expected[TOP]}
 
 
 def panel(cells: np.ndarray | None = None, truth: np.ndarray | None = None, **other) -> Panel:
-    """A gray frame of WIDTH x HEIGHT with a map of 20 x 15 cells, one hot square in it unless told."""
+    """A gray frame of WIDTH x HEIGHT with a map of 20 x 15 cells; by default a square of it is hot."""
     if cells is None:
         cells = np.zeros((15, 20), np.float16)
         cells[4:8, 6:12] = 4.0
@@ -71,7 +71,7 @@ def panel(cells: np.ndarray | None = None, truth: np.ndarray | None = None, **ot
     return replace(Panel(TOP, 56, 3.14159, True, frame, cells, truth), **other)
 
 
-def test_a_title_says_all_there_is_to_know():
+def test_a_title_says_kind_frame_score_threshold_and_label():
     assert heatmaps.title(panel(), 1.4) == (
         "most anomalous: frame 56, score 3.14 (threshold 1.40), labelled anomalous"
     )
@@ -104,7 +104,7 @@ def near(picture: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
     return np.abs(picture - color).max(axis=-1) < 30
 
 
-def test_the_frame_is_seen_as_it_is(tmp_path):
+def test_the_frame_is_drawn_unchanged(tmp_path):
     rng = np.random.default_rng(0)
     frame = rng.integers(0, 256, (15, 20, 3)).repeat(8, axis=0).repeat(8, axis=1).astype(np.uint8)
     sheet = draw(tmp_path, panel(frame=frame))
@@ -128,41 +128,41 @@ def test_colours_come_from_the_threshold_alone(tmp_path):
     def heat(factor: float, map_threshold: float) -> np.ndarray:
         return cut(draw(tmp_path, panel(hot * np.float16(factor)), map_threshold=map_threshold), 1)
 
-    one = heat(1, 4.0)  # at the threshold
-    np.testing.assert_array_equal(one, heat(0.5, 2.0))
+    at_threshold = heat(1, 4.0)
+    np.testing.assert_array_equal(at_threshold, heat(0.5, 2.0))
     full = heat(2, 4.0)
     np.testing.assert_array_equal(full, heat(50, 4.0))  # twice the threshold is full colour
     np.testing.assert_array_equal(cut(draw(tmp_path, panel(-hot)), 1), cut(draw(tmp_path, panel(0 * hot)), 1))
     at = (6 * 16, 9 * 16)
-    assert full[at][1] < one[at][1] < heat(0.1, 4.0)[at][1]  # ever less green: from yellow to red
+    assert full[at][1] < at_threshold[at][1] < heat(0.1, 4.0)[at][1]  # ever less green: from yellow to red
 
 
-def test_outlines_run_around_what_is_above_and_what_is_true(tmp_path):
+def test_outlines_run_around_alarmed_cells_and_labelled_pixels(tmp_path):
     cells = panel().map.copy()
     cells[12, 2] = THRESHOLD  # not above
     truth = np.zeros((2 * HEIGHT, 3 * WIDTH), bool)  # of a source that is larger, and wider
     truth[40:200, 300:480] = True  # to the right edge
     picture = cut(draw(tmp_path, panel(cells, truth)), 2)
-    found, true = near(picture, heatmaps.FOUND), near(picture, heatmaps.TRUTH)
-    for seen, (top, bottom, left, right) in ((found, (64, 128, 96, 192)), (true, (40, 200, 200, 320))):
-        rows, columns = np.nonzero(seen)
+    alarmed, true = near(picture, heatmaps.ALARMED), near(picture, heatmaps.LABELLED)
+    for drawn, (top, bottom, left, right) in ((alarmed, (64, 128, 96, 192)), (true, (40, 200, 200, 320))):
+        rows, columns = np.nonzero(drawn)
         assert np.abs(np.subtract((rows.min(), rows.max() + 1), (top, bottom))).max() <= 2
         assert np.abs(np.subtract((columns.min(), columns.max() + 1), (left, right))).max() <= 2
-        assert not seen[top + 5 : bottom - 5, left + 5 : right - 5].any()  # the inside is free
-    assert found[64, 120:180].all()
+        assert not drawn[top + 5 : bottom - 5, left + 5 : right - 5].any()  # the inside is free
+    assert alarmed[64, 120:180].all()
     assert true[60:180, -2:].any(axis=1).all()
 
 
 def test_outlines_end_at_the_edge_of_the_frame(tmp_path):
     cells = np.full((18, 23), 4.0)  # of 7 pixels: 6 rows and a column more than there are in the frame
     sheet = draw(tmp_path, panel(cells), step=7)
-    found = near(sheet, heatmaps.FOUND)
-    picture = near(cut(sheet, 2), heatmaps.FOUND)
+    alarmed = near(sheet, heatmaps.ALARMED)
+    picture = near(cut(sheet, 2), heatmaps.ALARMED)
     for edge in (picture[:2], picture[-2:], picture[:, :2].T, picture[:, -2:].T):
         assert edge.any(axis=0).all()
     bottom, right = MARGIN + 2 * LINE + 2 * HEIGHT, 3 * (SIDE + MARGIN)
-    assert not found[bottom + 3 : bottom + 12].any()
-    assert not found[:, right + 3 :].any()
+    assert not alarmed[bottom + 3 : bottom + 12].any()
+    assert not alarmed[:, right + 3 :].any()
 
 
 def test_cells_that_reach_beyond_the_frame_move_nothing(tmp_path):
@@ -170,8 +170,8 @@ def test_cells_that_reach_beyond_the_frame_move_nothing(tmp_path):
     cells[12:15, 10:20] = 4.0
     sheet = draw(tmp_path, panel(cells), step=7)
     red = cut(sheet, 1)[..., 0] - cut(sheet, 1)[..., 2] > 60
-    for seen in (red, near(cut(sheet, 2), heatmaps.FOUND)):
-        rows, columns = np.nonzero(seen)
+    for drawn in (red, near(cut(sheet, 2), heatmaps.ALARMED)):
+        rows, columns = np.nonzero(drawn)
         assert np.abs(np.subtract((rows.min(), rows.max() + 1), (12 * 14, 15 * 14))).max() <= 2
         assert np.abs(np.subtract((columns.min(), columns.max() + 1), (10 * 14, 20 * 14))).max() <= 2
 
@@ -181,10 +181,10 @@ def test_each_frame_has_a_row_and_the_truth_a_legend(tmp_path):
     none, one = draw(tmp_path, panel()), draw(tmp_path, panel(truth=np.zeros((9, 9), bool)))
     two = draw(tmp_path, panel(), second)
     assert len(two) - len(one) == LINE + 2 * HEIGHT + MARGIN
-    assert not near(cut(two, 2, 1), heatmaps.FOUND).any()
+    assert not near(cut(two, 2, 1), heatmaps.ALARMED).any()
     assert (np.abs(cut(two, 1, 1) - GRAY) <= 8).all()
-    assert near(one, heatmaps.TRUTH).any()
-    assert not near(none, heatmaps.TRUTH).any()
+    assert near(one, heatmaps.LABELLED).any()
+    assert not near(none, heatmaps.LABELLED).any()
 
 
 @pytest.mark.parametrize(("height", "width"), [(5, 7), (700, 90), (1080, 1920)])
@@ -197,7 +197,7 @@ def test_frames_of_any_size_fit(tmp_path, height, width):
     picture = draw(tmp_path, panel(cells, truth, frame=frame))
     assert picture.shape[1] <= 3 * SIDE + 4 * MARGIN + 1
     assert (tmp_path / "new/sheet.png").stat().st_size < 200_000
-    assert near(picture, heatmaps.TRUTH).sum() > 300
+    assert near(picture, heatmaps.LABELLED).sum() > 300
 
 
 def test_a_threshold_that_is_not_above_0_still_has_a_picture(tmp_path):
@@ -220,7 +220,7 @@ def test_a_map_of_another_size_is_refused(tmp_path):
     with pytest.raises(
         UserError,
         match=r"clip 'hall': the map of frame 56 has 15 x 20 cells, but a frame of 120 x 160 pixels in cells "
-        r"of 4 has 30 x 40 \(rows x columns\); run `dvc repro score`",
+        r"of 4 has 30 x 40 \(rows x columns\); run `dvc repro`",
     ):
         heatmaps.draw(tmp_path / "a.png", "hall", [panel()], 2.0, THRESHOLD, 4)
     assert not list(tmp_path.iterdir())
