@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
-from vad.scoring.smoothing import SmoothParams, gaussian, radius, smooth
+from vad.scoring.params import SmoothParams
+from vad.scoring.smoothing import gaussian, history, radius, smooth
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
@@ -20,8 +21,8 @@ def params(median=1, sigma=0.0, causal=False) -> SmoothParams:
     return SmoothParams(median=median, gaussian=float(sigma), causal=causal)
 
 
-def shown(values: np.ndarray, frames: range, causal: bool) -> list[float]:
-    """What is seen in frames that may lie beyond the clip's ends: its mirror image, or nothing."""
+def values_at(values: np.ndarray, frames: range, causal: bool) -> list[float]:
+    """Values of frames that may lie beyond the clip's ends: those of its mirror image, or none."""
     there_and_back = [*range(len(values)), *reversed(range(len(values)))]
     if causal:
         return [values[t] for t in frames if t >= 0]
@@ -34,15 +35,15 @@ def slow_gaussian(values: np.ndarray, sigma: float, causal: bool) -> list[float]
     weights = [exp(-(d**2) / (2 * sigma**2)) for d in steps]
     out = []
     for t in range(len(values)):
-        seen = shown(values, range(t + steps[0], t + steps[-1] + 1), causal)
-        out.append(np.dot(weights[-len(seen) :], seen) / sum(weights[-len(seen) :]))
+        near = values_at(values, range(t + steps[0], t + steps[-1] + 1), causal)
+        out.append(np.dot(weights[-len(near) :], near) / sum(weights[-len(near) :]))
     return out
 
 
 def slow_median(values: np.ndarray, size: int, causal: bool) -> list[float]:
-    """Of `size` frames the one in the middle, the higher of two: an even window looks back farther."""
+    """The middle of `size` sorted values, the higher of two; an even window reaches farther back."""
     first = 1 - size if causal else -(size // 2)
-    windows = (shown(values, range(t + first, t + first + size), causal) for t in range(len(values)))
+    windows = (values_at(values, range(t + first, t + first + size), causal) for t in range(len(values)))
     return [sorted(window)[len(window) // 2] for window in windows]
 
 
@@ -50,9 +51,9 @@ def slow_median(values: np.ndarray, size: int, causal: bool) -> list[float]:
 @few
 def test_the_centred_gaussian_is_that_of_scipy(length, more, sigma, dtype):
     values = np.random.default_rng(length).random((length, *more)).astype(dtype)
-    got = gaussian(values, sigma, causal=False)
-    assert got.dtype == values.dtype
-    np.testing.assert_allclose(got, gaussian_filter1d(values, sigma, axis=0), rtol=2e-6)
+    smoothed = gaussian(values, sigma, causal=False)
+    assert smoothed.dtype == values.dtype
+    np.testing.assert_allclose(smoothed, gaussian_filter1d(values, sigma, axis=0), rtol=2e-6)
 
 
 @given(scores, SIGMAS, st.booleans())
@@ -81,33 +82,33 @@ def test_the_median_comes_before_the_gaussian(values, size, sigma, causal):
 
 @given(scores, scores, st.integers(1, 6), st.sampled_from([0.0, 0.5, 1.5]))
 @few
-def test_a_causal_score_does_not_know_what_comes(values, later, size, sigma):
-    how = params(size, sigma)
-    alone = smooth(values, how, causal=True)
-    np.testing.assert_allclose(smooth(np.r_[values, later], how, causal=True)[: len(values)], alone)
+def test_a_causal_score_does_not_depend_on_later_frames(values, later, size, sigma):
+    chosen = params(size, sigma)
+    alone = smooth(values, chosen, causal=True)
+    np.testing.assert_allclose(smooth(np.r_[values, later], chosen, causal=True)[: len(values)], alone)
 
 
 @pytest.mark.parametrize(("median", "sigma"), [(1, 0), (1, 2), (1, 0.4), (4, 0), (5, 0), (3, 1)])
-def test_a_causal_score_depends_on_so_many_frames_back(median, sigma):
-    """No farther than `reach`; a step up that long ago is still felt."""
-    how = params(median, sigma)
-    reach = how.reach()
-    scores = np.zeros(2 * reach + 10)
-    scores[: -reach - 1] = RNG.random(len(scores) - reach - 1)
-    assert smooth(scores, how, causal=True)[-1] == 0
+def test_a_causal_score_depends_on_its_history_alone(median, sigma):
+    """And on the first frame of it: a gaussian reaches that far, a median may."""
+    chosen = params(median, sigma)
+    back = history(chosen)
+    scores = np.zeros(2 * back + 10)
+    scores[: -back - 1] = RNG.random(len(scores) - back - 1)
+    assert smooth(scores, chosen, causal=True)[-1] == 0
     if median == 1:
-        scores[-reach - 1] = 1
-        assert smooth(scores, how, causal=True)[-1] > 0
+        scores[-back - 1] = 1
+        assert smooth(scores, chosen, causal=True)[-1] > 0
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_nothing_is_changed_where_nothing_is_asked_for(causal):
+def test_nothing_changes_where_smoothing_is_off(causal):
     values = RNG.random(9).astype(np.float32)
-    got = smooth(values, params(), causal)
-    assert got.dtype == np.float64
-    assert got.tolist() == values.astype(float).tolist()
+    smoothed = smooth(values, params(), causal)
+    assert smoothed.dtype == np.float64
+    assert smoothed.tolist() == values.astype(float).tolist()
     assert gaussian(values, 0.0, causal) is values
-    assert gaussian(values, 0.1, causal) is values  # takes in no neighbour
+    assert gaussian(values, 0.1, causal) is values  # reaches no neighbour
     assert radius(0.1) == 0
 
 
@@ -123,13 +124,13 @@ def test_a_median_keeps_an_onset_and_drops_a_flicker():
 
 
 def test_beyond_its_ends_a_clip_goes_on_as_its_mirror_image():
-    """So a clip that is even stays so, and an odd frame at an end counts no more than elsewhere."""
+    """So an even clip stays even, and an outlier at an end counts no more than elsewhere."""
     even = np.full(6, 3.0)
     for causal in (False, True):
         np.testing.assert_allclose(smooth(even, params(4, 2), causal), even)
-    for odd in (0, 1, -2, -1):
+    for outlier in (0, 1, -2, -1):
         scores = np.zeros(20)
-        scores[odd] = 1
+        scores[outlier] = 1
         assert not smooth(scores, params(5), causal=False).any()
     first = smooth(np.r_[1.0, np.zeros(9)], params(5), causal=True)
     assert first.tolist() == [1, 1, 0, 0, 0, 0, 0, 0, 0, 0]  # outvoted as soon as there are others

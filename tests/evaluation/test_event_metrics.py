@@ -1,0 +1,149 @@
+"""Events against labels, by sets of frames and by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.scoring.test_events import RATES, lengths, seconds
+from vad.evaluation.event_metrics import ClipEvents, event_level
+from vad.scoring import events
+from vad.scoring.events import Event
+from vad.store.intervals import intervals_of
+
+few = settings(max_examples=50, deadline=None)
+
+
+@st.composite
+def labelled_clips(draw: st.DrawFn) -> ClipEvents:
+    """A labelled clip with events, of scores that do not depend on the labels."""
+    frames = draw(st.integers(1, 40))
+    scores, labels = (
+        np.array(draw(st.lists(st.integers(0, 1), min_size=frames, max_size=frames))) for _ in range(2)
+    )
+    fps = draw(RATES)
+    happened = events.find(scores, 0, fps, seconds(draw(lengths), draw(lengths), fps))
+    return ClipEvents(happened, labels.astype(bool), fps)
+
+
+def by_sets(clip: ClipEvents, tolerance: int) -> dict:
+    """Figures of a clip in frames, from sets of frames."""
+    runs = [set(range(a, b)) for a, b in intervals_of(clip.anomalous)]
+    happened = [set(range(e.start, e.end)) for e in clip.events]
+    inside, normal = set().union(*happened), set(np.flatnonzero(~clip.anomalous).tolist())
+    near = [[bool(e & run) and abs(min(e) - min(run)) <= tolerance for e in happened] for run in runs]
+    delays = [min(run & inside) - min(run) for run in runs if run & inside]
+    false = [e for e in happened if e <= normal]
+    return {
+        "labelled": len(runs),
+        "found": sum(bool(run & inside) for run in runs),
+        "on_time": sum(map(any, near)),
+        "delays": [delay / clip.fps for delay in delays],
+        "false_alarms": len(false),
+        "hours": len(normal) / clip.fps / 3600,
+        "inside": len(inside),
+        "inside_normal": len(inside & normal),
+        "frames": len(clip.anomalous),
+        "normal": len(normal),
+    }
+
+
+@given(st.lists(labelled_clips(), max_size=4), lengths)
+@few
+def test_figures_are_those_of_the_sets_of_frames(clips, delay):
+    # the same tolerance in seconds for all clips, of the first a whole number of frames
+    max_delay = delay / clips[0].fps if clips else 1.0
+    each = [by_sets(clip, int(max_delay * clip.fps + 1e-6)) for clip in clips]
+    total = {key: sum(figures[key] for figures in each) for key in set().union(*each) - {"delays"}}
+    delays = [delay for figures in each for delay in figures["delays"]]
+    expected = {key: total.get(key, 0) for key in ("labelled", "false_alarms", "hours")}
+    if total.get("labelled"):
+        expected |= {"found": total["found"], "on_time": total["on_time"]}
+    if delays:
+        expected |= {"delay_median": np.median(delays), "delay_mean": sum(delays) / len(delays)}
+    if total.get("normal"):
+        expected["false_alarms_per_hour"] = total["false_alarms"] / total["hours"]
+        expected["alarm_fraction_normal"] = total["inside_normal"] / total["normal"]
+    if clips:
+        expected["alarm_fraction"] = total["inside"] / total["frames"]
+    assert event_level(clips, max_delay) == pytest.approx(expected)
+
+
+LABELS = np.zeros(100, bool)
+LABELS[20:30] = LABELS[60:70] = True
+
+
+def figures_of(*spans: tuple[int, int], max_delay: float = 0.5, labels: np.ndarray = LABELS) -> dict:
+    """Figures of a clip at 10 frames per second, with anomalous frames 20 to 29 and 60 to 69."""
+    happened = [Event(start, end, start, 1.0) for start, end in spans]
+    return event_level([ClipEvents(happened, labels, 10.0)], max_delay)
+
+
+def test_figures_by_hand():
+    figures = figures_of((22, 24), (26, 28), (40, 44), (50, 65))
+    assert figures == {
+        "labelled": 2,
+        "found": 2,
+        "on_time": 1,  # the second event starts 10 frames before its run
+        "delay_median": pytest.approx(0.1),  # 0.2 s and 0 s
+        "delay_mean": pytest.approx(0.1),
+        "false_alarms": 1,
+        "hours": pytest.approx(8 / 3600),
+        "false_alarms_per_hour": pytest.approx(450),
+        "alarm_fraction_normal": pytest.approx(14 / 80),
+        "alarm_fraction": pytest.approx(23 / 100),
+    }
+
+
+@pytest.mark.parametrize(
+    ("event", "found", "on_time", "false_alarms"),
+    [
+        ((14, 20), 0, 0, 1),  # 6 frames early, ends as the run begins
+        ((15, 20), 0, 0, 1),  # overlaps no frame of the run
+        ((15, 21), 1, 1, 0),
+        ((14, 21), 1, 0, 0),
+        ((25, 26), 1, 1, 0),
+        ((26, 27), 1, 0, 0),
+        ((29, 40), 1, 0, 0),
+        ((30, 40), 0, 0, 1),
+    ],
+)
+def test_a_frame_decides(event, found, on_time, false_alarms):
+    figures = figures_of(event)
+    assert (figures["found"], figures["on_time"], figures["false_alarms"]) == (found, on_time, false_alarms)
+
+
+@pytest.mark.parametrize(("start", "delay"), [(10, 0.0), (20, 0.0), (21, 0.1), (29, 0.9)])
+def test_the_delay_counts_from_the_start_of_the_labelled_event(start, delay):
+    assert figures_of((start, 31), (90, 95))["delay_mean"] == pytest.approx(delay)
+
+
+def test_an_alarm_that_never_ends_finds_all_but_shows_in_the_alarmed_fraction():
+    figures = figures_of((0, 100))
+    assert (figures["found"], figures["on_time"], figures["delay_mean"], figures["false_alarms"]) == (
+        2,
+        0,
+        0,
+        0,
+    )
+    assert figures["alarm_fraction_normal"] == figures["alarm_fraction"] == 1
+
+
+def test_what_is_undefined_is_left_out():
+    normal = figures_of((3, 5), labels=np.zeros(10, bool))
+    assert not {"found", "on_time", "delay_median", "delay_mean"} & set(normal)
+    assert (normal["labelled"], normal["false_alarms"]) == (0, 1)
+    fall = figures_of((3, 5), labels=np.ones(10, bool))
+    assert not {"false_alarms_per_hour", "alarm_fraction_normal"} & set(fall)
+    assert fall["hours"] == 0
+    missed = figures_of()
+    assert (missed["found"], missed["false_alarms_per_hour"]) == (0, 0)
+    assert not {"delay_median", "delay_mean"} & set(missed)
+    assert event_level([], 1.0) == {"labelled": 0, "false_alarms": 0, "hours": 0.0}
+
+
+def test_a_delay_that_is_just_the_limit_is_on_time():
+    """0.29 s * 100 is below 29 frames in floating point."""
+    late = ClipEvents([Event(29, 40, 29, 1.0)], np.arange(50) < 40, 100.0)
+    assert event_level([late], 0.29)["on_time"] == 1
+    assert event_level([late], 0.28)["on_time"] == 0

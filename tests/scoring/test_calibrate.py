@@ -1,0 +1,200 @@
+"""What is fitted to normal errors: standardisations of frames, cameras and cells, and thresholds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.scoring.errors import calibrated, clip_errors, params, squeezed, three_branches
+from vad import UserError
+from vad.scoring.calibrate import calibrate
+from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.pooling import frame_errors
+from vad.scoring.thresholds import fit_threshold
+
+RNG = np.random.default_rng(0)
+few = settings(max_examples=50, deadline=None)
+floats = st.floats(0, 1, width=32).map(lambda x: round(x, 4))
+
+
+@given(st.lists(floats, min_size=5, max_size=60), st.lists(floats, min_size=2, max_size=60))
+@few
+def test_scores_keep_the_order_of_errors(normal, errors):
+    """Ranks, ties included, are those of the errors: calibrating a single branch changes no AUC."""
+    normal, errors = np.float32(normal), np.sort(np.float32(errors))
+    centre, high = np.quantile(normal.astype(float), (0.5, 0.95))
+    if not high > centre:
+        with pytest.raises(UserError, match="no scale"):
+            calibrated(clip_errors(normal))
+        return
+    scores = calibrated(clip_errors(normal)).frame_scores(clip_errors(errors))
+    z = (errors.astype(float) - centre) / (high - centre)
+    np.testing.assert_allclose(scores, squeezed(z), atol=1e-9)
+    assert (np.diff(scores) >= 0).all()
+    near = z[1:] > -20  # far below the median all are -0.01 in double precision
+    assert ((np.diff(scores) > 0) == (np.diff(errors) > 0))[near].all()
+
+
+@pytest.mark.parametrize("normalisation", ["quantile", "z_score"])
+def test_the_median_becomes_0_and_the_95th_percentile_1_or_mean_and_deviation(normalisation):
+    normal = RNG.gamma(2, 1, 1001).astype(np.float32)
+    # clips count by their frames
+    calibration = calibrated(
+        clip_errors(normal[:400]), clip_errors(normal[400:]), normalisation=normalisation
+    )
+    if normalisation == "quantile":
+        zero, unit = np.median(normal), np.percentile(normal, 95)
+    else:
+        zero = normal.mean(dtype=float)
+        unit = zero + normal.std(dtype=float)
+    scores = calibration.fuse({"look": [zero, unit, 2 * unit - zero]})
+    np.testing.assert_allclose(scores, [0, 1, 2], atol=1e-6)
+    assert (calibration.frames, calibration.hours) == (1001, pytest.approx(1001 / 10 / 3600))
+
+
+def test_branches_of_regions_are_standardised_on_frames_with_regions():
+    """Most frames are empty, and yet there is a spread; of maps every frame counts."""
+    errors, at, maps = RNG.random(9).astype(np.float32), np.arange(9) * 3, RNG.random((200, 3, 4))
+    for aggregate in ("region", "cell"):
+        calibration = calibrated(clip_errors(errors, 200, at, speed=maps), aggregate=aggregate)
+        middle, high = np.quantile(errors, (0.5, 0.95))
+        expected = {"centre": middle, "spread": high - middle}
+        standardisation = calibration.standardisation[""]
+        assert standardisation["look"] == pytest.approx(expected)
+        highest = np.float16(maps).max((1, 2)).astype(float)
+        assert standardisation["speed"]["centre"] == pytest.approx(np.median(highest))
+        assert calibration.cell_standardisation == {
+            branch: pytest.approx(norm) for branch, norm in standardisation.items()
+        }
+        painted = np.zeros((200, 3, 4))  # a map of regions shows 0 where there is none
+        painted[at] = errors[:, None, None]
+        both = calibrated(clip_errors(errors, 200, at, look=painted), aggregate=aggregate)
+        assert both.standardisation[""]["look"] == pytest.approx(expected, rel=1e-2)
+
+
+def test_cells_are_standardised_on_the_highest_of_a_frame_whatever_frames_are_made_from():
+    normal = clip_errors(RNG.random(9), 200, np.arange(9) * 3, speed=RNG.random((200, 3, 4)))
+    cells = {"aggregate": "cell", "error_sigma": 1.0}
+    for changed in ({"aggregate": "region"}, {"pool": "mean_top", "top_k": 3}):
+        calibration = calibrated(normal, **cells | changed)
+        assert calibration.cell_standardisation == calibrated(normal, **cells).standardisation[""]
+        assert calibration.cell_standardisation != calibration.standardisation[""]
+
+
+def two_cameras() -> list[ClipErrors]:
+    """The errors of a camera are a hundred times those of the other."""
+    cameras = [("val/a", "a", 1), ("val/b", "b", 100), ("val/c", "a", 1)]
+    return [clip_errors(times * RNG.random(50), clip=clip, camera=camera) for clip, camera, times in cameras]
+
+
+def test_each_camera_is_standardised_on_its_normal_frames():
+    a, b, more = two_cameras()
+    calibration = calibrated(a, b, more, per_camera=True)
+    assert sorted(calibration.standardisation) == ["", "a", "b"]
+    for camera, clips in (("a", [a, more]), ("b", [b]), ("", [a, b, more])):
+        assert calibration.standardisation[camera] == calibrated(*clips).standardisation[""]
+    # a camera without normal footage is scored like all together
+    unseen = replace(b, camera="c")
+    assert calibration.frame_scores(unseen).tolist() == calibrated(a, b, more).frame_scores(b).tolist()
+    assert calibration.frame_scores(b).tolist() == calibrated(b).frame_scores(b).tolist()
+    assert sorted(calibrated(a, b, more).standardisation) == [""]
+
+
+def test_a_camera_without_spread_is_standardised_like_all():
+    spread, flat = clip_errors(RNG.random(9), camera="a"), clip_errors([1.0] * 9, camera="b")
+    standardisation = calibrated(spread, flat, per_camera=True).standardisation
+    assert standardisation["b"] == standardisation[""] != standardisation["a"]
+
+
+def test_causal_errors_are_standardised_by_themselves():
+    """So half of the normal frames lie below 0, as with the centred ones."""
+    normal = clip_errors(np.repeat(RNG.random(20), 10))
+    calibration = calibrated(normal, aggregate="track", error_sigma=3.0)
+    for causal, standardisation in (
+        (False, calibration.standardisation),
+        (True, calibration.causal_standardisation),
+    ):
+        errors = frame_errors(normal, ["look"], calibration.params, causal)["look"]
+        assert standardisation[""]["look"]["centre"] == pytest.approx(np.median(errors))
+        scores = calibration.fuse({"look": errors}, causal=causal)
+        assert (scores > 0).mean() == pytest.approx(0.5, abs=0.01)
+    assert calibration.standardisation != calibration.causal_standardisation
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("policy", ["percentile", "sigma", "fixed", "false_alarms"])
+def test_thresholds_are_those_of_the_policy(policy, causal):
+    """Of all normal frames, empty ones included; clip by clip where events count."""
+    changed = {"smooth": {"median": 3, "gaussian": 1.0, "causal": causal}, "threshold": {"policy": policy}}
+    normal = [clip_errors(RNG.random(40), 50, np.arange(40)), clip_errors(RNG.random(30))]
+    log: list[str] = []
+    calibration = calibrate(normal, params(**changed), log.append)
+    chosen = calibration.params
+    for later, threshold in ((False, None), (True, calibration.causal_threshold)):
+        scores = [(calibration.frame_scores(clip, causal=later), 10.0) for clip in normal]
+        expected = fit_threshold(chosen.threshold, scores, chosen.events, lambda line: None)
+        assert threshold in (None, expected)
+        if later == causal:
+            assert calibration.threshold == expected
+    assert len(log) == (policy == "false_alarms")  # once, though there are two thresholds
+    maps = np.concatenate([part for clip in normal for _, part in calibration.cell_scores(clip)])
+    assert calibration.cell_threshold == pytest.approx(np.percentile(maps.max((1, 2)), 50))
+
+
+def test_a_percentile_beyond_the_number_of_frames_is_refused():
+    with pytest.raises(UserError, match=r"70 validation frames cannot tell .* for which 100 are needed"):
+        calibrated(clip_errors(RNG.random(70)), threshold={"percentile": 99.0})
+
+
+@pytest.mark.parametrize(
+    ("clips", "changed", "message"),
+    [
+        ([], {}, "no validation clips to calibrate with; raise data.val_fraction"),
+        ([clip_errors([3.0] * 5)], {}, "same error of the branch look, so there is no scale"),
+        (
+            [clip_errors([], 4), clip_errors([], 5)],
+            {},
+            r"none of the 2 validation clips \(9 frames\) has a region",
+        ),
+        (
+            [clip_errors(RNG.random(9))],
+            {"branches": ["look", "classes", "speed"]},
+            r"calibrate\.branches: there are no errors of classes, speed, only of look$",
+        ),
+        (
+            [clip_errors([1.0] * 9, camera="a"), clip_errors([1.0] * 9, camera="b")],
+            {"per_camera": True},
+            "all validation frames have the same error of the branch look",
+        ),
+    ],
+)
+def test_normal_errors_that_tell_nothing_are_refused(clips, changed, message):
+    with pytest.raises(UserError, match=message):
+        calibrated(*clips, **changed)
+
+
+def test_a_branch_without_spread_is_left_out_unless_it_is_named():
+    still = three_branches(RNG)
+    still = replace(still, table=still.table.assign(error_classes=np.float32(0)))
+    log: list[str] = []
+    calibration = calibrate([still], params(), log.append)
+    assert calibration.branches == calibrated(three_branches(RNG)).branches
+    assert log[0].startswith("classes left out")
+    with pytest.raises(UserError, match="same error of the branch classes"):
+        calibrate([still], params(branches=["look", "classes"]))
+
+
+def test_empty_clips_lower_the_threshold_but_not_what_is_normal():
+    """Frames without regions have the lowest score there is."""
+    full, empty = clip_errors(RNG.random(40), move=RNG.random(40)), clip_errors([], 40, move=[])
+    both, alone = calibrated(full, empty), calibrated(full)
+    assert both.frames == 80
+    assert both.standardisation == alone.standardisation
+    lowest = sum(squeezed(-norm["centre"] / norm["spread"]) for norm in both.standardisation[""].values())
+    scores = both.frame_scores(full)
+    np.testing.assert_allclose(both.frame_scores(empty), [lowest] * 40)
+    assert lowest < scores.min()
+    assert both.threshold == pytest.approx(np.percentile([*scores, *[lowest] * 40], 50))
+    assert both.region_scores(empty).shape == (0,)
