@@ -74,10 +74,12 @@ def test_regions_without_a_track_are_not_taken_for_one_another(tmp_path):
     made = make(tmp_path, [(t, -1, x) for t in range(LENGTH) for x in (0, 4)], 3, "middle")
     table = tables.read_table(tmp_path / "tensors/clip")
     got = made.skipping(np.arange(len(made)), np.full(len(made), 2))
-    own = made[np.arange(len(made))]
-    np.testing.assert_array_equal(got[:, :, 1], own[:, :, 1])
+    windows = made[np.arange(len(made))]
+    np.testing.assert_array_equal(got[:, :, 1], windows[:, :, 1])
     inside = ((table["frame"] > 0) & (table["frame"] < LENGTH - 1)).to_numpy()
-    np.testing.assert_array_equal(got[inside], own[inside])  # of a region there is nothing beyond its window
+    np.testing.assert_array_equal(
+        got[inside], windows[inside]
+    )  # of a region there is nothing beyond its window
 
 
 def test_a_share_is_altered_and_the_rest_is_as_it_was(tmp_path):
@@ -114,7 +116,7 @@ def test_jitter_multiplies_speed_and_nothing_else():
     moving = before != 0
     assert np.abs(after[~moving]).max() < 1e-3
     factor = np.where(moving, after / np.where(moving, before, 1), np.nan)
-    one = np.nanmedian(factor, axis=(1, 2, 3, 4))
-    np.testing.assert_allclose(np.nan_to_num(factor - one[:, None, None, None, None]), 0, atol=1e-3)
-    assert 2 <= one.min() < 2.2
-    assert 3.8 < one.max() <= 4
+    of_window = np.nanmedian(factor, axis=(1, 2, 3, 4))
+    np.testing.assert_allclose(np.nan_to_num(factor - of_window[:, None, None, None, None]), 0, atol=1e-3)
+    assert 2 <= of_window.min() < 2.2
+    assert 3.8 < of_window.max() <= 4

@@ -61,7 +61,7 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(data, tmp_path, schedul
     for after in (2, 4):  # twice on the way
         interrupted(data, tmp_path / "parts", after, **settings)
         (state,) = (tmp_path / "parts/cache/checkpoints").glob("*/state.pt")
-        assert torch.load(state, weights_only=True)["epochs"] == after - 1  # the last whole one
+        assert torch.load(state, weights_only=True)["epochs"] == after - 1  # the last whole epoch
     (tmp_path / "parts/reports/history.csv").unlink()  # DVC removes outputs before a stage
     (tmp_path / "parts/reports/steps.csv").unlink()
     resumed = Trained(data, tmp_path / "parts", "bright", **settings)
@@ -161,7 +161,7 @@ def test_a_checkpoint_cut_off_starts_afresh_and_says_so(data, tmp_path, left):
 
 
 def test_a_power_cut_in_mid_write_leaves_the_state_before(tmp_path):
-    """A new state is written beside the old one; until it is whole the old one is what counts."""
+    """A new state is written beside the old; until it is whole the old state counts."""
     with Checkpoints(tmp_path, {"a": 1}, print) as kept:
         kept.save({"epochs": 1})
 
@@ -208,7 +208,7 @@ def test_forgotten_trainings_are_swept(tmp_path):
 
 
 def test_a_killed_training_goes_on(data, tmp_path):
-    """kill -9 of a process of its own, in the middle of an epoch."""
+    """kill -9 of another process, in the middle of an epoch."""
     script = tmp_path / "train.py"
     script.write_text(
         textwrap.dedent(f"""

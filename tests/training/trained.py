@@ -36,13 +36,13 @@ def model(seed: int = 0) -> Autoencoder:
 
 
 def tensors(folder: Path, frames: np.ndarray) -> Windows:
-    """The windows of one clip of 16x16 pixels."""
+    """The windows of a clip of 16x16 pixels."""
     folder.mkdir(parents=True)
     return Windows(cut_clip(folder, frames, tensor_spec(16, 16)).parent)
 
 
 def wandering_square(folder: Path, name: str, length: int, spec: Any) -> Windows:
-    """A bright square that wanders over noise: the windows of one clip."""
+    """A bright square that wanders over noise: the windows of a clip."""
     rng = np.random.default_rng(length)
     frames = rng.integers(0, 60, (length, spec.height, spec.height), np.uint8)
     for t in range(length):
@@ -65,7 +65,7 @@ class Trained:
         data: windows by name; those called `train` are learnt.
         folder: for all that it writes.
         val: name of the windows to validate with.
-        model: is trained; a small one where there is none.
+        model: is trained; a small one by default.
         **changed: parameters that differ from `params()`.
     """
 

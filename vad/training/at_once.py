@@ -39,7 +39,7 @@ def fit_at_once(
         UserError: if the losses are absurd or no numbers.
     """
     assert model.fit_at_once is not None
-    log("it is fitted in one go: no line appears until it has ended, and it cannot be resumed")
+    log("another library fits it: no line appears until it has ended, and it cannot be resumed")
     train_losses, best = model.fit_at_once(train, params)
     model.eval()
     val_loss = mean_squared_error(model, val, params.batch_size)

@@ -13,7 +13,7 @@ from vad.windows.dataset import Windows
 
 
 class Batch(NamedTuple):
-    """The windows of one step in one process.
+    """The windows of a step in a single process.
 
     Attributes:
         windows: normal windows, uint8 (B, C, T, h, w).
@@ -42,7 +42,7 @@ class Draw(NamedTuple):
 
 
 class Order(Sampler[Draw]):
-    """The batches of an epoch, for one of the processes.
+    """The batches of an epoch, for a single process.
 
     All processes together see in a step the windows that a single process with a batch `processes` times as
     large would see.
@@ -73,7 +73,7 @@ class Order(Sampler[Draw]):
         for step in range(len(self)):
             whole = order[step * self.step_size : (step + 1) * self.step_size]
             part = np.array_split(whole, self.processes)[self.rank]
-            # gradients are averaged over processes as if all had seen as many windows
+            # gradients are averaged over processes as if all had equally many windows
             weight = len(part) * self.processes / len(whole)
             seed = [self.seed or 0, self.epoch, step, self.rank]
             # the last step may have fewer windows than processes, but all must take part in it

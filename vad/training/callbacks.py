@@ -20,7 +20,7 @@ from vad.training.progress import Progress
 from vad.training.reports import Reports
 
 ROWS_PER_EPOCH = 20  # of steps.csv and throughput.csv
-SAVE_SPACING = 20.0  # time between two checkpoints, in multiples of what one takes: epochs may be short
+SAVE_SPACING = 20.0  # time between two checkpoints, in multiples of what saving takes: epochs may be short
 MIN_SECONDS = 1e-9  # avoids division by zero
 
 
@@ -30,7 +30,7 @@ class History(Callback):
     Args:
         reports: the files.
         log: takes a line for people.
-        first: whether this is the first process of the run, or the only one.
+        first: whether this is the first (or only) process of the run.
     """
 
     def __init__(self, reports: Reports, log: Callable[[str], None], first: bool):
@@ -160,7 +160,7 @@ class Checkpointing(Callback):
         """Takes over a training that had ended, and was interrupted before its weights were stored.
 
         Returns:
-            whether there was one.
+            whether there was such a training.
         """
         if self._state is None or not self._state["finished"]:
             return False
@@ -182,7 +182,7 @@ class Checkpointing(Callback):
         trainer.fit_loop.epoch_progress.current.load_state_dict(dict.fromkeys(counts, state["epochs"]))
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, module: LightningModule) -> None:
-        # not at the end of the epoch before, which the schedule had not seen yet
+        # not at the end of the epoch before: the schedule takes its step after that
         resumed_at = self._state["epochs"] if self._state else 0
         if trainer.current_epoch > resumed_at and time.monotonic() >= self._next_save:
             self.save(trainer)

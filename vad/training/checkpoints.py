@@ -1,8 +1,8 @@
-"""Checkpoints of unfinished trainings, so that the next run resumes one that was interrupted.
+"""Checkpoints of unfinished trainings, so that the next run resumes them.
 
 A training is identified by everything that decides its result: parameters, data, code, first weights. Its
-folder below `.cache/checkpoints` holds one state, replaced as a whole: a power cut leaves the old or the new
-one, never half of one. No pickle is executed on reading.
+folder below `.cache/checkpoints` holds one state, replaced as a whole: a power cut leaves the old or
+the new state, never half a state. No pickle is executed on reading.
 """
 
 import json
@@ -24,7 +24,7 @@ DAY = 86400  # seconds
 
 
 class Checkpoints:
-    """The state of one training, as a context manager that one process at a time may hold.
+    """The state of a training, as a context manager that a single process at a time may hold.
 
     Args:
         root: folder of all trainings.
@@ -44,7 +44,7 @@ class Checkpoints:
 
     @property
     def state_file(self) -> Path:
-        """Where the state lies, if there is one."""
+        """Where the state lies, if there is any."""
         return self.folder / "state.pt"
 
     def __enter__(self) -> "Checkpoints":

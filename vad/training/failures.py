@@ -25,7 +25,7 @@ def diverged(what: str, params: TrainParams) -> UserError:
 
 
 def explained(error: Exception, model: Autoencoder, windows: int, params: TrainParams) -> UserError | None:
-    """The error to raise in place of one of torch's.
+    """The error to raise in place of torch's.
 
     Args:
         error: what torch raised.

@@ -59,7 +59,7 @@ def fit(
         cache: folder for downloads and checkpoints.
         log: takes a line for people.
         afterwards: is handed the action that removes the checkpoint, to be called when the weights have been
-            stored; calls it at once unless told otherwise.
+            stored; by default calls it at once.
 
     Returns:
         `epoch`, the best from 0, and its `val_loss`; None in the helper processes of a distributed run, which

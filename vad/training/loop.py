@@ -112,7 +112,7 @@ def _quiet_lightning() -> Iterator[None]:
 
 @contextmanager
 def _keyboard_interrupt() -> Iterator[None]:
-    """Makes a KeyboardInterrupt again of the SystemExit that Lightning makes of one."""
+    """Makes a KeyboardInterrupt again of the SystemExit that Lightning turns it into."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield

@@ -49,8 +49,8 @@ def loss(output: Tensor, target: Tensor, params: LossParams, pixel_weight: Tenso
 def motion_weight(windows: Tensor, planes: Sequence[str], strength: float) -> Tensor:
     """Weights of pixels, higher where something moves: 1 + `strength` * speed, brought to mean 1.
 
-    Speed is taken from the first of these that the windows have: the length of the flow (1 where one of its
-    planes is at its limit), the plane `difference`, or the difference to the frame before within the window,
+    Speed is taken from the first of these that the windows have: the length of the flow (1 where a plane
+    is at its limit), the plane `difference`, or the difference to the frame before within the window,
     which the first frame takes from the second.
 
     Args:

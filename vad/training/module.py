@@ -68,7 +68,7 @@ class TrainingModule(lightning.LightningModule):
 
     def _log_mean(self, name: str, value: Tensor, batch: Batch) -> None:
         """Adds a batch to a mean over the epoch's windows."""
-        # a window of weight 0 only keeps this process in step with the others, one of which counts it
+        # a window of weight 0 only keeps this process in step with the others; another counts it
         count = float(len(batch.windows)) if batch.weight else 0.0
         several = self.trainer.world_size > 1
         self.log(

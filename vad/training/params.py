@@ -41,13 +41,13 @@ class PseudoParams(Section):
     )
     goal: Literal["restore", "repel"] = Field(
         "restore",
-        description="restore: the normal window is to be made of the altered one; repel: the altered one is "
-        "to be reproduced badly (needs a share below 0.5, better 0.01)",
+        description="restore: make the normal window of the altered; repel: reproduce the altered badly "
+        "(needs a share below 0.5, better 0.01)",
     )
     share: float = Field(0.5, ge=0, le=1, description="share of the windows of a batch that are altered")
     steps: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)] = Field(
         [2, 3, 4, 5],
-        description="skip_frame: factors by which frames lie further apart, one drawn per window",
+        description="skip_frame: factors by which frames lie further apart, drawn per window",
     )
     factors: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)] = Field(
         [1.5, 4.0], description="jitter: lowest and highest factor that flow is multiplied by"

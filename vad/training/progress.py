@@ -17,7 +17,7 @@ class Progress:
         epochs: how many there will be at most.
         batches: of an epoch.
         done: epochs that were done before this run.
-        shows: whether this process shows anything: of a distributed run, the first one does.
+        shows: whether this process shows anything: in a distributed run, only the first.
     """
 
     def __init__(self, log: Callable[[str], None], epochs: int, batches: int, done: int, shows: bool):

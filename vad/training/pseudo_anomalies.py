@@ -1,15 +1,15 @@
 """Pseudo-anomalies: windows altered so that they are no longer normal, made of normal footage alone.
 
-An autoencoder trained on normal windows alone may reproduce everything. One that has to turn altered windows
-back into normal ones, or must not reproduce them, cannot.
+An autoencoder trained on normal windows alone may reproduce everything. If it has to turn altered windows
+back into normal windows, or must not reproduce them, it cannot.
 
 | kind | what is altered |
 |---|---|
 | skip_frame | frames lie further apart, so everything is faster (Astrid et al., BMVC 2021 and ICCVW 2021) |
 | jitter | flow is multiplied by a factor, so everything is faster |
 
-Astrid et al. restore the normal window (LNTRA, BMVC) or maximise the loss of the altered one (STEAL, ICCVW):
-`train.pseudo.goal`.
+`train.pseudo.goal`: Astrid et al. restore the normal window (LNTRA, BMVC), or maximise the loss of the altered
+window (STEAL, ICCVW).
 """
 
 from typing import NamedTuple

@@ -27,7 +27,7 @@ class Reports:
     Args:
         folder: of history.csv and steps.csv.
         throughput: path of throughput.csv.
-        writes: whether this process writes them: of a distributed run, the first one does.
+        writes: whether this process writes them: in a distributed run, only the first.
 
     Attributes:
         rows: of history.csv and steps.csv so far, for a training that is resumed.
