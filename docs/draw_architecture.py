@@ -1,10 +1,10 @@
-"""Draws docs/architecture.svg: the packages of vad/, the stages that use them, and which package imports which.
+"""Draws docs/architecture.svg: the packages of vad/, the stages that use them, and who imports whom.
 
     python -m docs.draw_architecture            (or: make architecture)
 
-All of it is read from the code: the order is that of tests/pipeline/test_definition.py, purposes are the first words of
-docstrings, stages and arrows come from the import statements. Arrows that follow from others are left out, and so are
-those to `store` and `pipeline`, which nearly all packages import.
+All of it is read from the code: the order is that of tests/pipeline/order.py, purposes are the first words of
+docstrings, stages come from dvc.yaml, arrows from the import statements. Arrows that follow from others are
+left out, and so are those to `store` and `pipeline`, which nearly all packages import.
 """
 
 from collections.abc import Mapping

@@ -56,7 +56,7 @@ def check(raw: dict[str, Any] | None = None) -> None:
     """
     raw = read() if raw is None else raw
     for key in raw:
-        if hint := renamed.new_key(key):
+        if hint := renamed.new_key(str(key)):
             raise UserError(f"{FILE}: {key}: {hint}")
         if key not in SECTIONS:
             raise UserError(f"{FILE}: {unknown_key(key, list(SECTIONS))}")

@@ -1,1 +1,1 @@
-"""The frame of every stage: parameters, plug-ins, the loop over clips, the closure of imports. Imports `store` alone."""
+"""The frame of every stage: parameters, plug-ins, the loop over clips, closures. Imports `store` alone."""

@@ -1,8 +1,8 @@
 """Reads params.yaml and checks its sections before any work begins.
 
 Each package declares the model of its section, a subclass of `Section`; this module reads and checks without
-knowing any section by name. `python -m vad.check` checks the whole file. The parser is that of DVC (YAML 1.2), so
-that both read the same values.
+knowing any section by name. `python -m vad.check` checks the whole file. Like DVC it reads YAML 1.2, so that
+both read the same values.
 """
 
 import difflib
@@ -30,6 +30,12 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty(cls, value: Any) -> Any:
+        """`section:` with nothing behind it is an empty section."""
+        return {} if value is None else value
 
     def active(self) -> dict[str, Any]:
         """The values that have an effect, as JSON types; fewer where one value disables others."""
@@ -125,7 +131,7 @@ def load(section: str, model: type[S], raw: dict[str, Any] | None = None, shown:
             )
         value = value[key]
     try:
-        return model.model_validate({} if value is None else value)
+        return model.model_validate(value)
     except ValidationError as e:
         raise UserError(f"{FILE}: {_explain(shown or section, model, e)}") from None
 
