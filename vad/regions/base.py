@@ -1,6 +1,5 @@
 """What all modes of preprocessing have in common: where to look, as boxes in frames."""
 
-from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
@@ -47,7 +46,6 @@ class RegionMode(Plugin):
         """
         return [digest(self.foreground.active())] if self.foreground else []
 
-    @abstractmethod
     def regions(self, stem: Path, frames: Path, flow: Path, *, threads: int) -> None:
         """Work function: writes the regions of one clip, as `vad.regions.table` describes them.
 
@@ -57,6 +55,7 @@ class RegionMode(Plugin):
             flow: stem of the clip's flow; read only if `reads_flow`.
             threads: at most so many.
         """
+        raise NotImplementedError
 
 
 REGION_MODES = Registry("vad.regions", RegionMode)
