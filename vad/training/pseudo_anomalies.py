@@ -8,8 +8,8 @@ back into normal windows, or must not reproduce them, it cannot.
 | skip_frame | frames lie further apart, so everything is faster (Astrid et al., BMVC 2021 and ICCVW 2021) |
 | jitter | flow is multiplied by a factor, so everything is faster |
 
-`train.pseudo.goal`: Astrid et al. restore the normal window (LNTRA, BMVC), or maximise the loss of the altered
-window (STEAL, ICCVW).
+`train.pseudo.goal`: Astrid et al. restore the normal window (LNTRA, BMVC), or maximise the loss of the
+altered window (STEAL, ICCVW).
 """
 
 from typing import NamedTuple
