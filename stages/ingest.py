@@ -9,8 +9,8 @@ data/masks/        anomalous pixels of the clips that have masks, packed to bits
 import shutil
 from pathlib import Path
 
-from vad.footage.layouts import DataParams
 from vad.footage.survey import survey
+from vad.layouts import DataParams
 from vad.pipeline import stage
 from vad.pipeline.clipwise import ComputeParams
 from vad.store import manifest

@@ -1,4 +1,4 @@
-"""Measures how unlike normal footage the validation and test clips are: an error per region or cell and branch.
+"""Measures how unlike normal footage the val and test clips are: an error per region or cell and branch.
 
 In: data/tensors/val, data/tensors/test, data/regions/, data/flow/; models/autoencoder/, models/branches/.
 Out: data/errors/.

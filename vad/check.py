@@ -26,7 +26,7 @@ from vad.pipeline.params import (
 
 # Section -> where its model lies; imported by these names, since models of all packages meet only here
 SECTIONS = {
-    "data": "vad.footage.layouts.base:DataParams",
+    "data": "vad.layouts.base:DataParams",
     "extract": "vad.footage.extract:ExtractParams",
     "flow": "vad.flow.base:FlowParams",
     "preprocess": "vad.regions.base:PreprocessParams",
@@ -86,7 +86,7 @@ def verify(raw: dict[str, Any] | None = None) -> None:
 
 
 def check_footage(raw: dict[str, Any]) -> None:
-    from vad.footage.layouts.base import open_root
+    from vad.layouts.base import open_root
 
     open_root(Path(raw["data"]["root"]))
 

@@ -4,8 +4,8 @@
     python -m vad.recipe ped2 objects --root PATH --write     writes two into params.yaml
     python -m vad.recipe objects --weights PATH | xargs dvc exp run  tries one without touching params.yaml
 
-A recipe is about footage or about a method, as its first comment line says. It holds what differs from the defaults: all
-keys that another recipe of its kind sets go back to theirs first. Of several recipes the last one wins.
+A recipe is about footage or about a method, as its first comment line says. It holds what differs from the
+defaults: keys that other recipes of its kind set go back to theirs first. Of several recipes the last one wins.
 """
 
 import argparse

@@ -12,10 +12,10 @@ import pytest
 from vad import UserError
 from vad.footage import probe, survey
 from vad.footage.encode import encode
-from vad.footage.layouts.folder import Folder
-from vad.footage.layouts.table import Table
-from vad.footage.layouts.ucsd import Ucsd
 from vad.footage.source_clip import SourceClip
+from vad.layouts.folder import Folder
+from vad.layouts.table import Table
+from vad.layouts.ucsd import Ucsd
 from vad.store import bitmasks, manifest
 
 RNG = np.random.default_rng(0)

@@ -7,13 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from vad import UserError
-from vad.footage.layouts.base import LAYOUTS, DataParams, Layout
-from vad.footage.layouts.folder import Folder
-from vad.footage.layouts.persons import Persons
-from vad.footage.layouts.table import Table
-from vad.footage.layouts.ucsd import Ucsd, read_intervals
 from vad.footage.params import SourceParams
 from vad.footage.source_clip import SourceClip
+from vad.layouts.base import LAYOUTS, DataParams, Layout
+from vad.layouts.folder import Folder
+from vad.layouts.persons import Persons
+from vad.layouts.table import Table
+from vad.layouts.ucsd import Ucsd, read_intervals
 from vad.pipeline import params
 
 CAMERA, SUBJECT = (Folder(Folder.Params(level=level)) for level in ("camera", "subject"))

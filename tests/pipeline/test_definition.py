@@ -14,7 +14,7 @@ from tests.pipeline.order import ORDER
 from vad import check, parameters
 from vad.branches.base import BRANCHES
 from vad.flow import FLOW_METHODS
-from vad.footage.layouts.base import LAYOUTS
+from vad.layouts.base import LAYOUTS
 from vad.models.base import MODELS
 from vad.pipeline import closure, params
 from vad.pipeline.registry import Registry, defines
@@ -140,7 +140,7 @@ def test_dvc_resolves_the_definition():
             made = any(Path(o) == path or Path(o) in path.parents or path in Path(o).parents for o in outs)
             assert path.exists() or made, f"{name}: {dep}"
     assert str(ROOT / f"vad/models/{chosen['model']['name']}.py") in deps["train"]
-    assert str(ROOT / f"vad/footage/layouts/{chosen['data']['format']}.py") in deps["ingest"]
+    assert str(ROOT / f"vad/layouts/{chosen['data']['format']}.py") in deps["ingest"]
 
 
 def test_caches_and_swap_files_of_editors_are_no_dependency():

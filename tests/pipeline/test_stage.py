@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vad import UserError, flow, recipe
-from vad.footage.layouts.base import DataParams
+from vad.layouts.base import DataParams
 from vad.pipeline import clipwise, closure, stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     recipe.write(
         recipe.overrides(["sample", "whole_frame"]), tmp_path / "params.yaml"
     )  # whatever it holds just now
-    for name in ["stages/probe.py", "vad/part.py", "vad/other.py", "vad/footage/layouts/folder.py"]:
+    for name in ["stages/probe.py", "vad/part.py", "vad/other.py", "vad/layouts/folder.py"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("from vad import part\n" if name == "stages/probe.py" else "")
     (tmp_path / "input/deep").mkdir(parents=True)
@@ -121,7 +121,7 @@ def test_parameters_are_read_before_any_work(project, capsys):
         ("input/new.txt", "new", "input/new.txt"),
         ("stages/probe.py", "from vad import part  # edited", "stages/probe.py"),
         ("vad/part.py", "# edited", "vad/part.py"),
-        ("vad/footage/layouts/folder.py", "# edited", "vad/footage/layouts/folder.py"),  # the chosen one
+        ("vad/layouts/folder.py", "# edited", "vad/layouts/folder.py"),  # the chosen one
     ],
 )
 def test_a_change_meanwhile_is_refused_and_named(project, capsys, path, text, named):
@@ -131,7 +131,7 @@ def test_a_change_meanwhile_is_refused_and_named(project, capsys, path, text, na
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("path", ["vad/other.py", "output/result.txt", "vad/footage/layouts/ucsd.py"])
+@pytest.mark.parametrize("path", ["vad/other.py", "output/result.txt", "vad/layouts/ucsd.py"])
 def test_a_change_of_what_does_not_matter_is_none(project, path, capsys):
     assert run(edit(path, "# edited")) == 0, capsys.readouterr().err
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from vad import UserError
-from vad.footage.layouts.tree import listing, open_root
 from vad.footage.params import SourceParams
 from vad.footage.source_clip import SourceClip
+from vad.layouts.tree import listing, open_root
 from vad.pipeline.params import Choice, Field, Section
 from vad.pipeline.registry import Plugin, Registry
 from vad.store.manifest import SPLITS
@@ -59,7 +59,7 @@ class Layout(Plugin):
         return {split: folders[split] for split in SPLITS if split in folders}
 
 
-LAYOUTS = Registry("vad.footage.layouts", Layout)
+LAYOUTS = Registry("vad.layouts", Layout)
 
 
 class DataParams(SourceParams, Choice):

@@ -24,11 +24,11 @@ from typing import Literal
 
 from vad import UserError
 from vad.footage.csv_rows import nfc
-from vad.footage.labels import label_clips
-from vad.footage.layouts.base import LAYOUTS, Layout
-from vad.footage.layouts.tree import entries, items
 from vad.footage.source_clip import SourceClip
 from vad.footage.video import VIDEOS
+from vad.layouts.base import LAYOUTS, Layout
+from vad.layouts.labels import label_clips
+from vad.layouts.tree import entries, items
 from vad.pipeline.params import Field, Section
 from vad.store.manifest import SPLITS
 

@@ -11,11 +11,11 @@ root/
 
 from pathlib import Path
 
-from vad.footage.labels import label_clips
-from vad.footage.layouts.base import LAYOUTS, Layout
-from vad.footage.layouts.tree import entries
 from vad.footage.pictures import is_picture_folder
 from vad.footage.source_clip import SourceClip
+from vad.layouts.base import LAYOUTS, Layout
+from vad.layouts.labels import label_clips
+from vad.layouts.tree import entries
 from vad.pipeline.params import Section
 
 EXPECTED = "train/ and test/ (optionally val/), in each a folder of pictures per person"

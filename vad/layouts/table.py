@@ -27,10 +27,10 @@ from pathlib import Path, PurePosixPath
 
 from vad import UserError
 from vad.footage.csv_rows import frame_number, labelled_intervals, read_rows
-from vad.footage.layouts.base import LAYOUTS, Layout
-from vad.footage.layouts.tree import open_root
 from vad.footage.source_clip import SourceClip
 from vad.footage.video import VIDEOS
+from vad.layouts.base import LAYOUTS, Layout
+from vad.layouts.tree import open_root
 from vad.pipeline.params import Field, Section
 from vad.store.manifest import SPLITS
 

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vad import UserError
-from vad.footage.layouts.base import LAYOUTS, Layout
-from vad.footage.layouts.tree import entries, open_root
 from vad.footage.source_clip import SourceClip
+from vad.layouts.base import LAYOUTS, Layout
+from vad.layouts.tree import entries, open_root
 from vad.pipeline.params import Section
 from vad.store.intervals import Intervals
 

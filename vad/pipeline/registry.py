@@ -2,9 +2,9 @@
 
 Each alternative is a class in a file of its own, named after the file and registered by a decorator:
 
-    LAYOUTS = Registry("vad.footage.layouts", Layout)         # in the package's base module
+    LAYOUTS = Registry("vad.layouts", Layout)         # in the package's base module
 
-    @LAYOUTS.register                                         # in vad/footage/layouts/ucsd.py
+    @LAYOUTS.register                                         # in vad/layouts/ucsd.py
     class Ucsd(Layout):
         class Params(Section): ...
 

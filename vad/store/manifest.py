@@ -1,7 +1,7 @@
 """The CSV files of ingest: the manifest of clips, labels of anomalous frames, and clips that were left out.
 
 Frames are counted from 0 in the source (the video or picture folder as it lies on disk); intervals
-are [start, end), end exclusive. Conventions of other data sets are converted in `vad.footage.layouts` and
+are [start, end), end exclusive. Conventions of other data sets are converted in `vad.layouts` and
 nowhere else.
 """
 
