@@ -1,4 +1,4 @@
-"""Class novelty against scikit-learn's own principal components."""
+"""Class novelty against principal components by scikit-learn."""
 
 from pathlib import Path
 
@@ -10,141 +10,156 @@ from sklearn.preprocessing import StandardScaler
 
 from vad import UserError
 from vad.branches import classes
-from vad.branches.classes import Novelty, NoveltyParams
+from vad.branches.base import Statistics, hash_statistics, load_statistics, save_statistics
+from vad.branches.classes import Classes, novelty_of
 from vad.store import arrays, cards, tables
 
 RNG = np.random.default_rng(0)
 CLASSES = 12
 
 
-def seen(n: int, classes: int = CLASSES) -> np.ndarray:
-    """Regions of two kinds, each of which a detector holds for a few classes: float16 [n, classes]."""
+def probabilities(n: int, classes: int = CLASSES) -> np.ndarray:
+    """Of detections of two kinds, each a few classes to the detector: float16 [n, classes]."""
     kinds = np.zeros((2, classes))
     kinds[0, :3], kinds[1, 2:6] = (0.8, 0.3, 0.01), (0.2, 0.7, 0.05, 0.001)
-    found = kinds[RNG.integers(0, 2, n)] * RNG.uniform(0.5, 1.2, (n, 1)) + RNG.uniform(0, 1e-3, (n, classes))
-    return found.clip(0, 1).astype(np.float16)
+    noise = RNG.uniform(0, 1e-3, (n, classes))
+    return (
+        (kinds[RNG.integers(0, 2, n)] * RNG.uniform(0.5, 1.2, (n, 1)) + noise).clip(0, 1).astype(np.float16)
+    )
 
 
-def written(folder: Path, clips: dict[str, np.ndarray]) -> list[Path]:
-    """Stems of clips with the probabilities of their regions; between these lies what only moved."""
-    for name, probabilities in clips.items():
-        n, width = probabilities.shape
+def write_regions(folder: Path, clips: dict[str, np.ndarray]) -> list[Path]:
+    """Stems of clips with the probabilities of their detections; between these lie motion boxes."""
+    for name, detections in clips.items():
+        n, width = detections.shape
         both = np.full((2 * n, width), 0.5, np.float16)
-        both[1::2] = probabilities
+        both[1::2] = detections
         arrays.write_array(folder / f"{name}.classes", both)
         table = pd.DataFrame({"frame": np.arange(2 * n), "source": ["motion", "detector"] * n})
         tables.write_table(folder / name, table.astype({"source": "str"}))
     return [folder / name for name in clips]
 
 
-def fit(folder: Path, *clips: np.ndarray, components: int = 4) -> Novelty | None:
-    stems = written(folder / "regions", {f"c{i}": one for i, one in enumerate(clips)})
-    return classes.fit(stems, NoveltyParams(components=components))
+def fit(folder: Path, *clips: np.ndarray, components: int = 4) -> Statistics | None:
+    stems = write_regions(folder / "regions", {f"c{i}": clip for i, clip in enumerate(clips)})
+    return Classes(Classes.Params(components=components)).fit(stems, lambda line: None)
 
 
 @pytest.mark.parametrize("components", [1, 4, 11, 12, 50])
 def test_errors_are_the_squared_residuals_of_scikit_learn(tmp_path, components):
-    """One component less than there are classes at most: with all of them nothing would be left over."""
-    clips = seen(80), seen(0), seen(45)
-    found = fit(tmp_path, *clips, components=components)
+    """At most a component less than there are classes: with all of them no residual would be left."""
+    clips = probabilities(80), probabilities(0), probabilities(45)
+    statistics = fit(tmp_path, *clips, components=components)
     normal = np.log(np.concatenate(clips).astype(float) + 1e-4)
     scaler = StandardScaler().fit(normal)
     pca = PCA(min(components, 11)).fit(scaler.transform(normal))
-    assert found.basis.shape == (min(components, 11), CLASSES)
-    other = np.concatenate([seen(20), RNG.random((20, CLASSES)).astype(np.float16)])
+    assert statistics["basis"].shape == (min(components, 11), CLASSES)
+    other = np.concatenate([probabilities(20), RNG.random((20, CLASSES)).astype(np.float16)])
     z = scaler.transform(np.log(other.astype(float) + 1e-4))
     expected = ((z - pca.inverse_transform(pca.transform(z))) ** 2).sum(1)
-    errors = found.errors(other)
+    errors = novelty_of(other, statistics)
     assert (errors.dtype, errors.shape) == (np.float32, (40,))
     np.testing.assert_allclose(errors, expected, rtol=2e-2, atol=2e-3)
     assert (errors >= 0).all()
 
 
-def test_what_looks_like_nothing_normal_stands_out(tmp_path):
-    found = fit(tmp_path, seen(200))
+def test_a_class_that_normal_footage_lacks_stands_out(tmp_path):
+    statistics = fit(tmp_path, probabilities(200))
     cart = np.zeros((1, CLASSES), np.float16)
     cart[0, 9] = 0.6
-    assert found.errors(cart) > 10 * found.errors(seen(100)).max()
+    assert novelty_of(cart, statistics) > 10 * novelty_of(probabilities(100), statistics).max()
 
 
-def test_a_class_that_is_never_seen_divides_by_no_zero(tmp_path):
-    normal = seen(50)
+def test_a_class_that_never_varies_divides_by_no_zero(tmp_path):
+    normal = probabilities(50)
     normal[:, 7] = 0
     without = np.delete(normal, 7, 1)
-    expected = fit(tmp_path, without).errors(without)
-    np.testing.assert_allclose(fit(tmp_path, normal).errors(normal), expected, rtol=1e-3, atol=1e-4)
+    expected = novelty_of(without, fit(tmp_path, without))
+    np.testing.assert_allclose(novelty_of(normal, fit(tmp_path, normal)), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_many_regions_are_thinned_out_evenly(tmp_path, monkeypatch):
-    monkeypatch.setattr(classes, "MOST", 40)
-    one, other = seen(70), seen(30)
-    thinned = fit(tmp_path, one, other)
+    monkeypatch.setattr(classes, "MAX_REGIONS", 40)
+    many, few = probabilities(70), probabilities(30)
+    thinned = fit(tmp_path, many, few)
     monkeypatch.undo()
-    kept = fit(tmp_path, one[::3], other[::3])
+    expected = fit(tmp_path, many[::3], few[::3])
     for name in ("mean", "std", "basis"):
-        np.testing.assert_array_equal(getattr(thinned, name), getattr(kept, name))
+        np.testing.assert_array_equal(thinned[name], expected[name])
 
 
-def test_it_is_the_same_each_time_and_as_it_was_stored(tmp_path):
-    clips = seen(60), seen(60)
-    other = seen(30)
+def test_statistics_are_the_same_each_time_and_when_read(tmp_path):
+    clips = probabilities(60), probabilities(60)
+    other = probabilities(30)
     for name in ("a", "b"):
-        classes.save(fit(tmp_path, *clips), tmp_path / name)
-    back = classes.load(tmp_path / "a")
-    np.testing.assert_allclose(back.errors(other), fit(tmp_path, *clips).errors(other), rtol=1e-4)
+        save_statistics(tmp_path / name, fit(tmp_path, *clips))
+    back = load_statistics(tmp_path / "a")
+    np.testing.assert_array_equal(novelty_of(other, back), novelty_of(other, fit(tmp_path, *clips)))
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["card.json", "weights.safetensors"]
     for file in ("card.json", "weights.safetensors"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-    assert cards.read_json(tmp_path / "a/card.json") == {"classes": CLASSES, "components": 4}
-    assert classes.fingerprint(tmp_path / "a") == classes.fingerprint(tmp_path / "b")
-    classes.save(fit(tmp_path, *clips, components=3), tmp_path / "b")
-    assert classes.fingerprint(tmp_path / "a") != classes.fingerprint(tmp_path / "b")
+    shapes = {"mean": [CLASSES], "std": [CLASSES], "basis": [4, CLASSES]}
+    assert cards.read_json(tmp_path / "a/card.json") == {"fitted": True, "shapes": shapes}
+    assert hash_statistics(tmp_path / "a") == hash_statistics(tmp_path / "b")
+    save_statistics(tmp_path / "b", fit(tmp_path, *clips, components=3))
+    assert hash_statistics(tmp_path / "a") != hash_statistics(tmp_path / "b")
 
 
-def test_without_a_detector_there_is_none(tmp_path):
+def test_without_a_detector_there_are_no_statistics(tmp_path):
     cards.write_json(tmp_path / "a.json", {"regions": 3})
-    assert classes.fit([tmp_path / "a"], NoveltyParams(components=4)) is None
-    assert classes.fit([], NoveltyParams(components=4)) is None
-    classes.save(None, tmp_path / "none")
+    branch, log = Classes(Classes.Params(components=4)), []
+    for stems in ([tmp_path / "a"], []):
+        assert branch.fit(stems, log.append) is None
+    assert log == ["no detector, so no class novelty"] * 2
+    save_statistics(tmp_path / "none", None)
     assert [p.name for p in (tmp_path / "none").iterdir()] == ["card.json"]
-    assert classes.load(tmp_path / "none") is None
+    assert load_statistics(tmp_path / "none") is None
 
 
-@pytest.mark.parametrize("found", [[], [4], [0, 0], [2, 2]])
-def test_too_few_regions_are_refused(tmp_path, found):
+@pytest.mark.parametrize("numbers", [[], [4], [0, 0], [2, 2]])
+def test_too_few_detections_are_refused(tmp_path, numbers):
     """As many as components span nothing."""
-    if not found:
+    if not numbers:
         assert fit(tmp_path) is None
         return
-    with pytest.raises(
-        UserError,
-        match=rf"found {sum(found)} regions in training clips, too few for novelty\.components = 4; lower it",
-    ):
-        fit(tmp_path, *(seen(n) for n in found))
-    fit(tmp_path, seen(5))
+    message = (
+        rf"^there are {sum(numbers)} detections in training clips, too few for "
+        r"branches\.classes\.components = 4; lower it"
+    )
+    with pytest.raises(UserError, match=message):
+        fit(tmp_path, *(probabilities(n) for n in numbers))
+    fit(tmp_path, probabilities(5))
 
 
 def test_regions_of_another_detector_are_refused(tmp_path):
-    found = fit(tmp_path, seen(50))
+    statistics = fit(tmp_path, probabilities(50))
     with pytest.raises(
-        UserError, match=r"learned of 12 classes, these regions have 80; run `dvc repro novelty`"
+        UserError, match=r"fitted to 12 classes, these regions have 80; run `dvc repro statistics`"
     ):
-        found.errors(seen(3, classes=80))
+        novelty_of(probabilities(3, classes=80), statistics)
 
 
 def test_a_clip_without_regions_has_no_errors(tmp_path):
-    errors = fit(tmp_path, seen(50)).errors(seen(0))
+    errors = novelty_of(probabilities(0), fit(tmp_path, probabilities(50)))
     assert (errors.shape, errors.dtype) == ((0,), np.float32)
 
 
 @pytest.mark.parametrize("file", ["card.json", "weights.safetensors"])
-@pytest.mark.parametrize("content", [None, b"", b"junk", b"[]", b"\x80\x04]\x94."])
+@pytest.mark.parametrize("content", [None, b"", b"junk", b"[]", b"{}", b"\x80\x04]\x94."])
 def test_a_broken_file_is_refused(tmp_path, file, content):
-    classes.save(fit(tmp_path, seen(50)), tmp_path / "novelty")
-    path = tmp_path / "novelty" / file
+    save_statistics(tmp_path / "classes", fit(tmp_path, probabilities(50)))
+    path = tmp_path / "classes" / file
     if content is None:
         path.unlink()
     else:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=r"novelty.*dvc repro"):
-        classes.load(tmp_path / "novelty")
+    with pytest.raises(UserError, match=r"classes.*dvc repro"):
+        load_statistics(tmp_path / "classes")
+
+
+def test_weights_that_disagree_with_the_card_are_refused(tmp_path):
+    for name, components in (("a", 4), ("b", 3)):
+        save_statistics(tmp_path / name, fit(tmp_path, probabilities(50), components=components))
+    (tmp_path / "b/weights.safetensors").replace(tmp_path / "a/weights.safetensors")
+    with pytest.raises(UserError, match=r"a: no usable statistics .*differ.*dvc repro statistics"):
+        load_statistics(tmp_path / "a")

@@ -8,130 +8,136 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vad.branches.maps import MapWriter, Tensor, paste
+from vad.branches.maps import MapPainter, TensorShape, paste
 from vad.resize.cut import resize
 from vad.store import arrays
-from vad.windows.spec import WindowParams, placement
+from vad.windows.spec import TensorSpec, WindowSpec, placement
 
 RNG = np.random.default_rng(0)
-STRETCH = Tensor(8, 12, "stretch")
+FITS = ["stretch", "letterbox"]
+STRETCH = TensorShape(8, 12, "stretch")
 
 
-def canvas(height: int, width: int, step: int = 1) -> np.ndarray:
-    return np.zeros((-(-height // step), -(-width // step)), np.float32)
+def canvas(height: int, width: int, cell: int = 1) -> np.ndarray:
+    return np.zeros((-(-height // cell), -(-width // cell)), np.float32)
 
 
-def touched(height: int, width: int, box: tuple, step: int) -> np.ndarray:
+def touched(height: int, width: int, box: tuple, cell: int) -> np.ndarray:
     """Which cells hold a pixel of the box, by painting it."""
     pixels = np.zeros((height, width), bool)
     pixels[box[1] : box[3], box[0] : box[2]] = True
-    rows, columns = canvas(height, width, step).shape
-    pixels = np.pad(pixels, ((0, rows * step - height), (0, columns * step - width)))
-    return pixels.reshape(rows, step, columns, step).any((1, 3))
+    rows, columns = canvas(height, width, cell).shape
+    pixels = np.pad(pixels, ((0, rows * cell - height), (0, columns * cell - width)))
+    return pixels.reshape(rows, cell, columns, cell).any((1, 3))
 
 
 @st.composite
-def pasted(draw: st.DrawFn) -> tuple[int, int, tuple[int, int, int, int], Tensor, int]:
-    """Height and width of a frame, a box in it, often at its border, a tensor, and a step."""
+def cases(draw: st.DrawFn) -> tuple[int, int, tuple[int, int, int, int], TensorShape, int]:
+    """Height and width of a frame, a box in it, often at its border, a tensor, and pixels per cell."""
     height, width = draw(st.integers(1, 60)), draw(st.integers(1, 60))
     x0, y0 = draw(st.integers(0, width - 1)), draw(st.integers(0, height - 1))
     box = x0, y0, draw(st.integers(x0 + 1, width)), draw(st.integers(y0 + 1, height))
-    tensor = Tensor(draw(st.integers(8, 20)), draw(st.integers(8, 20)), draw(st.sampled_from(FITS)))
+    tensor = TensorShape(draw(st.integers(8, 20)), draw(st.integers(8, 20)), draw(st.sampled_from(FITS)))
     return height, width, box, tensor, draw(st.integers(1, 9))
 
 
-FITS = ["stretch", "letterbox"]
-
-
-@given(pasted())
+@given(cases())
 def test_a_constant_fills_exactly_its_box(case):
-    """Also at the border; and what stands in the bars of a letterbox is nowhere."""
-    height, width, box, tensor, step = case
+    """Also at the border; errors in the bars of a letterbox are painted nowhere."""
+    height, width, box, tensor, cell = case
     left, top, w, h = placement(box[2] - box[0], box[3] - box[1], tensor)
     error = np.full((tensor.height, tensor.width), 100, np.float32)
     error[top : top + h, left : left + w] = 0.5
-    found = canvas(height, width, step)
-    paste(found, box, error, tensor, step)
-    inside = touched(height, width, box, step)
-    np.testing.assert_allclose(found[inside], 0.5, rtol=1e-6)
-    assert not found[~inside].any()
+    painted = canvas(height, width, cell)
+    paste(painted, box, error, tensor, cell)
+    inside = touched(height, width, box, cell)
+    np.testing.assert_allclose(painted[inside], 0.5, rtol=1e-6)
+    assert not painted[~inside].any()
 
 
-def slowly(height: int, width: int, box: tuple, error: np.ndarray, tensor: Tensor, step: int) -> np.ndarray:
+def slowly(
+    height: int, width: int, box: tuple, error: np.ndarray, tensor: TensorShape, cell: int
+) -> np.ndarray:
     """Means over a grid so fine that cells and the tensor's pixels consist of whole squares of it."""
     x0, y0, x1, y1 = box
     left, top, w, h = placement(x1 - x0, y1 - y0, tensor)
     part = error[top : top + h, left : left + w].astype(float)
     fine = np.kron(part, np.ones((y1 - y0, x1 - x0)))  # each pixel of the frame is h x w of these
-    rows, columns = canvas(height, width, step).shape
+    rows, columns = canvas(height, width, cell).shape
     out = np.zeros((rows, columns))
     for i in range(rows):
         for j in range(columns):
-            a, b = np.clip([i * step, (i + 1) * step], y0, y1) - y0
-            c, d = np.clip([j * step, (j + 1) * step], x0, x1) - x0
+            a, b = np.clip([i * cell, (i + 1) * cell], y0, y1) - y0
+            c, d = np.clip([j * cell, (j + 1) * cell], x0, x1) - x0
             if a < b and c < d:
                 out[i, j] = fine[a * h : b * h, c * w : d * w].mean()
     return out
 
 
-@given(pasted())
+@given(cases())
 @settings(max_examples=60)
-def test_a_cell_has_the_mean_of_what_the_box_shows_in_it(case):
-    height, width, box, tensor, step = case
+def test_a_cell_has_the_mean_of_the_errors_inside_it(case):
+    height, width, box, tensor, cell = case
     error = np.random.default_rng(height * width).random((tensor.height, tensor.width), np.float32)
-    found = canvas(height, width, step)
-    paste(found, box, error, tensor, step)
-    np.testing.assert_allclose(found, slowly(height, width, box, error, tensor, step), rtol=1e-5, atol=1e-6)
+    painted = canvas(height, width, cell)
+    paste(painted, box, error, tensor, cell)
+    expected = slowly(height, width, box, error, tensor, cell)
+    np.testing.assert_allclose(painted, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_where_boxes_overlap_the_highest_counts():
     boxes = [(0, 0, 12, 8), (6, 4, 18, 12), (8, 4, 12, 8)]
-    found, expected = canvas(16, 24), np.zeros((16, 24))
+    painted, expected = canvas(16, 24), np.zeros((16, 24))
     for value, (x0, y0, x1, y1) in zip((0.3, 0.9, 0.1), boxes, strict=True):
-        paste(found, (x0, y0, x1, y1), np.full((8, 12), value, np.float32), STRETCH)
+        paste(painted, (x0, y0, x1, y1), np.full((8, 12), value, np.float32), STRETCH)
         expected[y0:y1, x0:x1] = np.maximum(expected[y0:y1, x0:x1], value)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(painted, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("box", [(10, 20, 40, 60), (0, 0, 90, 70), (60, 5, 90, 70), (3, 60, 80, 70)])
-def test_what_was_cut_out_comes_back_to_its_place(box, fit):
+def test_errors_are_painted_where_the_window_was_cut_from(box, fit):
     """A bright spot of the frame, resized as the resize stage does it, is brightest where it was."""
     x0, y0, x1, y1 = box
     frame = np.zeros((70, 90), np.uint8)
     y, x = y0 + (y1 - y0) // 3, x0 + 2 * (x1 - x0) // 3
     frame[y - 2 : y + 3, x - 2 : x + 3] = 255
-    how = WindowParams(
-        channels=["gray"], height=32, width=24, window=1, step=1, position="middle", stride=1, fit=fit
-    )
-    found = canvas(70, 90)
-    paste(found, box, resize(frame, box, how)[0].astype(np.float32), Tensor(32, 24, fit))
-    total = found.sum()
-    centre = np.array([(found.sum(1) * np.arange(70)).sum(), (found.sum(0) * np.arange(90)).sum()]) / total
+    spec = TensorSpec(channels=["gray"], height=32, width=24, fit=fit, window=WindowSpec(frames=1))
+    painted = canvas(70, 90)
+    paste(painted, box, resize(frame, box, spec)[0].astype(np.float32), TensorShape(32, 24, fit))
+    total = painted.sum()
+    moments = (painted.sum(1) * np.arange(70)).sum(), (painted.sum(0) * np.arange(90)).sum()
+    centre = np.array(moments) / total
     np.testing.assert_allclose(centre, [y, x], atol=0.6)
     assert total == pytest.approx(frame.sum(), rel=0.15)
 
 
-def write(stem: Path, added: list, frames=7, stride=1, size=(16, 24), step=4) -> tuple[np.ndarray, dict]:
-    with MapWriter(stem, frames, stride, size, STRETCH, step) as writer:
-        for frame, box, value in added:
-            writer.add(frame, box, np.full((8, 12), value, np.float32))
-    return arrays.open_array(stem)
+def painter(stem: Path, frames=7, stride=1, size=(16, 24), cell=4) -> MapPainter:
+    """Of a clip whose tensors are 8 x 12 pixels, stretched."""
+    card = {"frames": frames, "stride": stride, "fit": "stretch", "shape": [1, 1, 8, 12]}
+    shape = canvas(*size, cell).shape
+    return MapPainter(arrays.ArrayWriter(stem, shape, np.float16), card, cell)
+
+
+def write(stem: Path, windows: list, **clip) -> np.ndarray:
+    """The maps of windows (frame, box, error of all pixels)."""
+    with painter(stem, **clip) as maps:
+        for frame, box, value in windows:
+            maps.add(frame, box, np.full((8, 12), value, np.float32))
+    return arrays.open_array(stem)[0]
 
 
 def test_a_clip_has_a_map_for_every_frame(tmp_path):
     box = (0, 0, 12, 8)
-    added = [(1, box, 0.5), (1, (4, 0, 16, 8), 0.25), (4, box, 2.0)]
-    maps, card = write(tmp_path / "a", added)
+    maps = write(tmp_path / "a", [(1, box, 0.5), (1, (4, 0, 16, 8), 0.25), (4, box, 2.0)])
     assert (maps.shape, maps.dtype) == ((7, 4, 6), np.float16)
-    assert (card["step"], card["frame"]) == (4, [16, 24])
     assert maps.any((1, 2)).tolist() == [False, True, False, False, True, False, False]
     assert maps[1].tolist() == [[0.5, 0.5, 0.5, 0.25, 0, 0]] * 2 + [[0] * 6] * 2
     assert maps[4].max() == 2.0
 
 
 @pytest.mark.parametrize(
-    ("stride", "found", "expected"),
+    ("stride", "at", "expected"),
     [
         (2, [2], [0, 0, 1, 1, 0, 0, 0]),
         (3, [0, 6], [1, 1, 0, 0, 0, 1, 1]),
@@ -140,13 +146,13 @@ def test_a_clip_has_a_map_for_every_frame(tmp_path):
         (9, [], [0] * 7),
     ],
 )
-def test_frames_between_have_the_map_of_the_nearest(tmp_path, stride, found, expected):
-    maps, _ = write(tmp_path / "a", [(f, (0, 0, 24, 16), 1.0) for f in found], stride=stride)
+def test_frames_between_have_the_map_of_the_nearest(tmp_path, stride, at, expected):
+    maps = write(tmp_path / "a", [(frame, (0, 0, 24, 16), 1.0) for frame in at], stride=stride)
     assert maps.any((1, 2)).astype(int).tolist() == expected
 
 
-def test_errors_too_high_for_the_file_are_cut_not_infinite(tmp_path):
-    maps, _ = write(tmp_path / "a", [(0, (0, 0, 24, 16), 1e9)])
+def test_errors_too_high_for_the_file_are_clipped_not_infinite(tmp_path):
+    maps = write(tmp_path / "a", [(0, (0, 0, 24, 16), 1e9)])
     assert (maps[0] == np.finfo(np.float16).max).all()
 
 
@@ -160,9 +166,9 @@ def peak(folder: Path, frames: int) -> int:
     """Bytes that are in use at most while maps of 20 kB each are written."""
     error = RNG.random((8, 12), np.float32)
     tracemalloc.start()
-    with MapWriter(folder / f"{frames}", frames, 1, (100, 100), STRETCH, 1) as writer:
+    with painter(folder / f"{frames}", frames, size=(100, 100), cell=1) as maps:
         for frame in range(frames):
-            writer.add(frame, (10, 10, 90, 90), error)
+            maps.add(frame, (10, 10, 90, 90), error)
     used = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return used

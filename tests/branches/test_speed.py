@@ -1,30 +1,39 @@
-"""Speed maps: how far things move, seen through a box as large as a person."""
+"""Speed: how far things move, averaged over a box as large as a person."""
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vad import UserError
-from vad.branches import speed
-from vad.branches.speed import SpeedParams
-from vad.flow import none as no_flow
-from vad.store import arrays
+from vad.branches.base import ClipData
+from vad.branches.error_files import ErrorWriter
+from vad.branches.speed import Speed
+from vad.flow.none import NoFlow
+from vad.store import arrays, cards
 
 RNG = np.random.default_rng(0)
 SCALE = 0.25  # pixels of the frame per count
 
 
-def maps(
-    folder: Path, counts: np.ndarray, size=(48, 64), cell=8, width=0.2, height=0.4
-) -> tuple[np.ndarray, dict]:
+def measure(folder: Path, size=(48, 64), cell=8, width=0.2, height=0.4) -> dict:
+    """Writes <folder>/errors/a of <folder>/flow/a; gives the card."""
+    card = {"frames": 3, "stride": 1, "frame": list(size), "fps": 10.0, "cell": cell}
+    windows, sources = pd.DataFrame({"frame": []}, dtype=np.int32), np.array([], str)
+    stems = (folder / kind / "a" for kind in ("tensors", "regions", "flow"))
+    clip = ClipData(*stems, card=card, windows=windows, sources=sources, cell=cell, threads=1)
+    branch = Speed(Speed.Params(width=width, height=height))
+    with ErrorWriter(folder / "errors/a", windows, card) as out:
+        branch.errors(clip, out)
+    return cards.read_card(folder / "errors/a")
+
+
+def maps(folder: Path, counts: np.ndarray, size=(48, 64), **changed) -> tuple[np.ndarray, dict]:
     """The maps of a clip and their card, of flow int8 [T, h, w, 2]."""
     arrays.write_array(folder / "flow/a", counts, method="dis", scale=SCALE, frame=list(size))
-    how = SpeedParams(width=width, height=height)
-    (folder / "errors").mkdir(exist_ok=True)
-    speed.write(folder / "errors/a.map_speed", folder / "flow/a", size, cell, how)
+    assert measure(folder, size, **changed)["maps"] == ["speed"]
     return arrays.open_array(folder / "errors/a.map_speed")
 
 
@@ -34,15 +43,15 @@ def test_an_even_flow_has_its_length_everywhere(tmp_path, picture, cell):
     """In pixels of the frame, however small the picture of flow is; also at the border."""
     counts = np.full((3, *picture, 2), (12, -16), np.int8)
     counts[2] = 0
-    found, card = maps(tmp_path, counts, cell=cell)
-    assert (found.shape, found.dtype) == ((3, -(-48 // cell), -(-64 // cell)), np.float16)
+    speed, card = maps(tmp_path, counts, cell=cell)
+    assert (speed.shape, speed.dtype) == ((3, -(-48 // cell), -(-64 // cell)), np.float16)
     assert (card["cell"], card["frame"]) == (cell, [48, 64])
-    np.testing.assert_allclose(found[:2].astype(float), 5.0, rtol=1e-3)  # 3 and 4 pixels
-    assert not found[2].any()
+    np.testing.assert_allclose(speed[:2].astype(float), 5.0, rtol=1e-3)  # 3 and 4 pixels
+    assert not speed[2].any()
 
 
 def mirrored(i: int, n: int) -> int:
-    """The index of a picture that goes on as its mirror image, without its edge twice."""
+    """The index in a picture that is continued by its mirror image, without its edge twice."""
     while not 0 <= i < n:
         i = -i if i < 0 else 2 * (n - 1) - i
     return i
@@ -73,28 +82,30 @@ def test_a_cell_has_the_mean_around_its_middle(tmp_path_factory, picture, more, 
     h, w = picture
     size = (more[0] * h + more[1], more[0] * w + more[2])
     counts = np.random.default_rng(h * w).integers(-127, 128, (1, h, w, 2), np.int8)
-    (found,), _ = maps(tmp_path_factory.mktemp("speed"), counts, size, cell, *shares)
+    width, height = shares
+    folder = tmp_path_factory.mktemp("speed")
+    (speed,), _ = maps(folder, counts, size, cell=cell, width=width, height=height)
     box = max(1, round(shares[0] * h)), max(1, round(shares[1] * h))
-    for row in {0, found.shape[0] // 2, found.shape[0] - 1}:
-        for column in {0, found.shape[1] // 3, found.shape[1] - 1}:
+    for row in {0, speed.shape[0] // 2, speed.shape[0] - 1}:
+        for column in {0, speed.shape[1] // 3, speed.shape[1] - 1}:
             expected = slowly(counts[0], size, cell, box, row, column)
-            assert found[row, column] == pytest.approx(expected, rel=2e-3, abs=1e-3)
+            assert speed[row, column] == pytest.approx(expected, rel=2e-3, abs=1e-3)
 
 
-def test_what_is_fast_is_found_where_it_is(tmp_path):
-    """At its place in the frame, and higher the more of the box it fills."""
+def test_speed_is_highest_where_something_fast_is(tmp_path):
+    """And the higher the more of the box it fills."""
     counts = np.zeros((2, 24, 32, 2), np.int8)
     counts[0, 8:18, 20:25] = (40, 0)  # a person of 10 x 20 pixels of the frame, running
     counts[1, 8:11, 20:23] = (40, 0)  # a bird
-    found, _ = maps(tmp_path, counts)
-    person, bird = found.astype(float)
+    speed, _ = maps(tmp_path, counts)
+    person, bird = speed.astype(float)
     assert np.unravel_index(person.argmax(), person.shape) == (3, 5)  # pixels 16 to 36 by 40 to 50
     assert person.max() > 3 * bird.max()
     assert not person[:, :3].any()
 
 
 def test_without_flow_there_is_no_speed(tmp_path):
-    no_flow.flow(tmp_path / "a", tmp_path / "frames", no_flow.Params(), threads=1)
-    with pytest.raises(UserError, match=r"speed needs optical flow, but flow\.method is none"):
-        speed.write(tmp_path / "out", tmp_path / "a", (48, 64), 8, SpeedParams(width=0.1, height=0.2))
-    assert not list(tmp_path.glob("out*"))
+    NoFlow(NoFlow.Params()).flow(tmp_path / "flow/a", tmp_path / "frames", threads=1)
+    card = measure(tmp_path)
+    assert (card["maps"], card["learned"]) == ([], [])
+    assert sorted(file.name for file in (tmp_path / "errors").iterdir()) == ["a.json", "a.parquet"]

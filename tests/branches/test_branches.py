@@ -1,0 +1,200 @@
+"""One conformance suite for every branch: a registered branch is tested by being registered."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.branches.measured import write_inputs
+from vad import UserError, models
+from vad.branches.base import BRANCHES, Branch, hash_statistics, load_statistics, save_statistics
+from vad.branches.error_files import PREFIX, branches_of, read_error_files
+from vad.branches.measure import measure_clip
+from vad.branches.params import BranchesParams, MeasureParams
+from vad.models.conv2d import Conv2d
+from vad.pipeline.params import load_each, read
+from vad.pipeline.registry import defines
+from vad.store import cards
+
+RAW = read(Path(__file__).resolve().parents[2] / "params.yaml")
+NAMES = BRANCHES.names()
+FITTED = BRANCHES.names(defines("fit"))
+SMALL = {"classes": {"components": 2}}  # parameters that suit the inputs, where the defaults do not
+# what a branch cannot do without, and then writes nothing
+NOT_WITHOUT = {"classes": "statistics", "speed": "flow"}
+
+each = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture
+def autoencoder(tmp_path) -> Path:
+    torch.manual_seed(0)
+    params = Conv2d.Params(window={"frames": 2}, channels=[4])
+    models.save(models.create("conv2d", params, (1, 2, 8, 8), ["gray"]), tmp_path / "autoencoder")
+    return tmp_path / "autoencoder"
+
+
+def branch_of(name: str) -> Branch:
+    branch = BRANCHES.get(name)
+    return branch(branch.Params(**SMALL.get(name, {})))
+
+
+def fit(name: str, folder: Path, empty: bool = False) -> Path:
+    """The folder with the statistics of training clips, if the branch is fitted."""
+    statistics = folder / "statistics" / name
+    if name in FITTED:
+        clips = [] if empty else [write_inputs(folder, name=f"train/{i}", seed=i)[1] for i in range(3)]
+        save_statistics(statistics, branch_of(name).fit(clips, lambda line: None))
+    return statistics
+
+
+def measured(
+    name: str, folder: Path, autoencoder: Path, statistics: Path, stems: list[Path], out="a"
+) -> Path:
+    """The stem of the errors of a clip in this branch alone."""
+    branch = branch_of(name)
+    branch.open(autoencoder, statistics)
+    threads = torch.get_num_threads()
+    try:
+        measure_clip(folder / "errors" / out, *stems, (branch,), MeasureParams(cell=5), threads=1)
+    finally:
+        torch.set_num_threads(threads)
+    return folder / "errors" / out
+
+
+def test_branches_are_those_of_params_yaml():
+    assert set(NAMES) == set(RAW["branches"]) == set(load_each("branches", BranchesParams, RAW))
+
+
+@each
+def test_parameters_have_defaults_and_descriptions(name):
+    params = BRANCHES.get(name).Params
+    assert params() == params.model_validate({})
+    for key, field in params.model_fields.items():
+        assert not field.is_required(), key
+        assert field.description, key
+
+
+@each
+def test_defaults_are_those_of_params_yaml(name):
+    params = BRANCHES.get(name).Params
+    assert params(**RAW["branches"][name] or {}) == params()
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_statistics_are_read_as_they_were_fitted(tmp_path, name):
+    clips = [write_inputs(tmp_path, name=f"train/{i}", seed=i)[1] for i in range(3)]
+    fitted = [branch_of(name).fit(clips, lambda line: None) for _ in range(2)]
+    for folder, statistics in zip(("a", "b"), fitted, strict=True):
+        save_statistics(tmp_path / folder, statistics)
+    back = load_statistics(tmp_path / "a")
+    assert back.keys() == fitted[0].keys()
+    for key, array in fitted[0].items():
+        assert back[key].dtype == array.dtype
+        np.testing.assert_array_equal(back[key], array)
+    for file in sorted((tmp_path / "a").iterdir()):
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_nothing_to_fit_to_is_stored_too(tmp_path, name):
+    statistics = fit(name, tmp_path, empty=True)
+    assert load_statistics(statistics) is None
+    assert [file.name for file in statistics.iterdir()] == ["card.json"]
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_open_hashes_the_statistics(tmp_path, autoencoder, name):
+    statistics = fit(name, tmp_path)
+    first = branch_of(name).open(autoencoder, statistics)
+    assert first == branch_of(name).open(autoencoder, statistics) == hash_statistics(statistics)
+    save_statistics(statistics, None)
+    assert branch_of(name).open(autoencoder, statistics) != first
+    (statistics / "card.json").unlink()
+    with pytest.raises(UserError, match="dvc repro"):
+        branch_of(name).open(autoencoder, statistics)
+
+
+@pytest.mark.parametrize("lacking", ["nothing", "windows", "flow", "statistics"])
+@each
+def test_errors_are_finite_and_of_the_right_shape(tmp_path, autoencoder, name, lacking):
+    stems = write_inputs(tmp_path, 0 if lacking == "windows" else 7, flow=lacking != "flow")
+    statistics = fit(name, tmp_path, empty=lacking == "statistics")
+    table, maps, card = read_error_files(measured(name, tmp_path, autoencoder, statistics, stems))
+    assert table.columns[:7].tolist() == ["frame", "region", "track", "x0", "y0", "x1", "y1"]
+    assert table["frame"].tolist() == ([] if lacking == "windows" else list(range(0, 14, 2)))
+    for branch in branches_of(table):
+        assert table[PREFIX + branch].dtype == np.float32
+        assert (table[PREFIX + branch] >= 0).all()
+    for values in maps.values():
+        assert (values.dtype, values.shape) == (np.float16, (14, 7, 8))  # 32 x 40 pixels, 5 to a cell
+        assert (np.asarray(values) >= 0).all()
+    branches = {*branches_of(table), *maps}
+    if NOT_WITHOUT.get(name) == lacking:
+        assert not branches
+    elif lacking == "nothing":
+        assert branches
+    assert set(card["learned"]) == (branches if BRANCHES.get(name).learned else set())
+    assert card["cell"] == 5
+
+
+@each
+def test_the_same_inputs_give_the_same_bytes(tmp_path, autoencoder, name):
+    stems, statistics = write_inputs(tmp_path), fit(name, tmp_path)
+    for out in ("a", "b"):
+        measured(name, tmp_path, autoencoder, statistics, stems, out)
+    files = {file.name for file in (tmp_path / "errors").iterdir()}
+    assert {"a.parquet", "a.json"} <= files
+    for file in (file for file in files if file.startswith("a.")):
+        first, second = (tmp_path / "errors" / f"{out}{file[1:]}" for out in ("a", "b"))
+        assert first.read_bytes() == second.read_bytes()
+
+
+@each
+def test_inputs_stay_as_they_are(tmp_path, autoencoder, name):
+    stems, statistics = write_inputs(tmp_path), fit(name, tmp_path)
+    before = {file: file.read_bytes() for stem in stems for file in stem.parent.glob("a.*")}
+    measured(name, tmp_path, autoencoder, statistics, stems)
+    assert before == {file: file.read_bytes() for stem in stems for file in stem.parent.glob("a.*")}
+
+
+def test_all_branches_fit_into_the_files_of_a_clip(tmp_path, autoencoder):
+    """No two have a name in common."""
+    stems = write_inputs(tmp_path)
+    branches = [branch_of(name) for name in NAMES]
+    for branch in branches:
+        branch.open(autoencoder, fit(branch.name, tmp_path))
+    measure_clip(tmp_path / "errors/a", *stems, branches, MeasureParams(cell=5), threads=1)
+    table, maps, _ = read_error_files(tmp_path / "errors/a")
+    assert {*branches_of(table), *maps} >= {"reconstruction", "classes", "speed"}
+
+
+def test_a_branch_that_is_not_fitted_says_so():
+    class Plain(Branch):
+        name = "plain"
+
+        def errors(self, clip, out) -> None: ...
+
+    with pytest.raises(NotImplementedError, match="plain is not fitted"):
+        Plain(MeasureParams()).fit([], print)
+    assert Plain(MeasureParams()).open(Path("a"), Path("b")) == ""
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", "null", '{"fitted": true}', '{"fitted": true, "shapes": {}}']
+)
+def test_broken_statistics_are_refused(tmp_path, content):
+    save_statistics(tmp_path / "a", {"mean": np.zeros(3, np.float32)})
+    (tmp_path / "a/card.json").write_text(content)
+    with pytest.raises(UserError, match=r"a: no usable statistics .*dvc repro statistics") as caught:
+        load_statistics(tmp_path / "a")
+    assert "\n" not in str(caught.value)
+
+
+def test_arrays_of_any_layout_are_stored_in_c_order(tmp_path):
+    """safetensors would store the memory of a transposed array as it lies."""
+    array = np.arange(6.0).reshape(2, 3).T
+    save_statistics(tmp_path / "a", {"basis": array})
+    np.testing.assert_array_equal(load_statistics(tmp_path / "a")["basis"], array)
+    assert cards.read_json(tmp_path / "a/card.json") == {"fitted": True, "shapes": {"basis": [3, 2]}}
