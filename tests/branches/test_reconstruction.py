@@ -9,12 +9,8 @@ from scipy.ndimage import uniform_filter
 
 from tests.branches.measured import HALF, Half, branches_of, measure, write_inputs
 from vad import UserError, models
-from vad.branches.measure import measure_clip
-from vad.branches.params import MeasureParams
 from vad.branches.reconstruction import Reconstruction, reduce_errors, residuals
 from vad.models.conv2d import Conv2d
-from vad.pipeline.clipwise import Job
-from vad.pipeline.clipwise import _key as key_of
 from vad.store import arrays
 
 RNG = np.random.default_rng(0)
@@ -83,12 +79,6 @@ def test_parameters_that_no_reduction_uses_are_not_active():
             assert unused[0] == unused[1]
             used = [params(**{key: value, place: used_by}).active() for value in values]
             assert used[0] != used[1]
-
-
-def test_the_cell_measures_every_clip_again(tmp_path):
-    stems = write_inputs(tmp_path)
-    jobs = [Job.on("a", stems, tuple(branches_of()), MeasureParams(cell=cell)) for cell in (4, 8)]
-    assert len({key_of(measure_clip, job, lambda *modules: "") for job in jobs}) == 2
 
 
 @pytest.mark.parametrize("how", REDUCTIONS)
