@@ -1,4 +1,4 @@
-"""Maps of scores against masks, pixel by pixel, and which pictures are drawn of them."""
+"""Score maps against masks, pixel by pixel, and which pictures are drawn of them."""
 
 import json
 import tracemalloc
@@ -14,42 +14,43 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 from sklearn import metrics as sk
 
+from tests.evaluation import reports
+from vad.branches.error_files import BOX
 from vad.drawing import heatmaps
-from vad.evaluation import evaluate, localisation
-from vad.evaluation.frame_metrics import EvaluateParams
-from vad.evaluation.identity import Identity
+from vad.evaluation.localisation import draw, locate
+from vad.evaluation.params import EvaluateParams
 from vad.evaluation.scored_clip import ScoredClip
 from vad.footage import survey
-from vad.footage.layouts.folder import Folder
 from vad.footage.masks import convert
+from vad.layouts.folder import Folder
 from vad.scoring import events, pooling
-from vad.scoring.calibration import CalibrateParams, Calibration
-from vad.scoring.pooling import ClipErrors
-from vad.store import arrays, tables
+from vad.scoring.calibration import Calibration
+from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.params import CalibrateParams
+from vad.store import arrays
 
 SIZE, CELL, MAP = (12, 20), 4, (3, 5)  # of extracted frames, which have half the sides of the source
-PLOTS = {"histogram_bins": 10, "plot_points": 50}
-PARAMS = EvaluateParams(identity="who", seed=0, resamples=100, max_delay=1.0, mask_percentile=80.0, **PLOTS)
-LATER = {
-    "smooth": {"median": 1, "gaussian": 0.0, "causal": False},
-    "threshold": {"policy": "fixed", "percentile": 50.0, "sigma": 3.0, "value": 1.0, "per_hour": 60.0},
-    "events": {"merge_gap": 0.0, "min_duration": 0.0},
-}
-ERRORS = {"branches": "all", "per": "location", "sigma": 0.0, "pool": "max", "top_k": 1}
-CALIBRATE = ERRORS | LATER | {"scale": "quantile", "per_camera": False, "grid": [], "fuse": "sum"}
-USUAL = {"look": {"centre": 1.0, "spread": 2.0}, "move": {"centre": 0.5, "spread": 1.0}}
+PARAMS = EvaluateParams(resamples=100, mask_percentile=80.0)
+CALIBRATE = CalibrateParams(
+    error_sigma=0.0,
+    smooth={"median": 1, "gaussian": 0.0},
+    threshold={"policy": "fixed", "percentile": 50.0},
+    events={"merge_gap": 0.0},
+)
+NORMS = {"look": {"centre": 1.0, "spread": 2.0}, "move": {"centre": 0.5, "spread": 1.0}}
 
 
-def calibration(*branches: str, **changed) -> Calibration:
-    usual = {branch: USUAL[branch] for branch in branches}
-    params = CalibrateParams(**CALIBRATE | changed)
-    return Calibration(params, {"": usual}, {"": usual}, usual, {}, 1.0, 1.0, 0.6, frames=100, hours=1.0)
+def calibration(*branches: str, sigma: float = 0.0) -> Calibration:
+    norms = {branch: NORMS[branch] for branch in branches}
+    params = CALIBRATE.model_copy(update={"error_sigma": sigma})
+    return Calibration(params, {"": norms}, {"": norms}, norms, {}, 1.0, 1.0, 0.6, frames=100, hours=1.0)
 
 
 def clip(name: str, labels, look=None, boxes=(), frames: int = 10, step: int = 2) -> ScoredClip:
     """A test clip of every `step`-th source frame. `look`: maps; `boxes`: (frame, x0, y0, x1, y1, error)."""
     table = pd.DataFrame(boxes, columns=["frame", "x0", "y0", "x1", "y1", "error_move"])
-    table = table.astype({"frame": int}).assign(track=0).drop(columns=[] if boxes else "error_move")
+    table = table.astype(dict.fromkeys(BOX, int) | {"frame": int, "error_move": float}).assign(track=0)
+    table = table if boxes else table.drop(columns="error_move")
     maps = {} if look is None else {"look": np.asarray(look, np.float16)}
     regions = ClipErrors(f"test/{name}", frames, 1, SIZE, table, 10.0, CELL, maps)
     scores = np.arange(frames) / 4
@@ -67,7 +68,7 @@ def clip(name: str, labels, look=None, boxes=(), frames: int = 10, step: int = 2
         source_size=(24, 40),
         fps=10.0,
         anomalous=None if labels is None else np.asarray(labels, bool),
-        events=events.find(scores, 1.0, 10.0, CalibrateParams(**CALIBRATE).events),
+        events=events.find(scores, 1.0, 10.0, CALIBRATE.events),
         regions=regions,
     )
 
@@ -97,7 +98,7 @@ def cells(truth: np.ndarray, step: int = 2) -> np.ndarray:
 def footage(tmp_path) -> tuple[list[ScoredClip], Path, dict[str, np.ndarray]]:
     """Clips with random maps and boxes, the folder of their masks, and these by clip.
 
-    Of `lost` there are none although it has anomalous frames, `normal` needs none, nobody labelled `new`.
+    `lost` has none although it has anomalous frames, `normal` needs none, `new` is not labelled.
     """
     rng = np.random.default_rng(0)
     clips, truths = [], {}
@@ -118,11 +119,11 @@ def pixels(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is anomalous, and the score rounded to float16, of all pixels: [frames, pixels] each."""
     y, s = [], []
-    for one in clips:
-        if (name := one.clip.partition("/")[2]) not in truths:
+    for clip in clips:
+        if (name := clip.name) not in truths:
             continue
         painted = np.zeros((10, *MAP))
-        for row in one.regions.table.itertuples():
+        for row in clip.regions.table.itertuples():
             for r, c in np.ndindex(MAP):
                 inside = (
                     row.x0 < CELL * (c + 1)
@@ -133,45 +134,45 @@ def pixels(
                 if inside:
                     painted[row.frame, r, c] = max(painted[row.frame, r, c], row.error_move)
         total = np.zeros((10, *MAP))
-        for branch, errors in (("look", one.regions.maps["look"].astype(float)), ("move", painted)):
+        for branch, errors in (("look", clip.regions.maps["look"].astype(float)), ("move", painted)):
             smooth = gaussian_filter1d(errors, sigma, axis=0) if sigma else errors
-            z = (smooth - USUAL[branch]["centre"]) / USUAL[branch]["spread"]
+            z = (smooth - NORMS[branch]["centre"]) / NORMS[branch]["spread"]
             total += np.where(z > 0, z, (np.exp(np.minimum(z, 0)) - 1) / 100)
         s.append(total.repeat(8, 1).repeat(8, 2).reshape(10, -1))  # a cell is 8 x 8 pixels of the source
-        y.append(truths[name][one.source_frames].reshape(10, -1))
+        y.append(truths[name][clip.source_frames].reshape(10, -1))
     return np.concatenate(y), np.concatenate(s).astype(np.float16)
 
 
 @pytest.mark.parametrize("sigma", [0.0, 1.5])
-def test_figures_of_pixels_are_those_of_scikit_learn(footage, sigma):
+def test_pixel_figures_are_those_of_scikit_learn(footage, sigma):
     clips, masks, truths = footage
-    found = localisation.locate(clips, calibration("look", "move", sigma=sigma), masks, PARAMS)
+    result = locate(clips, calibration("look", "move", sigma=sigma), masks, PARAMS)
     y, s = pixels(clips, truths, sigma)
-    got = found["pixel"]
+    got = result["pixel"]
     assert (got["frames"], got["pixels"], got["anomalous_pixels"]) == (30, y.size, y.sum())
     assert got["auc"] == pytest.approx(sk.roc_auc_score(y.ravel(), s.ravel()), abs=1e-6)
     flagged = (s > 0.6).ravel()
     assert got["precision"] == pytest.approx(sk.precision_score(y.ravel(), flagged))
     assert got["recall"] == pytest.approx(sk.recall_score(y.ravel(), flagged))
     assert got["f1"] == pytest.approx(sk.f1_score(y.ravel(), flagged))
-    own = s > np.sort(s, axis=1)[:, int(0.8 * s.shape[1]) - 1 : int(0.8 * s.shape[1])]
-    assert got["dynamic_f1"] == pytest.approx(sk.f1_score(y.ravel(), own.ravel()))
-    located = found["localisation"]
+    dynamic = s > np.sort(s, axis=1)[:, int(0.8 * s.shape[1]) - 1 : int(0.8 * s.shape[1])]
+    assert got["dynamic_f1"] == pytest.approx(sk.f1_score(y.ravel(), dynamic.ravel()))
+    located = result["localisation"]
     assert (located["frames"], located["clips_without_masks"]) == (30, 1)
     assert 0 <= located["rbdc"] <= 1
 
 
-def test_a_map_that_is_the_mask_is_perfect_and_a_frame_off_is_not(tmp_path):
+def test_maps_equal_to_the_masks_are_perfect_and_those_a_frame_off_are_not(tmp_path):
     truth = moving(10, 4, 16)
     write_masks(tmp_path, "a", truth)
     perfect = clip("a", truth[1::2].any((1, 2)), cells(truth))
     look = calibration("look")
 
-    def figures(one: ScoredClip) -> list[float]:
-        found = localisation.locate([one], look, tmp_path, PARAMS)
+    def figures(scored: ScoredClip) -> list[float]:
+        result = locate([scored], look, tmp_path, PARAMS)
         keys = [("pixel", "auc"), ("pixel", "f1"), ("pixel", "mahadevan_auc")]
         return [
-            found[level][key] for level, key in [*keys, ("localisation", "rbdc"), ("localisation", "tbdc")]
+            result[level][key] for level, key in [*keys, ("localisation", "rbdc"), ("localisation", "tbdc")]
         ]
 
     assert figures(perfect) == [1, 1, 1, 1, 1]
@@ -191,39 +192,39 @@ def test_a_map_that_is_the_mask_is_perfect_and_a_frame_off_is_not(tmp_path):
     ]  # same square
 
 
-def test_without_normal_frames_a_perfect_map_finds_all_regions(tmp_path):
+def test_without_normal_frames_perfect_maps_detect_all_regions(tmp_path):
     truth = moving(10, 0, 20)
     write_masks(tmp_path, "a", truth)
-    found = localisation.locate([clip("a", np.ones(10), cells(truth))], calibration("look"), tmp_path, PARAMS)
-    assert found["pixel"]["auc"] == 1
-    assert "mahadevan_auc" not in found["pixel"]
-    assert (found["localisation"]["rbdc"], found["localisation"]["tbdc"]) == (1, 1)
+    result = locate([clip("a", np.ones(10), cells(truth))], calibration("look"), tmp_path, PARAMS)
+    assert result["pixel"]["auc"] == 1
+    assert "mahadevan_auc" not in result["pixel"]
+    assert (result["localisation"]["rbdc"], result["localisation"]["tbdc"]) == (1, 1)
 
 
 def test_without_masks_there_are_no_figures(footage, tmp_path):
     clips, masks, _ = footage
     look = calibration("look", "move")
-    assert localisation.locate(clips, look, tmp_path / "none", PARAMS) == {}
-    assert localisation.locate(clips[2:], look, masks, PARAMS) == {}  # normal, without masks, without labels
+    assert locate(clips, look, tmp_path / "none", PARAMS) == {}
+    assert locate(clips[2:], look, masks, PARAMS) == {}  # normal, without masks, without labels
 
 
-def test_masks_of_nothing_leave_a_reason(tmp_path):
+def test_empty_masks_leave_a_reason(tmp_path):
     write_masks(tmp_path, "a", np.zeros((20, 24, 40), bool))
-    one = clip("a", np.zeros(10), np.ones((10, *MAP)))
-    found = localisation.locate([one], calibration("look"), tmp_path, PARAMS)
-    assert found["pixel"]["absent"] == "all pixels of the frames with masks are normal"
-    assert "auc" not in found["pixel"]
-    assert "rbdc" not in found["localisation"]
+    normal = clip("a", np.zeros(10), np.ones((10, *MAP)))
+    result = locate([normal], calibration("look"), tmp_path, PARAMS)
+    assert result["pixel"]["absent"] == "all pixels of the frames with masks are normal"
+    assert "auc" not in result["pixel"]
+    assert "rbdc" not in result["localisation"]
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 10])
-def test_nothing_changes_where_a_chunk_ends(footage, monkeypatch, chunk):
+def test_figures_do_not_depend_on_the_length_of_chunks(footage, monkeypatch, chunk):
     clips, masks, _ = footage
     smooth = calibration("look", "move", sigma=1.0)
-    whole = localisation.locate(clips, smooth, masks, PARAMS)
-    assert localisation.locate(clips, smooth, masks, PARAMS) == whole  # twice the same
+    whole = locate(clips, smooth, masks, PARAMS)
+    assert locate(clips, smooth, masks, PARAMS) == whole  # twice the same
     monkeypatch.setattr(pooling, "CHUNK", chunk)
-    assert localisation.locate(clips, smooth, masks, PARAMS) == whole
+    assert locate(clips, smooth, masks, PARAMS) == whole
 
 
 def test_memory_does_not_grow_with_the_clip(tmp_path, monkeypatch):
@@ -236,12 +237,12 @@ def test_memory_does_not_grow_with_the_clip(tmp_path, monkeypatch):
         truth[:, 20:30, 30:40] = rng.random((frames, 1, 1)) < 0.5
         write_masks(tmp_path, "a", truth)
         arrays.write_array(tmp_path / "look", rng.random((frames, 60, 80)).round(1).astype(np.float16))
-        one = clip("a", truth.any((1, 2)), frames=frames, step=1)
-        one = replace(one, source_frames=np.arange(frames))
+        scored = clip("a", truth.any((1, 2)), frames=frames, step=1)
         maps = {"look": arrays.open_array(tmp_path / "look")[0]}
-        one = replace(one, regions=replace(one.regions, size=(60, 80), cell=1, maps=maps))
+        regions = replace(scored.regions, size=(60, 80), cell=1, maps=maps)
+        scored = replace(scored, source_frames=np.arange(frames), regions=regions)
         tracemalloc.start()
-        localisation.locate([one], look, tmp_path, PARAMS)
+        locate([scored], look, tmp_path, PARAMS)
         used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return used
@@ -252,29 +253,29 @@ def test_memory_does_not_grow_with_the_clip(tmp_path, monkeypatch):
 
 
 def write_frames(where: Path, clips: list[ScoredClip]) -> None:
-    for one in clips:
-        picture = np.arange(len(one.scores) * 240, dtype=np.uint32).reshape(-1, *SIZE) % 251
-        arrays.write_array(where / one.clip, picture.astype(np.uint8), fps=10.0)
+    for scored in clips:
+        picture = np.arange(len(scored.scores) * 240, dtype=np.uint32).reshape(-1, *SIZE) % 251
+        arrays.write_array(where / scored.clip, picture.astype(np.uint8), fps=10.0)
 
 
 def drawn(footage, where: Path) -> dict[str, bytes]:
     clips, masks, _ = footage
     write_frames(where / "frames", clips)
-    localisation.draw(where / "out", clips, calibration("look", "move", sigma=1.0), where / "frames", masks)
+    draw(where / "out", clips, calibration("look", "move", sigma=1.0), where / "frames", masks)
     return {path.name: path.read_bytes() for path in (where / "out").iterdir()}
 
 
-def test_every_clip_has_a_picture_always_the_same(footage, tmp_path, monkeypatch):
-    once = drawn(footage, tmp_path / "one")
-    assert sorted(once) == [f"clip_{name}.png" for name in ("a", "b", "lost", "new", "normal")]
-    shapes = {name: matplotlib.image.imread(tmp_path / "one/out" / name).shape for name in once}
+def test_every_clip_has_a_picture_with_the_same_bytes_each_time(footage, tmp_path, monkeypatch):
+    pictures = drawn(footage, tmp_path / "first")
+    assert sorted(pictures) == [f"clip_{name}.png" for name in ("a", "b", "lost", "new", "normal")]
+    shapes = {name: matplotlib.image.imread(tmp_path / "first/out" / name).shape for name in pictures}
     # where there are labels a second row, the worst mistake
     assert shapes["clip_a.png"][0] > shapes["clip_new.png"][0]
     monkeypatch.setattr(pooling, "CHUNK", 3)
-    assert drawn(footage, tmp_path / "two") == once
+    assert drawn(footage, tmp_path / "second") == pictures
 
 
-def test_a_picture_shows_frame_map_and_mask_of_one_moment(footage, tmp_path, monkeypatch):
+def test_a_picture_shows_frame_map_and_mask_of_the_same_frame(footage, tmp_path, monkeypatch):
     clips, _, truths = footage
     panels: dict[str, dict[str, heatmaps.Panel]] = {}
     monkeypatch.setattr(
@@ -315,7 +316,7 @@ def surveyed(tmp_path) -> Callable[[str], list[ScoredClip]]:
     def score(labels: str | None) -> list[ScoredClip]:
         if labels is not None:
             (root / "labels.csv").write_text("clip,start,end\n" + labels)
-        found = survey.survey(
+        result = survey.survey(
             Folder(Folder.Params()).read(root),
             root,
             tmp_path / "masks",
@@ -326,16 +327,14 @@ def surveyed(tmp_path) -> Callable[[str], list[ScoredClip]]:
             workers=1,
             log=lambda line: None,
         )
-        tested = [row for row in found.clips if row.split == "test"]
-        source = np.arange(1, 20, 2)
-        for row in tested:
-            times = pd.DataFrame({"source_frame": source, "seconds": source / 10})
-            tables.write_table(tmp_path / "frames" / row.clip, times)
-        errors = [clip(row.clip.partition("/")[2], None, cells(moving(10, 4, 16))).regions for row in tested]
-        nobody = Identity({}, {})
-        return evaluate.score_clips(
-            tested, found.labels, tmp_path / "frames", errors, calibration("look"), nobody
-        )
+        test = [row for row in result.clips if row.split == "test"]
+        look = calibration("look")
+        for row in test:
+            reports.write_times(tmp_path / "frames" / row.clip, np.arange(1, 20, 2))
+            scored = clip(row.clip.partition("/")[2], None, cells(moving(10, 4, 16)))
+            reports.write_errors(tmp_path / "errors" / row.clip, scored.regions)
+        reports.score(tmp_path, tmp_path / "scores", test, look)
+        return reports.read(tmp_path, tmp_path / "scores", test, result.labels)
 
     return score
 
@@ -343,7 +342,8 @@ def surveyed(tmp_path) -> Callable[[str], list[ScoredClip]]:
 @pytest.mark.parametrize(
     ("labels", "expected", "without"),
     [
-        (None, {"masked": (2, 7), "plain": None, "said": None}, 0),  # masks label, nobody labelled the others
+        # masks label their clip; the other clips are not labelled
+        (None, {"masked": (2, 7), "plain": None, "said": None}, 0),
         ("said,5,9\n", {"masked": (2, 7), "plain": (), "said": (2, 3)}, 1),
         ("masked,5,16\n", {"masked": (2, 7), "plain": (), "said": ()}, 0),
     ],
@@ -351,18 +351,18 @@ def surveyed(tmp_path) -> Callable[[str], list[ScoredClip]]:
 def test_labels_without_masks_and_masks_without_labels(surveyed, tmp_path, labels, expected, without):
     """First and last anomalous frame of those that were extracted: 1, 3, 5, … of the source."""
     clips = surveyed(labels)
-    for one in clips:
-        assert one.source_size == (24, 40)
-        frames = expected[one.clip.partition("/")[2]]
+    for scored in clips:
+        assert scored.source_size == (24, 40)
+        frames = expected[scored.name]
         if frames is None:
-            assert one.anomalous is None
+            assert scored.anomalous is None
         else:
-            at = np.flatnonzero(one.anomalous)
+            at = np.flatnonzero(scored.anomalous)
             assert (at.min(), at.max()) == frames if frames else not len(at)
-    found = localisation.locate(clips, calibration("look"), tmp_path / "masks", PARAMS)
-    assert found["localisation"]["clips_without_masks"] == without
-    usable = sum(one.anomalous is not None for one in clips) - without
-    assert found["pixel"]["frames"] == 10 * usable
-    assert found["pixel"]["pixels"] == 10 * usable * 24 * 40  # of the source, with masks or without
-    assert found["pixel"]["recall"] == 1
-    json.dumps(found, allow_nan=False)
+    result = locate(clips, calibration("look"), tmp_path / "masks", PARAMS)
+    assert result["localisation"]["clips_without_masks"] == without
+    usable = sum(scored.anomalous is not None for scored in clips) - without
+    assert result["pixel"]["frames"] == 10 * usable
+    assert result["pixel"]["pixels"] == 10 * usable * 24 * 40  # of the source, with masks or without
+    assert result["pixel"]["recall"] == 1
+    json.dumps(result, allow_nan=False)

@@ -241,7 +241,7 @@ def test_templates_use_only_columns_that_exist(specs, name):
     used = set(re.findall(r'"(?:field|groupby)": "(\w+)"', text)) | set(re.findall(r"datum\.(\w+)", text))
     used |= set(re.findall(r"datum\['(\w+)'\]", text))
     computed = set(re.findall(r'"as": "(\w+)"', text)) | {"rev", "chance"}
-    assert used - made <= set(spec["data"]["values"][0])
+    assert used - computed <= set(spec["data"]["values"][0])
 
 
 Layers = dict[str, list[dict[str, str]]]

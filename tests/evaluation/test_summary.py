@@ -1,0 +1,154 @@
+"""The summary: a page that people read, of figures, events and tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.evaluation.reports import CLIPS, FILES, SEVERAL, Report, heatmap_files
+from vad.evaluation import summary
+from vad.evaluation.summary import MAX_EVENTS
+from vad.scoring.events import COLUMNS
+from vad.store.tables import read_table
+
+
+def test_the_summary_reports_the_headline_beside_the_trivial_scorers(frames_report):
+    text, result = frames_report.markdown, frames_report.result
+    frame, gain, event = result["frame"], result["gain"], result["event"]
+    names = ["auc_micro", "auc_macro", "average_precision", "eer", "precision", "recall", "f1"]
+    scorers = frames_report.scorers()
+    assert scorers["**model**"] == [f"{frame[key]:.4f}" for key in names]
+    assert list(scorers)[1:] == [
+        "model, causal",
+        "model, min-max per clip",
+        "random (learns nothing)",
+        "time (learns nothing)",
+    ]
+    assert scorers["time (learns nothing)"][0] == f"{result['baseline']['time']['auc_micro']:.4f}"
+    assert "250 test frames in 4 clips, 35 of them labelled anomalous" in text
+    assert "mean over the 2 clips with both classes; 1 have only one" in text
+    assert f"({gain['over']}): {gain['auc_micro']['difference']:+.3f}, " in text
+    assert f"Events: {event['found']} of 3 labelled events detected" in text
+    assert f"Pixels: AUC {result['pixel']['auc']:.3f}, AUC of the 40 % criterion " in text
+    assert f"RBDC {result['localisation']['rbdc']:.3f}" in text
+    assert "Clips: AUC of the highest score" in text
+    assert "regions per frame" not in text
+    assert "- `test/lost`: it is empty" in text
+    without = summary.markdown(result, frames_report.folder, frames_report.events, {})
+    assert without.partition("## Skipped clips")[2].strip() == "None."
+
+
+def test_names_and_counts_stand_in_the_tables_as_they_are(frames_report):
+    table = frames_report.cells("## Clips")
+    assert {len(row) for row in table} == {len(table[0])}
+    column = {name: [row[i] for row in table[2:]] for i, name in enumerate(table[0])}
+    assert column["clip"] == ["fall", "late", "walk", "new¦er"]
+    assert column["camera"] == ["01", "01", "0¦2", "0¦2"]
+    assert column["anomalous frames"] == ["30", "5", "0", ""]
+    assert column["AUC"] == [*(f"{auc:.4f}" for auc in frames_report.csv("clips.csv")["auc"][:2]), "", ""]
+    assert column["share alarmed"] == [f"{r:.4f}" for r in frames_report.csv("clips.csv")["anomaly_rate"]]
+    error = frames_report.csv("clips.csv").iloc[0]
+    mean, deviation = error["reconstruction_error_mean"], error["reconstruction_error_std"]
+    assert column["reconstruction error (mean ± deviation)"][0] == f"{mean:.4f} ± {deviation:.4f}"
+    assert [row[0] for row in frames_report.cells("## Cameras")[2:]] == ["01", "0¦2"]
+    assert [row[0] for row in frames_report.cells("## Subjects")[2:]] == ["(not given)", "007", "ä¦b"]
+
+
+def test_the_summary_of_several_branches_lists_each_alone(box_inputs, boxes_report):
+    scorers = boxes_report.scorers()
+    alone = {f"branch {b} alone" for b in ("appearance", "flow", "speed", "learned")}
+    assert set(list(scorers)[1:5]) == alone
+    assert scorers["branch flow alone"][0] == f"{boxes_report.result['branch']['flow']['auc_micro']:.4f}"
+    assert "speed (learns nothing)" in scorers
+    heads = {f"{b} error (mean ± deviation)" for b in ("appearance", "flow", "speed")}
+    assert heads <= set(boxes_report.cells("## Clips")[0])
+    counts = []
+    for clip in boxes_report.clips:
+        per_frame = read_table(box_inputs / "errors" / clip.clip)["frame"].value_counts()
+        counts += [per_frame.get(t - t % 2, 0) for t in range(len(clip.scores))]
+    expected = {"per_frame": np.mean(counts), "frames_without": counts.count(0), "tracks": 5}
+    assert boxes_report.result["region"] == pytest.approx(expected)
+    assert (
+        f"\n{np.mean(counts):.2f} regions per frame on average; {counts.count(0)} frames"
+        in boxes_report.markdown
+    )
+    assert "5 tracks, listed in tracks.csv." in boxes_report.markdown
+
+
+def test_boxes_without_tracks_make_no_table_of_tracks(box_inputs, tmp_path):
+    report = Report(box_inputs, tmp_path / "report", SEVERAL, clips=CLIPS[2:3])
+    assert sorted(report.files()) == sorted([*FILES, *heatmap_files("walk")])
+    assert "No tracks." in report.markdown
+    assert "pixel" not in report.metrics  # walk is normal and has no masks
+    assert "Pixels" not in report.markdown
+
+
+# --- events
+
+
+def table_of_events(*rows: tuple) -> pd.DataFrame:
+    """Events of (clip, start_seconds, end_seconds, score, branches)."""
+    table = pd.DataFrame(rows, columns=["clip", "start_seconds", "end_seconds", "score", "branches"])
+    return table.assign(start=0, end=1, peak=0)[COLUMNS]
+
+
+def page(report: Report, events: pd.DataFrame) -> str:
+    return summary.markdown(report.metrics, report.folder, events, {})
+
+
+def section(text: str) -> str:
+    """The section on events, which stands before that on clips."""
+    return text.partition("## Events\n")[2].partition("## Clips\n")[0].strip()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (9, "0:09"), (60, "1:00"), (754, "12:34"), (3600, "60:00")]
+)
+def test_times_are_minutes_and_seconds(seconds, text):
+    assert summary.minutes(seconds) == text
+
+
+def test_events_have_rows_with_whole_seconds_around_them(frames_report):
+    events = table_of_events(
+        ("fall", 4.56, 61.2, 1.974, "appearance 62%, flow 38%"), ("a|b", 125.0, 126.0, 12.0, "")
+    )
+    assert section(page(frames_report, events)).splitlines() == [
+        "| clip | from | to | highest score | branches |",
+        "|---|---|---|---|---|",
+        "| fall | 0:04 | 1:02 | 1.97 | appearance 62%, flow 38% |",
+        "| a\\|b | 2:05 | 2:06 | 12.00 |  |",
+    ]
+
+
+@pytest.mark.parametrize("more", [0, 1, 250])
+def test_many_events_are_cut_and_the_rest_is_counted(frames_report, more):
+    rows = [(f"clip{i}", float(i), i + 1.0, 2.0, "flow 100%") for i in range(MAX_EVENTS + more)]
+    lines = section(page(frames_report, table_of_events(*rows))).splitlines()
+    listed = [line for line in lines[2:] if line.startswith("| ")]
+    assert [line.split(" | ")[0] for line in listed] == [f"| clip{i}" for i in range(MAX_EVENTS)]
+    rest = [] if more == 0 else ["", f"… and {more} more, in data/scores/events.csv."]
+    assert lines[2 + MAX_EVENTS :] == rest
+
+
+def test_a_run_without_events_says_so(frames_report):
+    text = section(page(frames_report, table_of_events()))
+    assert text == "No event: no frame lies above the threshold for long enough."
+
+
+def test_events_of_unlabelled_footage_are_listed(frame_inputs, tmp_path):
+    report = Report(frame_inputs, tmp_path / "report", clips=CLIPS[3:])
+    assert report.metrics["frame"]["absent"] == "no test clip is labelled"
+    assert "event" not in report.metrics
+    rows = report.cells("## Events")[2:]
+    assert len(rows) == len(report.events) > 0
+    for row, event in zip(rows, report.events.itertuples(), strict=True):
+        start, end = int(event.start_seconds), int(np.ceil(event.end_seconds))
+        assert row == ["new¦er", f"0:{start:02}", f"0:{end:02}", f"{event.score:.2f}", "reconstruction 100%"]
+
+
+def test_events_are_read_with_names_as_text(tmp_path):
+    """Clips called 007, NA and 1e3 keep their names, and an event without shares has an empty text."""
+    names = ["007", "NA", "1e3"]
+    table_of_events(*((name, 0.0, 1.0, 2.0, "") for name in names)).to_csv(tmp_path / "e.csv", index=False)
+    events = summary.read_events(tmp_path / "e.csv")
+    assert events["clip"].tolist() == names
+    assert events["branches"].tolist() == [""] * 3
