@@ -10,6 +10,7 @@ from tests.branches.measured import STATISTICS, branches_of, measure, write_inpu
 from tests.scoring.errors import calibrated, params, squeezed
 from vad import UserError
 from vad.branches.classes import novelty_of
+from vad.branches.params import MeasureParams
 from vad.scoring.calibrate import calibrate
 from vad.scoring.pooling import frame_errors
 from vad.store import arrays
@@ -55,6 +56,11 @@ def test_each_branch_has_a_column_or_maps(tmp_path):
     assert calibrate([clip], params(aggregate="cell")).branches == clip.branches
     stems = write_inputs(tmp_path, flow=False)
     assert measure(tmp_path, stems, branches_of()).branches == ["reconstruction"]
+
+
+def test_the_cell_is_active():
+    """So that changing it measures every clip again."""
+    assert MeasureParams(cell=4).active() != MeasureParams(cell=8).active()
 
 
 def test_tensors_of_other_regions_are_refused(tmp_path):
