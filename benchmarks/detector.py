@@ -18,8 +18,8 @@ from statistics import median
 import cv2
 import numpy as np
 
+from vad.detection.detector import Detector, DetectorParams
 from vad.footage.probe import probe
-from vad.regions.detector import Detector, DetectorParams
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
 WEIGHTS = DATA / "weights" / "yolox_nano.onnx"

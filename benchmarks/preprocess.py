@@ -21,11 +21,11 @@ from statistics import median
 import cv2
 import numpy as np
 
+from vad.detection.detector import Detector
+from vad.detection.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 from vad.flow.dis import PRESETS, Dis
 from vad.footage.extract import ExtractParams, extract
 from vad.pipeline import params
-from vad.regions.detector import Detector
-from vad.regions.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 from vad.regions.person_crop import PersonCrop
 from vad.regions.silhouette import Silhouette
 from vad.store import arrays

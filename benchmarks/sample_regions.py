@@ -23,15 +23,15 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from vad import boxes
+from vad.detection.background import foreground_masks
+from vad.detection.blobs import MotionBoxes
+from vad.detection.foreground_params import MOTION_BOXES, SILHOUETTES, THRESHOLDS, ForegroundParams
+from vad.detection.motion import MotionParams, motion_masks
 from vad.flow.dis import Dis
 from vad.footage.extract import ExtractParams, extract
 from vad.footage.probe import probe
 from vad.pipeline import params
 from vad.regions import PreprocessParams
-from vad.regions.background import foreground_masks
-from vad.regions.blobs import MotionBoxes
-from vad.regions.foreground_params import MOTION_BOXES, SILHOUETTES, THRESHOLDS, ForegroundParams
-from vad.regions.motion import MotionParams, motion_masks
 from vad.regions.person_crop import PersonCrop
 from vad.store import arrays
 from vad.synthetic import CLIPS, instances

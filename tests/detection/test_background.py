@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from vad import UserError
+from vad.detection.background import changing_share, clean, foreground_masks, shadow
+from vad.detection.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 from vad.pipeline import params
-from vad.regions.background import changing_share, clean, foreground_masks, shadow
-from vad.regions.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 
 METHODS = ("mog2", "knn", "median")
 HEIGHT, WIDTH = 60, 90

@@ -15,10 +15,10 @@ from scipy import ndimage
 from benchmarks.sample_regions import Count, moving
 from vad import UserError
 from vad import boxes as box_arrays
-from vad.regions.background import foreground_masks
-from vad.regions.blobs import MotionBoxes, boxes
-from vad.regions.foreground_params import MOTION_BOXES, ForegroundParams
-from vad.regions.motion import MotionParams, motion_masks
+from vad.detection.background import foreground_masks
+from vad.detection.blobs import MotionBoxes, boxes
+from vad.detection.foreground_params import MOTION_BOXES, ForegroundParams
+from vad.detection.motion import MotionParams, motion_masks
 from vad.synthetic import CLIPS, instances, render
 
 EVERY = {"close": 0, "min_area": 1, "min_width": 1, "min_height": 1, "split": 0.0}

@@ -1,4 +1,4 @@
-"""vad.regions.detector and yolo against plain Python, on tiny ONNX files made here, and on real weights."""
+"""vad.detection.detector and yolo against plain Python, on tiny ONNX files made here, and on real weights."""
 
 import os
 import subprocess
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from vad import UserError
-from vad.regions import yolo
-from vad.regions.detector import Detections, Detector, DetectorParams, check
+from vad.detection import yolo
+from vad.detection.detector import Detections, Detector, DetectorParams, check
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[3] / "shared" / "data"))
 NANO, CLIP = DATA / "weights" / "yolox_nano.onnx", DATA / "samples" / "one-by-one-person-detection.mp4"
@@ -550,7 +550,7 @@ def test_broken_file(tmp_path, capfd, kept):
 
 
 def test_onnxruntime_is_loaded_when_needed():
-    code = "import sys, vad.regions.detector; sys.exit('onnxruntime' in sys.modules)"
+    code = "import sys, vad.detection.detector; sys.exit('onnxruntime' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from vad.regions.tracking import Tracker, TrackParams, interpolate
+from vad.detection.tracking import Tracker, TrackParams, interpolate
 
 WIDE, HIGH = 20, 50  # pixels of a person
 

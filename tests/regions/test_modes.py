@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from vad import UserError
+from vad.detection.foreground_params import MOTION_BOXES, SILHOUETTES, ForegroundParams
 from vad.pipeline import params
 from vad.regions import COLUMNS, REGION_MODES, PreprocessParams, RegionMode
-from vad.regions.foreground_params import MOTION_BOXES, SILHOUETTES, ForegroundParams
 from vad.store.arrays import write_array
 from vad.store.cards import read_card
 from vad.store.tables import read_table

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.regions.test_detector import N, export
+from tests.detection.test_detector import N, export
 from vad import UserError, boxes
+from vad.detection.foreground_params import ForegroundParams
 from vad.flow.dis import Dis
 from vad.flow.none import NoFlow
 from vad.pipeline import params
 from vad.regions import COLUMNS
-from vad.regions.foreground_params import ForegroundParams
 from vad.regions.person_crop import PersonCrop
 from vad.store import arrays, cards, tables
 

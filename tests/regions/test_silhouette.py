@@ -8,10 +8,10 @@ import pytest
 
 from benchmarks.sample_regions import iou, moving
 from vad import UserError
+from vad.detection.background import foreground_masks
+from vad.detection.foreground_params import ForegroundParams
 from vad.pipeline import params
 from vad.regions import whole_frames
-from vad.regions.background import foreground_masks
-from vad.regions.foreground_params import ForegroundParams
 from vad.regions.silhouette import Silhouette
 from vad.store import arrays, cards, tables
 from vad.store.bitmasks import open_masks

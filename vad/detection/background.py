@@ -12,7 +12,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from vad.regions.foreground_params import ForegroundSettings
+from vad.detection.foreground_params import ForegroundSettings
 
 SHADOW_RATIO = 0.5, 1.1  # of frame to background in a shadow; above 1 because of noise
 EDGE = 0.08  # standard deviation of that ratio in 3x3 pixels; above it an edge passes through

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from vad.boxes import area, distinct, intersection, iou, large_enough
-from vad.regions.motion import MotionParams
+from vad.detection.motion import MotionParams
 
 HEAD = 1 / 15  # of the height: half a head. Lower bumps of an outline are noise and shoulders
 CORE = 0.5  # of a blob's greatest thickness: thinner parts are limbs, heads, bags

@@ -6,7 +6,7 @@ from types import TracebackType
 
 import numpy as np
 
-from vad.regions.detector import Detections
+from vad.detection.detector import Detections
 from vad.store.arrays import ArrayWriter
 from vad.store.cards import read_card
 

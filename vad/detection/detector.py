@@ -1,6 +1,6 @@
 """Detection of objects: YOLOX and YOLOv8 exports to ONNX, run on the processor by onnxruntime.
 
-Which exports are understood, and how their output is read, stands in `vad.regions.yolo`.
+Which exports are understood, and how their output is read, stands in `vad.detection.yolo`.
 """
 
 import ast
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from vad import UserError
+from vad.detection import yolo
 from vad.pipeline.params import Field, Section
-from vad.regions import yolo
 from vad.store.placeholders import refuse_placeholder
 
 if TYPE_CHECKING:

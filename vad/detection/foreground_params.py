@@ -1,4 +1,4 @@
-"""`preprocess.foreground`: how background subtraction (`vad.regions.background`) works."""
+"""`preprocess.foreground`: how background subtraction (`vad.detection.background`) works."""
 
 from collections.abc import Mapping
 from typing import Any, Literal

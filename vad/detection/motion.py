@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 
 from vad import UserError
+from vad.detection.background import foreground_masks
+from vad.detection.foreground_params import ForegroundSettings
 from vad.pipeline.params import Field, Section
-from vad.regions.background import foreground_masks
-from vad.regions.foreground_params import ForegroundSettings
 
 BLUR = 5  # px: side of the smoothing before a threshold
 NEIGHBOURHOOD = 21  # px: side of the square in which speeds are compared

@@ -1,8 +1,7 @@
-"""Where to look: regions, boxes in frames; a file per mode. Imports `boxes`, `store`, `pipeline` and `flow`.
+"""Where to look: regions, boxes in frames; a file per mode (none, silhouette, person_crop).
 
-Modes: none, silhouette, person_crop. What they are made of: background (subtraction), motion and blobs (boxes
-of what moves), detector and yolo (boxes of objects), tracking, class_scores. For all of them: table (the
-files that they write) and checks (of what the stage gets and makes).
+For all of them: `base`, `table` (the files that they write) and `checks` (of what the stage gets and makes).
+Imports `detection`, `flow`, `boxes`, `pipeline` and `store`.
 """
 
 from vad.regions.base import REGION_MODES, PreprocessParams, RegionMode

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import ClassVar
 
+from vad.detection.foreground_params import ForegroundParams, ForegroundSettings
 from vad.pipeline.params import Choice, Field, Section
 from vad.pipeline.registry import Plugin, Registry
-from vad.regions.foreground_params import ForegroundParams, ForegroundSettings
 from vad.store.digests import digest
 
 

@@ -16,17 +16,17 @@ import pandas as pd
 
 from vad import UserError
 from vad import boxes as box_arrays
+from vad.detection.background import changing_share
+from vad.detection.blobs import MotionBoxes
+from vad.detection.class_scores import ClassScoresWriter
+from vad.detection.detector import Detections, Detector, DetectorParams, check
+from vad.detection.foreground_params import MOTION_BOXES, ForegroundParams
+from vad.detection.motion import MotionParams, motion_masks
+from vad.detection.tracking import Tracker, TrackParams, interpolate
 from vad.flow import FlowParams, open_flow, require_flow
 from vad.pipeline.params import Field, Section, load
 from vad.regions import table
-from vad.regions.background import changing_share
 from vad.regions.base import REGION_MODES, RegionMode
-from vad.regions.blobs import MotionBoxes
-from vad.regions.class_scores import ClassScoresWriter
-from vad.regions.detector import Detections, Detector, DetectorParams, check
-from vad.regions.foreground_params import MOTION_BOXES, ForegroundParams
-from vad.regions.motion import MotionParams, motion_masks
-from vad.regions.tracking import Tracker, TrackParams, interpolate
 from vad.store.arrays import open_array
 from vad.store.downloads import fetch, hash_file
 

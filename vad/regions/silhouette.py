@@ -6,11 +6,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from vad.detection.background import changing_share, foreground_masks
+from vad.detection.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 from vad.pipeline.params import Field, Section
 from vad.regions import table
-from vad.regions.background import changing_share, foreground_masks
 from vad.regions.base import REGION_MODES, RegionMode
-from vad.regions.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 from vad.store.arrays import open_array
 from vad.store.bitmasks import mask_writer, pack
 from vad.store.cards import read_card
