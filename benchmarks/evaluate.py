@@ -1,4 +1,4 @@
-"""The stage `evaluate` on 10,000 and on 100,000 frames with pixel masks: seconds and memory per frame.
+"""Time and memory of the stage `evaluate` on 10,000 and on 100,000 frames with pixel masks.
 
     python -m benchmarks.evaluate [--frames 10000 100000] [--rounds 1]
 
@@ -23,12 +23,15 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from vad.branches.error_files import ErrorWriter
 from vad.evaluation.pixel_metrics import PixelLevel
 from vad.pipeline import params
 from vad.pipeline.params import load
-from vad.scoring import pooling
-from vad.scoring.calibration import CalibrateParams, calibrate
-from vad.store import arrays, cards, manifest, tables
+from vad.scoring.calibrate import calibrate
+from vad.scoring.clip_errors import read_errors
+from vad.scoring.params import CalibrateParams
+from vad.scoring.scores import score_clip
+from vad.store import cards, manifest, tables
 
 ROOT = Path(__file__).parents[1]
 LENGTH, HEIGHT, WIDTH, CELL, FPS, REGIONS = 1000, 240, 360, 8, 10.0, 10
@@ -37,7 +40,7 @@ PLAIN = 2000  # frames of the plain pixel AUC
 
 
 def fabricate(folder: Path, frames: int) -> None:
-    """What the stage reads, in the layout of the project: test clips, and one to calibrate with."""
+    """Writes what the stage reads, in the layout of the project: test clips, scored after a clip of val."""
     rng = np.random.default_rng(0)
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "data").mkdir()
@@ -45,7 +48,7 @@ def fabricate(folder: Path, frames: int) -> None:
     clips, labels = [], {}
     for k in range(-1, frames // LENGTH):
         name = "val/0" if k < 0 else f"test/{k:04}"
-        errors(folder / "data/errors" / name, rng)
+        write_errors(folder / "data/errors" / name, rng)
         if k < 0:
             continue
         spans = [(t, t + 50) for t in range(100, LENGTH, 500)]
@@ -64,27 +67,29 @@ def fabricate(folder: Path, frames: int) -> None:
     manifest.write_manifest(folder / "data/manifest.csv", clips)
     manifest.write_labels(folder / "data/labels.csv", labels)
     manifest.write_skipped(folder / "data/frames/skipped.csv", {})
-    normal = pooling.read_errors(folder / "data/errors", {"val/0": "a"})
+    normal = read_errors(folder / "data/errors", {"val/0": "a"})
     raw = params.read(ROOT / "params.yaml")
     calibration = calibrate(normal, load("calibrate", CalibrateParams, raw))
     calibration.save(folder / "models/calibration.json")
+    for clip in clips:
+        stems = [folder / "data" / part / clip.clip for part in ("scores", "errors", "frames")]
+        score_clip(*stems, clip.clip, clip.camera, calibration)
 
 
-def errors(stem: Path, rng: np.random.Generator) -> None:
-    """A clip's regions with errors of two branches, and its maps of speed."""
+def write_errors(stem: Path, rng: np.random.Generator) -> None:
+    """Writes a clip's regions with errors of two branches, and its maps of speed."""
     n = LENGTH * REGIONS
     x0, y0 = rng.integers(0, WIDTH - 30, n), rng.integers(0, HEIGHT - 50, n)
     table = {"frame": np.repeat(np.arange(LENGTH), REGIONS), "region": np.arange(n), "track": -1}
     table |= {"x0": x0, "y0": y0, "x1": x0 + 30, "y1": y0 + 50}
-    found = pd.DataFrame(table).astype(np.int32)
-    for branch in ("appearance", "flow"):
-        found[f"error_{branch}"] = rng.gamma(2, 1, n).astype(np.float32)
-    tables.write_table(stem, found)
-    with arrays.ArrayWriter(Path(f"{stem}.map_speed"), SHAPE, np.float16, cell=CELL) as writer:
-        for _ in range(LENGTH):
-            writer.append(rng.gamma(2, 1, SHAPE).astype(np.float16))
     card = {"frames": LENGTH, "stride": 1, "frame": [HEIGHT, WIDTH], "fps": FPS, "cell": CELL}
-    cards.write_json(Path(f"{stem}.json"), card | {"maps": ["speed"]})
+    with ErrorWriter(stem, pd.DataFrame(table).astype(np.int32), card) as out:
+        for branch in ("appearance", "flow"):
+            out.add_column(branch, rng.gamma(2, 1, n))
+        out.learned = False
+        with out.add_map("speed") as writer:
+            for _ in range(LENGTH):
+                writer.append(rng.gamma(2, 1, SHAPE).astype(np.float16))
 
 
 def sparse(stem: Path, shape: tuple[int, ...], **card: object) -> np.ndarray:
@@ -96,7 +101,7 @@ def sparse(stem: Path, shape: tuple[int, ...], **card: object) -> np.ndarray:
 
 
 def run(folder: Path) -> tuple[float, float]:
-    """(seconds, MB at most) of the stage as a process: memory of its own, without the files that it maps."""
+    """(seconds, MB at most) of the stage as a process; files that it maps do not count as memory."""
     start, most = time.perf_counter(), 0
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     child = subprocess.Popen([sys.executable, "-m", "stages.evaluate"], cwd=folder, env=env)
@@ -111,15 +116,15 @@ def run(folder: Path) -> tuple[float, float]:
 
 
 def pixel_auc() -> None:
-    """Streamed and plain, from the same maps."""
+    """Prints time and value of the pixel AUC from the same maps, streamed and by scikit-learn at once."""
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(PLAIN, *SHAPE)).astype(np.float16)
     anomalous = np.where(scores > 1, rng.integers(0, 65, scores.shape), 0)
     total = np.full(SHAPE, CELL * CELL)
     start = time.perf_counter()
     streamed = PixelLevel(95.0)
-    for own, count in zip(scores, anomalous, strict=True):
-        streamed.add(own, count, total)
+    for frame_scores, count in zip(scores, anomalous, strict=True):
+        streamed.add(frame_scores, count, total)
     ours = streamed.result(0.0)["auc"]
     middle = time.perf_counter()
     flat, weight = np.tile(scores.ravel(), 2), np.r_[anomalous.ravel(), (CELL * CELL - anomalous).ravel()]
