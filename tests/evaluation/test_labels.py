@@ -19,12 +19,12 @@ from tests.evaluation.reports import (
     write_times,
 )
 from vad import UserError
+from vad.detection.foreground_params import ForegroundParams
 from vad.evaluation.scored_clip import ScoredClip
 from vad.flow.none import NoFlow
 from vad.footage import survey
 from vad.footage.extract import ExtractParams, extract
 from vad.layouts.ucsd import Ucsd
-from vad.regions.foreground_params import ForegroundParams
 from vad.regions.none import WholeFrame
 from vad.resize.cut import cut
 from vad.scoring.clip_errors import ClipErrors

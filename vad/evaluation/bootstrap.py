@@ -6,9 +6,9 @@ percentile method (B. Efron, "Nonparametric standard errors and confidence inter
 Statistics 9, 1981).
 
 Resamples are never put together frame by frame: an AUC is the share of pairs in which the anomalous frame has
-a higher score than the normal one (D. Bamber, "The area above the ordinal dominance graph and the area below
-the receiver operating characteristic graph", Journal of Mathematical Psychology 12, 1975), and the pairs of
-two clips are counted once.
+a higher score than the normal frame (D. Bamber, "The area above the ordinal dominance graph and the area
+below the receiver operating characteristic graph", Journal of Mathematical Psychology 12, 1975), and the
+pairs of two clips are counted once.
 """
 
 from collections.abc import Mapping, Sequence

@@ -23,7 +23,7 @@ def locate(
 ) -> dict[str, Any]:
     """Metrics of pixels and regions over the labelled clips. Memory does not grow with the clips.
 
-    A clip of normal frames alone needs no masks; one with anomalous frames but without masks is left out.
+    A clip of normal frames alone needs no masks; a clip with anomalous frames but no masks is left out.
 
     Args:
         clips: all test clips.

@@ -1,6 +1,6 @@
 """Pixel level: how well score maps say which pixels of a frame are anomalous.
 
-A map has one score per cell of `cell` x `cell` pixels of the extracted frame, a mask one bit per pixel of the
+A map has a score per cell of `cell` x `cell` pixels of the extracted frame, a mask a bit per pixel of the
 source. All figures count pixels of the source: each has the score of the cell that its centre falls into, so
 a cell enters as two numbers, its anomalous pixels and all of them. Frames stream through; only a histogram
 and a number per frame are kept.
@@ -30,7 +30,7 @@ _VALUES = np.where(_RANKS & SIGN, _RANKS ^ SIGN, ~_RANKS).view(np.float16).astyp
 def cell_counts(mask: np.ndarray, frame: tuple[int, int], cell: int) -> tuple[np.ndarray, np.ndarray]:
     """Counts the pixels of each cell.
 
-    A pixel of the source belongs to the cell that its centre falls into, to the right or lower one on a
+    A pixel of the source belongs to the cell that its centre falls into, to the right or lower cell on a
     border. Every pixel counts once.
 
     Args:
@@ -82,7 +82,7 @@ class PixelLevel:
         """Adds a labelled frame.
 
         Args:
-            scores: float [rows, columns], one per cell; rounded to float16, so that scores above 65504 tie.
+            scores: float [rows, columns], of each cell; rounded to float16, so that scores above 65504 tie.
             anomalous: int [rows, columns], anomalous pixels of each cell.
             total: int [rows, columns], all pixels of each cell.
 
@@ -101,7 +101,7 @@ class PixelLevel:
         np.add.at(self._normal, rank, total - anomalous)
 
         rising = np.argsort(rank)
-        at_most = np.cumsum(total[rising])
+        at_most = np.cumsum(total[rising])  # pixels with no higher score than the cell
         cut = rank[rising[np.searchsorted(at_most * 100, self.percentile * at_most[-1])]]
         self._dynamic_hits += int(anomalous[rank > cut].sum())
         self._dynamic_flagged += int(total[rank > cut].sum())
@@ -109,8 +109,7 @@ class PixelLevel:
         falling = rising[::-1]
         covered = np.cumsum(anomalous[falling])
         count = covered[-1]
-        # the first cell with covered / count >= MIN_COVERED, in whole numbers; the highest one in normal
-        # frames
+        # the first cell with covered / count >= MIN_COVERED, in whole numbers; of a normal frame the highest
         reached = np.searchsorted(covered * MIN_COVERED.denominator, count * MIN_COVERED.numerator)
         self._frame_anomalous.append(bool(count))
         self._frame_rank.append(int(rank[falling[reached]]))
@@ -130,7 +129,7 @@ class PixelLevel:
             - `mahadevan_auc`, `mahadevan_eer`: the criterion of Mahadevan et al., "Anomaly detection in
               crowded scenes", CVPR 2010. An anomalous frame is detected at a threshold if at least 40 % of
               its anomalous pixels have that score or more, a normal frame is a false positive if any pixel
-              has. So a frame counts with the highest threshold at which that is so: for a normal one the
+              has. So a frame counts with the highest threshold at which that is so: for a normal frame the
               maximum of its map. AUC and equal error rate are those of these numbers. Flags on normal pixels
               of anomalous frames cost nothing.
             - `precision`, `recall`, `f1`: of the flagged pixels of all frames. If nothing is flagged, there

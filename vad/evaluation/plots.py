@@ -29,7 +29,7 @@ def score_curves(clips: Sequence[ScoredClip], threshold: float, points: int = CU
         clips: all test clips.
         threshold: goes into the table.
         points: a longer clip is thinned to at most so many rows: of each run of neighbouring frames the
-            highest score is kept, and the run counts as anomalous if one of its frames is.
+            highest score is kept, and the run counts as anomalous if any of its frames is.
 
     Returns:
         Columns: `clip`, `frame` (of the source), `score`, `label` (0 or 1; empty if not labelled),

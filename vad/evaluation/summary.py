@@ -171,7 +171,7 @@ def _regions(result: dict[str, Any]) -> list[str]:
 
 
 def _events(events: pd.DataFrame) -> list[str]:
-    """The events, one per row, the first MAX_EVENTS of them."""
+    """The table of the first MAX_EVENTS events."""
     lines = ["## Events", ""]
     if not len(events):
         return [*lines, "No event: no frame lies above the threshold for long enough.", ""]
