@@ -9,6 +9,7 @@ from pathlib import Path
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
 from vad.scoring.calibration import Calibration
+from vad.scoring.events import event_lines
 from vad.scoring.scores import event_table, read_scores, score_clip
 from vad.store import manifest
 from vad.store.digests import digest_files
@@ -36,6 +37,8 @@ def main(run: stage.Run) -> None:
     events = event_table({clip.clip: read_scores(SCORES / clip.clip) for clip in clips})
     events.to_csv(SCORES / "events.csv", index=False, float_format="%.8g", lineterminator="\n")
     run.log(f"{len(events)} events in {len(clips)} clips above the threshold {calibration.threshold:.4f}")
+    for line in event_lines(events):
+        run.log(line)
 
 
 if __name__ == "__main__":

@@ -86,9 +86,9 @@ def test_boxes_without_tracks_make_no_table_of_tracks(box_inputs, tmp_path):
 
 
 def table_of_events(*rows: tuple) -> pd.DataFrame:
-    """Events of (clip, start_seconds, end_seconds, score, branches)."""
-    table = pd.DataFrame(rows, columns=["clip", "start_seconds", "end_seconds", "score", "branches"])
-    return table.assign(start=0, end=1, peak=0)[COLUMNS]
+    """Events of (clip, from, to, score, branches)."""
+    table = pd.DataFrame(rows, columns=["clip", "from", "to", "score", "branches"])
+    return table.assign(start=0, end=1, start_seconds=0.0, end_seconds=1.0, peak=0)[COLUMNS]
 
 
 def page(report: Report, events: pd.DataFrame) -> str:
@@ -100,16 +100,9 @@ def section(text: str) -> str:
     return text.partition("## Events\n")[2].partition("## Clips\n")[0].strip()
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (9, "0:09"), (60, "1:00"), (754, "12:34"), (3600, "60:00")]
-)
-def test_times_are_minutes_and_seconds(seconds, text):
-    assert summary.minutes(seconds) == text
-
-
-def test_events_have_rows_with_whole_seconds_around_them(frames_report):
+def test_events_have_a_row_each(frames_report):
     events = table_of_events(
-        ("fall", 4.56, 61.2, 1.974, "appearance 62%, flow 38%"), ("a|b", 125.0, 126.0, 12.0, "")
+        ("fall", "0:04", "1:02", 1.974, "appearance 62%, flow 38%"), ("a|b", "2:05", "2:06", 12.0, "")
     )
     assert section(page(frames_report, events)).splitlines() == [
         "| clip | from | to | highest score | branches |",
@@ -121,7 +114,7 @@ def test_events_have_rows_with_whole_seconds_around_them(frames_report):
 
 @pytest.mark.parametrize("more", [0, 1, 250])
 def test_many_events_are_cut_and_the_rest_is_counted(frames_report, more):
-    rows = [(f"clip{i}", float(i), i + 1.0, 2.0, "flow 100%") for i in range(MAX_EVENTS + more)]
+    rows = [(f"clip{i}", "0:01", "0:02", 2.0, "flow 100%") for i in range(MAX_EVENTS + more)]
     lines = section(page(frames_report, table_of_events(*rows))).splitlines()
     listed = [line for line in lines[2:] if line.startswith("| ")]
     assert [line.split(" | ")[0] for line in listed] == [f"| clip{i}" for i in range(MAX_EVENTS)]
@@ -148,7 +141,9 @@ def test_events_of_unlabelled_footage_are_listed(frame_inputs, tmp_path):
 def test_events_are_read_with_names_as_text(tmp_path):
     """Clips called 007, NA and 1e3 keep their names, and an event without shares has an empty text."""
     names = ["007", "NA", "1e3"]
-    table_of_events(*((name, 0.0, 1.0, 2.0, "") for name in names)).to_csv(tmp_path / "e.csv", index=False)
+    table_of_events(*((name, "0:00", "0:01", 2.0, "") for name in names)).to_csv(
+        tmp_path / "e.csv", index=False
+    )
     events = summary.read_events(tmp_path / "e.csv")
     assert events["clip"].tolist() == names
     assert events["branches"].tolist() == [""] * 3

@@ -1,6 +1,5 @@
 """The summary of a run: the figures that git keeps, and a page of Markdown for people."""
 
-from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +57,9 @@ def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped
 
 def read_events(path: Path) -> pd.DataFrame:
     """The table of events that the stage `score` wrote: a row per event, in the order of clips and time."""
-    return pd.read_csv(path, keep_default_na=False, dtype={"clip": str, "branches": str})
-
-
-def minutes(seconds: int) -> str:
-    """A time as `m:ss`."""
-    return f"{seconds // 60}:{seconds % 60:02}"
+    return pd.read_csv(
+        path, keep_default_na=False, dtype=dict.fromkeys(("clip", "from", "to", "branches"), "str")
+    )
 
 
 def _headline(result: dict[str, Any]) -> list[str]:
@@ -177,8 +173,8 @@ def _events(events: pd.DataFrame) -> list[str]:
         return [*lines, "No event: no frame lies above the threshold for long enough.", ""]
     lines += [_line("clip", "from", "to", "highest score", "branches"), _rule(5)]
     for event in events.head(MAX_EVENTS).to_dict("records"):
-        start, end = minutes(floor(event["start_seconds"])), minutes(ceil(event["end_seconds"]))
-        lines.append(_line(event["clip"], start, end, f"{event['score']:.2f}", event["branches"]))
+        peak = f"{event['score']:.2f}"
+        lines.append(_line(event["clip"], event["from"], event["to"], peak, event["branches"]))
     if (more := len(events) - MAX_EVENTS) > 0:
         lines += ["", f"… and {more} more, in data/scores/events.csv."]
     return [*lines, ""]

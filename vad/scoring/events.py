@@ -5,6 +5,7 @@ called to look at.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil, floor
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from vad import UserError
 from vad.scoring.params import EventParams
 from vad.store.intervals import intervals_of
 
-COLUMNS = ["clip", "start", "end", "start_seconds", "end_seconds", "peak", "score", "branches"]
+COLUMNS = ["clip", "from", "to", "start", "end", "start_seconds", "end_seconds", "peak", "score", "branches"]
+MAX_LINES = 20  # of a log
 TOLERANCE = 1e-6  # 0.28 s at 25 frames per second are 7 frames, not the 7.000000000000001 of the product
 
 
@@ -114,6 +116,8 @@ def table(
 ) -> pd.DataFrame:
     """A row per event; `start`, `end` and `peak` are source frames, so that they read like a label.
 
+    `from` and `to` are whole seconds around the event, as m:ss.
+
     Args:
         clip: its name.
         events: in extracted frames.
@@ -124,6 +128,8 @@ def table(
     rows = [
         {
             "clip": clip,
+            "from": minutes(floor(seconds[event.start])),
+            "to": minutes(ceil(seconds[event.end - 1] + 1 / fps)),
             "start": source_frames[event.start],
             "end": source_frames[event.end - 1] + 1,
             "start_seconds": seconds[event.start],
@@ -135,6 +141,21 @@ def table(
         for event in events
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def minutes(seconds: int) -> str:
+    """A time as `m:ss`."""
+    return f"{seconds // 60}:{seconds % 60:02}"
+
+
+def event_lines(events: pd.DataFrame) -> list[str]:
+    """The rows of `table` for a log, at most MAX_LINES of them."""
+    lines = [
+        f"{event['clip']}: {event['from']} to {event['to']}, score {event['score']:.2f} ({event['branches']})"
+        for event in events.head(MAX_LINES).to_dict("records")
+    ]
+    more = len(events) - MAX_LINES
+    return [*lines, f"… and {more} more, in data/scores/events.csv"] if more > 0 else lines
 
 
 def _in_frames(fps: float, params: EventParams) -> tuple[float, float]:
