@@ -27,7 +27,7 @@ Statistics = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class ClipData:
-    """What branches may read of one clip.
+    """What branches may read of a clip.
 
     Attributes:
         tensors, regions, flow: stems of its files.
@@ -100,6 +100,7 @@ class Branch(Plugin):
             clip: what may be read.
             out: takes columns and maps; a second branch of the same name is refused.
         """
+        raise NotImplementedError
 
 
 BRANCHES = Registry("vad.branches", Branch)
