@@ -2,10 +2,10 @@
 
     python -m benchmarks._models ped2 --root PATH [--only conv2d,cube] [--epochs 10]
 
-Runs the pipeline in a clone of the last commit below .cache/models, once per model, with the same frames
-and epochs. It takes most of an hour on two cores, so `make bench` leaves it out. Prints a table in Markdown,
-and adds each row to .cache/models/<recipe>.csv as it comes. This looks at test labels: note it in
-reports/experiments.md.
+Runs the pipeline once per model, with the same frames and epochs, in a clone of the last commit below
+.cache/models. This takes most of an hour on two cores, so `make bench` leaves it out. Prints a table in
+Markdown, and adds each row to .cache/models/<recipe>.csv as soon as it is complete. Results rest on test
+labels: note every run in reports/experiments.md.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from vad import recipe
 from vad.pipeline import params
 
 ROOT = Path(__file__).resolve().parents[1]
-STRIDED = {"resize.stride": 2}  # of windows of several frames every second is enough, and half the work
-RUNS = {  # what each model needs beside its own section; `cube` has the recipe weight_free, not whole_frame
+STRIDED = {"resize.stride": 2}  # windows of several frames overlap: every second is enough, and half the work
+RUNS: dict[str, dict[str, int]] = {  # model -> parameters beside those of the recipe
     "mlp": {},
     "dense": {},
     "conv2d": {},
@@ -56,7 +56,7 @@ def main() -> None:
     rows = []
     for name in args.only.split(","):
         subprocess.run(["git", "checkout", "-q", "params.yaml"], cwd=folder, check=True)
-        how = "weight_free" if name == "cube" else "whole_frame"
+        how = "weight_free" if name == "cube" else "whole_frame"  # the method that the model is made for
         base = recipe.overrides([args.recipe, how], str(Path(args.root).resolve()))
         recipe.write(base | more | RUNS[name] | {"model.name": name}, folder / params.FILE)
         rows.append(measure(folder, name))
@@ -68,15 +68,15 @@ def main() -> None:
 
 
 def measure(folder: Path, name: str) -> list:
-    """One row of the table."""
+    """A row of the table, with the columns COLUMNS."""
     run(folder, "dvc", "repro", "-q", "resize", "statistics")
-    seconds, peak, said = run(folder, sys.executable, "-m", "stages.train")
+    seconds, peak, output = run(folder, sys.executable, "-m", "stages.train")
     *_, measured = run(folder, sys.executable, "-m", "stages.measure")
     for stage in ("calibrate", "score", "evaluate", "summarize"):
         run(folder, sys.executable, "-m", f"stages.{stage}")
     card = json.loads((folder / "models/autoencoder/card.json").read_text("utf-8"))
     frame = json.loads((folder / "metrics/evaluate.json").read_text("utf-8"))["frame"]
-    windows = re.search(r"on (\d+) windows", said)[1]
+    windows = re.search(r"on (\d+) windows", output)[1]
     speeds = (folder / "reports/throughput.csv").read_text("utf-8").split()[1:] if name != "mlp" else []
     speeds = sorted(float(line.partition(",")[2]) for line in speeds)
     frames = re.search(r"measure: clip .*, (\d+) frames/s", measured)[1]
@@ -94,16 +94,16 @@ def measure(folder: Path, name: str) -> list:
 
 
 def run(folder: Path, *command: str) -> tuple[float, float, str]:
-    """(seconds, peak resident megabytes of that process, what it said)"""
+    """(seconds, peak resident megabytes of that process, its stderr)"""
     start = time.monotonic()
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     child = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, encoding="utf-8")
-    said = child.stderr.read()
+    output = child.stderr.read()
     _, status, used = os.wait4(child.pid, 0)
     if status:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{said}")
-    sys.stderr.write(said)
-    return time.monotonic() - start, used.ru_maxrss / 1024, said
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{output}")
+    sys.stderr.write(output)
+    return time.monotonic() - start, used.ru_maxrss / 1024, output
 
 
 if __name__ == "__main__":

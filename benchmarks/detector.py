@@ -1,10 +1,10 @@
-"""Detector.detect against onnxruntime alone on a picture that is ready for it.
+"""Detector.detect against onnxruntime alone on an input that is prepared beforehand.
 
     python -m benchmarks.detector [--frames 30]
 
-The two take turns, frame by frame, in one session, so that what else the machine does hits both alike:
-read the ratios, the absolute figures belong to the machine. Ours letterboxes, runs, decodes, suppresses
-and keeps the map of classes. Weights are `weights/yolox_nano.onnx`, footage is
+The two take turns, frame by frame, in the same session, so that other load on the machine affects both alike:
+read the ratios; absolute figures depend on the machine. Ours letterboxes, runs, decodes, suppresses
+duplicates and keeps the map of classes. Weights are `weights/yolox_nano.onnx`, footage is
 `samples/one-by-one-person-detection.mp4`, both under VAD_DATASETS (default ../shared/data).
 """
 
@@ -43,7 +43,7 @@ def compare(detector: Detector, frames: list[np.ndarray]) -> tuple[float, float,
     pairs = []
     for i, frame in enumerate(frames):
         works = [lambda frame=frame: detector.detect([frame]), lambda: session.run(None, feed)]
-        if i % 2:  # neither always comes second
+        if i % 2:  # neither side always comes second
             alone, ours = seconds(works[1]), seconds(works[0])
         else:
             ours, alone = seconds(works[0]), seconds(works[1])

@@ -3,9 +3,9 @@
     python -m benchmarks.evaluate [--frames 10000 100000] [--rounds 1]
 
 Clips of 1,000 frames of 360x240 px, ten regions a frame and two branches beside speed, every tenth frame
-anomalous with a mask, all fabricated. Read the ratios: time per frame should stay, memory hardly grow. The
-pixel AUC is then computed the plain way, scikit-learn on all cells at once, from as many of the same maps as
-memory allows, beside the streamed one.
+anomalous with a mask, all fabricated. Compare the sizes: time per frame should stay the same, memory hardly
+grow. Then the pixel AUC of PLAIN frames is computed twice, streamed and by scikit-learn, which needs all
+cells in memory at once.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from vad.store import cards, manifest, tables
 ROOT = Path(__file__).parents[1]
 LENGTH, HEIGHT, WIDTH, CELL, FPS, REGIONS = 1000, 240, 360, 8, 10.0, 10
 SHAPE = (HEIGHT // CELL, WIDTH // CELL)
-PLAIN = 2000  # frames of the plain pixel AUC
+PLAIN = 2000  # frames of the pixel AUC by scikit-learn
 
 
 def fabricate(folder: Path, frames: int) -> None:
@@ -101,22 +101,22 @@ def sparse(stem: Path, shape: tuple[int, ...], **card: object) -> np.ndarray:
 
 
 def run(folder: Path) -> tuple[float, float]:
-    """(seconds, MB at most) of the stage as a process; files that it maps do not count as memory."""
-    start, most = time.perf_counter(), 0
+    """(seconds, peak MB) of the stage as a process; files that it maps do not count as memory."""
+    start, peak = time.perf_counter(), 0
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     child = subprocess.Popen([sys.executable, "-m", "stages.evaluate"], cwd=folder, env=env)
     while child.poll() is None:
         with suppress(OSError, IndexError):  # it may just have ended
             status = Path(f"/proc/{child.pid}/status").read_text()
-            most = max(most, int(status.partition("RssAnon:")[2].split()[0]))
+            peak = max(peak, int(status.partition("RssAnon:")[2].split()[0]))
         time.sleep(0.05)
     if child.returncode:
         sys.exit(f"the stage failed in {folder}")
-    return time.perf_counter() - start, most / 1024
+    return time.perf_counter() - start, peak / 1024
 
 
 def pixel_auc() -> None:
-    """Prints time and value of the pixel AUC from the same maps, streamed and by scikit-learn at once."""
+    """Prints time and value of the pixel AUC of the same maps, streamed and by scikit-learn at once."""
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(PLAIN, *SHAPE)).astype(np.float16)
     anomalous = np.where(scores > 1, rng.integers(0, 65, scores.shape), 0)

@@ -1,11 +1,11 @@
-"""extract against the ffmpeg command line doing the same work: decode, gray, scale by area, raw to disk.
+"""`extract` against the ffmpeg command line at the same work: decode, gray, scale by area, write raw.
 
     python -m benchmarks.extract [--loops 8] [--rounds 5]
 
-Both write to the same temporary folder; ours also hashes what it writes. Runs alternate, so that what
-else the machine does hits both alike: read the ratios, the absolute figures belong to the machine.
+Both write to the same temporary folder; ours also hashes what it writes. Runs alternate, so that
+other load on the machine affects both alike: read the ratios; absolute figures depend on the machine.
 Footage is `samples/one-by-one-person-detection.mp4` under VAD_DATASETS (default ../shared/data),
-looped until start-up does not count.
+repeated until start-up does not count.
 """
 
 import argparse
@@ -61,17 +61,17 @@ def ffmpeg(source: Path, threads: int) -> None:
 
 
 def cost(work: Callable[[], object]) -> tuple[float, float]:
-    """(seconds by the clock, seconds of processor time in this process and the children it waited for)."""
+    """(seconds by the clock, seconds of processor time of this process and of children that have ended)."""
     start, before = time.perf_counter(), sum(os.times()[:4])
     work()
     return time.perf_counter() - start, sum(os.times()[:4]) - before
 
 
 def compare(name: str, frames: int, rounds: int, a: Callable[[], object], b: Callable[[], object]) -> None:
-    """Runs a b a b … after one unmeasured round; prints medians; ratios above 1 speak for a.
+    """Runs a b a b … after an unmeasured round; prints medians. Ratios above 1 speak for a.
 
-    Processor time tells more than the clock where others use the machine; that of joblib's workers is
-    not known here, so such a row goes without.
+    Processor time is more reliable than the clock if others use the machine; that of joblib's workers
+    cannot be measured from here, so their row has none.
     """
     costs = [(cost(a), cost(b)) for _ in range(rounds + 1)][1:]
     rate_a, rate_b = (median(frames / c[i][0] for c in costs) for i in (0, 1))
@@ -103,9 +103,9 @@ def main() -> None:
             with ThreadPoolExecutor(CORES) as several:
                 list(several.map(lambda part: ffmpeg(part, 1), parts))
 
-        def speed_up(one_by_one: Callable[[Path], None], at_once: Callable[[], None]) -> float:
+        def speed_up(single: Callable[[Path], None], at_once: Callable[[], None]) -> float:
             """Time for the parts one after another, over the time for all of them at once."""
-            serial = [cost(lambda: [one_by_one(part) for part in parts])[0] for _ in range(args.rounds)]
+            serial = [cost(lambda: [single(part) for part in parts])[0] for _ in range(args.rounds)]
             return median(serial) / median(cost(at_once)[0] for _ in range(args.rounds))
 
         print(f"{n} frames, 768x432 -> {WIDTH}x{HEIGHT} gray, {args.rounds} rounds, {CORES} cores")

@@ -2,9 +2,9 @@
 
     python -m benchmarks.noop [--rounds 9] [--parts]
 
-Both live in temporary folders with their own git repository, both have run before. Runs alternate, so
-that what else the machine does hits both alike: read the ratio (target: at most 1.3). `--parts` also
-takes things away from the pipeline, one kind at a time, to show what each costs.
+Each is a git repository in a temporary folder and has run before. Runs alternate, so that other load on the
+machine affects both alike: read the ratio (target: at most 1.3). `--parts` also leaves things out of the
+pipeline, one kind at a time, to show what each costs.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def plain(folder: Path) -> tiny.Project:
 
 
 def without(project: tiny.Project, folder: Path, change: Callable[[Document], None]) -> tiny.Project:
-    """A clone of a project with a changed dvc.yaml, up to date without running anything."""
+    """A clone of a project with a changed dvc.yaml, brought up to date without running a stage."""
     clone = project.clone(folder, DVC_SITE_CACHE_DIR=project.env["DVC_SITE_CACHE_DIR"])
     clone.run("dvc", "config", "--local", "cache.dir", project / ".dvc/cache")
     clone.run("dvc", "checkout", "-q")
@@ -75,7 +75,7 @@ def bare(document: Document) -> None:
 
 
 def no_op(project: tiny.Project) -> tuple[float, float]:
-    """(seconds on the clock, seconds of processor time) of a run that finds nothing to do."""
+    """(seconds by the clock, seconds of processor time) of a run with nothing to do."""
     start, before = time.perf_counter(), os.times()
     output = project.repro()
     wall, after = time.perf_counter() - start, os.times()
@@ -85,7 +85,7 @@ def no_op(project: tiny.Project) -> tuple[float, float]:
 
 
 def compare(rounds: int, projects: dict[str, tiny.Project]) -> None:
-    """Prints medians, and ratios to the first project; all take turns, after one unmeasured round."""
+    """Prints medians, and ratios to the first project; all take turns, after an unmeasured round."""
     times = [[no_op(project) for project in projects.values()] for _ in range(rounds + 1)][1:]
     print(f"{f'no-op dvc repro, {rounds} rounds':<36}{'seconds':>8}{'ratio':>8}{'CPU s':>8}{'ratio':>8}")
     for i, name in enumerate(projects):

@@ -1,12 +1,13 @@
-"""Preprocessing and optical flow, per frame, against the calls of OpenCV or onnxruntime alone.
+"""Preprocessing and optical flow, per frame, against bare calls of OpenCV or onnxruntime.
 
     python -m benchmarks.preprocess [--rounds 5] [--frames 60]
 
 Ours is the work function of the stage: it reads stored frames, and writes regions, silhouettes or flow.
-"Alone" is a loop in memory over the library's calls that the mode is made of, with the same parameters and
-nothing else. One thread each; the two take turns, so read the ratios: the absolute figures belong to the
+"Alone" is a loop in memory over the calls to the library that the mode consists of, with the same parameters
+and nothing else. One thread each; the two take turns, so read the ratios: absolute figures depend on the
 machine. Footage is `samples/one-by-one-person-detection.mp4`, weights are `weights/yolox_nano.onnx`, both
-under VAD_DATASETS (default ../shared/data); parameters are those of params.yaml.
+under VAD_DATASETS (default ../shared/data). Parameters are those of params.yaml; background
+subtraction has its defaults.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def subtract(frames: np.ndarray, how: ForegroundSettings) -> None:
     make = {"mog2": cv2.createBackgroundSubtractorMOG2, "knn": cv2.createBackgroundSubtractorKNN}[how.method]
     model = make(how.history, how.threshold, detectShadows=how.shadows)
     initial = np.linspace(0, min(how.history, len(frames)) - 1, how.initial_frames).round().astype(int)
-    for frame in frames[np.unique(initial)]:  # both learn first
+    for frame in frames[np.unique(initial)]:  # both learn from these before they judge
         model.apply(frame)
     for frame in frames:
         mask = model.apply(frame)
@@ -136,10 +137,12 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60, help="frames of each round")
     args = parser.parse_args()
     if not (WEIGHTS.is_file() and CLIP.is_file()):
-        print(f"skipped: {WEIGHTS} or {CLIP} not found; VAD_DATASETS names the folder that has them")
+        print(
+            f"skipped: {WEIGHTS} or {CLIP} not found; set VAD_DATASETS to the folder with samples/, weights/"
+        )
         return
     cv2.setNumThreads(1)
-    start = 260  # somebody is in view
+    start = 260  # from here on a person is in view
     with tempfile.TemporaryDirectory(prefix="vad-bench-") as name:
         folder = Path(name)
         extract(folder / "video", CLIP, start, start + args.frames, ExtractParams(), threads=2)

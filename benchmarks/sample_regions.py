@@ -1,14 +1,14 @@
-"""Silhouettes and motion boxes of the sample, against its exact masks.
+"""Silhouettes and motion boxes of the sample, compared with its exact masks.
 
     python -m benchmarks.sample_regions [--color gray]
 
 Frames are those of data/sample, decoded; parameters are those of params.yaml. A person or thing *moves*
-in a frame if more than MOVED of its visible mask differs from that a second earlier (in the first
+in a frame if more than the share MOVED of its visible mask differs from that a second earlier (in the first
 second: later). People who stand or lie still for a second do not move; marking them counts as wrong, except
 in the column "anybody", where the truth is everybody in view.
 
-Boxes and people are paired: of two people in the same box, one is detected, except in the column "shared".
-A box of a person who is tiny or does not move is neither right nor wrong.
+Boxes and people are paired, so of two people in the same box a single person counts as detected, except in
+the column "shared". A box of a person who is tiny or does not move is neither right nor wrong.
 """
 
 import argparse
@@ -39,8 +39,8 @@ from vad.synthetic import CLIPS, instances
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data/sample"
 MOVED = 0.1  # share of the pixels of either moment that differ
-TINY = 100  # px in view: less than half of the farthest walker; nobody asks for a box of that
-FITS = 0.3  # IoU from which on a box is that of a person or thing
+TINY = 100  # px in view, less than half of the farthest walker: no box is expected for fewer
+FITS = 0.3  # IoU from which a box counts as that of a person or thing
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Clip:
 
     name: str
     frames: np.ndarray  # uint8 [T, H, W] or [T, H, W, 3]
-    actors: np.ndarray  # int32 [T, H, W], 0 nobody, else who is seen
-    moving: np.ndarray  # the same without those who do not move
+    actors: np.ndarray  # int32 [T, H, W]: 0 nobody, else the number of who is visible
+    moving: np.ndarray  # the same, 0 for those who do not move
     second: int  # frames in a second
 
 
@@ -69,15 +69,15 @@ def read(color: str, folder: Path) -> Iterator[Clip]:
 
 
 def moving(actors: np.ndarray, second: int) -> np.ndarray:
-    """Labels, int [T, H, W], of those who move; everything else is 0. `second`: its number of frames."""
+    """Labels of those who move, int [T, H, W]; everything else is 0. `second` is its number of frames."""
     out = np.zeros_like(actors)
     other = np.arange(len(actors)) - second
     other = np.where(other < 0, np.arange(len(actors)) + second, other).clip(0, len(actors) - 1)
     for number in np.unique(actors[actors > 0]):
-        seen = actors == number
-        differs = np.count_nonzero(seen ^ seen[other], axis=(1, 2))
-        moves = differs > MOVED * np.count_nonzero(seen | seen[other], axis=(1, 2))
-        out[seen & moves[:, None, None]] = number
+        visible = actors == number
+        differs = np.count_nonzero(visible ^ visible[other], axis=(1, 2))
+        moves = differs > MOVED * np.count_nonzero(visible | visible[other], axis=(1, 2))
+        out[visible & moves[:, None, None]] = number
     return out
 
 
@@ -93,7 +93,7 @@ def measure_silhouettes(clips: list[Clip], how: ForegroundParams) -> None:
     print("silhouettes: IoU with what moves")
     print(f"{head[0]:<12}" + "".join(f"{word:>14}" for word in head[1:]))
     for method in THRESHOLDS:
-        # a threshold means something else for each method
+        # thresholds of different methods are on different scales
         threshold = how.threshold if method == how.method else None
         settings = how.model_copy(update={"method": method, "threshold": threshold}).resolve(SILHOUETTES)
         rows = []
@@ -119,7 +119,7 @@ def measure_silhouettes(clips: list[Clip], how: ForegroundParams) -> None:
 
 @dataclass
 class Count:
-    """How boxes and people fit together, over the frames of a clip."""
+    """How well boxes and people agree, over the frames of a clip."""
 
     people: int = 0  # who move and are not tiny
     detected: int = 0  # people, each with a separate box
@@ -148,9 +148,9 @@ def bounds(actors: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Boxes [N, 4] of the visible part of who moves and is not tiny, and those of all others."""
     wanted, others = [], []
     for number in np.unique(actors[actors > 0]):
-        seen = actors == number
-        x, y, width, height = cv2.boundingRect(seen.view(np.uint8))
-        counts = np.count_nonzero(seen) >= TINY and (moving[seen] > 0).any()
+        visible = actors == number
+        x, y, width, height = cv2.boundingRect(visible.view(np.uint8))
+        counts = np.count_nonzero(visible) >= TINY and (moving[visible] > 0).any()
         (wanted if counts else others).append((x, y, x + width, y + height))
     return np.array(wanted, float).reshape(-1, 4), np.array(others, float).reshape(-1, 4)
 
@@ -158,7 +158,7 @@ def bounds(actors: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def measure_boxes(
     clips: list[Clip], folder: Path, how: MotionParams, foreground: ForegroundParams, flow: Dis
 ) -> None:
-    """Prints a row per source, and one for the truth as a mask: what splitting can reach at best."""
+    """Prints a row per source, and a row for true masks: the best that splitting blobs can reach."""
     head = ("source", "recall", "train", "test", "worst clip", "shared", "precision", "boxes", "people")
     print(f"motion boxes: who moves and shows {TINY} px or more, at IoU {FITS}")
     print(f"{head[0]:<12}" + "".join(f"{word:>12}" for word in head[1:]))

@@ -2,18 +2,18 @@
 
     python -m benchmarks.training [--rounds 3] [--epochs 2] [--pictures 960] [--no-keras]
 
-All take turns on the same pictures, so that what else the machine does hits them alike: read the ratios,
-the absolute figures belong to the machine. Ours is the whole of `vad.training.fit.fit`, with its validation,
-history and checkpoints; what is imported, compiled or warmed up once is not counted. The losses beside are
-those of the last epoch of training: who is fast learns as much.
+All take turns on the same pictures, so that other load on the machine affects them alike: read the ratios;
+absolute figures depend on the machine. Ours is the whole of `vad.training.fit.fit`, with its validation,
+history and checkpoints; imports, compilation and warming up are not counted. The losses beside are those of
+the last epoch of training; they show that the faster side learns as much.
 
-- The network of `conv2d` in Keras, from the same first weights (it is checked that both begin with the same
-  loss): reading JPEG files with OpenCV, against our tensors on disk; then both from memory. Keras computes
-  in 32 bits; ours also with bf16 autocast where the processor has instructions for it.
+- The network of `conv2d` in Keras, from the same first weights (both must begin with the same loss, which is
+  checked): reading JPEG files with OpenCV, against our tensors on disk; then both from memory. Keras computes
+  in 32 bits; ours also with bf16 autocast if the processor has instructions for it.
 - scikit-learn's MLPRegressor against `dense`, the same layers, from memory.
 - A torch loop of a dozen lines against `fit`, both from memory.
 
-Keras lives in an environment of its own, .cache/bench-keras, that the first run makes (PyPI, 1.7 GB, some
+Keras lives in a separate environment, .cache/bench-keras, which the first run makes (PyPI, 1.7 GB, some
 minutes). Pictures are the first of UCSD Ped2 under VAD_DATASETS (default ../shared/data), otherwise those
 of data/sample, written as JPEG.
 """
@@ -77,13 +77,13 @@ class Run(NamedTuple):
 
 
 class Stopwatch:
-    """Runs from its making on, by the clock and by the processor."""
+    """Starts when it is made; measures time by the clock and of the processor."""
 
     def __init__(self):
         self.begin = time.perf_counter(), time.process_time()
 
     def run(self, samples: int) -> Callable[[float], Run]:
-        """Stops; what comes of it lacks the loss."""
+        """Stops; returns a `Run` that still lacks its loss."""
         seconds = time.perf_counter() - self.begin[0]
         return partial(Run, samples / seconds, samples / (time.process_time() - self.begin[1]))
 
@@ -98,7 +98,7 @@ class Row(NamedTuple):
 
 
 class Held(Windows):
-    """Windows that are kept in memory."""
+    """Windows held in memory."""
 
     def __init__(self, folder: Path):
         super().__init__(folder)
@@ -113,9 +113,9 @@ class Held(Windows):
 
 
 def pictures(folder: Path) -> tuple[str, list[Path]]:
-    """(where they are from, JPEG files: a folder per clip)."""
-    if found := sorted((DATA / "ucsd_ped2/Train").glob("*/*.jpg")):
-        return "UCSD Ped2", found
+    """(where they come from, the JPEG files; each clip has a folder)."""
+    if files := sorted((DATA / "ucsd_ped2/Train").glob("*/*.jpg")):
+        return "UCSD Ped2", files
     for source in sorted((ROOT / "data/sample/train").glob("*/*.mp4")):
         clip = folder / f"{source.parent.name}-{source.stem}"
         clip.mkdir(parents=True)
@@ -126,7 +126,7 @@ def pictures(folder: Path) -> tuple[str, list[Path]]:
 
 
 def tensors(folder: Path, paths: list[Path]) -> Path:
-    """The folder of the windows of these pictures, made by the stages' own functions."""
+    """The folder of the windows of these pictures, made by the functions of the stages."""
     for clip, files in groupby(paths, lambda path: path.parent.name):
         frames, regions = folder / "frames" / clip, folder / "regions" / clip
         read = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
@@ -139,7 +139,7 @@ def tensors(folder: Path, paths: list[Path]) -> Path:
 def fit(
     start: Autoencoder, train: Windows, val: Windows, epochs: int, precision: Any = 32, batch: int = BATCH
 ) -> Run:
-    """Ours, as the stage `train` does it, with the loss of the others: the mean squared error."""
+    """Ours, as the stage `train` runs it, but with the loss of the others: the mean squared error."""
     how = TrainParams(
         epochs=epochs,
         batch_size=batch,
@@ -165,7 +165,7 @@ def fit(
 
 
 def bare(start: Autoencoder, x: torch.Tensor, val: torch.Tensor, epochs: int, precision: Any = 32) -> Run:
-    """What anybody would write in torch."""
+    """A plain training loop in torch."""
     model = copy.deepcopy(start)
 
     def mse(batch: torch.Tensor) -> torch.Tensor:
@@ -190,7 +190,7 @@ def bare(start: Autoencoder, x: torch.Tensor, val: torch.Tensor, epochs: int, pr
 
 
 def scikit(x: np.ndarray, epochs: int, batch: int) -> Run:
-    """scikit-learn; it does not validate, unless it is to stop early."""
+    """scikit-learn, which validates only if it stops early; here it does not."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPRegressor
 
@@ -204,15 +204,15 @@ def scikit(x: np.ndarray, epochs: int, batch: int) -> Run:
         random_state=0,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # all epochs were used, as they should
+        warnings.simplefilter("ignore", ConvergenceWarning)  # all epochs are used on purpose
         watch = Stopwatch()
         fitted.fit(x, x)
         run = watch.run(epochs * len(x))
-    return run(2 * fitted.loss_curve_[-1])  # which is of half the squared error
+    return run(2 * fitted.loss_curve_[-1])  # the curve is of half the squared error
 
 
 class Keras:
-    """The process of benchmarks/_keras.py, which works only while it is asked to."""
+    """The process of benchmarks/_keras.py, which computes only while it has a task."""
 
     def __init__(self, python: Path, folder: Path, start: Autoencoder, train: list[Path], val: list[Path]):
         folder.mkdir()
@@ -232,9 +232,9 @@ class Keras:
     def fit(self, feed: str, epochs: int) -> Run:
         """`feed`: "files" or "memory"."""
         print(feed, epochs, file=self.process.stdin, flush=True)
-        found = self._answer()
+        answer = self._answer()
         done = epochs * self.samples
-        return Run(done / found["seconds"], done / found["spent"], found["loss"][-1])
+        return Run(done / answer["seconds"], done / answer["spent"], answer["loss"][-1])
 
     def stop(self) -> None:
         self.process.stdin.close()
@@ -242,12 +242,12 @@ class Keras:
 
     def _answer(self) -> dict[str, Any]:
         if not (line := self.process.stdout.readline()):
-            sys.exit(f"Keras has ended:\n{self.log.read_text('utf-8')[-2000:]}")
+            sys.exit(f"the process of Keras has ended:\n{self.log.read_text('utf-8')[-2000:]}")
         return json.loads(line)
 
 
 def keras_python() -> Path | None:
-    """The interpreter of the environment that has Keras, which is made if need be; None if it cannot be."""
+    """The interpreter of the environment with Keras, which is made if need be; None if that fails."""
     python, ready = HOME / "bin" / "python", HOME / "ready"
     if ready.is_file() and ready.read_text("utf-8").split() == NEEDED:
         return python
@@ -256,14 +256,14 @@ def keras_python() -> Path | None:
     for command in ([sys.executable, "-m", "venv", "--clear", HOME], install):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            print(f"rows of Keras are left out: {(done.stderr or done.stdout).strip()[-500:]}")
+            print(f"comparisons with Keras are left out: {(done.stderr or done.stdout).strip()[-500:]}")
             return None
     ready.write_text("\n".join(NEEDED), "utf-8")
     return python
 
 
 def has_bf16() -> bool:
-    """Whether the processor computes in bf16; only Linux is asked."""
+    """Whether the processor computes in bf16; detected on Linux only."""
     info = Path("/proc/cpuinfo")
     return info.is_file() and not {"avx512_bf16", "amx_bf16"}.isdisjoint(info.read_text("utf-8").split())
 
@@ -281,7 +281,7 @@ def main() -> None:
 
 
 def compare(folder: Path, rounds: int, epochs: int, n: int, python: Path | None) -> None:
-    """Makes the data, lets all sides take turns, prints a row per comparison."""
+    """Prepares the data, lets all sides take turns, prints a row per comparison."""
     source, paths = pictures(folder / "pictures")
     n = min(n, len(paths) - VALIDATION)
     used, rest = paths[:n], paths[n : n + VALIDATION]
@@ -334,7 +334,7 @@ def compare(folder: Path, rounds: int, epochs: int, n: int, python: Path | None)
 
 
 def check(keras: Keras, model: Autoencoder, val: torch.Tensor) -> None:
-    """Refuses to compare unlike networks."""
+    """Refuses to compare networks that differ in size or first loss."""
     with torch.inference_mode():
         loss = functional.mse_loss(model(val), val).item()
     built, numbers = keras.built, sum(p.numel() for p in model.parameters())
@@ -346,7 +346,7 @@ def check(keras: Keras, model: Autoencoder, val: torch.Tensor) -> None:
 def show(rows: list[Row], runs: dict[str, list[Run]]) -> None:
     """Medians over the rounds; ratios are medians of those within a round.
 
-    Processor time tells more than the clock where others use the machine.
+    Processor time is more reliable than the clock if others use the machine.
     """
     heads = ("ours", "theirs", "ratio", "target", "by CPU time", "our loss", "their loss")
     print(f"{'samples per second':<46}" + "".join(f"{head:>12}" for head in heads))
