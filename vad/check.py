@@ -114,13 +114,15 @@ def check_model(raw: dict[str, Any]) -> None:
     from vad.windows.spec import ResizeParams
 
     resize, train = load("resize", ResizeParams, raw), load("train", TrainParams, raw)
-    choice, _, params = load_choice("model", ModelParams, raw)
+    choice, model, params = load_choice("model", ModelParams, raw)
     planes = resize.planes(load("extract", ExtractParams, raw).color)
     with torch.device("meta"):  # shapes without memory
         create(
             choice.chosen, params, (len(planes), params.window.frames, resize.height, resize.width), planes
         )
     train.require(planes, params.window.frames)
+    if model.fit_at_once is not None:
+        train.require_plain(choice.chosen)
     if train.init_from is not None:
         find_folder(train.init_from)
 

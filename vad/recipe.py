@@ -5,7 +5,7 @@
     python -m vad.recipe objects --weights PATH | xargs dvc exp run  tries one without touching params.yaml
 
 A recipe is about footage or about a method, as its first comment line says. It holds what differs from the
-defaults: keys that other recipes of its kind set go back to theirs first. Of several recipes the last one wins.
+defaults: keys that other recipes of its kind set go back to theirs first. Of several recipes the last wins.
 """
 
 import argparse

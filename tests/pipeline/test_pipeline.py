@@ -126,7 +126,7 @@ def test_footage_without_labels_ends_with_scores_and_events(project):
     assert project.read("data/scores/events.csv") == before
     summary = project.read(SUMMARY).decode()
     assert "no test clip is labelled" in summary
-    assert "| clip | from | to | peak score | branches |" in summary
+    assert "| clip | from | to | highest score | branches |" in summary
 
 
 def test_an_older_commit_gives_its_own_figures_again(project):
@@ -165,6 +165,7 @@ def test_a_new_test_video_costs_one_video_and_no_training(project, spare):
     assert "| hall_Straße_mit_Bäumen_1 |" in project.read(SUMMARY).decode()
 
 
+@pytest.mark.slow
 def test_training_videos_come_and_go_and_unreadable_ones_are_skipped(project, spare):
     footage = project / "data/tiny"
     shutil.copy(spare / "train/hall/walk5.mp4", footage / "train/hall/walk5.mp4")
@@ -240,6 +241,7 @@ def test_experiments_leave_the_workspace_alone_and_share_finished_clips(project)
     assert computed(output) == {}, "clips that the workspace finished are not decoded again"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
 def test_plots_of_two_revisions_are_drawn_without_a_network(project, tmp_path):
     project.set({"calibrate.threshold.percentile": 80.0})
@@ -281,6 +283,7 @@ os.fsync = hang
 """
 
 
+@pytest.mark.slow
 def test_a_killed_clone_ends_with_the_same_bytes(project, tmp_path):
     """A colleague's clone, with an empty cache and two workers, is killed amid extract and goes on."""
     clone = project.clone(tmp_path / "a clone", DVC_SITE_CACHE_DIR=str(tmp_path / "site"))

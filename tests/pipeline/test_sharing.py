@@ -57,7 +57,7 @@ def push_and_continue(first: Project, folder: Path, prepare: Prepare) -> None:
 
     lazy = first.clone(folder / "lazy", DVC_SITE_CACHE_DIR=str(folder / "site2"))
     prepare(lazy)
-    lazy.set({"evaluate.resamples": 500})
+    lazy.set({"evaluate.max_delay": 2.0})
     output = lazy.repro("--pull", "--allow-missing")
     assert ran(output) == {"evaluate", "summarize"}
     assert not (lazy / "data/tensors/train").exists(), "what evaluate does not need is not fetched"
@@ -77,6 +77,7 @@ def test_through_a_folder(first, tmp_path):
     push_and_continue(first, tmp_path, prepare=lambda clone: None)
 
 
+@pytest.mark.slow
 def test_through_s3_with_secrets_outside_git(first, s3, tmp_path):
     def prepare(clone: Project) -> None:
         clone.run("dvc", "remote", "add", "-q", "--local", "--default", "bucket", "s3://footage/store")
