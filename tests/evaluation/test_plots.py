@@ -276,6 +276,7 @@ def styles(shapes: list[dict[str, str]], *names: str) -> Counter:
     return Counter(tuple(shape.get(name) for name in names) for shape in shapes)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
 def test_chromium_draws_the_lines_points_and_colours_of_each_chart(specs, tmp_path):
     old = plots.roc(np.array([0, 1, 0, 1], bool), np.arange(4.0))  # without scorer and point, as in old runs
