@@ -1,6 +1,6 @@
-"""What all autoencoders have in common, and how they are stored.
+"""The base class of all autoencoders, and how they are stored.
 
-Weights are stored as safetensors beside a JSON card; no pickle is ever read.
+Weights are stored as safetensors beside a JSON card; no pickle is ever loaded.
 """
 
 import json
@@ -27,16 +27,16 @@ BRANCHES = {"reconstruct": "reconstruction", "predict": "prediction", "translate
 
 
 class AutoencoderParams(Section):
-    """What the sub-section of every model has.
+    """The keys that the sub-section of every model has.
 
-    Models that can do more than reconstruct declare `objective` as a field.
+    Models with further objectives than reconstruction declare the field `objective`.
     """
 
-    window: WindowSpec = Field(description="which frames a window has")
+    window: WindowSpec = Field(description="the frames of a window")
 
 
 class TrainingSettings(Protocol):
-    """What `Autoencoder.fit_at_once` may read of the section `train`."""
+    """The keys of the section `train` that `Autoencoder.fit_at_once` may read."""
 
     @property
     def epochs(self) -> int: ...
@@ -51,7 +51,7 @@ class TrainingSettings(Protocol):
 
 
 class WindowArray(Protocol):
-    """All windows of a split (`vad.windows.dataset.Windows`): by indices [N] uint8 (N, C, T, h, w)."""
+    """All windows of a split (`vad.windows.dataset.Windows`); indexing by [N] gives uint8 (N, C, T, h, w)."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, indices: np.ndarray, /) -> np.ndarray: ...
@@ -60,27 +60,27 @@ class WindowArray(Protocol):
 class Autoencoder(nn.Module, Plugin):
     """Base of all autoencoders.
 
-    `forward(x)` takes float32 windows (B, C, T, h, w) in [0, 1] and returns (B, *output_shape), to be
-    compared with `target(x)`. The objective decides what the network is shown, and what it should output:
+    `forward(x)` takes float32 windows (B, C, T, h, w) in [0, 1] and returns (B, *output_shape), which is
+    compared with `target(x)`. The objective decides the input of the network and its target:
 
     | objective | `inputs(x)` | `target(x)` |
     |---|---|---|
     | reconstruct | the window | the window |
     | predict | all frames but the last | the last frame (Liu et al., CVPR 2018) |
-    | translate | the planes of appearance | the planes of flow (Nguyen & Meunier, ICCV 2019) |
+    | translate | the appearance planes | the flow planes (Nguyen & Meunier, ICCV 2019) |
 
     A subclass calls `super().__init__`, builds a network from `input_shape` to `output_shape`, and raises
-    UserError for a shape that it cannot take.
+    UserError for a shape that it does not accept.
 
     Args:
-        params: its sub-section of `model`.
-        shape: of a window: planes, frames, height, width.
-        channels: names of the planes; objectives and branches that tell flow from appearance need them.
+        params: the sub-section of the model.
+        shape: planes, frames, height and width of a window.
+        channels: names of the planes; needed to tell flow planes from appearance planes.
 
     Attributes:
-        input_shape: of what the network is shown of a window, (C', T', h, w).
-        output_shape: of what it makes of it.
-        scored_frame: which frame of the output the window belongs to.
+        input_shape: shape of the network's input for a window, (C', T', h, w).
+        output_shape: shape of its output.
+        scored_frame: index of the output frame that shows the frame the window belongs to.
 
     Raises:
         UserError: if the objective is not possible with these windows.
@@ -97,6 +97,7 @@ class Autoencoder(nn.Module, Plugin):
         self._input_planes: slice | list[int] = slice(None)
         self._output_planes: slice | list[int] = slice(None)
         self.input_shape, self.output_shape = self.shape, self.shape
+        # as in `WindowSpec.offsets`: the earlier of two middle frames
         self.scored_frame = (frames - 1) // 2 if params.window.position == "middle" else frames - 1
         if self.objective == "predict":
             if frames < 2 or params.window.position != "last":
@@ -108,7 +109,7 @@ class Autoencoder(nn.Module, Plugin):
                 (planes, frames - 1, height, width),
                 (planes, 1, height, width),
             )
-            self.scored_frame = 0
+            self.scored_frame = 0  # the output has only this frame
         elif self.objective == "translate":
             flow = [i for i, name in enumerate(self.channels) if name in FLOW]
             appearance = [i for i in range(planes) if i not in flow]
@@ -122,21 +123,21 @@ class Autoencoder(nn.Module, Plugin):
             self.output_shape = len(flow), frames, height, width
 
     def describe(self) -> str:
-        """One line for people: `conv2d, 332,801 parameters, windows of 1x1x64x64`."""
+        """A short description for logs: `conv2d, 332,801 parameters, windows of 1x1x64x64`."""
         shape = "x".join(str(n) for n in self.shape)
         return f"{self.name}, {sum(p.numel() for p in self.parameters()):,} parameters, windows of {shape}"
 
     def inputs(self, x: Tensor) -> Tensor:
-        """What the network is shown of windows (B, C, T, h, w): (B, *input_shape)."""
+        """The network's input for windows (B, C, T, h, w): (B, *input_shape)."""
         return x[:, self._input_planes, : self.input_shape[1]]
 
     def target(self, x: Tensor) -> Tensor:
-        """What `forward(x)` is to be compared with: (B, *output_shape)."""
+        """The target of `forward(x)`: (B, *output_shape)."""
         return x[:, self._output_planes, self.shape[1] - self.output_shape[1] :]
 
     @property
     def branches(self) -> list[str]:
-        """The sources of error, each calibrated by itself; by default that of the objective."""
+        """The error branches, each calibrated separately; by default only that of the objective."""
         return [BRANCHES[self.objective]]
 
     def residuals(self, x: Tensor) -> dict[str, Tensor]:
@@ -146,28 +147,32 @@ class Autoencoder(nn.Module, Plugin):
             x: windows, float32 (B, C, T, h, w) in [0, 1].
 
         Returns:
-            branch -> (B, its planes, all frames of the output or `scored_frame` alone, h, w), in the order of
-            `branches`.
+            By branch, in the order of `branches`: (B, planes of the branch, T', h, w). T' is 1 where only
+            `scored_frame` is coded, else all frames of the output.
         """
         return {self.branches[0]: self.target(x) - self(x)}
 
     def penalty(self) -> Tensor | float:
-        """What the last `forward` adds to the loss, beside the difference to the target."""
+        """A term of the loss from the last `forward`, added to the difference between output and target."""
         return 0.0
 
     def prepare(self, cache: Path, log: Callable[[str], None]) -> None:
-        """Is called once before training, for weights that come from elsewhere.
+        """Loads pretrained weights, if the model has any. Called once, before training.
 
         Args:
-            cache: folder that keeps downloads.
-            log: takes a line for people.
+            cache: folder for downloads.
+            log: writes a line of text to the log.
         """
 
     def adapt(self, sample: Tensor) -> None:
-        """Is called once before training, with training windows float32 (B, C, T, h, w) in [0, 1]."""
+        """Fits the model's normalisation to training data. Called once, before training.
 
-    # Of a model that another library fits, in place of training it batch by batch: gets all windows and the
-    # section `train`; returns the mean squared error of each epoch, and the number of the best epoch.
+        Args:
+            sample: training windows, float32 (B, C, T, h, w) in [0, 1].
+        """
+
+    # Defined by models that another library fits, in place of the training loop: takes all windows and the
+    # section `train`; returns the mean squared error of each epoch, and the index of the best epoch.
     fit_at_once: Callable[[WindowArray, TrainingSettings], tuple[list[float], int]] | None = None
 
 
@@ -175,27 +180,27 @@ MODELS = Registry("vad.models", Autoencoder)
 
 
 class ModelParams(Choice):
-    """`model`: the autoencoder, and a sub-section for each."""
+    """`model`: the name of the autoencoder, and a sub-section for each."""
 
     registry: ClassVar[Registry[Autoencoder]] = MODELS
     chooser: ClassVar[str] = "name"
     name: str = Field(
-        "cube", description="the autoencoder; docs/models.md says what each is and which sizes it takes"
+        "cube", description="the autoencoder; docs/models.md describes each and the sizes it accepts"
     )
 
 
 def create(name: str, params: AutoencoderParams, shape: Shape, channels: Sequence[str] = ()) -> Autoencoder:
-    """A new autoencoder, its weights drawn by torch's random numbers.
+    """Makes a new autoencoder, with random weights from torch's default generator.
 
     Args:
-        name: of a model in `MODELS`.
+        name: name of a model in `MODELS`.
         params: its sub-section of `model`.
-        shape: of a window: planes, frames, height, width.
-        channels: names of the planes; objectives and branches that tell flow from appearance need them.
+        shape: planes, frames, height and width of a window.
+        channels: names of the planes; needed to tell flow planes from appearance planes.
 
     Raises:
-        UserError: if the model cannot take this shape, or does not fit into memory.
-        KeyError: if there is no model of that name.
+        UserError: if the model does not accept this shape, or does not fit into memory.
+        KeyError: if there is no model of this name.
     """
     if shape[1] != params.window.frames:
         raise UserError(
@@ -212,16 +217,16 @@ def create(name: str, params: AutoencoderParams, shape: Shape, channels: Sequenc
 
 
 def to_input(windows: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """Windows as every model is shown them: uint8 (B, C, T, h, w) -> float32 in [0, 1]."""
+    """Scales windows to the input of a model: uint8 (B, C, T, h, w) -> float32 in [0, 1]."""
     return torch.from_numpy(windows).to(device).float().div_(WHITE)
 
 
 def save(model: Autoencoder, folder: Path, **card: Any) -> None:
-    """Writes weights.safetensors and card.json, which hold all that is needed to apply the model.
+    """Writes weights.safetensors and card.json, which suffice to load and apply the model.
 
     Args:
         model: on any device.
-        folder: made if need be.
+        folder: created if it does not exist.
         **card: further entries of the card.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -243,7 +248,7 @@ class UnusableModel(UserError):
     """A folder holds no autoencoder that can be loaded.
 
     Attributes:
-        reason: what is wrong, without the folder.
+        reason: what is wrong with it, for messages that name the folder themselves.
     """
 
     def __init__(self, folder: Path, reason: str):
@@ -258,13 +263,13 @@ _FAULTS = (
 
 
 def load(folder: Path) -> tuple[Autoencoder, dict[str, Any]]:
-    """The autoencoder that `save` stored.
+    """Loads an autoencoder that `save` stored.
 
     Returns:
-        the model, in eval mode; its card.
+        The model, in eval mode, and its card.
 
     Raises:
-        UnusableModel: if a file is missing, corrupt, or of another architecture than the card says.
+        UnusableModel: if a file is missing or corrupt, or weights and card are of different architectures.
     """
     try:
         card = json.loads((folder / "card.json").read_text("utf-8"))
@@ -273,20 +278,26 @@ def load(folder: Path) -> tuple[Autoencoder, dict[str, Any]]:
         model.load_state_dict(load_file(folder / "weights.safetensors"))
     except _FAULTS as e:
         reason = (str(e) or type(e).__name__).splitlines()[0]
+        # the text of a KeyError is the missing key alone
         raise UnusableModel(folder, f"no {reason}" if isinstance(e, KeyError) else reason) from None
     return model.eval(), card
 
 
 def fingerprint(folder: Path) -> str:
-    """Content hash of a stored autoencoder, card and weights."""
+    """Content hash of a stored autoencoder: its card and its weights."""
     return digest_files([folder / "card.json", folder / "weights.safetensors"])
 
 
 def divisible(name: str, shape: Shape, by: int) -> None:
-    """Refuses windows whose height or width does not suit a model, and says which are near.
+    """Refuses windows whose height or width is not a multiple of `by`, and suggests the nearest multiples.
+
+    Args:
+        name: of the model, for the message.
+        shape: planes, frames, height and width of a window.
+        by: the divisor.
 
     Raises:
-        UserError: unless both are multiples of `by`.
+        UserError: if height or width is not a multiple of `by`.
     """
     for side, length in zip(("height", "width"), shape[2:], strict=True):
         if length % by:
@@ -296,6 +307,6 @@ def divisible(name: str, shape: Shape, by: int) -> None:
 
 
 def _shape(sides: Sequence[int]) -> Shape:
-    """As a tuple, where JSON has lists; ValueError for another number of sides."""
+    """The shape as a tuple (JSON has lists). Raises ValueError unless it has four sides."""
     planes, frames, height, width = sides
     return planes, frames, height, width

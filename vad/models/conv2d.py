@@ -18,9 +18,9 @@ class Conv2d(Autoencoder):
 
     Encoder: per entry of `channels` a 3x3 convolution, ReLU, 2x2 max pooling. Decoder: the same in
     reverse order with 2x nearest upsampling, then a 3x3 convolution to the planes of the output and a
-    sigmoid. Each frame of a window is coded by itself.
+    sigmoid. The frames of a window are coded independently.
 
-    Windows (C, T, h, w) -> the same shape, or that of their flow; h and w must be multiples of
+    Windows (C, T, h, w) -> the same shape, or that of their flow planes; h and w must be multiples of
     2 ** len(channels). 332,801 parameters at channels 32, 64, 128 and C = 1.
     """
 
@@ -28,13 +28,13 @@ class Conv2d(Autoencoder):
         """`model.conv2d`"""
 
         objective: Literal["reconstruct", "translate"] = Field(
-            "reconstruct", description="make the window again, or make its flow of its appearance"
+            "reconstruct", description="reconstruct the window, or translate its appearance into its flow"
         )
         channels: list[Annotated[int, Field(ge=1)]] = Field(
             [32, 64, 128],
             min_length=1,
             max_length=6,
-            description="channels of its 3x3 convolutions, each followed by 2x2 pooling",
+            description="channels of the 3x3 convolutions, each followed by 2x2 pooling",
         )
 
     params: Params
@@ -44,13 +44,13 @@ class Conv2d(Autoencoder):
         divisible("conv2d", shape, 2 ** len(params.channels))
         layers: list[nn.Module] = []
         for a, b in pairwise([self.input_shape[0], *params.channels]):
-            # the maximum before the ReLU is the same as after it, and leaves it less to do
+            # pooling before the ReLU gives the same values, and leaves a quarter of them to rectify
             layers += [nn.Conv2d(a, b, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(inplace=True)]
-        back = params.channels[::-1]
-        layers += [nn.Conv2d(back[0], back[0], 3, padding=1), nn.ReLU(inplace=True)]
-        for a, b in pairwise(back):
+        mirrored = params.channels[::-1]
+        layers += [nn.Conv2d(mirrored[0], mirrored[0], 3, padding=1), nn.ReLU(inplace=True)]
+        for a, b in pairwise(mirrored):
             layers += [UpConv2d(a, b), nn.ReLU(inplace=True)]
-        layers += [UpConv2d(back[-1], self.output_shape[0]), nn.Sigmoid()]
+        layers += [UpConv2d(mirrored[-1], self.output_shape[0]), nn.Sigmoid()]
         self.net = channels_last(nn.Sequential(*layers))
 
     def forward(self, x: Tensor) -> Tensor:

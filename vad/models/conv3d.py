@@ -1,4 +1,4 @@
-"""Convolutions over space and time."""
+"""Convolutional autoencoder over space and time."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -19,31 +19,31 @@ PRESETS: dict[str, tuple[list[int], list[Stride]]] = {  # channels, strides over
 
 @MODELS.register
 class Conv3d(Autoencoder):
-    """Convolutional autoencoder over space and time, in the layout of MemAE's (Gong et al., ICCV 2019).
+    """Convolutional autoencoder over space and time, after the backbone of MemAE (Gong et al., ICCV 2019).
 
-    Encoder: 3x3x3 convolutions with stride, BatchNorm3d, LeakyReLU 0.2. Decoder: the same in reverse order
-    with transposed convolutions, a sigmoid at the end. `preset`:
+    Encoder: strided 3x3x3 convolutions, BatchNorm3d, LeakyReLU 0.2. Decoder: the same in reverse order with
+    transposed convolutions, a sigmoid at the end. `preset`:
 
-    | preset | channels | halves | frames | sides | parameters, C = 1 |
+    | preset | channels | axes with stride 2 | frames | height, width | parameters, C = 1 |
     |---|---|---|---|---|---|
-    | small | 8, 16 | both times all axes | multiples of 4 | multiples of 4 | 7,409 |
-    | memae | 96, 128, 256, 256 | space, then all axes three times | of 8 | of 16 | 5,979,585 |
+    | small | 8, 16 | all, twice | multiple of 4 | multiples of 4 | 7,409 |
+    | memae | 96, 128, 256, 256 | space, then all three times | multiple of 8 | multiples of 16 | 5,979,585 |
 
-    `memae` is the published geometry, without the memory (see the model `memae`).
+    `memae` has the published layers, without the memory (which the model `memae` has).
 
-    Windows (C, T, h, w) -> the same shape, or that of their flow. Made for windows of 16 frames.
+    Windows (C, T, h, w) -> the same shape, or that of their flow planes. Designed for windows of 16 frames.
     """
 
     class Params(AutoencoderParams):
         """`model.conv3d`"""
 
         objective: Literal["reconstruct", "translate"] = Field(
-            "reconstruct", description="make the window again, or make its flow of its appearance"
+            "reconstruct", description="reconstruct the window, or translate its appearance into its flow"
         )
         preset: Literal["small", "memae"] = Field(
             "small",
             description="`small`: 8 and 16 channels, windows of a multiple of 4 frames; `memae`: 96, 128, "
-            "256, 256, a multiple of 8",
+            "256 and 256 channels, a multiple of 8 frames",
         )
 
     params: Params
@@ -54,6 +54,7 @@ class Conv3d(Autoencoder):
         divisible("conv3d", shape, 2 ** len(strides))
         frames, by = shape[1], 2 ** sum(stride[0] == 2 for stride in strides)
         if frames % by:
+            # frames + -frames % by is the next multiple of `by`
             raise UserError(
                 f"conv3d with preset {params.preset} needs model.conv3d.window.frames divisible by {by}, got "
                 f"{frames}: try {frames + -frames % by}"

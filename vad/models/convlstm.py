@@ -1,4 +1,4 @@
-"""Frames coded by convolutions, their order by convolutional LSTMs."""
+"""Convolutional LSTM autoencoder: convolutions over each frame, LSTMs over time."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,18 +14,18 @@ from vad.models.layers import channels_last
 from vad.pipeline.params import Field
 
 Width = Annotated[int, Field(ge=1)]  # channels of a layer
-LEAST_SIDE = 27  # pixels: the convolutions make a single pixel of it
+LEAST_SIDE = 27  # pixels, which the convolutions reduce to a single pixel
 SIDE_STEP = 8  # the product of their strides
 
 
 class ConvLSTM(nn.Module):
-    """LSTM whose products with weights are 3x3 convolutions (Shi et al., NeurIPS 2015), without peepholes.
+    """LSTM whose matrix products are 3x3 convolutions (Shi et al., NeurIPS 2015), without peepholes.
 
-    Sequences (B, T, C, h, w) -> its hidden states (B, T, H, h, w). It starts from zeros.
+    Sequences (B, T, C, h, w) -> hidden states (B, T, H, h, w). The initial state is zero.
 
     Args:
-        inputs: channels C of its input.
-        hidden: channels H of its state.
+        inputs: channels C of the input.
+        hidden: channels H of the state.
     """
 
     def __init__(self, inputs: int, hidden: int):
@@ -34,7 +34,7 @@ class ConvLSTM(nn.Module):
         self.from_hidden = nn.Conv2d(hidden, 4 * hidden, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        # the part of the gates that does not depend on the state, of all frames at once
+        # this part of the gates does not depend on the state, so it is computed for all frames at once
         from_input = self.from_input(x.flatten(0, 1)).unflatten(0, x.shape[:2])
         hidden: Tensor | None = None
         cell: Tensor | None = None
@@ -42,10 +42,10 @@ class ConvLSTM(nn.Module):
         for gates in from_input.unbind(1):  # (B, 4 * H, h, w)
             if hidden is not None:
                 gates = gates + self.from_hidden(hidden)
-            enter, forget, leave, new = gates.chunk(4, 1)
-            new = enter.sigmoid() * new.tanh()
-            cell = new if cell is None else forget.sigmoid() * cell + new
-            hidden = leave.sigmoid() * cell.tanh()
+            input_gate, forget_gate, output_gate, candidate = gates.chunk(4, 1)
+            update = input_gate.sigmoid() * candidate.tanh()
+            cell = update if cell is None else forget_gate.sigmoid() * cell + update
+            hidden = output_gate.sigmoid() * cell.tanh()
             states.append(hidden)
         return torch.stack(states, 1)
 
@@ -54,21 +54,21 @@ class ConvLSTM(nn.Module):
 class ConvLSTMAutoencoder(Autoencoder):
     """Spatiotemporal autoencoder (Chong & Tay, ISNN 2017).
 
-    Per frame two convolutions, 11x11 with stride 4 and 5x5 with stride 2, to `filters` channels; over the
-    frames a ConvLSTM per entry of `hidden`; per frame two transposed convolutions of the same widths and
-    strides, to filters[1] channels and to the planes. tanh between them, a sigmoid at the end. As published:
-    filters 128, 64, hidden 64, 32, 64, 10 frames of 227x227, whose sides become 55, 26, 55, 227.
+    For each frame two convolutions, 11x11 with stride 4 and 5x5 with stride 2, to `filters` channels; over
+    time a ConvLSTM per entry of `hidden`; for each frame two transposed convolutions of the same widths and
+    strides, to filters[1] channels and to the planes. tanh between them, a sigmoid at the end. The published
+    model has filters 128 and 64, hidden 64, 32 and 64, and windows of 10 frames of 227x227.
 
-    Windows (C, T, h, w) -> the same shape, or that of their flow. Any number of frames; any height and
-    width from 27. Without padding the convolutions give back 27, 35, 43, ... (27 + 8 n); other sides are
-    filled up to the next of these by repeating the edge, and the output is cut back.
+    Windows (C, T, h, w) -> the same shape, or that of their flow planes. Any number of frames; height and
+    width from 27. Without padding the decoder can only restore sides of 27 + 8 n pixels; other sides are
+    padded to the next such length by repeating the edge, and the output is cropped.
     """
 
     class Params(AutoencoderParams):
         """`model.convlstm`"""
 
         objective: Literal["reconstruct", "translate"] = Field(
-            "reconstruct", description="make the window again, or make its flow of its appearance"
+            "reconstruct", description="reconstruct the window, or translate its appearance into its flow"
         )
         filters: list[Width] = Field(
             [128, 64],
@@ -102,8 +102,8 @@ class ConvLSTMAutoencoder(Autoencoder):
             nn.Sigmoid(),
         )
         channels_last(self)
-        lacks = [(LEAST_SIDE - side) % SIDE_STEP for side in (shape[3], shape[2])]  # of the next 27 + 8 n
-        self.pad = [n for lack in lacks for n in (lack // 2, lack - lack // 2)]  # left, right, top, bottom
+        missing = [(LEAST_SIDE - side) % SIDE_STEP for side in (shape[3], shape[2])]  # to the next 27 + 8 n
+        self.pad = [n for pixels in missing for n in (pixels // 2, pixels - pixels // 2)]  # as F.pad has them
 
     def forward(self, x: Tensor) -> Tensor:
         b, _, t, h, w = x.shape

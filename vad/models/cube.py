@@ -1,4 +1,4 @@
-"""Small autoencoders for cubes around objects, of their appearance and of their flow."""
+"""Small autoencoders for object cubes, separate for appearance and flow."""
 
 from collections.abc import Sequence
 
@@ -10,26 +10,28 @@ from vad.models.base import MODELS, Autoencoder, AutoencoderParams, Shape, divis
 from vad.pipeline.params import Field
 from vad.windows.planes import FLOW, STILL_INPUT, WHITE
 
-CONTRAST = 0.05  # is added to a crop's standard deviation, so that flat crops do not become noise
-LEVEL = 1 / WHITE  # the step of the tensors: the least root mean square of flow
-BLOCK = 2  # pixels each way over which flow is averaged
+CONTRAST = 0.05  # added to a crop's standard deviation, so that flat crops are not amplified into noise
+LEVEL = 1 / WHITE  # a single level of the uint8 tensors: the least root mean square of flow
+BLOCK = 2  # side, in pixels, of the blocks over which flow is averaged
 
 
 @MODELS.register
 class Cube(Autoencoder):
-    """Dense autoencoders for object cubes, one per branch; errors of the branches stay apart.
+    """Dense autoencoders for object cubes, a separate network and a separate error for each branch.
 
-    The planes flow_x and flow_y are the branch `flow`, all others the branch `appearance`; a branch without
-    planes is absent. Flow is coded in all frames of the window and averaged over blocks of 2x2 pixels,
-    which share a value in output and target; appearance is coded in the frame that the window belongs to, the
-    others are 0 in both. Each branch: linear layers to `hidden`, to its latent vector, and back the same way,
-    GELU after the hidden ones. After the object-centric autoencoders of Ionescu et al. (CVPR 2019), dense
-    where theirs are convolutional: seconds of training in place of minutes.
+    The planes flow_x and flow_y form the branch `flow`, all others the branch `appearance`; a branch without
+    planes is absent. The flow network codes all frames of the window, averaged over blocks of 2x2 pixels; the
+    pixels of a block share a value in output and target. The appearance network codes only the frame that the
+    window belongs to; the other frames are 0 in output and target. Each network has linear layers to `hidden`
+    units and to the latent vector, and the same in reverse, with GELU after the hidden layers. This follows
+    the object-centric autoencoders of Ionescu et al. (CVPR 2019), with dense in place of convolutional
+    layers, which train in seconds instead of minutes.
 
-    Output, target and errors are in standardised units: a plane of appearance minus its mean, over its
-    standard deviation + 0.05, which takes lighting out; a plane of flow minus the value of standing still (so
-    that faster is a multiple), over its root mean square in the training windows, which `adapt` sets. The
-    branches share no weights, so that their shares of the loss do not matter to Adam.
+    Output, target and errors are in standardised units. A plane of appearance is (x - mean) / (standard
+    deviation + 0.05), which removes lighting. A plane of flow is divided by its root mean square in the
+    training windows, which `adapt` sets; it is not centred, so that 0 is no motion and values are
+    proportional to speed. The networks share no weights, so Adam is indifferent to the scales of their
+    losses.
 
     Windows (C, T, h, w) -> the same shape; height and width must be even.
     """
@@ -38,8 +40,8 @@ class Cube(Autoencoder):
         """`model.cube`"""
 
         hidden: int = Field(256, ge=1, description="units of the hidden layers")
-        latent_appearance: int = Field(64, ge=1, description="numbers that code the appearance of a cube")
-        latent_flow: int = Field(32, ge=1, description="numbers that code its flow")
+        latent_appearance: int = Field(64, ge=1, description="length of the latent vector of appearance")
+        latent_flow: int = Field(32, ge=1, description="length of the latent vector of flow")
 
     params: Params
     speed: Tensor
@@ -52,7 +54,7 @@ class Cube(Autoencoder):
         planes = {"appearance": appearance, "flow": flow}
         self.planes = {branch: indices for branch, indices in planes.items() if indices}
         _, t, h, w = shape
-        # appearance is that of a moment, motion takes time
+        # the appearance of neighbouring frames is nearly the same, but motion shows in all of them
         self.frames = {"appearance": slice(self.scored_frame, self.scored_frame + 1), "flow": slice(0, t)}
         inputs = {"appearance": len(appearance) * h * w, "flow": len(flow) * t * (h // BLOCK) * (w // BLOCK)}
         latent = {"appearance": params.latent_appearance, "flow": params.latent_flow}
@@ -88,7 +90,7 @@ class Cube(Autoencoder):
         }
 
     def _split(self, x: Tensor) -> dict[str, Tensor]:
-        """What each branch codes, standardised: (B, its planes, its frames, h, w), flow in blocks."""
+        """The standardised input of each network: (B, planes, frames, h, w), flow averaged over blocks."""
         parts = {branch: x[:, indices][:, :, self.frames[branch]] for branch, indices in self.planes.items()}
         if (crop := parts.get("appearance")) is not None:
             deviation, mean = torch.std_mean(crop, (2, 3, 4), correction=0, keepdim=True)
@@ -99,10 +101,10 @@ class Cube(Autoencoder):
         return parts
 
     def _join(self, parts: dict[str, Tensor], x: Tensor) -> Tensor:
-        """The branches' planes and frames where windows `x` have them, 0 elsewhere: (B, C, T, h, w)."""
+        """Puts the parts of all branches where windows `x` have them, 0 elsewhere: (B, C, T, h, w)."""
         out = torch.zeros(x.shape, dtype=next(iter(parts.values())).dtype, device=x.device)
         for branch, part in parts.items():
-            if branch == "flow":  # blocks become pixels again
+            if branch == "flow":  # from blocks back to pixels
                 part = part.repeat_interleave(BLOCK, 3).repeat_interleave(BLOCK, 4)
             out[:, self.planes[branch], self.frames[branch]] = part
         return out

@@ -16,7 +16,7 @@ class Dense(Autoencoder):
 
     Per entry of `hidden` a linear layer and ReLU, then a linear layer to the pixels of the output, without
     sigmoid: the network of `mlp`, but for any number of windows and every objective. All pixels of a
-    window are coded together, as they are in [0, 1].
+    window are coded together, without further scaling.
 
     Windows (C, T, h, w) of any size -> `output_shape`. 8,952,384 parameters at hidden 1024, 256, 64, 256,
     1024 and windows of 1x1x64x64.
@@ -27,13 +27,14 @@ class Dense(Autoencoder):
 
         objective: Literal["reconstruct", "predict", "translate"] = Field(
             "reconstruct",
-            description="make the window again, predict its last frame, or make its flow of its appearance",
+            description="reconstruct the window, predict its last frame, or translate its appearance into "
+            "its flow",
         )
         hidden: list[Annotated[int, Field(ge=1)]] = Field(
             [1024, 256, 64, 256, 1024],
             min_length=1,
             max_length=16,
-            description="units of its hidden layers",
+            description="units of the hidden layers",
         )
 
     params: Params

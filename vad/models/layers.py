@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SLOPE = 0.2  # of LeakyReLU, as in MemAE
-# strides' axes -> convolution, transposed convolution, normalisation
+SLOPE = 0.2  # of LeakyReLU below 0, as in MemAE
+# number of axes -> convolution, transposed convolution, batch norm
 KINDS: dict[int, tuple[type[nn.Module], type[nn.Module], type[nn.Module]]] = {
     2: (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d),
     3: (nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d),
@@ -21,38 +21,55 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def channels_last(module: M, axes: int = 2) -> M:
-    """Gives the weights the layout in which convolutions are fastest on CPUs; inputs should have it too.
+    """Stores weights channels-last, the fastest memory layout for convolutions on CPUs.
+
+    Inputs should have the same layout.
 
     Args:
         module: changed in place.
-        axes: of its convolutions, 2 or 3.
+        axes: number of axes of its convolutions, 2 or 3.
+
+    Returns:
+        The module.
     """
     module.to(memory_format=LAYOUTS[axes])  # type: ignore[call-overload]  # torch's stubs lack this argument
     return module
 
 
 def encoder(inputs: int, channels: Sequence[int], strides: Sequence[Stride]) -> nn.Sequential:
-    """Per entry of `channels` a convolution of width 3 with its stride, batch norm and LeakyReLU.
+    """Strided convolutions of width 3, each with batch norm and LeakyReLU.
 
     (B, inputs, *sides) -> (B, channels[-1], *sides), each side divided by the product of its strides, which
     must divide it.
+
+    Args:
+        inputs: channels of the input.
+        channels: output channels of each convolution.
+        strides: stride of each convolution.
     """
     layers: list[nn.Module] = []
     for (a, b), stride in zip(pairwise([inputs, *channels]), strides, strict=True):
         convolution, _, norm = KINDS[len(stride)]
-        # the norm that follows takes any bias out again
+        # no bias: the batch norm that follows would subtract it
         layers += [convolution(a, b, 3, stride, 1, bias=False), norm(b), nn.LeakyReLU(SLOPE, inplace=True)]
     return nn.Sequential(*layers)
 
 
 def decoder(outputs: int, channels: Sequence[int], strides: Sequence[Stride]) -> nn.Sequential:
-    """The mirror of `encoder`, with transposed convolutions; gets the same lists. Its end is linear."""
+    """The mirror image of `encoder`, with transposed convolutions; its last layer is linear.
+
+    Args:
+        outputs: channels of the output.
+        channels: as for `encoder`.
+        strides: as for `encoder`.
+    """
     layers: list[nn.Module] = []
     steps = enumerate(zip(pairwise([outputs, *channels]), strides, strict=True))
     for i, ((b, a), stride) in reversed([*steps]):
         _, transposed, norm = KINDS[len(stride)]
-        edge = tuple(s - 1 for s in stride)  # without it n pixels would become n * s - s + 1, not n * s
-        layers.append(transposed(a, b, 3, stride, 1, edge, bias=i == 0))
+        # output padding: without it n pixels would become n * s - s + 1, not n * s
+        padding = tuple(s - 1 for s in stride)
+        layers.append(transposed(a, b, 3, stride, 1, padding, bias=i == 0))
         if i:
             layers += [norm(b), nn.LeakyReLU(SLOPE, inplace=True)]
     return nn.Sequential(*layers)
@@ -64,9 +81,9 @@ def fully_connected(inputs: Sequence[int], hidden: Sequence[int], outputs: Seque
     (B, prod(inputs)) -> (B, prod(outputs)).
 
     Args:
-        inputs: shape of what is flattened into it.
+        inputs: shape of the input before it is flattened.
         hidden: units of the hidden layers.
-        outputs: shape that its output can be unflattened to.
+        outputs: shape of the output after it is unflattened.
     """
     layers: list[nn.Module] = []
     for a, b in pairwise([prod(inputs), *hidden]):
@@ -77,9 +94,14 @@ def fully_connected(inputs: Sequence[int], hidden: Sequence[int], outputs: Seque
 class UpConv2d(nn.Conv2d):
     """Nearest upsampling by 2, then a 3x3 convolution with padding 1: (B, a, h, w) -> (B, b, 2 h, 2 w).
 
-    Computed as a single transposed convolution, with fewer products: a pixel that upsampling repeats is
-    multiplied by the sum of the weights that meet its copies. The parameters are those of the 3x3
-    convolution.
+    Computed as a single transposed convolution with 4x4 weights, which needs fewer products: in place of
+    multiplying each copy of a pixel by its weight, it multiplies the pixel by the sum of these weights. The
+    parameters are those of the 3x3 convolution.
+
+    Args:
+        a: channels of the input.
+        b: channels of the output.
+        bias: whether the convolution has a bias.
     """
 
     def __init__(self, a: int, b: int, bias: bool = True):

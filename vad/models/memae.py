@@ -1,4 +1,4 @@
-"""An autoencoder that can only output mixtures of the normal patterns in its memory."""
+"""Memory-augmented autoencoder: its code is a mixture of normal patterns in a memory."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -16,16 +16,16 @@ EPS = 1e-12  # avoids log(0) and division by 0
 
 
 class Memory(nn.Module):
-    """Replaces every vector by a sparse mixture of the rows of `slots`, (N, C), that resemble it.
+    """Replaces every vector by a sparse mixture of the most similar rows of `slots`, (N, C).
 
-    The weights of a vector: softmax over the slots of the similarity, a cosine or a dot product; those up
-    to `shrinkage` become 0 (hard shrinkage); the others are divided by their sum. Where none is left, the
-    mixture is 0.
+    The weights of the mixture are the softmax over the slots of the similarity, a cosine or a dot product.
+    Weights up to `shrinkage` become 0 (hard shrinkage); the others are divided by their sum. If all weights
+    are 0, the mixture is 0.
 
     Args:
         slots: number N of patterns.
         width: channels C of a vector.
-        shrinkage: from 0; weights up to it become 0.
+        shrinkage: 0 or more; weights up to it become 0.
         cosine: whether similarity is the cosine, not the dot product.
     """
 
@@ -35,35 +35,45 @@ class Memory(nn.Module):
         self.slots = nn.Parameter(torch.empty(slots, width).uniform_(-(width**-0.5), width**-0.5))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors (B, C, ...) -> (their mixtures, of the same shape; their weights (B, P, N))."""
-        query = z.flatten(2).transpose(1, 2)  # (B, P, C), P positions
+        """Looks all vectors up in the memory.
+
+        Args:
+            z: vectors, float (B, C, *sides) with P positions.
+
+        Returns:
+            Their mixtures, of the same shape, and the weights (B, P, N).
+        """
+        query = z.flatten(2).transpose(1, 2)  # (B, P, C)
         slots: Tensor = self.slots
         if self.cosine:
             query, slots = F.normalize(query, dim=-1), F.normalize(slots, dim=-1)
-        w = (query @ slots.T).softmax(-1)  # (B, P, N)
-        over = w - self.shrinkage
-        w = F.relu(over) * w / (over.abs() + EPS)  # w or 0, with a gradient
-        w = F.normalize(w, p=1, dim=-1)
-        return (w @ self.slots).transpose(1, 2).reshape(z.shape), w
+        weights = (query @ slots.T).softmax(-1)  # (B, P, N)
+        excess = weights - self.shrinkage
+        # hard shrinkage in the differentiable form of the paper: the weight itself, or 0
+        weights = F.relu(excess) * weights / (excess.abs() + EPS)
+        weights = F.normalize(weights, p=1, dim=-1)
+        return (weights @ self.slots).transpose(1, 2).reshape(z.shape), weights
 
 
 @MODELS.register
 class MemAE(Autoencoder):
     """Memory-augmented autoencoder (Gong et al., ICCV 2019).
 
-    Encoder and decoder per entry of `channels`: a convolution of width 3 with stride 2, batch norm, LeakyReLU
-    0.2; mirrored with transposed convolutions, a sigmoid at the end. Backbone conv2d codes each frame of a
-    window by itself; conv3d codes them together, and its first stride leaves time as it is: with channels
-    96, 128, 256, 256, 16 frames and slots 2000 it is the published network, but for its linear end. Between
-    the two each position of the code passes through the memory (see `Memory`), and the mean entropy of its
-    weights, times `entropy`, joins the loss.
+    Encoder: per entry of `channels` a convolution of width 3 with stride 2, batch norm and LeakyReLU 0.2.
+    Decoder: the same in reverse order with transposed convolutions, a sigmoid at the end. Between encoder
+    and decoder, each position of the code passes through the memory (see `Memory`); the mean entropy of the
+    memory's weights, times `entropy`, is added to the loss.
 
-    Windows (C, T, h, w) -> the same shape. Height and width must be multiples of 2 ** len(channels), and
-    for conv3d the frames of 2 ** (len(channels) - 1).
+    Backbone conv2d codes the frames of a window independently; conv3d codes them together, and its first
+    convolution has stride 1 over time. With channels 96, 128, 256, 256, windows of 16 frames and 2000 slots,
+    conv3d is the published network, except that the latter ends without a sigmoid.
+
+    Windows (C, T, h, w) -> the same shape. Height and width must be multiples of 2 ** len(channels); for
+    conv3d, the number of frames must be a multiple of 2 ** (len(channels) - 1).
 
     Similarity is the cosine in the paper, with `shrinkage` from 1 / slots to 3 / slots; the authors' code
-    takes dot products, with shrinkage 0.0025 and 2000 slots. Cosines keep every weight below e^2 / slots, so
-    with them a shrinkage above 3 / slots would leave hardly any and nothing be learned: refused.
+    uses dot products, with shrinkage 0.0025 and 2000 slots. Weights by cosines are below e^2 / slots, so a
+    shrinkage above 3 / slots would remove nearly all of them and prevent learning; it is refused.
     """
 
     class Params(AutoencoderParams):
@@ -71,29 +81,29 @@ class MemAE(Autoencoder):
 
         backbone: Literal["conv2d", "conv3d"] = Field(
             "conv2d",
-            description="code each frame by itself, or the frames of a window together, whose number must "
-            "then be a multiple of 2 ** (entries of channels - 1)",
+            description="code the frames of a window independently (conv2d) or together (conv3d); conv3d "
+            "needs a multiple of 2 ** (entries of channels - 1) frames",
         )
         channels: list[Annotated[int, Field(ge=1)]] = Field(
             [32, 64, 128],
             min_length=1,
             max_length=6,
-            description="channels of its convolutions of stride 2",
+            description="channels of the convolutions, each of stride 2",
         )
-        slots: int = Field(2000, ge=2, description="patterns that the memory holds")
+        slots: int = Field(2000, ge=2, description="patterns in the memory")
         addressing: Literal["cosine", "dot"] = Field(
             "dot",
-            description="similarity to a pattern: the cosine as in the paper, the dot product as in its "
+            description="similarity to a pattern: the cosine, as in the paper, or the dot product, as in the "
             "authors' code",
         )
         shrinkage: float = Field(
             0.0025,
             ge=0,
-            description="weights of patterns up to it become 0; for `cosine` from 1 / slots to 3 / slots, 0 "
-            "for none",
+            description="pattern weights up to this become 0; with `cosine` set it from 1 / slots to "
+            "3 / slots, or to 0 for no shrinkage",
         )
         entropy: float = Field(
-            0.0002, ge=0, description="weight of the entropy of the patterns' weights in the loss"
+            0.0002, ge=0, description="weight in the loss of the entropy of the pattern weights"
         )
 
     params: Params
@@ -111,8 +121,8 @@ class MemAE(Autoencoder):
         if params.addressing == "cosine" and params.shrinkage * params.slots > 3:
             raise UserError(
                 f"model.memae.shrinkage = {params.shrinkage:g} with {params.slots} slots and cosines may cut "
-                f"every weight: set it from {1 / params.slots:.3g} to {3 / params.slots:.3g}, 1 and 3 by "
-                "model.memae.slots, or to 0 for none"
+                f"every weight: set it from {1 / params.slots:.3g} to {3 / params.slots:.3g} (1 / slots to "
+                "3 / slots), or to 0 for no shrinkage"
             )
         strides: list[Stride] = [(2, 2)] * depth
         if params.backbone == "conv3d":
@@ -125,15 +135,15 @@ class MemAE(Autoencoder):
         )
         self.decoder = channels_last(decoder(self.output_shape[0], params.channels, strides), axes)
         self.end = nn.Sigmoid()
-        self._entropy: Tensor | float = 0.0  # of the last forward
+        self._entropy: Tensor | float = 0.0  # of the weights in the last `forward`
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.inputs(x)
         by_frame = self.params.backbone == "conv2d"
         frames = x.transpose(1, 2).flatten(0, 1) if by_frame else x  # (B * T, C, h, w) or (B, C, T, h, w)
         code = self.encoder(frames.contiguous(memory_format=self.layout))
-        code, w = self.memory(code)
-        self._entropy = -(w * (w + EPS).log()).sum(-1).mean()
+        code, weights = self.memory(code)
+        self._entropy = -(weights * (weights + EPS).log()).sum(-1).mean()
         y = self.end(self.decoder(code.contiguous(memory_format=self.layout)))
         return y.unflatten(0, (len(x), -1)).transpose(1, 2) if by_frame else y
 
@@ -141,4 +151,4 @@ class MemAE(Autoencoder):
         return self.params.entropy * self._entropy
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_entropy": 0.0}  # a tensor with a history cannot be copied
+        return self.__dict__ | {"_entropy": 0.0}  # a tensor with a gradient function cannot be copied

@@ -1,4 +1,4 @@
-"""Fully connected autoencoder, fitted by scikit-learn: the baseline."""
+"""Fully connected autoencoder, fitted by scikit-learn: a baseline."""
 
 import os
 import warnings
@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # scikit-learn takes a second to import, so only `fit_at_once
     from sklearn.neural_network import MLPRegressor
     from sklearn.preprocessing import MinMaxScaler
 
-COPIES = 5  # of all windows, in memory at once: inputs, scaled, split as input and as target; and rests
-FEWEST = 11  # windows of which a tenth, rounded up, is 2: as many as scikit-learn judges a fit by
+COPIES = 5  # of all windows in memory at once: pixels, scaled pixels, the two of a split, and small parts
+MIN_WINDOWS = 11  # a tenth, rounded up, is then 2: scikit-learn's R² of a single window is undefined
 
 
 @MODELS.register
@@ -37,11 +37,11 @@ class Mlp(Autoencoder):
 
     Windows are flattened, and every pixel is scaled to [0, 1] by its least and greatest value in the
     training windows (MinMaxScaler). Per entry of `hidden` a linear layer and ReLU, then a linear layer
-    back to the pixels. scikit-learn fits it, with Adam, a squared error, a little L2, and early stopping
-    on a tenth of the windows; the weights are then copied to run in torch.
+    back to the pixels. scikit-learn fits it with Adam, the squared error, a small L2 penalty, and early
+    stopping on a tenth of the windows; the weights are then copied to run in torch.
 
-    Windows (C, T, h, w) of any size -> the same shape. Output and target are scaled values, so errors are
-    too. 8,952,384 parameters at hidden 1024, 256, 64, 256, 1024 and windows of 1x1x64x64.
+    Windows (C, T, h, w) of any size -> the same shape. Output, target and errors are in scaled units.
+    8,952,384 parameters at hidden 1024, 256, 64, 256, 1024 and windows of 1x1x64x64.
     """
 
     class Params(AutoencoderParams):
@@ -51,7 +51,7 @@ class Mlp(Autoencoder):
             [1024, 256, 64, 256, 1024],
             min_length=1,
             max_length=16,
-            description="units of its hidden layers",
+            description="units of the hidden layers",
         )
 
     params: Params
@@ -84,21 +84,21 @@ class Mlp(Autoencoder):
             train: the section `train`.
 
         Returns:
-            for each epoch the mean squared error of scaled pixels plus scikit-learn's L2 term, twice its
-            `loss_curve_`, which has half the squared error; and the number of the epoch that was best in
-            scikit-learn's validation, whose weights these are.
+            The loss of each epoch: mean squared error of scaled pixels plus scikit-learn's L2 term. And the
+            index of the epoch that was best in scikit-learn's validation, whose weights the model gets.
 
         Raises:
-            UserError: for too few windows, for more than memory holds, or if the loss is not a finite number.
+            UserError: if there are too few windows or more than fit into memory, or if a loss is not a finite
+                number.
         """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.neural_network import MLPRegressor
         from sklearn.preprocessing import MinMaxScaler
 
         n = len(windows)
-        if n < FEWEST:
+        if n < MIN_WINDOWS:
             raise UserError(
-                f"model mlp needs at least {FEWEST} windows for training, got {n}; lower "
+                f"model mlp needs at least {MIN_WINDOWS} windows for training, got {n}; lower "
                 "resize.stride, add footage, or set model.name: dense"
             )
         refuse_too_large(4 * n * prod(self.input_shape))
@@ -117,24 +117,25 @@ class Mlp(Autoencoder):
             n_iter_no_change=train.early_stopping,
             random_state=train.seed,
         )
-        with warnings.catch_warnings(), np.errstate(all="ignore"):  # what overflows is refused below
-            warnings.simplefilter("ignore", ConvergenceWarning)  # to reach train.epochs is no fault
-            warnings.filterwarnings("ignore", "Got `batch_size`")  # a batch may be all windows
+        with warnings.catch_warnings(), np.errstate(all="ignore"):  # overflows are refused below
+            warnings.simplefilter("ignore", ConvergenceWarning)  # training may use all of train.epochs
+            warnings.filterwarnings("ignore", "Got `batch_size`")  # a batch may hold all windows
             network.fit(scaled, scaled)
-        # scikit-learn returns to the best epoch, even if there is none: then the weights are still random
+        # must be checked here: without a finite epoch, scikit-learn keeps its random initial weights
         if not np.isfinite(network.loss_curve_).all():
             raise UserError(
                 f"the training loss was not a finite number; lower train.learning_rate "
                 f"(now {train.learning_rate:g})"
             )
         self._copy_from(scaler, network)
+        # twice, since scikit-learn halves the squared error
         return [2 * float(loss) for loss in network.loss_curve_], int(np.argmax(network.validation_scores_))
 
     @torch.no_grad()
     def _copy_from(self, scaler: "MinMaxScaler", network: "MLPRegressor") -> None:
-        """Takes over what scikit-learn fitted."""
+        """Copies scaling and weights that scikit-learn fitted."""
         self.low.copy_(torch.from_numpy(scaler.data_min_).view(self.low.shape))
-        # not data_range_: that is 0, where `scale_` is 1, for pixels that never change
+        # for pixels that never change, data_range_ is 0, but scale_ is 1
         self.span.copy_(torch.from_numpy(1 / scaler.scale_).view(self.span.shape))
         linear = [layer for layer in self.net if isinstance(layer, nn.Linear)]
         for layer, weight, bias in zip(linear, network.coefs_, network.intercepts_, strict=True):
@@ -143,20 +144,20 @@ class Mlp(Autoencoder):
 
 
 def refuse_too_large(size: int) -> None:
-    """Refuses more windows than scikit-learn has memory for.
+    """Refuses more windows than fit into memory while scikit-learn fits to them.
 
     Args:
-        size: of all windows as float32, in bytes.
+        size: bytes of all windows as float32.
 
     Raises:
-        UserError: if `COPIES` times as much is more than there is.
+        UserError: if `COPIES` copies of them exceed the memory of this machine.
     """
     need, have = COPIES * size, physical_memory()
     if need > have:
         raise UserError(
-            f"model mlp holds all windows in memory, {COPIES} times over: {need / 1e9:.1f} GB, of "
-            f"{have / 1e9:.1f} GB; lower resize.height and resize.width, raise resize.stride, or set "
-            "model.name: dense, the same network trained batch by batch"
+            f"model mlp holds {COPIES} copies of all windows in memory, {need / 1e9:.1f} GB, but this "
+            f"machine has {have / 1e9:.1f} GB; lower resize.height and resize.width, raise resize.stride, or "
+            "set model.name: dense, the same network trained batch by batch"
         )
 
 

@@ -1,4 +1,4 @@
-"""A U-Net on stacked frames, made to predict the next."""
+"""U-Net that predicts the next frame from stacked frames."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,14 +16,15 @@ from vad.pipeline.params import Field
 class UNet(Autoencoder):
     """The generator of future frame prediction (Liu et al., CVPR 2018), without its adversary.
 
-    The frames of the input are stacked as channels. Per entry of `channels` two 3x3 convolutions with ReLU,
-    2x2 max pooling between entries; on the way back 2x2 transposed convolutions with stride 2, each joined
-    with the code of that size from the way down (skip connection), and again two convolutions; at the end a
-    3x3 convolution to the frames of the output, and a sigmoid. Published with channels 64, 128, 256, 512 and
-    four frames that predict a fifth. No batch norm, as there: predictions need the level of brightness.
+    The frames of the input are stacked as channels. Encoder: per entry of `channels` two 3x3 convolutions
+    with ReLU, with 2x2 max pooling between entries. Decoder: 2x2 transposed convolutions with stride 2, each
+    concatenated with the encoder's output of the same size (skip connection) and followed by two 3x3
+    convolutions; at the end a 3x3 convolution to the frames of the output, and a sigmoid. The published
+    network has channels 64, 128, 256, 512, and predicts a frame from the four before it. Like that network it
+    has no batch norm, since a prediction must keep the brightness.
 
-    Windows (C, T, h, w) -> (C, 1, h, w), the last frame; or the shape of their flow, or the same shape.
-    Skip connections make reconstruction nearly a copy, so that objective is here for comparison only.
+    Windows (C, T, h, w) -> (C, 1, h, w), the last frame; or the shape of their flow planes, or the same
+    shape. Skip connections reduce reconstruction to copying, so that objective exists for comparison only.
     Height and width must be multiples of 2 ** (len(channels) - 1).
     """
 
@@ -32,14 +33,15 @@ class UNet(Autoencoder):
 
         objective: Literal["predict", "translate", "reconstruct"] = Field(
             "predict",
-            description="predict the last frame of the window, make its flow of its appearance, or make the "
-            "window again",
+            description="predict the last frame of the window, translate its appearance into its flow, or "
+            "reconstruct it",
         )
         channels: list[Annotated[int, Field(ge=1)]] = Field(
             [32, 64, 128],
             min_length=2,
             max_length=6,
-            description="channels per level; sides of a tensor must be multiples of 2 ** (entries - 1)",
+            description="channels of the levels; height and width of a tensor must be multiples of "
+            "2 ** (entries - 1)",
         )
 
     params: Params
@@ -52,9 +54,9 @@ class UNet(Autoencoder):
         widths = params.channels
         self.down = nn.ModuleList(_two_convolutions(a, b) for a, b in pairwise([planes * frames, *widths]))
         self.pool = nn.MaxPool2d(2)
-        back = [*pairwise(widths[::-1])]
-        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, 2) for a, b in back)
-        self.join = nn.ModuleList(_two_convolutions(2 * b, b) for _, b in back)
+        upwards = [*pairwise(widths[::-1])]
+        self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, 2) for a, b in upwards)
+        self.join = nn.ModuleList(_two_convolutions(2 * b, b) for _, b in upwards)
         self.end = nn.Sequential(nn.Conv2d(widths[0], outputs, 3, padding=1), nn.Sigmoid())
         channels_last(self)
 
@@ -64,7 +66,7 @@ class UNet(Autoencoder):
         for i, down in enumerate(self.down):
             z = down(self.pool(z) if i else z)  # (B, channels[i], h / 2 ** i, w / 2 ** i)
             skips.append(z)
-        skips.pop()
+        skips.pop()  # the deepest level is the input of the decoder, not a skip connection
         for up, join in zip(self.up, self.join, strict=True):
             z = join(torch.cat([skips.pop(), up(z)], 1))
         return self.end(z).unflatten(1, self.output_shape[:2])  # (B, C', T', h, w)

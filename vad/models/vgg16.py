@@ -1,4 +1,4 @@
-"""Frozen VGG16 features and a trained decoder, on single frames."""
+"""Autoencoder of single frames with frozen VGG16 features and a trained decoder."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from vad.store import downloads
 
 KEY = "model.vgg16"
 WHAT = "torchvision's weights of VGG16 without batch normalisation (.pth or .safetensors)"
-BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
+BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, number of convolutions
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's red, green and blue
 
 
@@ -30,11 +30,10 @@ class Vgg16(Autoencoder):
     Encoder: the first `depth` blocks of VGG16, each of two or three 3x3 convolutions with ReLU and one 2x2
     max pooling; frozen. Decoder: per entry of `decoder` a 3x3 convolution, ReLU and 2x nearest
     upsampling, then a 3x3 convolution to the input's planes and a sigmoid. Planes are normalised as for
-    ImageNet; a single plane is repeated three times. Each frame of a window is coded by itself.
+    ImageNet; a single plane is repeated three times. The frames of a window are coded independently.
 
     Windows (C, T, h, w) with C 1 or 3 -> the same shape; height and width must be multiples of 2 ** depth. At
-    depth 4, decoder 256, 128, 64, 32 and C = 1 it has 7,635,264 frozen parameters and 1,567,489 that are
-    trained.
+    depth 4, decoder 256, 128, 64, 32 and C = 1 it has 7,635,264 frozen and 1,567,489 trained parameters.
     """
 
     class Params(AutoencoderParams):
@@ -42,7 +41,7 @@ class Vgg16(Autoencoder):
 
         pretrained: bool = Field(
             False,
-            description="whether the frozen features are those learned on ImageNet (from `weights`); else "
+            description="whether the frozen features were trained on ImageNet (read from `weights`); if not, "
             "they are random, and the log warns",
         )
         weights: str = Field(
@@ -52,18 +51,18 @@ class Vgg16(Autoencoder):
         )
         sha256: str | None = Field(
             "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-            description="of the weights, 64 digits; needed with `pretrained: true`, the error names that of "
-            "the file",
+            description="SHA-256 of the weights, 64 digits; required with `pretrained: true` (if it is null, "
+            "the error message states that of the file)",
         )
         depth: int = Field(
             4,
             ge=3,
             le=5,
-            description="blocks of VGG16; sides of a tensor must be multiples of 2 to this power",
+            description="blocks of VGG16; height and width of a tensor must be multiples of 2 ** depth",
         )
         decoder: list[Annotated[int, Field(ge=1)]] = Field(
             [256, 128, 64, 32],
-            description="channels of the decoder, the deepest first, as many as `depth`",
+            description="channels of the decoder, deepest first; as many entries as `depth`",
         )
 
         @model_validator(mode="after")
@@ -90,7 +89,7 @@ class Vgg16(Autoencoder):
         divisible("vgg16", shape, 2**params.depth)
         self.features = features(params.depth)
         for layer in self.features:
-            if isinstance(layer, nn.Conv2d):  # random features must not fade from layer to layer
+            if isinstance(layer, nn.Conv2d):  # keeps the variance of random features from layer to layer
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
@@ -120,12 +119,12 @@ class Vgg16(Autoencoder):
         return y.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2)
 
     def prepare(self, cache: Path, log: Callable[[str], None]) -> None:
-        """Loads ImageNet's features, or warns that there are none.
+        """Loads the features trained on ImageNet, or warns that they are random.
 
         The file is converted once, to <cache>/weights/vgg16-<sha256>.safetensors.
 
         Raises:
-            UserError: if it cannot be had, is not the file that sha256 says, or holds another architecture.
+            UserError: if the file cannot be obtained, has another SHA-256, or holds another architecture.
         """
         sha256 = self.params.sha256
         if not self.params.pretrained:
@@ -167,7 +166,11 @@ def features(depth: int) -> nn.Sequential:
 
 
 def convert(source: Path, target: Path) -> None:
-    """Writes the weights of all 13 convolutions as safetensors; those of the classifier are left out.
+    """Writes the weights of all 13 convolutions as safetensors, without the classifier.
+
+    Args:
+        source: torchvision's weights, .pth or .safetensors.
+        target: the .safetensors file to write.
 
     Raises:
         UserError: if `source` holds another architecture.
@@ -186,13 +189,13 @@ def convert(source: Path, target: Path) -> None:
             )
         weights[name] = value.float().contiguous()
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(f".{os.getpid()}")  # so that no half of it is ever taken for the whole
+    part = target.with_suffix(f".{os.getpid()}")  # renamed when complete, so that no reader sees half a file
     save_file(weights, part)
     part.replace(target)
 
 
 def read(path: Path) -> Any:
-    """The content of a file of weights; no code in it is run.
+    """Reads a file of weights. Code in it is never run.
 
     Raises:
         UserError: if it cannot be read.
@@ -203,7 +206,7 @@ def read(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception as e:  # the readers raise whatever they stumble over
+    except Exception as e:  # neither reader documents what it raises for a broken file
         raise UserError(
             f"{path}: cannot be read as weights ({type(e).__name__}); expected {WHAT}: copy it again, or "
             "remove it if it lies in the cache"
