@@ -105,12 +105,12 @@ def test_other_runtime_errors_stay_what_they_are(data, tmp_path):
         Trained(data, tmp_path, model=Failing(fail))
 
 
-def test_a_batch_of_one_window_is_refused_where_batch_norm_needs_two(tmp_path):
+def test_a_batch_of_a_single_window_is_refused_if_the_model_has_batch_norm(tmp_path):
     spec = tensor_spec(16, 16)
     both = {s: wandering_square(tmp_path, s, 9, spec) for s in ("train", "val")}
     deep = MemAE.Params.model_validate({"window": {"frames": 1}, "channels": [4] * 4})
     model = create("memae", deep, (1, 1, 16, 16), ["gray"])
-    message = r"9 windows in batches of 4 leave .+ single window; change train\.batch_size"
+    message = r"batch of a single window, which 9 windows in batches of 4 leave; change train\.batch_size"
     with pytest.raises(UserError, match=message):
         Trained(both, tmp_path / "run", model=model, batch_size=4)
 

@@ -161,7 +161,7 @@ class Autoencoder(nn.Module, Plugin):
 
         Args:
             cache: folder for downloads.
-            log: writes a line of text to the log.
+            log: writes a line of text.
         """
 
     def adapt(self, sample: Tensor) -> None:

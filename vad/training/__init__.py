@@ -1,4 +1,5 @@
 """Fits autoencoders to normal windows. Imports `models`, `windows`, `pipeline` and `store`.
 
-Import from its modules: `fit` (what the stage calls), `params` (without torch, for checks of params.yaml).
+Exports nothing; import its modules: `fit`, which the stage calls, and `params`, which needs no torch, so that
+params.yaml is checked quickly.
 """

@@ -1,4 +1,4 @@
-"""Fits a model that another library trains, in place of the training loop."""
+"""Fits a model that another library trains, instead of the training loop."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from vad.training.params import TrainParams
 from vad.training.reports import Reports
 from vad.windows.dataset import Windows
 
-DIVERGED = 1e6  # inputs are scaled to [0, 1]: no usable model has a loss that high
+DIVERGED = 1e6  # a loss that no usable model has, as inputs are scaled to [0, 1]
 
 
 def fit_at_once(
@@ -22,28 +22,28 @@ def fit_at_once(
     reports: Reports,
     log: Callable[[str], None],
 ) -> dict[str, float]:
-    """Fits `model` in place; its history has the validation loss of the best epoch alone.
+    """Fits `model` in place. The history has a validation loss for the best epoch only.
 
     Args:
-        model: with the method `fit_at_once`.
-        train: windows to learn from.
-        val: windows to validate with.
-        params: of the training; the model takes of them what its library can.
-        reports: the files that show the course of the training.
-        log: takes a line for people.
+        model: with a method `fit_at_once`.
+        train: training windows.
+        val: validation windows.
+        params: the section `train`; parameters that the other library lacks are ignored.
+        reports: writer of the training reports.
+        log: writes a line of text.
 
     Returns:
-        `epoch`, the best from 0, and its `val_loss`.
+        `epoch`, the index of the best epoch, and its `val_loss`.
 
     Raises:
-        UserError: if the losses are absurd or no numbers.
+        UserError: if the validation loss is NaN or above DIVERGED.
     """
     assert model.fit_at_once is not None
     log("another library fits it: no line appears until it has ended, and it cannot be resumed")
     train_losses, best = model.fit_at_once(train, params)
     model.eval()
     val_loss = mean_squared_error(model, val, params.batch_size)
-    if not val_loss < DIVERGED:  # NaN, too
+    if not val_loss < DIVERGED:  # written so that NaN is refused as well
         raise diverged(f"validation loss is {val_loss:g}", params)
     reports.begin()
     for epoch, loss in enumerate(train_losses):
@@ -55,7 +55,7 @@ def fit_at_once(
 
 @torch.inference_mode()
 def mean_squared_error(model: Autoencoder, windows: Windows, batch_size: int) -> float:
-    """Mean over all windows of the squared difference between output and target."""
+    """Mean over all windows and pixels of the squared difference between output and target."""
     errors = []
     for start in range(0, len(windows), batch_size):
         indices = np.arange(start, min(start + batch_size, len(windows)))

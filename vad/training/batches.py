@@ -1,4 +1,4 @@
-"""Batches of windows: shuffled per epoch by the seed, and shared out among distributed processes."""
+"""Batches of windows: shuffled each epoch by the seed, and divided among distributed processes."""
 
 import math
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from vad.windows.dataset import Windows
 
 
 class Batch(NamedTuple):
-    """The windows of a step in a single process.
+    """The windows of a training step in a single process.
 
     Attributes:
         windows: normal windows, uint8 (B, C, T, h, w).
-        pseudo: what the autoencoder is shown in their place; None for the windows themselves.
-        weight: of the batch's loss: 1, unless the processes of a distributed run have batches of unequal
-            length; 0 for a window that another process counts.
+        pseudo: the input of the autoencoder in place of `windows`; None to use `windows`.
+        weight: factor of the batch's loss: 1, unless the processes of a distributed run have batches of
+            unequal length; 0 for a batch that only repeats a window of another process.
     """
 
     windows: np.ndarray
@@ -28,12 +28,12 @@ class Batch(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """What a loader asks `_Source` for.
+    """The request for a batch that `Order` hands to `_Source`.
 
     Attributes:
-        indices: of the windows, int [B].
-        weight: of the batch's loss.
-        seed: of the random numbers for this batch.
+        indices: indices of the windows, int [B].
+        weight: factor of the batch's loss.
+        seed: seed of the random numbers for this batch.
     """
 
     indices: np.ndarray
@@ -44,15 +44,15 @@ class Draw(NamedTuple):
 class Order(Sampler[Draw]):
     """The batches of an epoch, for a single process.
 
-    All processes together see in a step the windows that a single process with a batch `processes` times as
-    large would see.
+    In each step, all processes together get the windows that a single process with `processes` times the
+    batch size would get.
 
     Args:
         n: number of windows.
         batch_size: windows per batch and process.
-        seed: of the order; None for the order of the windows.
-        rank: number of this process.
-        processes: number of all.
+        seed: seed of the shuffling; None to keep the order of the windows.
+        rank: index of this process.
+        processes: number of processes.
     """
 
     def __init__(self, n: int, batch_size: int, seed: int | None, rank: int = 0, processes: int = 1):
@@ -60,7 +60,7 @@ class Order(Sampler[Draw]):
         self.rank, self.processes, self.epoch = rank, processes, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls it before each epoch."""
+        """Sets the index of the epoch; Lightning calls this before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -73,15 +73,16 @@ class Order(Sampler[Draw]):
         for step in range(len(self)):
             whole = order[step * self.step_size : (step + 1) * self.step_size]
             part = np.array_split(whole, self.processes)[self.rank]
-            # gradients are averaged over processes as if all had equally many windows
+            # gradients are averaged over processes without regard to the lengths of their batches
             weight = len(part) * self.processes / len(whole)
             seed = [self.seed or 0, self.epoch, step, self.rank]
-            # the last step may have fewer windows than processes, but all must take part in it
+            # in a last step with fewer windows than processes, a process without windows repeats another's
+            # window with weight 0, as all processes must take part in every step
             yield Draw(part if len(part) else whole[:1], weight, seed)
 
 
 class _Source(Dataset[Batch]):
-    """Windows as batches; some altered on the way, if `pseudo` asks for it."""
+    """Reads batches of windows, and alters some windows if `pseudo` says so."""
 
     def __init__(self, windows: Windows, pseudo: PseudoParams | None):
         self.windows = windows
@@ -99,11 +100,11 @@ def loader(windows: Windows, order: Order, pseudo: PseudoParams | None = None) -
     """A loader of `Batch`es in the given order.
 
     Args:
-        windows: of a split.
-        order: of its batches.
-        pseudo: pseudo-anomalies among them.
+        windows: the windows of a split.
+        order: the batches of an epoch.
+        pseudo: pseudo-anomalies among the windows; None for no pseudo-anomalies.
     """
-    # batch_size=None: a draw is a batch already. No worker processes: reading a memory map is fast enough
+    # batch_size=None, as a draw is already a batch; no worker processes, as reading a memory map is fast
     return DataLoader(_Source(windows, pseudo), sampler=order, batch_size=None, collate_fn=_unchanged)
 
 

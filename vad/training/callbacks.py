@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training: reports, the best weights, early stopping, checkpoints."""
+"""Callbacks of the training loop: reports, best weights, early stopping, checkpoints."""
 
 import math
 import time
@@ -20,21 +20,21 @@ from vad.training.progress import Progress
 from vad.training.reports import Reports
 
 ROWS_PER_EPOCH = 20  # of steps.csv and throughput.csv
-SAVE_SPACING = 20.0  # time between two checkpoints, in multiples of what saving takes: epochs may be short
+SAVE_SPACING = 20.0  # least time between checkpoints, as a multiple of the time that saving takes
 MIN_SECONDS = 1e-9  # avoids division by zero
 
 
 class History(Callback):
-    """Measures losses and speed; for the files of the training and for people.
+    """Records losses and speed in the training reports, and shows progress.
 
     Args:
-        reports: the files.
-        log: takes a line for people.
+        reports: writer of the training reports.
+        log: writes a line of text.
         first: whether this is the first (or only) process of the run.
     """
 
     def __init__(self, reports: Reports, log: Callable[[str], None], first: bool):
-        # Callback has a method `log`
+        # not self.log: Callback has a method of this name
         self._reports, self._say, self._first = reports, log, first
         self._progress: Progress | None = None
         self._row_loss: float | Tensor = 0.0
@@ -59,7 +59,7 @@ class History(Callback):
     ) -> None:
         assert isinstance(module, TrainingModule)
         n = len(batch.windows)
-        self._row_loss = self._row_loss + n * module.last_loss  # stays on a GPU, so that nothing waits for it
+        self._row_loss = self._row_loss + n * module.last_loss  # a tensor, so that no step waits for the GPU
         self._row_windows += n
         self._row_batches += 1
         done = number + 1
@@ -83,7 +83,7 @@ class History(Callback):
             self._progress.close()
 
     def _shown(self) -> Progress:
-        assert self._progress is not None  # since on_train_start
+        assert self._progress is not None  # set in on_train_start
         return self._progress
 
     def _start_row(self) -> None:
@@ -91,7 +91,7 @@ class History(Callback):
         self._row_loss, self._row_windows, self._row_batches = 0.0, 0, 0
 
     def _finish_row(self, trainer: lightning.Trainer, share: float) -> None:
-        """Reports the batches since the last row; `share` of the epoch is done."""
+        """Reports the batches since the last row, when `share` of the epoch is done."""
         seconds = time.monotonic() - self._row_start
         loss = float(self._row_loss) / self._row_windows
         windows = self._row_windows * trainer.world_size
@@ -105,14 +105,15 @@ class History(Callback):
 
 
 class BestWeights(Callback):
-    """Keeps the weights of lowest validation loss, and ends training when it has not fallen for long.
+    """Keeps the weights with the lowest validation loss, and stops training early.
 
     Args:
-        model: that is trained.
-        params: of the training.
+        model: the model to train.
+        params: the section `train`.
 
     Attributes:
-        best: `epoch` from 0, `val_loss`, `weights` on the CPU (None before the first epoch has ended).
+        best: index of the best `epoch`, its `val_loss`, and its `weights` on the CPU (None before the first
+            epoch has ended).
     """
 
     def __init__(self, model: Autoencoder, params: TrainParams):
@@ -131,22 +132,22 @@ class BestWeights(Callback):
             trainer.should_stop = True
 
     def apply(self) -> None:
-        """Gives the model the best weights."""
+        """Loads the best weights into the model."""
         self._model.load_state_dict(self.best["weights"])
 
     def summary(self) -> dict[str, Any]:
-        """`epoch` and `val_loss`."""
+        """The index of the best epoch and its validation loss: `epoch` and `val_loss`."""
         return {key: self.best[key] for key in ("epoch", "val_loss")}
 
 
 class Checkpointing(Callback):
-    """Saves the whole state between epochs, and resumes the training from the last state saved.
+    """Saves the state of the training between epochs, and resumes from the last saved state.
 
     Args:
-        checkpoints: where states are saved; None in the helper processes of a distributed run.
-        model: that is trained.
+        checkpoints: storage of the state; None in the helper processes of a distributed run.
+        model: the model to train.
         best: its best weights, which are part of the state.
-        reports: whose rows are part of the state.
+        reports: the training reports, whose rows are part of the state.
     """
 
     def __init__(
@@ -157,10 +158,10 @@ class Checkpointing(Callback):
         self._next_save = -math.inf
 
     def resume_finished(self) -> bool:
-        """Takes over a training that had ended, and was interrupted before its weights were stored.
+        """Restores a training that was interrupted after its last epoch, but before its weights were stored.
 
         Returns:
-            whether there was such a training.
+            Whether the saved state is of a finished training.
         """
         if self._state is None or not self._state["finished"]:
             return False
@@ -169,7 +170,7 @@ class Checkpointing(Callback):
         return True
 
     def on_train_start(self, trainer: lightning.Trainer, module: LightningModule) -> None:
-        # the first process alone can read it
+        # only the first process has loaded it
         self._state = state = trainer.strategy.broadcast(self._state)
         if state is None:
             return
@@ -182,13 +183,18 @@ class Checkpointing(Callback):
         trainer.fit_loop.epoch_progress.current.load_state_dict(dict.fromkeys(counts, state["epochs"]))
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, module: LightningModule) -> None:
-        # not at the end of the epoch before: the schedule takes its step after that
+        # saved at the start of an epoch, not at the end, where the schedule has not taken its step yet
         resumed_at = self._state["epochs"] if self._state else 0
         if trainer.current_epoch > resumed_at and time.monotonic() >= self._next_save:
             self.save(trainer)
 
     def save(self, trainer: lightning.Trainer, finished: bool = False) -> None:
-        """Saves the state between two epochs or, `finished`, after the last."""
+        """Saves the state.
+
+        Args:
+            trainer: whose epochs, optimiser and schedule are saved.
+            finished: whether the last epoch has ended.
+        """
         if self._checkpoints is None:
             return
         start, schedules = time.monotonic(), trainer.lr_scheduler_configs
@@ -204,6 +210,7 @@ class Checkpointing(Callback):
             }
         )
         now = time.monotonic()
+        # epochs may be much shorter than saving a checkpoint
         self._next_save = now + SAVE_SPACING * (now - start)
 
 

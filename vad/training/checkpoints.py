@@ -1,8 +1,8 @@
 """Checkpoints of unfinished trainings, so that the next run resumes them.
 
-A training is identified by everything that decides its result: parameters, data, code, first weights. Its
-folder below `.cache/checkpoints` holds one state, replaced as a whole: a power cut leaves the old or
-the new state, never half a state. No pickle is executed on reading.
+A training is identified by everything that decides its result: parameters, data, code, initial weights. Its
+folder below `.cache/checkpoints` holds a single state, which is replaced atomically: after a power cut it is
+the old or the new state, never a part of it. Reading executes no pickle.
 """
 
 import json
@@ -19,24 +19,24 @@ from filelock import FileLock, Timeout
 from vad import UserError
 from vad.store.digests import digest
 
-KEPT_DAYS = 30  # how long an interrupted training waits to be resumed
+KEPT_DAYS = 30  # interrupted trainings are removed after this time
 DAY = 86400  # seconds
 
 
 class Checkpoints:
-    """The state of a training, as a context manager that a single process at a time may hold.
+    """The saved state of a training. A context manager that only a single process at a time can enter.
 
     Args:
-        root: folder of all trainings.
-        identity: everything that decides the result, by names that people understand; values that JSON can
-            hold.
-        log: takes a line for people.
+        root: folder of the checkpoints of all trainings.
+        identity: everything that decides the result, as JSON values by readable names.
+        log: writes a line of text.
 
     Raises:
         UserError: on entering, if another process runs the same training.
     """
 
     def __init__(self, root: Path, identity: Mapping[str, Any], log: Callable[[str], None]):
+        # through JSON, so that it compares equal to the identity read from a file (tuples become lists)
         self.identity, self.log = json.loads(json.dumps(identity)), log
         self.folder = root / digest(self.identity)
         root.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ class Checkpoints:
 
     @property
     def state_file(self) -> Path:
-        """Where the state lies, if there is any."""
+        """Path of the saved state, which may not exist."""
         return self.folder / "state.pt"
 
     def __enter__(self) -> "Checkpoints":
@@ -64,7 +64,11 @@ class Checkpoints:
         self._lock.release()
 
     def load(self) -> dict[str, Any] | None:
-        """The last state saved, on the CPU; None if there is none, with a line in the log that says why."""
+        """Reads the last saved state.
+
+        Returns:
+            The state on the CPU, or None if there is no readable state; the log says why.
+        """
         if not self.state_file.exists():
             if nearest := self._nearest():
                 self.log(f"starts afresh: the interrupted training in {nearest[0]} differs in {nearest[1]}")
@@ -72,17 +76,18 @@ class Checkpoints:
         try:
             state = torch.load(self.state_file, map_location="cpu", weights_only=True)
             self.log(f"goes on after epoch {state['epochs']}, from the checkpoint in {self.folder}")
-        except Exception as e:  # torch documents no type for files that are cut off or hold something else
+        except Exception as e:  # torch does not document what it raises for damaged files
             reason = (str(e) or type(e).__name__).splitlines()[0]
             self.log(f"starts afresh: the checkpoint {self.state_file} cannot be read ({reason})")
             return None
         return state
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Replaces the state; when this returns, it is on the disk.
+        """Replaces the saved state, and returns when it is on the disk.
 
         Args:
-            state: `epochs`, how many are done; and whatever else torch can store without pickle.
+            state: `epochs`, the number of finished epochs, and further values that torch can store without
+                pickle.
         """
         self.folder.mkdir(exist_ok=True)
         identity = json.dumps(self.identity, indent=1, sort_keys=True)
@@ -93,18 +98,18 @@ class Checkpoints:
             file.flush()
             os.fsync(file.fileno())
         part.replace(self.state_file)
-        if os.name == "posix":  # the new name, too, must reach the disk
+        if os.name == "posix":  # the renaming, too, must reach the disk
             folder = os.open(self.folder, os.O_RDONLY)
             os.fsync(folder)
             os.close(folder)
 
     def remove(self) -> None:
-        """Removes the state: the training has ended, and its result is stored."""
+        """Removes the state, when the training has ended and its result is stored."""
         shutil.rmtree(self.folder, ignore_errors=True)
         Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def _nearest(self) -> tuple[Path, str] | None:
-        """The interrupted training that differs from this one in the fewest things, and in which."""
+        """The interrupted training with the fewest differences: its folder, and a list of the differences."""
         candidates = []
         for file in self.folder.parent.glob("*/identity.json"):
             try:
@@ -119,11 +124,11 @@ class Checkpoints:
 
 
 def _sweep(root: Path) -> None:
-    """Removes trainings that nobody came back for, and folders of versions that knew no checkpoints."""
+    """Removes trainings that were not resumed within KEPT_DAYS, and folders that older versions left."""
     for entry in root.glob("*"):
         try:
             old = time.time() - entry.stat().st_mtime > KEPT_DAYS * DAY
-        except FileNotFoundError:  # another process was faster
+        except FileNotFoundError:  # removed by another process
             continue
         if entry.is_dir() and (old or entry.name.startswith("tmp")):
             shutil.rmtree(entry, ignore_errors=True)

@@ -20,13 +20,13 @@ from vad.training.params import TrainParams
 from vad.training.reports import Reports
 from vad.windows.dataset import Windows
 
-# Lightning takes seconds to import, so only those who train with it do (inside functions)
+# Lightning takes seconds to import, so it is imported inside the functions that train with it
 
-ADAPT_WINDOWS = 4096  # at most so many, spread evenly, are shown to a model before training
+ADAPT_WINDOWS = 4096  # maximum number of windows for `Autoencoder.adapt`, spread evenly
 
 
 def fix_seed(seed: int) -> None:
-    """Seeds every source of random numbers, for the weights that are drawn next."""
+    """Seeds all random number generators; to be called before a model draws its initial weights."""
     import lightning
 
     lightning.seed_everything(seed, workers=True, verbose=False)
@@ -43,31 +43,31 @@ def fit(
     log: Callable[[str], None],
     afterwards: Callable[[Callable[[], None]], None] = lambda action: action(),
 ) -> dict[str, Any] | None:
-    """Trains `model` in place and leaves it with the weights of the epoch of lowest validation loss.
+    """Trains `model` in place; it ends with the weights of the epoch with the lowest validation loss.
 
-    Training ends early when the validation loss has not fallen for `params.early_stopping` epochs. Between
-    epochs the whole state is saved below <cache>/checkpoints: an interrupted training is resumed when the
-    same is asked for again, and ends with the same weights.
+    Training ends early when the validation loss has not fallen for `params.early_stopping` epochs. The state
+    is saved between epochs below <cache>/checkpoints: a call with the same arguments resumes an interrupted
+    training and ends with the same weights.
 
     Args:
-        model: that is trained, with its first weights.
-        train: windows to learn from, normal ones.
-        val: windows to validate with, normal ones.
-        params: of the training.
-        folder: of history.csv and steps.csv (`vad.training.reports`).
+        model: the model to train, with its initial weights.
+        train: training windows, all normal.
+        val: validation windows, all normal.
+        params: the section `train`.
+        folder: folder of history.csv and steps.csv (`vad.training.reports`).
         throughput: path of throughput.csv.
         cache: folder for downloads and checkpoints.
-        log: takes a line for people.
-        afterwards: is handed the action that removes the checkpoint, to be called when the weights have been
-            stored; by default calls it at once.
+        log: writes a line of text.
+        afterwards: receives the function that removes the checkpoint, and calls it when the weights have been
+            stored; by default it is called at once.
 
     Returns:
-        `epoch`, the best from 0, and its `val_loss`; None in the helper processes of a distributed run, which
-        write nothing.
+        `epoch`, the index of the best epoch, and its `val_loss`; None in the helper processes of a
+        distributed run, which write nothing.
 
     Raises:
-        UserError: if the windows do not suit the training, a loss is not a finite number, memory runs out, or
-            the accelerator is not there.
+        UserError: if the windows lack what the training needs, a loss is not finite, memory runs out, or the
+            accelerator does not exist.
     """
     params.require(train.channels, train.shape[1])
     if model.fit_at_once is not None:
@@ -94,14 +94,15 @@ def fit(
 
 
 def _adapt(model: Autoencoder, train: Windows) -> None:
-    """Shows training windows to a model that adapts to them."""
-    if type(model).adapt is not Autoencoder.adapt:
+    """Lets a model fit its normalisation to training windows, if it has a method `adapt`."""
+    if type(model).adapt is not Autoencoder.adapt:  # reading thousands of windows takes a while
         indices = np.unique(np.linspace(0, len(train) - 1, ADAPT_WINDOWS).round().astype(int))
         model.adapt(to_input(train[indices]))
 
 
 def _identity(model: Autoencoder, train: Windows, val: Windows, params: TrainParams) -> dict[str, Any]:
-    """Everything that decides the result of a training, by names that people understand."""
+    """Everything that decides the result of a training, by readable names."""
+    # no import statement of `fit` names the module of the chosen model
     code = sorted(closure.sources(fit.__module__, type(model).__module__))
     weights = digests.new()
     for name, value in model.state_dict().items():
@@ -122,11 +123,15 @@ def _identity(model: Autoencoder, train: Windows, val: Windows, params: TrainPar
 
 
 def _data(windows: Windows) -> str:
+    # the cards hold content hashes, so the arrays need not be read
     return digests.digest([[name, read_card(windows.folder / name)] for name in windows.names])
 
 
 def _recommend_bf16(params: TrainParams, log: Callable[[str], None]) -> None:
-    """Says when the processor would gain from bf16, which is not the default: DVC cannot see processors."""
+    """Logs a hint if the processor supports bf16.
+
+    bf16 is not chosen automatically, as DVC could not tell results of different processors apart.
+    """
     if params.precision != 32 or params.accelerator == "gpu" or torch.cuda.is_available():
         return
     if platform.system() == "Linux" and {"avx512_bf16", "amx_bf16"} & set(

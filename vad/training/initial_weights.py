@@ -1,4 +1,4 @@
-"""Starts a training from the weights of an earlier autoencoder (`train.init_from`), for fine-tuning."""
+"""Initial weights from a stored autoencoder (`train.init_from`), for fine-tuning."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,12 @@ from vad.models import Autoencoder, UnusableModel, load
 
 
 def find_folder(folder: str) -> Path:
-    """The folder that `train.init_from` names, here or (for experiments in a copy) in the main checkout.
+    """The folder that `train.init_from` names, in the working folder or in the main checkout.
+
+    The latter is for experiments, which DVC runs in a copy of the checkout.
 
     Raises:
-        UserError: if it is in neither.
+        UserError: if neither has the folder.
     """
     for root in (Path(), Path(os.environ.get("DVC_ROOT", "."))):
         if (root / folder / "card.json").is_file():
@@ -24,14 +26,14 @@ def find_folder(folder: str) -> Path:
 
 
 def take_over(folder: Path, model: Autoencoder) -> None:
-    """Gives `model` the weights of a stored autoencoder.
+    """Loads the weights of a stored autoencoder into `model`.
 
     Args:
-        folder: of the stored autoencoder.
-        model: of the same name, size and planes.
+        folder: folder of the stored autoencoder.
+        model: a model of the same name, window shape and planes.
 
     Raises:
-        UserError: if the folder holds no usable autoencoder, or another.
+        UserError: if the folder holds no usable autoencoder, or an autoencoder of another kind or shape.
     """
     try:
         stored, _ = load(folder)
@@ -44,17 +46,17 @@ def take_over(folder: Path, model: Autoencoder) -> None:
         "channels": (stored.channels, model.channels),
         "shape of a window": (list(stored.shape), list(model.shape)),
     }
-    for what, (has, wanted) in pairs.items():
-        if has != wanted:
-            raise _other_autoencoder(folder, what, has, wanted)
+    for what, (given, expected) in pairs.items():
+        if given != expected:
+            raise _other_autoencoder(folder, what, given, expected)
     try:
         model.load_state_dict(stored.state_dict())
     except RuntimeError:  # weights of other shapes
         raise _other_autoencoder(folder, f"model.{model.name}", stored.params, model.params) from None
 
 
-def _other_autoencoder(folder: Path, what: str, has: object, wanted: object) -> UserError:
+def _other_autoencoder(folder: Path, what: str, given: object, expected: object) -> UserError:
     return UserError(
-        f"train.init_from = {str(folder)!r} holds another autoencoder: its {what} is {has}, that of "
-        f"params.yaml {wanted}"
+        f"train.init_from = {str(folder)!r} holds another autoencoder: its {what} is {given}, that of "
+        f"params.yaml {expected}"
     )

@@ -1,4 +1,4 @@
-"""Trains an autoencoder epoch by epoch, by Lightning's loop. Lightning takes seconds to import."""
+"""Trains an autoencoder with Lightning's loop. Importing this module takes seconds, as Lightning does."""
 
 import logging
 import signal
@@ -32,19 +32,19 @@ def train_epochs(
     checkpoints: Checkpoints | None,
     log: Callable[[str], None],
 ) -> dict[str, Any] | None:
-    """Trains `model` in place and leaves it on the CPU with the weights of its best epoch.
+    """Trains `model` in place; it ends on the CPU with the weights of the best epoch.
 
     Args:
-        model: that is trained.
-        train: windows to learn from.
-        val: windows to validate with.
-        params: of the training.
-        reports: the files that show its course.
-        checkpoints: held by this process; None in the helper processes of a distributed run.
-        log: takes a line for people.
+        model: the model to train.
+        train: training windows.
+        val: validation windows.
+        params: the section `train`.
+        reports: writer of the training reports.
+        checkpoints: entered by this process; None in the helper processes of a distributed run.
+        log: writes a line of text.
 
     Returns:
-        `epoch`, the best from 0, and its `val_loss`; None in helper processes.
+        `epoch`, the index of the best epoch, and its `val_loss`; None in helper processes.
 
     Raises:
         UserError: as `vad.training.fit.fit` does.
@@ -55,7 +55,7 @@ def train_epochs(
         history = History(reports, log, first=checkpoints is not None)
         with _quiet_lightning():
             trainer = _trainer(params, [checkpointing, best, history])
-            # every element is written before it is read, so results repeat without this, which costs time
+            # costs time and is not needed for determinism, as all memory is written before it is read
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property
             if params.compile:
                 model.compile()
@@ -65,7 +65,7 @@ def train_epochs(
                 _best_weights_kept(model, best, checkpoints),
             ):
                 trainer.fit(TrainingModule(model, train, val, params))
-            if trainer.world_size == 1:  # other processes could not tell that there is nothing left to do
+            if trainer.world_size == 1:  # helper processes would not learn that the training has finished
                 checkpointing.save(trainer, finished=True)
     best.apply()
     model.cpu().eval()
@@ -83,15 +83,15 @@ def _trainer(params: TrainParams, callbacks: list[Callback]) -> lightning.Traine
             precision="32-true" if params.precision == 32 else params.precision,
             accumulate_grad_batches=params.accumulate,
             gradient_clip_val=params.clip_gradient,
-            use_distributed_sampler=False,  # `vad.training.batches.Order` shares the windows out
-            sync_batchnorm=params.accelerator != "cpu" and torch.cuda.is_available(),  # CPUs cannot
+            use_distributed_sampler=False,  # `vad.training.batches.Order` divides the windows
+            sync_batchnorm=params.accelerator != "cpu" and torch.cuda.is_available(),  # not supported on CPUs
             callbacks=callbacks,
             enable_progress_bar=False,
             enable_checkpointing=False,
             logger=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
-            deterministic="warn",  # some operations have no such form on a GPU
+            deterministic="warn",  # not True: some operations have no deterministic form on a GPU
         )
     except (MisconfigurationException, RuntimeError, ValueError) as e:
         reason = str(e).splitlines()[0]
@@ -101,7 +101,7 @@ def _trainer(params: TrainParams, callbacks: list[Callback]) -> lightning.Traine
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Hides warnings and messages about Lightning's affairs, which users cannot act on."""
+    """Hides Lightning's warnings and messages that users cannot act on."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", module="lightning")
@@ -112,18 +112,18 @@ def _quiet_lightning() -> Iterator[None]:
 
 @contextmanager
 def _keyboard_interrupt() -> Iterator[None]:
-    """Makes a KeyboardInterrupt again of the SystemExit that Lightning turns it into."""
+    """Raises KeyboardInterrupt again, which Lightning turns into SystemExit."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit:
-        signal.signal(signal.SIGINT, handler)  # Lightning left it ignored
+        signal.signal(signal.SIGINT, handler)  # Lightning leaves the signal ignored
         raise KeyboardInterrupt from None
 
 
 @contextmanager
 def _explained_errors(model: Autoencoder, windows: int, params: TrainParams) -> Iterator[None]:
-    """Raises UserError in place of errors of torch that the user can mend."""
+    """Raises UserError in place of errors of torch that the user can fix."""
     try:
         yield
     except (MemoryError, RuntimeError, ValueError) as e:
@@ -136,7 +136,7 @@ def _explained_errors(model: Autoencoder, windows: int, params: TrainParams) -> 
 def _best_weights_kept(
     model: Autoencoder, best: BestWeights, checkpoints: Checkpoints | None
 ) -> Iterator[None]:
-    """Stores the best weights of a training that the user has to mend, and says where."""
+    """Stores the best weights when training fails with a UserError, and adds their path to the message."""
     try:
         yield
     except UserError as e:

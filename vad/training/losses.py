@@ -1,6 +1,6 @@
-"""The loss: how far the output of an autoencoder is from its target.
+"""The training loss: terms of the difference between output and target of an autoencoder.
 
-| term | what | paper |
+| term | definition | paper |
 |---|---|---|
 | mse | mean squared difference | |
 | l1 | mean absolute difference | |
@@ -23,11 +23,11 @@ def loss(output: Tensor, target: Tensor, params: LossParams, pixel_weight: Tenso
     """The weighted sum of the terms.
 
     Args:
-        output: of the autoencoder, floats (B, C, T, h, w).
-        target: what it should have been, of the same shape.
+        output: output of the autoencoder, float (B, C, T, h, w).
+        target: its target, of the same shape.
         params: weights of the terms.
-        pixel_weight: how much each pixel counts in mse and l1, broadcast to the shape of the target; a mean
-            of 1 keeps the loss on its scale.
+        pixel_weight: weight of each pixel in mse and l1, broadcast to the shape of the target; with a mean of
+            1 the loss keeps its scale.
 
     Returns:
         A float32 scalar; 0 is perfect.
@@ -47,11 +47,11 @@ def loss(output: Tensor, target: Tensor, params: LossParams, pixel_weight: Tenso
 
 
 def motion_weight(windows: Tensor, planes: Sequence[str], strength: float) -> Tensor:
-    """Weights of pixels, higher where something moves: 1 + `strength` * speed, brought to mean 1.
+    """Weights of pixels, higher where something moves: 1 + `strength` * speed, divided by its mean.
 
-    Speed is taken from the first of these that the windows have: the length of the flow (1 where a plane
-    is at its limit), the plane `difference`, or the difference to the frame before within the window,
-    which the first frame takes from the second.
+    Speed is the first of these that the windows have: the length of the flow (1 where a plane is at its
+    limit), the plane `difference`, or the difference to the previous frame of the window (in the first frame,
+    the difference of the second).
 
     Args:
         windows: float32 (B, C, T, h, w) in [0, 1].
@@ -63,6 +63,7 @@ def motion_weight(windows: Tensor, planes: Sequence[str], strength: float) -> Te
     """
     if set(FLOW) <= set(planes):
         flow = windows[:, [planes.index(name) for name in FLOW]]
+        # flow planes are STILL / WHITE where nothing moves
         speed = (flow * WHITE / STILL - 1).square().sum(1, keepdim=True).sqrt()
     elif "difference" in planes:
         speed = windows[:, [planes.index("difference")]]
@@ -84,10 +85,10 @@ def _frames(windows: Tensor) -> Tensor:
 def _ssim(output: Tensor, target: Tensor) -> Tensor:
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim  # slow to import
 
-    # its differences of squares cancel: too few digits under autocast
+    # without autocast: differences of nearly equal squares need all digits of float32
     with torch.autocast(output.device.type, enabled=False):
         similarity = ssim(_frames(output), _frames(target), data_range=1.0)
-    assert isinstance(similarity, Tensor)  # a tuple only where more is asked for
+    assert isinstance(similarity, Tensor)  # a tuple only with options that are not used here
     return similarity
 
 

@@ -23,13 +23,13 @@ class TrainingModule(lightning.LightningModule):
     """Trains with AdamW, the schedule of `train.schedule` and the loss of `vad.training.losses`.
 
     Args:
-        model: that is trained, in place.
-        train: windows to learn from.
-        val: windows to validate with.
-        params: of the training.
+        model: the model to train, in place.
+        train: training windows.
+        val: validation windows.
+        params: the section `train`.
 
     Attributes:
-        last_loss: of the last training batch, a scalar on its device.
+        last_loss: loss of the last training batch, a scalar on the training device.
     """
 
     def __init__(self, model: Autoencoder, train: Windows, val: Windows, params: TrainParams):
@@ -50,7 +50,7 @@ class TrainingModule(lightning.LightningModule):
         return Order(len(windows), self.params.batch_size, seed, rank, processes)
 
     def on_train_epoch_start(self) -> None:
-        # an epoch draws the same numbers, whether training came to it or was resumed at it
+        # a resumed training must draw the same random numbers in this epoch as an uninterrupted training
         seeds = np.random.SeedSequence((self.params.seed, self.current_epoch, self.trainer.global_rank))
         torch.manual_seed(int(seeds.generate_state(1)[0]))
 
@@ -67,8 +67,8 @@ class TrainingModule(lightning.LightningModule):
         self._log_mean("val_loss", self._loss(batch), batch)
 
     def _log_mean(self, name: str, value: Tensor, batch: Batch) -> None:
-        """Adds a batch to a mean over the epoch's windows."""
-        # a window of weight 0 only keeps this process in step with the others; another counts it
+        """Adds a batch to the mean over the windows of the epoch."""
+        # a batch of weight 0 only keeps this process in step; another process counts its window
         count = float(len(batch.windows)) if batch.weight else 0.0
         several = self.trainer.world_size > 1
         self.log(
@@ -90,7 +90,7 @@ class TrainingModule(lightning.LightningModule):
         return self._repelling_loss(batch.pseudo)
 
     def _repelling_loss(self, pseudo: Altered) -> Tensor:
-        """Loss of the normal windows minus that of the altered ones, each by its share of the batch."""
+        """Loss of the normal windows minus loss of the altered windows, each times its share of the batch."""
         inputs = torch.from_numpy(pseudo.inputs).to(self.device)
         total = inputs.new_zeros(())
         for rows, sign in ((~pseudo.altered, 1), (pseudo.altered, -1)):
@@ -101,18 +101,24 @@ class TrainingModule(lightning.LightningModule):
         return total
 
     def _difference(self, inputs: Tensor, x: Tensor) -> Tensor:
-        """The loss without penalty for `x` made of `inputs`, both (B, C, T, h, w)."""
+        """The loss without the penalty, for the output from `inputs` against the target of `x`.
+
+        Args:
+            inputs: windows that the model gets, float32 (B, C, T, h, w).
+            x: normal windows, of the same shape.
+        """
         weight = None
         if self.params.motion_weight:
-            of_windows = motion_weight(x, self.model.channels, self.params.motion_weight)
-            weight = of_windows[:, :, self.model.shape[1] - self.model.output_shape[1] :]  # of output frames
+            weight = motion_weight(x, self.model.channels, self.params.motion_weight)
+            # a model that predicts outputs the last frames only
+            weight = weight[:, :, self.model.shape[1] - self.model.output_shape[1] :]
         output = self.model(inputs)
         return loss(output, self.model.target(x), self.params.loss, weight)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         params = self.params
         trainable = [p for p in self.model.parameters() if p.requires_grad]
-        # fused: a single pass over all weights; Lightning cannot clip the gradients of bf16 with it
+        # fused is faster (a single pass over all weights), but Lightning cannot clip bf16 gradients with it
         fused = params.clip_gradient is None or params.precision == 32
         adam = torch.optim.AdamW(
             trainable, params.learning_rate, weight_decay=params.weight_decay, fused=fused
@@ -136,8 +142,8 @@ class Cosine:
     Loshchilov & Hutter, ICLR 2017, without restarts; warm-up as in Goyal et al., 2017.
 
     Args:
-        warmup_steps: over which it rises.
-        steps: of the whole training.
+        warmup_steps: number of steps over which the factor rises.
+        steps: number of steps of the whole training.
     """
 
     def __init__(self, warmup_steps: float, steps: int):

@@ -1,4 +1,4 @@
-"""`train`: how the autoencoder is fitted. Imports no torch, so that checking params.yaml is quick."""
+"""The section `train` of params.yaml. Imports no torch, so that checking params.yaml is quick."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -18,17 +18,17 @@ class LossParams(Section):
     ssim: float = Field(
         0.0,
         ge=0,
-        description="weight of 1 - structural similarity; its constants are meant for values in [0, 1], "
-        "which cube and dense may leave",
+        description="weight of 1 - structural similarity; its constants assume values in [0, 1], which the "
+        "outputs of cube and dense may exceed",
     )
     gradient: float = Field(
-        0.0, ge=0, description="weight of the difference of spatial gradients, which sharpens"
+        0.0, ge=0, description="weight of the difference of spatial gradients, which sharpens the output"
     )
 
     @model_validator(mode="after")
     def _refuse_no_terms(self) -> "LossParams":
         if not any(self.model_dump().values()):
-            raise ValueError("all weights are 0, so nothing would be learnt; set mse: 1.0")
+            raise ValueError("all weights are 0, so nothing would be learned; set mse: 1.0")
         return self
 
 
@@ -37,20 +37,21 @@ class PseudoParams(Section):
 
     kind: Literal["none", "skip_frame", "jitter"] = Field(
         "jitter",
-        description="how windows are altered: frames further apart (skip_frame), or faster flow (jitter)",
+        description="how windows are altered: frames further apart (skip_frame) or flow multiplied by a "
+        "factor (jitter)",
     )
     goal: Literal["restore", "repel"] = Field(
         "restore",
-        description="restore: make the normal window of the altered; repel: reproduce the altered badly "
-        "(needs a share below 0.5, better 0.01)",
+        description="restore: reconstruct the normal window from the altered window; repel: maximise the "
+        "error of altered windows (needs a share below 0.5, better 0.01)",
     )
     share: float = Field(0.5, ge=0, le=1, description="share of the windows of a batch that are altered")
     steps: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)] = Field(
         [2, 3, 4, 5],
-        description="skip_frame: factors by which frames lie further apart, drawn per window",
+        description="skip_frame: factors of the distance between frames, of which each window draws one",
     )
     factors: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)] = Field(
-        [1.5, 4.0], description="jitter: lowest and highest factor that flow is multiplied by"
+        [1.5, 4.0], description="jitter: lowest and highest factor of the flow"
     )
 
     @model_validator(mode="after")
@@ -70,18 +71,16 @@ class PseudoParams(Section):
 class TrainParams(Section):
     """`train`"""
 
-    epochs: int = Field(20, ge=1, description="at most; early stopping may end training before")
-    batch_size: int = Field(
-        256, ge=1, description="windows per batch, and per process where there are several"
-    )
+    epochs: int = Field(20, ge=1, description="maximum number of epochs; early stopping may end sooner")
+    batch_size: int = Field(256, ge=1, description="windows per batch, in each process of a distributed run")
     accumulate: int = Field(
-        1, ge=1, description="batches per step of the optimiser: large batches in little memory"
+        1, ge=1, description="batches per optimiser step; a large effective batch in little memory"
     )
-    learning_rate: float = Field(0.002, gt=0, le=1, description="of AdamW, at its highest")
+    learning_rate: float = Field(0.002, gt=0, le=1, description="highest learning rate of AdamW")
     schedule: Literal["constant", "plateau", "cosine"] = Field(
         "cosine",
-        description="how the learning rate falls: not at all, when the validation loss stops falling, or "
-        "as half a cosine to 0",
+        description="how the learning rate falls: not at all (constant), when the validation loss stops "
+        "falling (plateau), or as half a cosine to 0 (cosine)",
     )
     lr_patience: int = Field(
         3, ge=0, description="plateau: epochs without a lower validation loss before the learning rate falls"
@@ -90,9 +89,9 @@ class TrainParams(Section):
     warmup_epochs: float = Field(
         1.0, ge=0, description="cosine: epochs over which the learning rate first rises linearly"
     )
-    weight_decay: float = Field(0.0001, ge=0, description="of AdamW")
+    weight_decay: float = Field(0.0001, ge=0, description="weight decay of AdamW")
     clip_gradient: float | None = Field(
-        None, gt=0, description="gradients with a larger norm are scaled down to it; null for no limit"
+        None, gt=0, description="maximum norm of the gradients; null for no limit"
     )
     early_stopping: int = Field(
         8, ge=1, description="epochs without a lower validation loss before training ends"
@@ -101,48 +100,48 @@ class TrainParams(Section):
     motion_weight: float = Field(
         0.0,
         ge=0,
-        description="moving pixels count more in mse and l1: a pixel's weight is 1 + this times its speed "
-        "(1 is flow at its limit, or a step from black to white); 0 is off",
+        description="weight of moving pixels in mse and l1: a pixel has weight 1 + motion_weight * speed, "
+        "where speed 1 is flow at its limit or a change from black to white; 0 is off",
     )
     pseudo: PseudoParams = Field(PseudoParams(), description="pseudo-anomalies among the training windows")
     init_from: str | None = Field(
         None,
-        description="folder of a stored autoencoder whose weights to start from; a copy, since DVC empties "
-        "models/autoencoder before training; DVC tracks its path alone, so give other weights another path",
+        description="folder of a stored autoencoder with the initial weights; a copy, since DVC empties "
+        "models/autoencoder before training; DVC tracks only the path, so give other weights another path",
     )
     seed: int = Field(
-        0, ge=0, lt=2**32, description="of the first weights, the shuffling and the pseudo-anomalies"
+        0, ge=0, lt=2**32, description="seed of initial weights, shuffling and pseudo-anomalies"
     )
     precision: Literal[32, "bf16-mixed"] = Field(
         32,
-        description="bf16-mixed is faster where the processor or GPU has bf16 instructions (a line in the "
-        "log says so), slower elsewhere",
+        description="bf16-mixed is faster on a processor or GPU with bf16 instructions (the log says if the "
+        "processor has them), and slower elsewhere",
     )
     compile: bool = Field(
-        False, description="use torch.compile: needs a C++ compiler, and pays on a GPU alone"
+        False, description="use torch.compile; it needs a C++ compiler, and is faster only on a GPU"
     )
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(
         "auto", description="auto takes a GPU if there is one"
     )
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        1, description="GPUs, or processes on CPUs, per machine"
+        1, description="number of GPUs, or of CPU processes, per machine"
     )
     num_nodes: int = Field(
-        1, ge=1, description="machines; start `torchrun … -m stages.train` on each of them"
+        1, ge=1, description="number of machines; start `torchrun … -m stages.train` on each of them"
     )
     strategy: Literal["auto", "ddp"] = Field(
-        "auto", description="how several devices share the work; auto is ddp where there are several"
+        "auto", description="how several devices share the work; auto uses ddp if there are several"
     )
 
     def require(self, planes: Sequence[str], window_frames: int) -> None:
-        """Checks that the windows hold what training in this way needs.
+        """Checks that the windows have the planes and frames that these parameters need.
 
         Args:
-            planes: names of the planes of a window, such as gray or flow_x.
-            window_frames: frames of a window.
+            planes: names of the planes of a window, for example gray or flow_x.
+            window_frames: number of frames of a window.
 
         Raises:
-            UserError: if pseudo-anomalies or the weight of motion need other windows.
+            UserError: if pseudo-anomalies or `motion_weight` need other windows.
         """
         has_flow = set(FLOW) <= set(planes)
         if self.pseudo.kind == "jitter" and not has_flow:
@@ -158,7 +157,7 @@ class TrainParams(Section):
             )
 
     def require_plain(self, model: str) -> None:
-        """Checks that nothing is asked for that only the training loop can do.
+        """Checks that no parameter asks for a feature that only the training loop has.
 
         Args:
             model: name of a model that scikit-learn fits, for the message.
@@ -167,14 +166,14 @@ class TrainParams(Section):
             UserError: if a parameter needs the training loop.
         """
         mse_alone = LossParams(mse=1.0, l1=0.0, ssim=0.0, gradient=0.0)
-        beyond = {
+        unsupported = {
             "train.pseudo.kind": self.pseudo.kind != "none",
             "train.motion_weight": self.motion_weight > 0,
             "train.loss": self.loss != mse_alone,
             "train.init_from": self.init_from is not None,
             "train.devices": self.devices not in (1, "auto") or self.num_nodes > 1,
         }
-        if keys := [key for key, is_beyond in beyond.items() if is_beyond]:
+        if keys := [key for key, is_set in unsupported.items() if is_set]:
             raise UserError(
                 f"{', '.join(keys)}: scikit-learn, which fits the model {model}, cannot do this; set "
                 f"{'it' if len(keys) == 1 else 'them'} back, or set model.name: dense, the same network"

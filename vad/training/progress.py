@@ -1,4 +1,4 @@
-"""How far a training is, for people: a bar on a terminal, a line in the log per epoch."""
+"""Progress of a training: a bar on a terminal, and a line in the log for each epoch."""
 
 import sys
 import time
@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 from tqdm import tqdm
 
-LINE_INTERVAL = 30.0  # seconds between lines within a long epoch, where there is no bar
+LINE_INTERVAL = 30.0  # seconds between lines within a long epoch, if there is no bar
 
 
 class Progress:
-    """Shows losses, speed and the time left.
+    """Shows losses, speed and the remaining time.
 
     Args:
-        log: takes a line.
-        epochs: how many there will be at most.
-        batches: of an epoch.
-        done: epochs that were done before this run.
-        shows: whether this process shows anything: in a distributed run, only the first.
+        log: writes a line of text.
+        epochs: maximum number of epochs.
+        batches: number of batches of an epoch.
+        done: number of epochs finished before this run.
+        shows: whether this process shows anything; in a distributed run, only the first does.
     """
 
     def __init__(self, log: Callable[[str], None], epochs: int, batches: int, done: int, shows: bool):
@@ -34,17 +34,17 @@ class Progress:
         )
 
     def start_epoch(self) -> None:
-        """An epoch begins."""
+        """To be called when an epoch begins."""
         self._last_line = time.monotonic()
 
     def advance(self, batches: int, epoch: int, share: float, loss: float, speed: float) -> None:
-        """Part of an epoch is done.
+        """To be called within an epoch, every few batches.
 
         Args:
-            batches: since the last call.
-            epoch: the present one, from 0.
-            share: of it that is done, up to 1.
-            loss: mean of these batches.
+            batches: number of batches since the last call.
+            epoch: index of the epoch.
+            share: share of the epoch that is done, up to 1.
+            loss: mean loss of these batches.
             speed: windows per second.
         """
         self._bar.update(batches)
@@ -54,7 +54,15 @@ class Progress:
             self._line(epoch, share, f", {share:.0%}: loss {loss:.6f}, {speed:.0f} windows/s")
 
     def finish_epoch(self, epoch: int, loss: float, val_loss: float, seconds: float, speed: float) -> None:
-        """An epoch, counted from 0, is done, validation included."""
+        """To be called when an epoch has ended, validation included.
+
+        Args:
+            epoch: index of the epoch.
+            loss: training loss.
+            val_loss: validation loss.
+            seconds: duration of the epoch.
+            speed: windows per second.
+        """
         text = f": loss {loss:.6f}, validation {val_loss:.6f}, {seconds:.1f} s, {speed:.0f} windows/s"
         self._line(epoch, 1.0, text)
 
@@ -66,5 +74,5 @@ class Progress:
         done = epoch + share - self._done
         left = (time.monotonic() - self._start) * (self._epochs - self._done - done) / done
         if self._shows:
-            with tqdm.external_write_mode(file=sys.stderr):  # above the bar
+            with tqdm.external_write_mode(file=sys.stderr):  # keeps the bar below the line
                 self._log(f"epoch {epoch + 1}/{self._epochs}{text}; at most {left:.0f} s left")

@@ -1,15 +1,15 @@
-"""Pseudo-anomalies: windows altered so that they are no longer normal, made of normal footage alone.
+"""Pseudo-anomalies: normal windows that are altered so that they are no longer normal.
 
-An autoencoder trained on normal windows alone may reproduce everything. If it has to turn altered windows
-back into normal windows, or must not reproduce them, it cannot.
+An autoencoder trained only on normal windows may learn to reproduce anything, anomalies included. Training
+with pseudo-anomalies prevents this.
 
-| kind | what is altered |
+| kind | alteration |
 |---|---|
-| skip_frame | frames lie further apart, so everything is faster (Astrid et al., BMVC 2021 and ICCVW 2021) |
-| jitter | flow is multiplied by a factor, so everything is faster |
+| skip_frame | frames lie further apart, so motion is faster (Astrid et al., BMVC 2021 and ICCVW 2021) |
+| jitter | flow is multiplied by a factor, so motion is faster |
 
-`train.pseudo.goal`: Astrid et al. restore the normal window (LNTRA, BMVC), or maximise the loss of the
-altered window (STEAL, ICCVW).
+`train.pseudo.goal` is `restore` (reconstruct the normal window; LNTRA, Astrid et al., BMVC 2021) or `repel`
+(maximise the loss of the altered window; STEAL, Astrid et al., ICCVW 2021).
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Altered(NamedTuple):
     """A batch of which some windows are pseudo-anomalies.
 
     Attributes:
-        inputs: float32 (B, C, T, h, w), in [0, 1] but for jittered flow.
+        inputs: float32 (B, C, T, h, w), in [0, 1] except for jittered flow.
         altered: which windows are pseudo-anomalies, bool [B].
     """
 
@@ -44,10 +44,10 @@ def alter(
 
     Args:
         normal: the batch, uint8 (B, C, T, h, w).
-        indices: its numbers in `windows`, int [B].
+        indices: their indices in `windows`, int [B].
         windows: all windows of the split.
-        params: the kind of pseudo-anomalies, not `none`, and their share.
-        rng: source of random numbers.
+        params: the kind of pseudo-anomalies, which must not be `none`, and their share.
+        rng: generator of random numbers.
     """
     inputs = normal.astype(np.float32) / WHITE
     altered = rng.random(len(normal)) < params.share

@@ -1,13 +1,13 @@
-"""The course of a training as files: tables that `dvc plots` draws.
+"""Training reports: tables that `dvc plots` draws.
 
 | file | a row per | columns |
 |---|---|---|
 | history.csv | epoch | epoch, train_loss, val_loss, learning_rate |
-| steps.csv | twentieth of an epoch | epoch (how many are done, with a fraction), loss, learning_rate |
+| steps.csv | twentieth of an epoch | epoch (finished epochs, with a fraction), loss, learning_rate |
 | throughput.csv | twentieth of an epoch | epoch, samples_per_second |
 
-The first two depend on parameters, data, code and machine alone. Speed differs from run to run, so
-throughput.csv lies elsewhere, where neither git nor DVC keeps it.
+The first two are determined by parameters, data, code and machine. Speed differs from run to run, so
+throughput.csv lies in another folder, which neither git nor DVC tracks.
 """
 
 import csv
@@ -22,15 +22,15 @@ COLUMNS = {
 
 
 class Reports:
-    """The files, written row by row.
+    """Writes the reports row by row.
 
     Args:
-        folder: of history.csv and steps.csv.
+        folder: folder of history.csv and steps.csv.
         throughput: path of throughput.csv.
-        writes: whether this process writes them: in a distributed run, only the first.
+        writes: whether this process writes; in a distributed run, only the first does.
 
     Attributes:
-        rows: of history.csv and steps.csv so far, for a training that is resumed.
+        rows: the rows of history.csv and steps.csv so far, which checkpoints keep.
     """
 
     def __init__(self, folder: Path, throughput: Path, writes: bool = True):
@@ -40,27 +40,27 @@ class Reports:
         self.rows: dict[str, list[list[str]]] = {"history": [], "steps": []}
 
     def begin(self) -> None:
-        """Writes all files anew, with the rows of an earlier part of this training."""
+        """Rewrites all files, with the rows of the interrupted run if the training was resumed."""
         if self._writes:
             for name, path in self._files.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _write(path, "w", [COLUMNS[name], *self.rows.get(name, [])])
 
     def add_epoch(self, epoch: int, train_loss: float, val_loss: float | None, learning_rate: float) -> None:
-        """A row of history.csv; `epoch` counts from 0."""
+        """Adds a row to history.csv; `epoch` is counted from 0."""
         val = "" if val_loss is None else f"{val_loss:.8g}"
         self._add("history", [str(epoch), f"{train_loss:.8g}", val, f"{learning_rate:.8g}"])
 
     def add_step(self, epochs_done: float, loss: float, learning_rate: float) -> None:
-        """A row of steps.csv."""
+        """Adds a row to steps.csv."""
         self._add("steps", [f"{epochs_done:.6g}", f"{loss:.8g}", f"{learning_rate:.8g}"])
 
     def add_speed(self, epochs_done: float, samples_per_second: float) -> None:
-        """A row of throughput.csv."""
+        """Adds a row to throughput.csv."""
         self._add("throughput", [f"{epochs_done:.6g}", f"{samples_per_second:.1f}"])
 
     def remove_throughput(self) -> None:
-        """Removes throughput.csv, where nothing measures the speed."""
+        """Removes throughput.csv, for trainings whose speed is not measured."""
         self._files["throughput"].unlink(missing_ok=True)
 
     def _add(self, name: str, row: list[str]) -> None:
