@@ -157,7 +157,7 @@ def test_errors_too_high_for_the_file_are_clipped_not_infinite(tmp_path):
 
 
 def test_windows_come_in_the_order_of_frames(tmp_path):
-    with pytest.raises(ValueError, match="window of frame 1 after one of frame 3"):
+    with pytest.raises(ValueError, match="window of frame 1 after a window of frame 3"):
         write(tmp_path / "a", [(3, (0, 0, 24, 16), 1.0), (1, (0, 0, 24, 16), 1.0)])
     assert not (tmp_path / "a.json").exists()  # so it counts as not written
 

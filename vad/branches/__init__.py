@@ -1,5 +1,5 @@
-"""Branches: the sources of error, one file each, and what writes their errors for a clip.
+"""Branches: the sources of error, each in a file of its name, and the files of errors.
 
-Hands on nothing, so that whoever reads `error_files` needs no torch. Imports `models`, `windows`, `flow`,
-`pipeline` and `store`.
+Exports nothing, so that reading `error_files` needs no torch. Imports `models`, `windows`, `flow`, `pipeline`
+and `store`.
 """

@@ -1,7 +1,7 @@
-"""What all branches have in common. A branch says how unlike normal footage a clip is, in one respect.
+"""The base class of all branches. A branch measures how far a clip is from normal footage in some respect.
 
-`python -m stages.statistics` calls `fit` of the branches that have it; `python -m stages.measure` calls
-`open` once and `errors` for every clip. Neither knows any branch by name.
+The stage `statistics` calls `fit` of the branches that define it; the stage `measure` calls `open` once and
+`errors` for every clip. Neither names any branch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,16 +27,16 @@ Statistics = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class ClipData:
-    """What branches may read of a clip.
+    """The data of a clip that branches may read.
 
     Attributes:
-        tensors, regions, flow: stems of its files.
+        tensors, regions, flow: stems of the clip's files.
         card: the card of its tensors.
         windows: a row per window: `frame`, `region` (row in the table of regions), `track`, and the box
             `x0`, `y0`, `x1`, `y1` in pixels of the frame.
-        sources: of the window's region, `frame`, `motion` or `detector`, text [N].
-        cell: pixels per cell of a map.
-        threads: at most so many.
+        sources: source of each window's region, text [N]: `frame`, `motion` or `detector`.
+        cell: pixels of the frame per cell of a map, in each direction.
+        threads: maximum number of threads.
     """
 
     tensors: Path
@@ -50,13 +50,13 @@ class ClipData:
 
 
 class Branch(Plugin):
-    """A source of error, or of several, such as one of appearance and one of flow, each with a name.
+    """A source of errors: a column of regions, maps of cells, or both, under a name or several names.
 
     Attributes:
-        learned: whether it learns from normal footage; one that does not is also a baseline.
+        learned: whether the branch learns from normal footage; a branch that does not is also a baseline.
 
     Args:
-        params: its sub-section of `branches`.
+        params: the branch's sub-section of `branches`.
     """
 
     learned: ClassVar[bool] = True
@@ -65,29 +65,29 @@ class Branch(Plugin):
         self.params = params
 
     def fit(self, regions: Sequence[Path], log: Log) -> Statistics | None:
-        """Learns what is normal. Branches that define it are fitted by the stage `statistics`.
+        """Fits statistics to normal footage. Only branches that need statistics define it.
 
         Args:
             regions: stems of the region tables of all training clips.
-            log: takes a line of text for the terminal.
+            log: writes a line of text.
 
         Returns:
-            arrays by name; None if the footage holds nothing to fit to.
+            Arrays by name; None if the footage has no data for this branch.
         """
         raise NotImplementedError(f"the branch {self.name} is not fitted by the stage statistics")
 
     def open(self, autoencoder: Path, statistics: Path) -> str:
-        """Loads what was learned; called once, before any clip.
+        """Loads the trained model or the statistics. Called once, before the first clip.
 
         Args:
             autoencoder: folder of the trained autoencoder.
-            statistics: folder with what `fit` returned (see `load_statistics`), if the branch has a `fit`.
+            statistics: folder with the result of `fit` (see `load_statistics`), if the branch has a `fit`.
 
         Returns:
-            a hash of everything that `errors` depends on besides the clip, the parameters and the code.
+            A hash of everything that `errors` depends on besides the clip, the parameters and the code.
 
         Raises:
-            UserError: if it is missing or broken.
+            UserError: if a file is missing or broken.
         """
         return ""
 
@@ -97,8 +97,8 @@ class Branch(Plugin):
         A branch that does not apply to the clip writes nothing.
 
         Args:
-            clip: what may be read.
-            out: takes columns and maps; a second branch of the same name is refused.
+            clip: the data of the clip.
+            out: writer of columns and maps; it refuses a name that another branch has used.
         """
         raise NotImplementedError
 
@@ -107,26 +107,26 @@ BRANCHES = Registry("vad.branches", Branch)
 
 
 def save_statistics(folder: Path, statistics: Statistics | None) -> None:
-    """Writes what `fit` returned.
+    """Writes the statistics of a branch: card.json and, unless they are None, weights.safetensors.
 
     Args:
-        folder: made if need be; holds card.json and, unless there are no statistics, weights.safetensors.
-        statistics: arrays by name, or None.
+        folder: created if it does not exist.
+        statistics: the result of `Branch.fit`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     card: dict[str, Any] = {"fitted": statistics is not None}
     if statistics is not None:
-        # safetensors takes an array's memory as it lies, so it must be in C order
+        # safetensors writes the memory of an array as it is, so it must be in C order
         save_file({k: np.ascontiguousarray(v) for k, v in statistics.items()}, folder / "weights.safetensors")
         card["shapes"] = {name: list(array.shape) for name, array in statistics.items()}
     write_json(folder / "card.json", card)
 
 
 def load_statistics(folder: Path) -> Statistics | None:
-    """Reads what `save_statistics` wrote.
+    """Reads the statistics that `save_statistics` wrote.
 
     Raises:
-        UserError: if it is missing or broken.
+        UserError: if a file is missing or broken.
     """
     try:
         card = read_json(folder / "card.json")
@@ -141,5 +141,5 @@ def load_statistics(folder: Path) -> Statistics | None:
 
 
 def hash_statistics(folder: Path) -> str:
-    """Content hash of what `save_statistics` wrote."""
+    """Content hash of the files that `save_statistics` wrote."""
     return digest_files(sorted(folder.iterdir()))

@@ -1,8 +1,8 @@
-"""Class novelty: how unlike normal footage a region looks to an object detector.
+"""Class novelty: how far the detector's class probabilities of a region are from those of normal regions.
 
-PCA is fitted to the standardised log class probabilities of normal regions; the squared norm of what the
-components leave of a region is its error (the Q statistic or SPE of Jackson & Mudholkar, Technometrics 1979).
-No class is named anomalous.
+PCA is fitted to the standardised log class probabilities of normal regions. The error of a region is the
+squared norm of its residual after projection onto the components (the Q statistic or SPE of Jackson &
+Mudholkar, Technometrics 1979). So no class needs to be declared anomalous.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from vad.store.arrays import open_array
 from vad.store.tables import read_table
 
 FLOOR = 1e-4  # added to probabilities, avoids log(0)
-MIN_STD = 0.1  # of a log probability, so that a class that never varies does not dominate
-MAX_REGIONS = 200_000  # to fit to, spread evenly over the clips
-DETECTOR = "detector"  # source of the regions that count: motion boxes look like no class in particular
+MIN_STD = 0.1  # of a log probability, so that a class that hardly varies does not dominate
+MAX_REGIONS = 200_000  # that PCA is fitted to, spread evenly over the clips
+DETECTOR = "detector"  # the source whose regions count; the classes of motion boxes are arbitrary
 
 
 @BRANCHES.register
 class Classes(Branch):
-    """One column: the error of regions that come from the detector, 0 for all others."""
+    """A column with the errors of regions from the detector, 0 for all others."""
 
     class Params(Section):
         """`branches.classes`"""
@@ -43,32 +43,39 @@ class Classes(Branch):
     def fit(self, regions: Sequence[Path], log: Log) -> Statistics | None:
         """Fits PCA to the class probabilities of detections in training clips.
 
+        Args:
+            regions: stems of the region tables of all training clips.
+            log: writes a line of text.
+
         Returns:
-            `mean` and `std` of log probabilities, float32 [C], `basis` float32 [k, C]; None without detector
+            `mean` and `std` of log probabilities, float32 [C], and the components `basis`, float32 [k, C];
+            None if no detector was used.
 
         Raises:
             UserError: if there are fewer detections than components.
         """
-        from sklearn.decomposition import PCA  # here: takes a second, and measuring needs none of it
+        from sklearn.decomposition import (
+            PCA,
+        )  # takes a second to import, and the stage `measure` does without
 
         stems = [stem for stem in regions if Path(f"{stem}.classes.json").is_file()]
         if not stems:
             log("no detector, so no class novelty")
             return None
         rows = [np.flatnonzero(read_table(stem)["source"] == DETECTOR) for stem in stems]
-        step = max(1, -(-sum(map(len, rows)) // MAX_REGIONS))
+        step = max(1, -(-sum(map(len, rows)) // MAX_REGIONS))  # every step-th region of each clip
         x = _log(np.concatenate([_probabilities(s)[r[::step]] for s, r in zip(stems, rows, strict=True)]))
-        components = min(self.params.components, x.shape[1] - 1)
+        components = min(self.params.components, x.shape[1] - 1)  # with all C of them, no residual is left
         if len(x) <= components:
             raise UserError(
                 f"there are {len(x)} detections in training clips, too few for "
                 f"branches.classes.components = {self.params.components}; lower it, or "
                 "preprocess.person_crop.onnx.confidence"
             )
-        # float64, since float32 sums of so many values are off, and a constant class would get a deviation
+        # in float64: float32 sums over so many values lose digits, and constant classes would seem to vary
         mean, std = (part(0, dtype=np.float64).astype(np.float32) for part in (x.mean, x.std))
         std = np.maximum(std, np.float32(MIN_STD))
-        # the full solver draws no random numbers
+        # the full solver is deterministic
         basis = PCA(components, svd_solver="full").fit((x - mean) / std).components_
         log(f"{len(basis)} components of {len(x)} detections")
         return {"mean": mean, "std": std, "basis": basis.astype(np.float32)}
@@ -86,17 +93,17 @@ class Classes(Branch):
 
 
 def novelty_of(probabilities: np.ndarray, statistics: Statistics) -> np.ndarray:
-    """Squared residual of class probabilities after projection onto the components.
+    """Squared norm of the residual after projection onto the components.
 
     Args:
-        probabilities: [N, C], 0 to 1.
-        statistics: what `Classes.fit` returned.
+        probabilities: class probabilities, float [N, C] in [0, 1].
+        statistics: the result of `Classes.fit`.
 
     Returns:
-        float32 [N].
+        float32 [N], 0 or more.
 
     Raises:
-        UserError: if C is not that of the statistics.
+        UserError: if the statistics have another number of classes.
     """
     mean, std, basis = (statistics[name] for name in ("mean", "std", "basis"))
     if probabilities.shape[1] != len(mean):

@@ -1,21 +1,21 @@
-"""The files between the stages `measure` and `calibrate`: errors of a clip's regions and cells.
+"""The files that the stage `measure` writes: errors of a clip's regions and cells.
 
-| file | what |
+| file | content |
 |---|---|
 | <clip>.parquet | a row per window: `frame`, `region`, `track`, box `x0` to `y1`, `error_<branch>` float32 |
 | <clip>.map_<branch>.npy | float16 [T, rows, columns]: errors of the cells of each frame |
 | <clip>.json | the card, with the entries below |
 
-| entry | what |
+| entry | content |
 |---|---|
-| `frames` | length T of the clip |
-| `stride` | windows belong to every `stride`-th frame |
+| `frames` | number of frames T of the clip |
+| `stride` | every `stride`-th frame has windows |
 | `frame` | [height, width] in pixels |
 | `fps` | frames per second |
-| `cell` | pixels per cell of a map, each way |
-| `maps` | branches that have maps |
-| `learned` | branches that learned from normal footage |
-| `hash` | of table and maps |
+| `cell` | pixels of the frame per cell of a map, in each direction |
+| `maps` | the branches that have maps |
+| `learned` | the branches that learned from normal footage |
+| `hash` | content hash of table and maps |
 """
 
 from pathlib import Path
@@ -31,33 +31,33 @@ from vad.store.cards import read_card, write_json
 from vad.store.digests import digest
 from vad.store.tables import hash_table, read_table, write_table
 
-PREFIX = "error_"  # of the column of a branch
+PREFIX = "error_"  # of the columns of branches
 BOX = ["x0", "y0", "x1", "y1"]  # columns, in pixels of the frame
 CARD = ("frames", "stride", "frame", "fps", "cell", "maps", "learned", "hash")
-CHUNK = 512  # frames of a map that are checked at a time
+CHUNK = 512  # frames whose maps are checked at a time
 
 
 def branches_of(table: pd.DataFrame) -> list[str]:
-    """The branches that have a column."""
+    """The branches that have a column in a table of errors."""
     return [name.removeprefix(PREFIX) for name in table.columns if name.startswith(PREFIX)]
 
 
 class ErrorWriter:
-    """Writes the errors of a clip. A context manager: table and card are written when it ends well.
+    """Writes the errors of a clip. A context manager that writes table and card on leaving without error.
 
     Args:
-        stem: of the files.
+        stem: path of the files without suffix.
         windows: the first columns of the table.
         card: `frames`, `stride`, `frame`, `fps` and `cell` of the clip.
 
     Attributes:
-        learned: whether the branches that are added from now on learned from normal footage.
+        learned: whether the branches added next learned from normal footage; set before each branch.
     """
 
     def __init__(self, stem: Path, windows: pd.DataFrame, card: dict[str, Any]):
         self.stem, self.table, self.card = stem, windows, card
         self.learned = True
-        self._learned: dict[str, bool] = {}  # by branch, in the order they were added
+        self._learned: dict[str, bool] = {}  # by branch
         self._maps: list[str] = []
 
     @property
@@ -67,14 +67,14 @@ class ErrorWriter:
         return -(-height // self.card["cell"]), -(-width // self.card["cell"])
 
     def add_column(self, branch: str, errors: np.ndarray) -> None:
-        """Adds the errors of the windows.
+        """Adds the errors of all windows.
 
         Args:
-            branch: its name.
+            branch: name of the branch.
             errors: float [N], 0 or more.
 
         Raises:
-            ValueError: if the branch has a column already.
+            ValueError: if a branch of this name already has a column.
         """
         if PREFIX + branch in self.table:
             raise ValueError(f"two branches are called {branch}")
@@ -82,13 +82,16 @@ class ErrorWriter:
         self.table = self.table.assign(**{PREFIX + branch: errors.astype(np.float32)})
 
     def add_map(self, branch: str) -> ArrayWriter:
-        """A writer of maps, which takes float16 [rows, columns] for every frame of the clip.
+        """Adds maps of a branch.
 
         Args:
-            branch: its name.
+            branch: name of the branch.
+
+        Returns:
+            A writer that must get a map, float16 [rows, columns], for every frame of the clip.
 
         Raises:
-            ValueError: if the branch has maps already.
+            ValueError: if a branch of this name already has maps.
         """
         if branch in self._maps:
             raise ValueError(f"two branches are called {branch}")
@@ -113,10 +116,13 @@ class ErrorWriter:
 
 
 def read_error_files(stem: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray], dict[str, Any]]:
-    """The errors of a clip.
+    """Reads the errors of a clip.
+
+    Args:
+        stem: path of the files without suffix.
 
     Returns:
-        the table; the maps by branch, as memory maps; the card.
+        The table, the maps by branch (memory maps), and the card.
 
     Raises:
         UserError: if a file is missing or has values that are not finite.

@@ -1,7 +1,7 @@
-"""Maps: the errors of windows' pixels, painted into the frame that they were cut from.
+"""Error maps: the errors of windows' pixels, painted where the windows were cut from the frame.
 
-A map has cells of `cell` x `cell` pixels of the frame: 0 where there was no window, the mean error of a
-window's pixels in the cell where there was one, the highest of these means where windows overlap. Letterbox
+A map has cells of `cell` x `cell` pixels of the frame. The value of a cell is the mean error of a window's
+pixels inside the cell, the highest of these means if windows overlap, and 0 if there is no window. Letterbox
 bars do not count.
 """
 
@@ -18,7 +18,7 @@ from vad.windows.stride import nearest
 
 @dataclass(frozen=True)
 class TensorShape:
-    """What `placement` needs to know of the tensor that boxes were resized to."""
+    """The size of the tensor that boxes were resized to, and how they were fitted to it (`resize.fit`)."""
 
     height: int
     width: int
@@ -28,14 +28,14 @@ class TensorShape:
 def paste(canvas: np.ndarray, box: Box, error: np.ndarray, tensor: TensorShape, cell: int = 1) -> None:
     """Paints the errors of a window's pixels onto a canvas of cells, in place.
 
-    An error stands for the part of the box that its pixel of the tensor shows; a cell gets the mean of the
-    errors over the part of the box within it.
+    A pixel of the tensor stands for the part of the box that it was resized from; a cell gets the mean error
+    over the part of the box inside it, unless it already has a higher value.
 
     Args:
         canvas: float [rows, columns].
-        box: where the window was cut, in pixels of the frame, inside it.
-        error: [height, width] of the tensor.
-        tensor: its size, and how boxes were fitted to it.
+        box: box of the window, in pixels of the frame, inside the frame.
+        error: errors of the tensor's pixels, float [height, width].
+        tensor: size of the tensor, and how boxes were fitted to it.
         cell: pixels of the frame per cell.
     """
     x0, y0, x1, y1 = box
@@ -47,9 +47,9 @@ def paste(canvas: np.ndarray, box: Box, error: np.ndarray, tensor: TensorShape, 
 
 
 def _shares(start: int, end: int, pixels: int, cell: int) -> tuple[slice, np.ndarray]:
-    """Along one axis: the cells that [start, end) touches, and the weights of the tensor's pixels in each.
+    """Along an axis: the cells that [start, end) touches, and how the tensor's pixels contribute to each.
 
-    The weights are float32 [cells, pixels], each row of sum 1.
+    The weights of pixels are float32 [cells, pixels]; each row sums to 1.
     """
     first, last = start // cell, -(-end // cell)
     borders = np.clip(np.arange(first, last + 1) * cell, start, end)
@@ -61,14 +61,15 @@ def _shares(start: int, end: int, pixels: int, cell: int) -> tuple[slice, np.nda
 
 
 class MapPainter:
-    """Paints the maps of a clip, one for each frame, and streams them to a writer. A context manager.
+    """Paints a map for each frame of a clip, and streams the maps to a writer. A context manager.
 
-    A frame between those that have windows gets the map of the nearest of these. As float16, errors below
-    3e-8 become 0, those above 65504 that number. Memory does not grow with the clip.
+    A frame without windows, because of `resize.stride`, gets the map of the nearest frame with windows. In
+    float16, errors below 3e-8 become 0, and errors above 65504 become 65504. Memory does not grow with the
+    clip.
 
     Args:
-        writer: of float16 [rows, columns].
-        card: of the clip's tensors: `frames`, `stride`, `fit`, `shape`.
+        writer: writer of float16 [rows, columns].
+        card: card of the clip's tensors, with `frames`, `stride`, `fit`, `shape`.
         cell: pixels of the frame per cell.
     """
 
@@ -76,28 +77,28 @@ class MapPainter:
         self.writer, self.cell, self.stride = writer, cell, card["stride"]
         height, width = card["shape"][2:]
         self.tensor = TensorShape(height, width, card["fit"])
-        self._repeats = np.bincount(nearest(card["frames"], self.stride))  # frames that share a map
+        self._repeats = np.bincount(nearest(card["frames"], self.stride))  # how many frames share each map
         self._canvas = np.zeros(writer.item_shape, np.float32)
-        self._at = 0  # number of the map that is being painted
+        self._at = 0  # index of the map that is being painted
 
     def add(self, frame: int, box: Box, error: np.ndarray) -> None:
-        """Paints a window. Windows come in the order of frames.
+        """Paints a window. Windows must be added in the order of frames.
 
         Args:
-            frame: that the window belongs to.
-            box: in pixels of the frame.
-            error: of the window's pixels, float [height, width].
+            frame: index of the frame that the window belongs to.
+            box: box of the window in pixels of the frame.
+            error: errors of the window's pixels, float [height, width].
 
         Raises:
-            ValueError: for a frame that is written already.
+            ValueError: if the map of this frame has already been written.
         """
         if frame // self.stride < self._at:
-            raise ValueError(f"window of frame {frame} after one of frame {self._at * self.stride}")
+            raise ValueError(f"window of frame {frame} after a window of frame {self._at * self.stride}")
         self._write_until(frame // self.stride)
         paste(self._canvas, box, error, self.tensor, self.cell)
 
     def _write_until(self, number: int) -> None:
-        """Writes all maps before this number."""
+        """Writes all maps whose index is below `number`."""
         while self._at < number:
             done = np.minimum(self._canvas, np.finfo(np.float16).max).astype(np.float16)
             for _ in range(self._repeats[self._at]):

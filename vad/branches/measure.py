@@ -1,4 +1,4 @@
-"""The errors of a clip, from all branches."""
+"""Measures the errors of a clip with all branches."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,11 +26,11 @@ def measure_clip(
     """Work function: writes the errors of a clip, which may have no windows (see `error_files`).
 
     Args:
-        stem: of the files to be written.
+        stem: path of the files to write, without suffix.
         tensors, regions, flow: stems of the clip's files.
-        branches: opened, in the order of their columns.
+        branches: the opened branches, in the order of their columns.
         params: the section `measure`.
-        threads: at most so many.
+        threads: maximum number of threads.
 
     Raises:
         UserError: if the tensors were made from other regions.
@@ -44,8 +44,8 @@ def measure_clip(
     clip = ClipData(
         tensors, regions, flow, card, windows, boxes["source"].to_numpy(), params.cell, threads=threads
     )
-    described = {key: card[key] for key in ("frames", "stride", "frame", "fps")} | {"cell": params.cell}
-    with ErrorWriter(stem, windows, described) as out:
+    card_of_errors = {key: card[key] for key in ("frames", "stride", "frame", "fps")}
+    with ErrorWriter(stem, windows, card_of_errors | {"cell": params.cell}) as out:
         for branch in branches:
             out.learned = branch.learned
             branch.errors(clip, out)

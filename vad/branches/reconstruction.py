@@ -1,7 +1,7 @@
-"""Reconstruction error: what a trained autoencoder cannot reproduce of a window.
+"""Reconstruction error: the difference between a window and the output of the trained autoencoder.
 
-It has the error branches of its autoencoder: `reconstruction`, `prediction` or `translation` (one of these),
-or `appearance` and `flow`.
+It writes the error branches of the autoencoder: either one of `reconstruction`, `prediction` and
+`translation`, or `appearance` and `flow`.
 """
 
 import math
@@ -25,30 +25,30 @@ from vad.windows.dataset import Windows
 
 Reduce = Literal["mean", "max", "top_k", "patch_max", "psnr", "mean_vector"]
 OF_FLOW = ("flow", "translation")  # error branches whose target is flow
-DECIBELS = 100.0  # a peak signal-to-noise ratio above it counts as perfect
-LEAST_ERROR = 1e-12  # mean squared error below which the ratio is not computed: avoids log(0)
+DECIBELS = 100.0  # a peak signal-to-noise ratio above this counts as perfect, as error 0
+LEAST_ERROR = 1e-12  # lower bound of the mean squared error in that ratio, avoids log(0)
 
 
 @BRANCHES.register
 class Reconstruction(Branch):
-    """Runs the autoencoder over all windows; reduces its residuals to one error per window."""
+    """Runs the autoencoder on all windows, and reduces the residuals of each window to an error."""
 
     class Params(Section):
         """`branches.reconstruction`"""
 
         reduce: Reduce = Field(
             "mean",
-            description="how a window's error is made from the squared errors of its pixels: `mean`; `max`; "
-            "`top_k`, the mean of the share `top_share` that is highest; `patch_max`, the highest mean of a "
-            "patch; `psnr`, 100 dB minus the peak signal-to-noise ratio for a peak of 1; `mean_vector`, the "
-            "length of the residual's mean, a vector over planes, in which noise cancels",
+            description="reduction of the pixels' squared errors to the error of a window: `mean`; `max`; "
+            "`top_k`, the mean of the `top_share` highest; `patch_max`, the highest mean over a patch; "
+            "`psnr`, 100 dB minus the peak signal-to-noise ratio for a peak of 1; `mean_vector`, the length "
+            "of the mean residual, a vector over planes, in which noise cancels",
         )
-        reduce_flow: Reduce = Field("mean_vector", description="the same, where the target is flow")
-        top_share: float = Field(0.05, gt=0, le=1, description="share of the pixels, for top_k")
-        patch: int = Field(8, ge=1, le=1024, description="side of a patch in pixels, for patch_max")
-        batch_size: int = Field(256, ge=1, description="windows at a time")
+        reduce_flow: Reduce = Field("mean_vector", description="the reduction if the target is flow")
+        top_share: float = Field(0.05, gt=0, le=1, description="top_k: share of the pixels that count")
+        patch: int = Field(8, ge=1, le=1024, description="patch_max: side of a patch in pixels")
+        batch_size: int = Field(256, ge=1, description="windows per batch; changes no error")
         maps: bool = Field(
-            False, description="also write maps of the pixels' errors, in cells of `measure.cell`"
+            False, description="also write maps of the pixels' errors, in cells of `measure.cell` pixels"
         )
 
         def reduction(self, branch: str) -> Reduce:
@@ -70,7 +70,7 @@ class Reconstruction(Branch):
         return digest([fingerprint(autoencoder), digest_files(closure.ROOT / file for file in sorted(code))])
 
     def errors(self, clip: ClipData, out: ErrorWriter) -> None:
-        """A column per error branch of the model; with `maps`, maps of the frame that a window belongs to."""
+        """Writes a column per error branch of the model; with `maps`, also maps of the windows' frames."""
         torch.set_num_threads(clip.threads)
         windows = Windows(clip.tensors.parent, [clip.tensors.name])
         names = self.model.branches
@@ -86,6 +86,7 @@ class Reconstruction(Branch):
                 for name, residual in residuals(self.model, windows[batch]).items():
                     errors[name].append(reduce_errors(residual, self.params.reduction(name), self.params))
                     if name in painters:
+                        # of several frames in the output, the map shows the frame that the window belongs to
                         frame = self.model.scored_frame if residual.shape[2] > 1 else 0
                         maps = pixel_errors(residual[:, :, frame : frame + 1])[:, 0].numpy()
                         for i, error in zip(batch, maps, strict=True):
@@ -96,14 +97,17 @@ class Reconstruction(Branch):
 
 @torch.inference_mode()
 def residuals(model: Autoencoder, windows: np.ndarray) -> dict[str, torch.Tensor]:
-    """Target minus output, by error branch: float32 (B, C', T', h, w); 0 is perfect.
+    """Target minus output of the model, by error branch.
 
     Args:
-        model: in eval mode.
+        model: the autoencoder, in eval mode.
         windows: uint8 (B, C, T, h, w).
 
+    Returns:
+        float32 (B, C', T', h, w) by branch; 0 is a perfect reconstruction.
+
     Raises:
-        UserError: for windows of another shape than the model was made for.
+        UserError: if the windows have another shape than the windows the model was trained on.
     """
     if windows.shape[1:] != model.shape:
         expected, given = ("x".join(map(str, shape)) for shape in (model.shape, windows.shape[1:]))
@@ -120,12 +124,12 @@ def pixel_errors(residual: torch.Tensor) -> torch.Tensor:
 
 
 def reduce_errors(residual: torch.Tensor, how: Reduce, params: Reconstruction.Params) -> np.ndarray:
-    """Reduces residuals to one error per window.
+    """Reduces the residuals of each window to an error.
 
     Args:
-        residual: (B, C', T', h, w).
-        how: see `Reconstruction.Params.reduce`.
-        params: `top_share` and `patch` count here.
+        residual: float32 (B, C', T', h, w).
+        how: the reduction, described at `Reconstruction.Params.reduce`.
+        params: only `top_share` and `patch` are used.
 
     Returns:
         float32 [B], 0 or more.
@@ -140,6 +144,6 @@ def reduce_errors(residual: torch.Tensor, how: Reduce, params: Reconstruction.Pa
         patch = [min(params.patch, side) for side in pixels.shape[2:]]
         return F.avg_pool2d(pixels, patch, 1).flatten(1).amax(1).numpy()
     if how == "psnr":
-        ratio = -10 * flat.mean(1).clamp(min=LEAST_ERROR).log10()
+        ratio = -10 * flat.mean(1).clamp(min=LEAST_ERROR).log10()  # in dB, for values in [0, 1]
         return (DECIBELS - ratio).clamp(min=0).numpy()
     return (flat.mean(1) if how == "mean" else flat.amax(1)).numpy()

@@ -1,8 +1,7 @@
-"""Speed: how fast things of a person's size move, cell by cell. Nothing is learned.
+"""Speed: the length of the optical flow, averaged over a box of the size of a person. Nothing is learned.
 
-The length of the optical flow, averaged over a box of a person's size. As a branch it completes the
-autoencoder; by itself it is the baseline that a model has to beat: on UCSD Ped2, where anomalies are mostly
-fast, it reaches a frame AUC of 0.98.
+As a branch it complements the autoencoder. Alone it is the baseline that a model has to beat: on UCSD Ped2,
+where most anomalies are fast, it reaches a frame AUC of 0.98.
 """
 
 import cv2
@@ -17,7 +16,7 @@ from vad.store.cards import read_card
 
 @BRANCHES.register
 class Speed(Branch):
-    """Maps of speed, in pixels of the frame per frame; none where no flow was computed."""
+    """Maps of speed, in pixels of the frame per frame; no maps if no flow was computed."""
 
     learned = False
 
@@ -34,7 +33,7 @@ class Speed(Branch):
     params: Params
 
     def errors(self, clip: ClipData, out: ErrorWriter) -> None:
-        """Maps float16 [T, rows, columns]: the averaged speed at the middle of each cell."""
+        """Writes maps, float16 [T, rows, columns]: the averaged speed at the middle of each cell."""
         if read_card(clip.flow)["method"] == "none":
             return
         counts, card = open_flow(clip.flow, "speed")
@@ -51,12 +50,12 @@ class Speed(Branch):
 
 
 def _middles(cells: int, cell: int, side: int, pixels: int) -> np.ndarray:
-    """Index of the flow's pixel at the middle of each cell, along one axis: int [cells].
+    """Index of the flow's pixel at the middle of each cell, along an axis: int [cells].
 
     Args:
-        cells: their number.
+        cells: number of cells.
         cell: pixels of the frame per cell.
-        side: pixels of the frame.
-        pixels: pixels of the flow, which may be smaller.
+        side: length of the axis in pixels of the frame.
+        pixels: length of the axis in pixels of the flow, which may be smaller.
     """
     return np.minimum((np.arange(cells) + 0.5) * cell * pixels / side, pixels - 1).astype(int)
