@@ -1,6 +1,6 @@
-"""Standardises errors on normal validation clips, and sets the threshold.
+"""Standardises errors on the normal validation clips and sets the threshold.
 
-In: data/manifest.csv (cameras), data/errors/ (val clips alone are read). Out: models/calibration.json.
+In: data/manifest.csv (cameras), data/errors/ (validation clips only). Out: models/calibration.json.
 """
 
 from pathlib import Path
@@ -17,6 +17,7 @@ CALIBRATION = Path("models/calibration.json")
 
 def main(run: stage.Run) -> None:
     params = run.params("calibrate", CalibrateParams)
+    # the manifest also lists clips that could not be decoded; only those with errors are read
     measured = {f"val/{file.stem}" for file in (ERRORS / "val").glob("*.parquet")}
     cameras = {clip.clip: clip.camera for clip in manifest.read_manifest(MANIFEST) if clip.clip in measured}
     normal = read_errors(ERRORS, cameras)

@@ -1,7 +1,7 @@
 """Compares the scores of the test clips with their labels: metrics, tables, pictures and plot data.
 
 In: data/manifest.csv, data/labels.csv, data/masks/, data/frames/ (pictures), data/errors/, data/scores/,
-models/calibration.json (thresholds), the file that evaluate.identity names. Out: reports/evaluation/.
+models/calibration.json (thresholds), the file set as evaluate.identity. Out: reports/evaluation/.
 """
 
 import shutil
@@ -34,6 +34,7 @@ def main(run: stage.Run) -> None:
     trivial = trivial_scorers(clips, params.seed)
     result = evaluate(clips, trivial, calibration.threshold, params)
     result |= locate(clips, calibration, MASKS, params)
+    # everything is computed before the earlier report is removed, so that an error leaves it whole
     shutil.rmtree(EVALUATION, ignore_errors=True)
     write(EVALUATION, clips, trivial, calibration.threshold, result)
     draw(EVALUATION / "heatmaps", clips, calibration, FRAMES, MASKS)

@@ -1,4 +1,4 @@
-"""Decodes every clip of the manifest to an array of frames.
+"""Decodes every clip of the manifest into an array of frames.
 
 In: data/manifest.csv, the footage below data.root. Out: data/frames/.
 """
@@ -29,7 +29,7 @@ def main(run: stage.Run) -> None:
         for clip in manifest.read_manifest(MANIFEST)
     ]
     skipped = each_clip(run, extract, jobs, FRAMES, on_error=data.on_error)
-    # reports name no folders of this machine
+    # the list goes into a report, which must not contain absolute paths of this machine
     reasons = {clip: reason.replace(f"{root}/", "") for clip, reason in skipped.items()}
     manifest.write_skipped(FRAMES / "skipped.csv", reasons)
 

@@ -1,4 +1,4 @@
-"""Optical flow between neighbouring frames, by the method that flow.method names.
+"""Computes optical flow between neighbouring frames with the method set by flow.method.
 
 In: data/manifest.csv, data/frames/. Out: data/flow/.
 """

@@ -1,8 +1,8 @@
 """Reads the footage below data.root in the layout data.format; writes the manifest, labels and masks.
 
-data/manifest.csv  a row per clip: split, camera, subject, frames used, rate, picture, content hash
+data/manifest.csv  a row per clip: split, camera, subject, frames used, frame rate, size, content hash
 data/labels.csv    a row per anomalous interval: clip, start, end (source frames from 0, end exclusive)
-data/skipped.csv   clips left out because they cannot be read, and why (data.on_error: skip)
+data/skipped.csv   clips that could not be read, with the reason (only with data.on_error: skip)
 data/masks/        anomalous pixels of the clips that have masks, packed to bits
 """
 
@@ -25,7 +25,8 @@ def main(run: stage.Run) -> None:
     data, layout, params = run.choice("data", DataParams)
     workers = run.params("compute", ComputeParams).workers
     root = run.reads(Path(data.root))
-    part = MASKS.with_name("ingest.part")  # written here first, so that an error leaves earlier outputs whole
+    # outputs are written here and moved at the end, so that an error leaves the earlier outputs intact
+    part = MASKS.with_name("ingest.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
         (part / MASKS.name).mkdir(parents=True)

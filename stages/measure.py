@@ -1,4 +1,4 @@
-"""Measures how unlike normal footage the val and test clips are: an error per region or cell and branch.
+"""Measures the errors of the validation and test clips: one per branch and region or cell.
 
 In: data/tensors/val, data/tensors/test, data/regions/, data/flow/; models/autoencoder/, models/branches/.
 Out: data/errors/.
@@ -19,14 +19,15 @@ SPLITS = ("val", "test")
 
 def main(run: stage.Run) -> None:
     params = run.params("measure", MeasureParams)
-    branches = tuple(branch(own) for branch, own in run.each("branches", BranchesParams).values())
+    classes = run.each("branches", BranchesParams).values()
+    branches = tuple(branch(branch_params) for branch, branch_params in classes)
     hashes = [branch.open(AUTOENCODER, STATISTICS / branch.name) for branch in branches]
     clips = [f"{split}/{file.stem}" for split in SPLITS for file in sorted((TENSORS / split).glob("*.json"))]
     jobs = [
         Job.on(clip, [TENSORS / clip, REGIONS / clip, FLOW / clip], branches, params, also=hashes)
         for clip in clips
     ]
-    each_clip(run, measure_clip, jobs, ERRORS, parallel=False)  # torch uses all cores by itself
+    each_clip(run, measure_clip, jobs, ERRORS, parallel=False)  # torch already uses all cores
 
 
 if __name__ == "__main__":

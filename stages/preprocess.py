@@ -1,7 +1,7 @@
-"""Says where to look: the regions of every frame, by the mode that preprocess.mode names.
+"""Finds the regions of every frame with the mode set by preprocess.mode.
 
-In: data/manifest.csv, data/frames/, data/flow/. Out: data/regions/; reports/preprocess/, pictures of some
-frames with their regions.
+In: data/manifest.csv, data/frames/, data/flow/. Out: data/regions/; reports/preprocess/ (sample frames with
+their regions).
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ def main(run: stage.Run) -> None:
     hashes = mode.prepare(run.cache)
     jobs = []
     for clip in clips:
-        # without it, another flow recomputes no clip
+        # flow is an input only of modes that read it: for the others, new flow recomputes no clip
         flow = [read_card(FLOW / clip.clip)["hash"]] if mode.reads_flow else []
         jobs.append(Job.on(clip.clip, [FRAMES / clip.clip], FLOW / clip.clip, also=[*hashes, *flow]))
     each_clip(run, mode.regions, jobs, REGIONS)

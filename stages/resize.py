@@ -1,4 +1,4 @@
-"""Cuts regions out of frames and resizes them: windows for the autoencoder, one folder per split.
+"""Cuts regions out of frames and resizes them to windows for the autoencoder, a folder per split.
 
 In: data/manifest.csv, data/frames/, data/regions/, data/flow/. Out: data/tensors/train, …/val, …/test.
 """
@@ -18,6 +18,7 @@ TENSORS = Path("data/tensors")
 
 
 def main(run: stage.Run) -> None:
+    # of the model, only its window: its other parameters do not change the tensors
     model = run.params("model", ModelName).name
     window = run.params(f"model.{model}.window", WindowSpec)
     spec = TensorSpec.of(run.params("resize", ResizeParams), window)
@@ -28,7 +29,7 @@ def main(run: stage.Run) -> None:
 
 
 def _job(clip: str, spec: TensorSpec) -> Job:
-    # flow is an input only of tensors that show it, so that another flow leaves the others alone
+    # flow is an input only of tensors with flow planes: for the others, new flow recomputes no clip
     also = [read_card(FLOW / clip)["hash"]] if "flow" in spec.channels else []
     stems = [FRAMES / clip, REGIONS / clip]
     return Job.on(clip, stems, FLOW / clip, spec, name=Path(clip).name, also=also)

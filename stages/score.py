@@ -1,4 +1,4 @@
-"""Turns the errors of the test clips into scores and events. No label is read.
+"""Turns the errors of the test clips into scores and events, without reading labels.
 
 In: data/manifest.csv (cameras), data/frames/ (times), data/errors/, models/calibration.json.
 Out: data/scores/, with all events in events.csv.
@@ -23,17 +23,18 @@ def main(run: stage.Run) -> None:
     calibration, version = Calibration.load(CALIBRATION), digest_files([CALIBRATION])
     clips = [clip for clip in manifest.available(MANIFEST, FRAMES) if clip.split == "test"]
     for camera in calibration.without_footage(clip.camera for clip in clips):
-        run.log(f"camera {camera!r} has no validation clips, so it is calibrated by those of all cameras")
+        run.log(f"camera {camera!r} has no validation clips; it is calibrated on those of all cameras")
     jobs = [
         Job.on(
             clip.clip,
             [ERRORS / clip.clip, FRAMES / clip.clip],
             *(clip.clip, clip.camera, calibration),
+            # the card of the frames hashes their pixels, not the table of their times
             also=[clip.clip, clip.camera, version, hash_table(read_table(FRAMES / clip.clip))],
         )
         for clip in clips
     ]
-    each_clip(run, score_clip, jobs, SCORES, parallel=False)  # less work than starting processes
+    each_clip(run, score_clip, jobs, SCORES, parallel=False)  # faster than starting processes
     events = event_table({clip.clip: read_scores(SCORES / clip.clip) for clip in clips})
     events.to_csv(SCORES / "events.csv", index=False, float_format="%.8g", lineterminator="\n")
     run.log(f"{len(events)} events in {len(clips)} clips above the threshold {calibration.threshold:.4f}")

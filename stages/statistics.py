@@ -1,6 +1,6 @@
-"""Fits what is normal in the training clips, for all branches that are not autoencoders.
+"""Fits the statistics of the training clips for every branch that defines `fit`.
 
-In: data/regions/ (training clips alone are read). Out: models/branches/, a folder for each such branch.
+In: data/regions/ (training clips only). Out: models/branches/, a folder per branch.
 """
 
 import shutil
@@ -16,6 +16,7 @@ REGIONS, STATISTICS = Path("data/regions"), Path("models/branches")
 
 def main(run: stage.Run) -> None:
     train = sorted(file.with_suffix("") for file in (REGIONS / "train").glob("*.parquet"))
+    # the other branches are not even imported, so an edit of them does not re-run this stage
     fitted = run.each("branches", BranchesParams, BRANCHES.names(defines("fit")))
     shutil.rmtree(STATISTICS, ignore_errors=True)
     for name, (branch, params) in fitted.items():

@@ -1,4 +1,4 @@
-"""Puts the few figures that git keeps where people look for them; costs a second.
+"""Writes the metrics and the summary that are kept in git.
 
 In: reports/evaluation/, data/scores/events.csv, data/skipped.csv, data/frames/skipped.csv.
 Out: metrics/evaluate.json, reports/summary.md.

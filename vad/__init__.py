@@ -2,14 +2,14 @@
 
 import os
 
-# Threads of torch that wait for each other sleep instead of spinning: two jobs on one machine otherwise
-# slow each other down several times. Read once, when torch is loaded, hence here.
+# Waiting threads of torch sleep instead of spinning: two jobs on the same machine would otherwise slow each
+# other down several times. Torch reads this when it is loaded, so it is set before any module imports torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class UserError(Exception):
-    """Something the user can mend: bad input, a bad parameter, a missing file.
+    """An error that the user can fix: bad input, a bad parameter, a missing file.
 
-    The message is one line that names the file, clip, frame or key, says what was found and what was
-    expected, and what to do. Stages print it without a traceback and exit with status 2.
+    The message is a single line: the file, clip, frame or key, the actual and the expected value, and what
+    to do. Stages print it without a traceback and exit with status 2.
     """

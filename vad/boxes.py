@@ -1,4 +1,4 @@
-"""Boxes: arrays [N, 4] of x0, y0, x1, y1 in pixels, end exclusive. Pure functions."""
+"""Pure functions on boxes: arrays [N, 4] of x0, y0, x1, y1 in pixels, end exclusive."""
 
 from typing import Literal
 
@@ -8,20 +8,44 @@ Crop = Literal["box", "square"]
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
-    """Pixels in each box, float64 [N]; 0 where a side is not positive."""
+    """Area of each box.
+
+    Args:
+        boxes: [N, 4].
+
+    Returns:
+        Pixels, float64 [N]; 0 where a side is not positive.
+    """
     sides = np.maximum(boxes[:, 2:].astype(float) - boxes[:, :2], 0)
     return sides[:, 0] * sides[:, 1]
 
 
 def intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pixels that each box of a [N, 4] shares with each of b [M, 4]: float64 [N, M]."""
+    """Area of the intersection of each pair of boxes.
+
+    Args:
+        a: [N, 4].
+        b: [M, 4].
+
+    Returns:
+        Pixels, float64 [N, M].
+    """
     low = np.maximum(a[:, None, :2], b[None, :, :2]).astype(float)
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    # disjoint boxes give negative sides, whose product could be positive
     return np.prod(np.maximum(high - low, 0), axis=2)
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of each pair, float64 [N, M] in [0, 1]; 0 for empty boxes."""
+    """Intersection over union (IoU) of each pair of boxes.
+
+    Args:
+        a: [N, 4].
+        b: [M, 4].
+
+    Returns:
+        float64 [N, M] in [0, 1]; 0 for empty boxes.
+    """
     shared = intersection(a, b)
     union = area(a)[:, None] + area(b)[None, :] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
@@ -35,30 +59,40 @@ def distinct(boxes: np.ndarray, limit: float) -> np.ndarray:
         limit: largest IoU with a kept box, 0 to 1.
 
     Returns:
-        Which boxes are kept, bool [N].
+        bool [N], True for the boxes that are kept.
     """
     keep = np.ones(len(boxes), bool)
     overlaps = iou(boxes, boxes)
     for i in range(1, len(boxes)):
+        # a suppressed box suppresses no other
         keep[i] = not (overlaps[i, :i][keep[:i]] > limit).any()
     return keep
 
 
 def clip(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The part of each box that lies in a frame of width x height; empty for a box outside it."""
+    """Clips boxes to a frame.
+
+    Args:
+        boxes: [N, 4].
+        width: of the frame, in pixels.
+        height: of the frame, in pixels.
+
+    Returns:
+        [N, 4] of the same dtype; boxes outside the frame become empty.
+    """
     return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))
 
 
 def crop_boxes(boxes: np.ndarray, margin: float, crop: Crop, width: int, height: int) -> np.ndarray:
-    """Boxes that can be cut out of a frame: grown, in whole pixels, inside it.
+    """Grows boxes by a margin and fits them into the frame, in whole pixels.
 
     Args:
-        boxes: [N, 4], anywhere.
-        margin: share of its sides by which each grows on every side, 0 or more.
-        crop: `square` widens the shorter side to the longer, and moves the box inwards where it would leave
-            the frame, as far as it fits. What still sticks out is cut off.
+        boxes: [N, 4], inside the frame or not.
+        margin: share of the box's width and height that is added on every side, 0 or more.
+        crop: `box` keeps the shape; `square` lengthens the shorter side to the longer, and moves the box
+            inwards where it would leave the frame. A square larger than the frame is cut off.
         width: of the frame, in pixels.
-        height: likewise.
+        height: of the frame, in pixels.
 
     Returns:
         int32 [N, 4] with positive area; a box outside the frame becomes the nearest line of pixels.
@@ -72,12 +106,22 @@ def crop_boxes(boxes: np.ndarray, margin: float, crop: Crop, width: int, height:
         side = sides.max(axis=1, keepdims=True)
         low = np.clip(low - (side - sides) // 2, 0, np.maximum(limit - side, 0))
         high = low + side
+    # in this order: at least one pixel remains, also of a box outside the frame
     low = np.clip(low, 0, limit - 1)
     high = np.clip(high, low + 1, limit)
     return np.concatenate([low, high], axis=1).astype(np.int32)
 
 
 def large_enough(boxes: np.ndarray, min_width: int, min_height: int) -> np.ndarray:
-    """Which boxes have at least these sides and a positive area: bool [N]."""
+    """Tells which boxes have at least these sides and a positive area.
+
+    Args:
+        boxes: [N, 4].
+        min_width: in pixels.
+        min_height: in pixels.
+
+    Returns:
+        bool [N].
+    """
     sides = boxes[:, 2:] - boxes[:, :2]
     return (sides[:, 0] >= max(min_width, 1)) & (sides[:, 1] >= max(min_height, 1))
