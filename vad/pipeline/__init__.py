@@ -1,1 +1,4 @@
-"""The frame of every stage: parameters, plug-ins, the loop over clips, closures. Imports `store` alone."""
+"""The framework of the stages: parameters, plug-ins, the loop over clips, import closures.
+
+Imports only `store`.
+"""

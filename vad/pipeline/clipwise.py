@@ -1,10 +1,10 @@
-"""The loop over clips that all per-clip stages share: parallel, incremental, atomic, with progress.
+"""The loop over clips of all per-clip stages: parallel, incremental, atomic, with progress.
 
-A finished clip is kept in a side cache under a key made of the content of its inputs, the parameters
-that matter and the source files that make it. A stage builds its output folder anew from what the
-cache holds and computes only what is missing. So one more clip costs one clip, a removed clip is gone,
-going back to earlier parameters computes nothing, and no result depends on what an earlier run left
-behind. Everything is written under a temporary name and renamed when whole.
+Finished clips are kept in a cache (not DVC's). The key of a clip is a hash of its inputs, the parameters in
+effect and the source files of the work function. A stage computes the clips that the cache lacks, then
+rebuilds its output folder from the cache. So adding a clip costs the work on that clip only, a removed clip
+disappears from the outputs, and going back to earlier parameters computes nothing. Everything is written
+under a temporary name and renamed when complete.
 """
 
 import os
@@ -29,30 +29,31 @@ from vad.store import cards
 from vad.store.digests import digest
 
 Work = Callable[..., None]
-# an error in one clip ends the run: that others were cut short is no news
+# joblib warns of the clips that it cancels after an error; the error itself is reported anyway
 warnings.filterwarnings("ignore", ".*tasks which were still being processed.*")
+LEFTOVER_AGE = 24 * 3600  # seconds after which an unfinished entry of the cache belongs to no running process
 
 
 class ComputeParams(Section):
-    """`compute`: how the work is spread. Changes no result, so no stage depends on it."""
+    """`compute`: processes and cache. Changes no result, so no stage depends on it."""
 
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
-        "auto", description="processes that handle clips; `auto`: one per core"
+        "auto", description="processes that work on clips; `auto`: as many as cores"
     )
     cache_gb: float = Field(20.0, ge=0, description="limit of .cache/clips, in GB")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One clip to be made.
+    """The work on a single clip.
 
     Attributes:
-        clip: its id, for messages.
-        name: its path below the output folder, without suffix.
-        inputs: content hashes of all files that it is made of.
-        args: what the work function gets after the stem. Sections of params.yaml among them, and the source
-            files of plug-ins among them, belong to the key of the cache.
-        frames: for progress only.
+        clip: id of the clip, for messages.
+        name: path of the outputs below the output folder, without suffix.
+        inputs: content hashes of all input files.
+        args: arguments of the work function after the stem. Their sections of params.yaml and the source
+            files of their classes go into the cache key.
+        frames: number of frames, for the progress bar only.
     """
 
     clip: str
@@ -65,13 +66,17 @@ class Job:
     def on(
         cls, clip: str, stems: Sequence[Path], *args: Any, name: str = "", also: Sequence[str] = ()
     ) -> "Job":
-        """A job whose inputs are files with cards.
+        """Makes a job whose inputs are files with cards.
 
         Args:
-            clip: the clip's id.
-            stems: its files; the work function gets them first, then `args`.
-            name: path below the output folder, if it is not the id.
+            clip: id of the clip.
+            stems: input files; the first arguments of the work function.
+            *args: further arguments of the work function.
+            name: path of the outputs below the output folder; the id by default.
             also: hashes of further inputs.
+
+        Raises:
+            UserError: if a card is missing or broken.
         """
         contents = [cards.read_card(stem) for stem in stems]
         return cls(
@@ -83,8 +88,8 @@ class Job:
         )
 
 
-class Surroundings(Protocol):
-    """What the loop needs of a stage (`pipeline.stage.Run`)."""
+class StageRun(Protocol):
+    """The part of `pipeline.stage.Run` that the loop uses."""
 
     name: str
     cache: Path
@@ -93,7 +98,7 @@ class Surroundings(Protocol):
 
 
 def each_clip(
-    run: Surroundings,
+    run: StageRun,
     work: Work,
     jobs: Sequence[Job],
     out: Path,
@@ -102,83 +107,91 @@ def each_clip(
     on_error: Literal["fail", "skip"] = "fail",
     parallel: bool = True,
 ) -> dict[str, str]:
-    """Fills the folder `out` with the files of all jobs, which the work function makes or the cache holds.
+    """Runs the work function on all clips that the cache lacks; writes the files of all clips to `out`.
 
     Args:
         run: the stage.
-        work: `work(stem, *job.args, threads=n)` writes `<stem>.npy`, `<stem>.json`, `<stem>.more.npy`, … of
-            one clip with at most n threads. It must depend on nothing but its arguments and code.
+        work: `work(stem, *job.args, threads=n)` writes `<stem>.npy`, `<stem>.json`, `<stem>.more.npy`, … of a
+            clip with at most n threads. Its result must depend only on its arguments and its code.
         jobs: the clips.
-        out: replaced as a whole, once all clips are there.
-        label: what the progress bar says, if not the stage's name.
+        out: the output folder; replaced as a whole when all clips are finished.
+        label: text before the progress bar; the stage's name by default.
         on_error: whether a clip that fails stops the run or is left out.
-        parallel: whether clips are spread over processes; else they run one by one in this process.
+        parallel: whether to use several processes; otherwise clips run in this process, one after another.
 
     Returns:
         {clip: reason} of the clips that were left out.
 
     Raises:
-        UserError: with the clip's id at the first clip that fails; `out` then stays as it was.
+        UserError: at the first clip that fails, with its id; `out` is then unchanged.
     """
     compute = run.params("compute", ComputeParams)
-    shelf = run.cache / "clips"
-    shelf.mkdir(parents=True, exist_ok=True)
-    _sweep(shelf)
-    code = lru_cache(_code)  # for this call alone: sources may change until the next
-    keys = {job.name: _key(work, job, code) for job in jobs}
-    todo = {keys[job.name]: job for job in jobs if not (shelf / keys[job.name]).is_dir()}
+    cache = run.cache / "clips"
+    cache.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(cache)
+    code_hash = lru_cache(_code_hash)  # for this call only, since sources may change before the next
+    keys = {job.name: _key(work, job, code_hash) for job in jobs}
+    todo = {keys[job.name]: job for job in jobs if not (cache / keys[job.name]).is_dir()}
     failed: dict[str, str] = {}
     with Progress(label or run.name, len(todo), sum(job.frames for job in todo.values())) as progress:
-        for key, error in _results(work, todo, shelf, compute if parallel else None):
+        for key, error in _results(work, todo, cache, compute if parallel else None):
             if error is not None:
                 if on_error == "fail":
                     raise UserError(f"clip {todo[key].clip!r}: {error}")
                 failed[key] = error
             progress.advance(todo[key].frames)
-    _fill(out, {job.name: shelf / keys[job.name] for job in jobs if keys[job.name] not in failed})
-    trim(shelf, compute.cache_gb, keep=set(keys.values()))
+    _rebuild(out, {job.name: cache / keys[job.name] for job in jobs if keys[job.name] not in failed})
+    trim(cache, compute.cache_gb, keep=set(keys.values()))
     return {job.clip: failed[keys[job.name]] for job in jobs if keys[job.name] in failed}
 
 
-def _key(work: Work, job: Job, code: Callable[..., str]) -> str:
-    """Key of the cache: code, parameters and inputs that make a clip."""
-    given = [getattr(work, "__self__", None)]
+def _key(work: Work, job: Job, code_hash: Callable[..., str]) -> str:
+    """Cache key of a clip: a hash of the code, the parameters in effect and the inputs."""
+    # whatever may bring code and parameters: the arguments, and the plug-in if `work` is its method
+    objects = [getattr(work, "__self__", None)]
     for arg in job.args:
-        given += arg if isinstance(arg, tuple) else [arg]
-    modules = sorted({work.__module__, *(type(arg).__module__ for arg in given)})
-    sections = [arg if isinstance(arg, Section) else getattr(arg, "params", None) for arg in given]
+        objects += arg if isinstance(arg, tuple) else [arg]
+    # by the type of an argument, since a plug-in is imported by name and no import statement mentions it
+    modules = sorted({work.__module__, *(type(arg).__module__ for arg in objects)})
+    sections = [arg if isinstance(arg, Section) else getattr(arg, "params", None) for arg in objects]
     params = [section.active() for section in sections if isinstance(section, Section)]
-    return digest([work.__qualname__, code(*modules), params, job.inputs])
+    return digest([work.__qualname__, code_hash(*modules), params, job.inputs])
 
 
-def trim(shelf: Path, limit_gb: float, keep: Collection[str] = ()) -> None:
-    """Deletes the entries that were not used for longest until the cache is within its limit."""
-    weight, used = {}, {}
-    for entry in shelf.iterdir():
+def trim(cache: Path, limit_gb: float, keep: Collection[str] = ()) -> None:
+    """Deletes the least recently used entries until the cache is within its limit.
+
+    Args:
+        cache: folder of the entries, each a folder named by its key.
+        limit_gb: in GB (10^9 bytes).
+        keep: keys of entries that are never deleted.
+    """
+    sizes, last_use = {}, {}
+    for entry in cache.iterdir():
         if entry.suffix != ".part":
-            with suppress(FileNotFoundError):  # another run trims too
-                weight[entry] = sum(f.stat().st_size for f in entry.iterdir())
-                used[entry] = entry.stat().st_mtime
-    excess = sum(weight.values()) - limit_gb * 1e9
-    for entry in sorted(used, key=used.__getitem__):
+            with suppress(FileNotFoundError):  # deleted meanwhile by another run
+                sizes[entry] = sum(f.stat().st_size for f in entry.iterdir())
+                last_use[entry] = entry.stat().st_mtime
+    excess = sum(sizes.values()) - limit_gb * 1e9
+    for entry in sorted(last_use, key=last_use.__getitem__):
         if excess <= 0:
             return
         if entry.name not in keep:
-            excess -= weight[entry]
+            excess -= sizes[entry]
             shutil.rmtree(entry, ignore_errors=True)
 
 
 def _results(
-    work: Work, todo: dict[str, Job], shelf: Path, compute: ComputeParams | None
+    work: Work, todo: dict[str, Job], cache: Path, compute: ComputeParams | None
 ) -> Iterator[tuple[str, str | None]]:
-    """Makes the missing clips; yields (key, None) or (key, what was wrong) as they are done."""
+    """Computes the clips of `todo`; yields (key, error message or None) as each finishes."""
     cores = joblib.cpu_count()
-    wanted = 1 if compute is None else compute.workers
-    workers = max(1, min(cores if wanted == "auto" else wanted, len(todo)))
+    requested = 1 if compute is None else compute.workers
+    workers = max(1, min(cores if requested == "auto" else requested, len(todo)))
     threads = max(1, cores // workers)
-    # longest first, so that no long clip is left for the end
+    # longest first, or a long clip at the end would keep a single core busy
     order = sorted(todo.items(), key=lambda item: -item[1].frames)
-    tasks = (joblib.delayed(_make)(work, job.args, shelf, key, threads) for key, job in order)
+    tasks = (joblib.delayed(_compute)(work, job.args, cache, key, threads) for key, job in order)
     if workers == 1:
         yield from (call(*args) for call, args, _ in tasks)
     else:
@@ -188,38 +201,42 @@ def _results(
         except TerminatedWorkerError:
             raise UserError(
                 "a worker process was killed, most likely because memory ran out; lower compute.workers "
-                f"(now {wanted}) or extract.max_side"
+                f"(now {requested}) or extract.max_side"
             ) from None
 
 
-def _make(work: Work, args: tuple[Any, ...], shelf: Path, key: str, threads: int) -> tuple[str, str | None]:
-    part = shelf / f"{key}.{os.getpid()}.part"
+def _compute(
+    work: Work, args: tuple[Any, ...], cache: Path, key: str, threads: int
+) -> tuple[str, str | None]:
+    """Computes a clip into the cache; returns (key, error message or None)."""
+    part = cache / f"{key}.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
         work(part / "data", *args, threads=threads)
-        for file in part.iterdir():  # on disk before it has its name, also after a power cut
+        # without fsync, a power cut could leave empty files under the final name
+        for file in part.iterdir():
             with open(file, "rb") as handle:
                 os.fsync(handle.fileno())
-        part.replace(shelf / key)
+        part.replace(cache / key)
     except UserError as e:
         return key, str(e)
     except OSError:
-        if not (shelf / key).is_dir():  # else another run was faster
+        if not (cache / key).is_dir():  # otherwise another run has finished the same clip before
             raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return key, None
 
 
-def _fill(out: Path, entries: dict[str, Path]) -> None:
-    """Puts the entries' files into `out`, which is replaced as a whole."""
+def _rebuild(out: Path, entries: dict[str, Path]) -> None:
+    """Replaces the folder `out` by the files of the entries, given by name."""
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for name, entry in entries.items():
         try:
-            os.utime(entry)
+            os.utime(entry)  # `trim` takes the modification time for the time of the last use
             for file in entry.iterdir():
                 target = part / (name + file.name.removeprefix("data"))
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -239,14 +256,14 @@ def _link(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _sweep(shelf: Path) -> None:
-    """Removes what killed runs left half done, once nobody can still be at work on it."""
-    for part in shelf.glob("*.part"):
-        if time.time() - part.stat().st_mtime > 24 * 3600:
+def _remove_leftovers(cache: Path) -> None:
+    """Removes the unfinished entries of killed runs."""
+    for part in cache.glob("*.part"):
+        if time.time() - part.stat().st_mtime > LEFTOVER_AGE:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def _code(*modules: str) -> str:
-    """Hash of the source files that modules are made of."""
+def _code_hash(*modules: str) -> str:
+    """Hash of all source files in the import closure of modules."""
     files = sorted(closure.sources(*modules))
     return digest([(str(f), (closure.ROOT / f).read_text("utf-8")) for f in files])

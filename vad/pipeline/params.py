@@ -1,8 +1,8 @@
 """Reads params.yaml and checks its sections before any work begins.
 
-Each package declares the model of its section, a subclass of `Section`; this module reads and checks without
-knowing any section by name. `python -m vad.check` checks the whole file. Like DVC it reads YAML 1.2, so that
-both read the same values.
+Each package declares the model of its section, a subclass of `Section`; this module knows none of them by
+name. `python -m vad.check` checks the whole file. It is read as YAML 1.2, like DVC does, so that both read
+the same values.
 """
 
 import difflib
@@ -23,10 +23,10 @@ FILE = Path("params.yaml")
 
 
 class Section(BaseModel):
-    """A section of params.yaml: strict types, unknown keys refused, immutable.
+    """A section of params.yaml: strictly typed, without unknown keys, immutable.
 
-    Every field has a default (unless only the user can know it) and a description, from which
-    docs/parameters.md is generated; keys that nobody changes need not stand in params.yaml.
+    Every field has a description, from which docs/parameters.md is generated, and a default, unless only the
+    user can choose the value. Keys with a default may be left out of params.yaml.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -34,22 +34,22 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _empty(cls, value: Any) -> Any:
-        """`section:` with nothing behind it is an empty section."""
+        """Reads `section:` without a value as an empty section."""
         return {} if value is None else value
 
     def active(self) -> dict[str, Any]:
-        """The values that have an effect, as JSON types; fewer where one value disables others."""
+        """The values that have an effect, as JSON types: without those that another value disables."""
         return self.model_dump(mode="json")
 
 
 class Subsections(Section):
-    """A section with a sub-section for each alternative of a registry; absent ones have their defaults."""
+    """A section with a sub-section for each alternative of a registry; an absent one is all defaults."""
 
     model_config = ConfigDict(extra="allow")
     registry: ClassVar[Registry[Any]]
 
     @model_validator(mode="after")
-    def _refuseunknown_key(self) -> "Subsections":
+    def _refuse_unknown_key(self) -> "Subsections":
         names = self.registry.names()
         for key in self.model_extra or {}:
             if key not in names:
@@ -58,10 +58,10 @@ class Subsections(Section):
 
 
 class Choice(Subsections):
-    """Sub-sections of which the key `chooser` chooses one.
+    """A section whose key `chooser` selects a single alternative and its sub-section.
 
-    DVC tracks this key and the chosen sub-section alone, so that an edit of the others re-runs nothing; the
-    chosen one must therefore stand in params.yaml, if only as `{}`.
+    DVC tracks only this key and the chosen sub-section, so that an edit of the others re-runs nothing. The
+    chosen sub-section must therefore be present in params.yaml, if only as `{}`.
     """
 
     chooser: ClassVar[str]
@@ -88,10 +88,16 @@ C = TypeVar("C", bound=Choice)
 
 
 def read(path: Path = FILE) -> dict[str, Any]:
-    """The whole file as plain Python values.
+    """Reads the whole file as plain Python values.
+
+    Args:
+        path: the YAML file.
+
+    Returns:
+        Sections by name.
 
     Raises:
-        UserError: if the file is missing or not YAML.
+        UserError: if the file is missing or not YAML, or has no sections.
     """
     try:
         text = path.read_text("utf-8")
@@ -112,16 +118,16 @@ def read(path: Path = FILE) -> dict[str, Any]:
 
 
 def load(section: str, model: type[S], raw: dict[str, Any] | None = None, shown: str | None = None) -> S:
-    """The checked section of params.yaml.
+    """Reads and checks a section of params.yaml.
 
     Args:
-        section: dotted name, such as "train" or "preprocess.silhouette".
+        section: dotted name, for example "train" or "preprocess.silhouette".
         model: the class that checks it.
         raw: the whole file, if it was read already.
-        shown: name of the section in messages, if it is another.
+        shown: name of the section in messages, if it differs from `section`.
 
     Raises:
-        UserError: if the section is missing or one of its keys is wrong.
+        UserError: if the section is missing or a key of it is wrong.
     """
     value: Any = read() if raw is None else raw
     for i, key in enumerate(keys := section.split(".")):
@@ -137,7 +143,19 @@ def load(section: str, model: type[S], raw: dict[str, Any] | None = None, shown:
 
 
 def load_choice(section: str, model: type[C], raw: dict[str, Any] | None = None) -> tuple[C, Any, Any]:
-    """(the section, the chosen alternative, its sub-section), all checked."""
+    """Reads and checks a section that chooses an alternative.
+
+    Args:
+        section: name of the section.
+        model: the class that checks it.
+        raw: the whole file, if it was read already.
+
+    Returns:
+        (the section, the class of the chosen alternative, its sub-section).
+
+    Raises:
+        UserError: if a key of the section or of the chosen sub-section is wrong.
+    """
     raw = read() if raw is None else raw
     choice = load(section, model, raw)
     plugin = model.registry.get(choice.chosen)
@@ -150,30 +168,37 @@ def load_each(
     raw: dict[str, Any] | None = None,
     names: Iterable[str] | None = None,
 ) -> dict[str, tuple[Any, Any]]:
-    """Name -> (alternative, its sub-section), checked, in the order of params.yaml; absent ones come last.
+    """Reads and checks the sub-sections of several alternatives.
 
     Args:
         section: name of the section.
         model: the class that checks it.
         raw: the whole file, if it was read already.
-        names: of the alternatives that are wanted; all by default. Others are not imported.
+        names: of the alternatives to load; all by default. The others are not imported.
+
+    Returns:
+        Name -> (class of the alternative, its sub-section), in the order of params.yaml; alternatives that
+        are absent there come last.
+
+    Raises:
+        UserError: if a key of the section or of a loaded sub-section is wrong.
     """
     raw = read() if raw is None else raw
-    given = load(section, model, raw).model_extra or {}
-    wanted = set(model.registry.names() if names is None else names)
-    ordered = [*(name for name in given if name in wanted), *sorted(wanted - given.keys())]
+    present = load(section, model, raw).model_extra or {}
+    selected = set(model.registry.names() if names is None else names)
+    ordered = [*(name for name in present if name in selected), *sorted(selected - present.keys())]
     plugins = {name: model.registry.get(name) for name in ordered}
     return {
-        name: (plugin, load(name, plugin.Params, {name: given.get(name)}, f"{section}.{name}"))
+        name: (plugin, load(name, plugin.Params, {name: present.get(name)}, f"{section}.{name}"))
         for name, plugin in plugins.items()
     }
 
 
 def _explain(section: str, model: type[BaseModel], error: ValidationError) -> str:
-    """All faults as `key = value: what is allowed`; the types of a union are joined by "or"."""
+    """All errors as `key = value: what is allowed`; the alternatives of a union type are joined by "or"."""
     faults: dict[str, list[str]] = {}
     for fault in error.errors():
-        # pydantic names the member of a union like a key below it: `workers.literal['auto']`
+        # pydantic appends the failing member of a union to the key: `workers.literal['auto']`
         field = model.model_fields.get(str(fault["loc"][0])) if fault["loc"] else None
         union = (
             field is not None and get_origin(field.annotation) in (Union, UnionType) and len(fault["loc"]) > 1
@@ -185,7 +210,7 @@ def _explain(section: str, model: type[BaseModel], error: ValidationError) -> st
 
 
 def _line(section: str, model: type[BaseModel], error: dict[str, Any]) -> str:
-    """One error of pydantic as `key = value: what is allowed`."""
+    """An error of pydantic as `key = value: what is allowed`."""
     key = ".".join(str(part) for part in (section, *error["loc"]))
     if hint := new_key(key):
         return f"{key}: {hint}"
@@ -200,11 +225,11 @@ def _line(section: str, model: type[BaseModel], error: dict[str, Any]) -> str:
     return f"{key} = {error['input']!r}: {message}"
 
 
-def unknown_key(key: str, known: list[str]) -> str:
-    """The message for a key that does not exist, with the nearest that does."""
-    near = difflib.get_close_matches(str(key), known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown key {key!r}{hint} (known: {', '.join(known)})"
+def unknown_key(key: str, valid: list[str]) -> str:
+    """The message for an unknown key, with the most similar valid key and all valid keys."""
+    similar = difflib.get_close_matches(str(key), valid, n=1)
+    hint = f"; did you mean {similar[0]!r}?" if similar else ""
+    return f"unknown key {key!r}{hint} (known: {', '.join(valid)})"
 
 
 __all__ = [

@@ -1,15 +1,16 @@
-"""Plug-ins: the alternatives of one kind (layouts, flow methods, region modes, models, branches).
+"""Plug-ins: alternatives for a part of the pipeline (layouts, flow methods, region modes, models, branches).
 
-Each alternative is a class in a file of its own, named after the file and registered by a decorator:
+Each alternative is a class in a separate file; a decorator registers it under the name of the file:
 
-    LAYOUTS = Registry("vad.layouts", Layout)         # in the package's base module
+    LAYOUTS = Registry("vad.layouts", Layout)  # in the base module of the package
 
-    @LAYOUTS.register                                         # in vad/layouts/ucsd.py
+    @LAYOUTS.register                          # in vad/layouts/ucsd.py
     class Ucsd(Layout):
         class Params(Section): ...
 
-The names are read from the files without importing them, and only the chosen file is imported. So an edit of
-one alternative re-runs no stage that uses another, and a broken optional dependency harms nobody else.
+The names are listed without importing the files, and only the file of the chosen alternative is imported. So
+an edit of an alternative re-runs no stage that uses another, and a missing optional dependency affects only
+the alternatives that need it.
 """
 
 import ast
@@ -25,17 +26,26 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Plugin:
-    """Base of all alternatives: a name, and a `Params` model for the sub-section of that name."""
+    """Base class of all alternatives.
 
-    name: ClassVar[str]  # set by `Registry.register`: the name of its file
+    Attributes:
+        name: of the file that defines the class; set by `Registry.register`.
+        Params: model of the sub-section of params.yaml with that name.
+    """
+
+    name: ClassVar[str]
     Params: ClassVar[type[BaseModel]]
 
     @classmethod
     def verify(cls, params: Any, raw: dict[str, Any]) -> None:
-        """Checks `params` against the other sections of params.yaml (`raw`) and the files that they name.
+        """Checks a sub-section against other sections of params.yaml and the files that they name.
+
+        Args:
+            params: the sub-section of this alternative, an instance of `Params`.
+            raw: the whole file.
 
         Raises:
-            UserError: for what cannot work together.
+            UserError: if they contradict each other.
         """
 
 
@@ -44,11 +54,11 @@ Decorated = TypeVar("Decorated", bound=type[Any])
 
 
 class Registry(Generic[P]):
-    """The alternatives of one kind.
+    """The alternatives that share a base class.
 
     Args:
-        package: dotted name of the package whose files hold one alternative each.
-        base: the class that all of them derive from.
+        package: dotted name of the package that has a file per alternative.
+        base: the base class.
     """
 
     def __init__(self, package: str, base: type[P]):
@@ -56,7 +66,7 @@ class Registry(Generic[P]):
         self._classes: dict[str, type[P]] = {}
 
     def register(self, cls: Decorated) -> Decorated:
-        """Class decorator: registers an alternative under the name of its file.
+        """Class decorator that registers an alternative under the name of its file.
 
         Raises:
             ValueError: if the class lies outside the package or does not derive from the base.
@@ -73,7 +83,7 @@ class Registry(Generic[P]):
         """Names of the alternatives, sorted, without importing any.
 
         Args:
-            condition: tells from the source of a registered class whether it is wanted.
+            condition: given the syntax tree of a registered class, whether to include it.
         """
         folder = ROOT / Path(*self.package.split("."))
         return [f.stem for f in sorted(folder.glob("*.py")) if any(map(condition, _registered(f)))]
@@ -83,10 +93,10 @@ class Registry(Generic[P]):
         return f"{self.package}.{name}"
 
     def get(self, name: str) -> type[P]:
-        """The alternative `name`; imports its file alone.
+        """Imports the file of an alternative and returns its class.
 
         Raises:
-            KeyError: if there is none of that name.
+            KeyError: if no alternative has that name.
         """
         if name not in self.names():
             raise KeyError(name)
@@ -96,7 +106,7 @@ class Registry(Generic[P]):
 
 @lru_cache
 def _registered(file: Path) -> tuple[ast.ClassDef, ...]:
-    """The classes of a file that carry a decorator called `register`."""
+    """The classes of a file with a decorator `@….register`."""
     classes = [node for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.ClassDef)]
     return tuple(
         cls
@@ -106,5 +116,5 @@ def _registered(file: Path) -> tuple[ast.ClassDef, ...]:
 
 
 def defines(method: str) -> Callable[[ast.ClassDef], bool]:
-    """Condition for `Registry.names`: the class itself defines the method."""
+    """A condition for `Registry.names`: whether the class body defines the method."""
     return lambda cls: any(isinstance(node, ast.FunctionDef) and node.name == method for node in cls.body)

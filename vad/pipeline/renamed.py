@@ -1,8 +1,8 @@
-"""Keys and stages that earlier versions called otherwise: refused with their new names."""
+"""Keys and stages that were renamed: the old names are refused with a message that gives the new name."""
 
 import re
 
-# old -> new; `*` stands for one part of the key
+# old -> new; `*` is any single part of a dotted key
 KEYS = {
     "novelty": "branches.classes",
     "score": "branches.reconstruction (cell: measure.cell, speed: branches.speed)",
@@ -23,7 +23,7 @@ STAGES = {"novelty": "statistics"}
 
 
 def new_key(key: str) -> str | None:
-    """`is now calibrate.aggregate`, for a message; None if the key was never called otherwise."""
+    """`is now calibrate.aggregate`, for a message; None if `key` is not the old name of a key."""
     for old, new in KEYS.items():
         if match := re.fullmatch(old.replace(".", r"\.").replace("*", r"(\w+)"), key):
             return f"is now {new.replace('*', match[1]) if match.groups() else new}"

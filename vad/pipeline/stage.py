@@ -1,12 +1,12 @@
-"""The frame around every stage: parameters checked first, errors in one line, inputs unchanged meanwhile.
+"""Runs a stage as a command: loads its parameters, prints errors as a single line, guards its inputs.
 
     def main(run: stage.Run) -> None: ...
 
     if __name__ == "__main__":
         stage.run(main, __doc__, reads=[MANIFEST])
 
-Exit status: 0 done, 2 something the user can mend (one line on stderr), 130 interrupted.
-Anything else is a bug and keeps its traceback.
+Exit status: 0 success, 2 an error that the user can fix (a single line on stderr), 130 interrupted.
+Any other exception is a bug and keeps its traceback.
 """
 
 import argparse
@@ -28,10 +28,15 @@ C = TypeVar("C", bound=params.Choice)
 
 
 class Run:
-    """What a stage knows of its surroundings.
+    """A run of a stage: its parameters, its cache folder, its log, and the state of its inputs at the start.
 
-    `cache` is the folder for what may be lost without harm: finished clips, checkpoints. It lies in
-    the main checkout also when DVC runs an experiment in a temporary copy, so that both share it.
+    Args:
+        name: of the stage.
+        reads: input files and folders.
+
+    Attributes:
+        cache: folder of files that can be computed again: finished clips, checkpoints. It is that of the main
+            checkout even when DVC runs an experiment in a temporary copy, so that both share it.
     """
 
     def __init__(self, name: str, reads: Sequence[Path] = ()):
@@ -45,55 +50,66 @@ class Run:
         self._afterwards: list[Callable[[], None]] = []
 
     def params(self, section: str, model: type[S]) -> S:
-        """The checked section of params.yaml."""
+        """Loads a section of params.yaml (`params.load`) and watches its keys for changes."""
         loaded = params.load(section, model, self._raw)
-        self._note(section, model.model_fields)
+        self._remember(section, model.model_fields)
         return loaded
 
     def choice(self, section: str, model: type[C]) -> tuple[C, Any, Any]:
-        """(the section, the alternative that it chooses, the parameters of that one), all checked."""
+        """Loads a section that chooses an alternative (`params.load_choice`); watches keys and source files.
+
+        Returns:
+            (the section, the class of the chosen alternative, its sub-section).
+        """
         choice, plugin, chosen = params.load_choice(section, model, self._raw)
-        self._note(section, model.model_fields)
-        self._note(f"{section}.{choice.chosen}", plugin.Params.model_fields)  # of the others nothing matters
+        self._remember(section, model.model_fields)
+        self._remember(f"{section}.{choice.chosen}", plugin.Params.model_fields)
         self._watch(plugin)
         return choice, plugin, chosen
 
     def each(
         self, section: str, model: type[Subsections], names: Iterable[str] | None = None
     ) -> dict[str, tuple[Any, Any]]:
-        """Name -> (alternative, its parameters) of all alternatives of a section, or of some; all checked."""
-        every = params.load_each(section, model, self._raw, names)
-        self._note(section, [*model.model_fields, *every])
-        for plugin, _ in every.values():
+        """Loads several alternatives of a section (`params.load_each`); watches keys and source files.
+
+        Returns:
+            Name -> (class of the alternative, its sub-section).
+        """
+        loaded = params.load_each(section, model, self._raw, names)
+        self._remember(section, [*model.model_fields, *loaded])
+        for plugin, _ in loaded.values():
             self._watch(plugin)
-        return every
+        return loaded
 
     def reads(self, path: Path) -> Path:
-        """Notes an input that only the parameters tell, such as `data.root`."""
+        """Declares a further input, for example a folder set by a parameter; returns its path."""
         self._reads.append(path)
         self._at_start |= _stat(path)
         return path
 
     def log(self, text: str) -> None:
-        """A line for people, on stderr."""
+        """Prints a line for the user on stderr."""
         if is_first_process():
             print(f"{self.name}: {text}", file=sys.stderr, flush=True)
 
     def afterwards(self, action: Callable[[], None]) -> None:
-        """Notes what to do when the stage has succeeded, such as to remove what a second try would need."""
+        """Schedules an action for after the stage has succeeded, for example to remove checkpoints."""
         self._afterwards.append(action)
 
     def succeed(self) -> None:
-        """Refuses changes, then does what was noted."""
+        """Checks that no input has changed, then runs the scheduled actions."""
         self.refuse_changes()
         for action in self._afterwards:
             action()
 
     def refuse_changes(self) -> None:
-        """Raises UserError if an input, parameter or source file changed since the stage began.
+        """Checks that inputs, parameters and source files are unchanged since the stage began.
 
-        DVC takes the hashes of dependencies after a command ends (treeverse/dvc#11058): without this
-        check it would record the result of the old file as that of the new one.
+        DVC hashes the dependencies after the command has ended (treeverse/dvc#11058): without this check it
+        would record the result of the old file under the hash of the new.
+
+        Raises:
+            UserError: naming the file or section that changed.
         """
         now = params.read()
         for section, before in self._loaded.items():
@@ -104,12 +120,12 @@ class Run:
             if state.get(path) != self._at_start.get(path):
                 raise UserError(f"{path} {_MEANWHILE.format(self.name)}")
 
-    def _note(self, section: str, keys: Iterable[str]) -> None:
-        """Remembers what a section said of these keys when the stage began."""
+    def _remember(self, section: str, keys: Iterable[str]) -> None:
+        """Remembers the values that these keys had when the stage began."""
         self._loaded[section] = _values(self._raw, section, keys)
 
     def _watch(self, plugin: type[Plugin]) -> None:
-        """Notes the source files of an alternative, which no import statement of the stage names."""
+        """Adds the source files of a plug-in, which is imported by name and so not in the stage's closure."""
         self._modules.append(plugin.__module__)
         self._at_start |= self._code(plugin.__module__)
 
@@ -125,7 +141,8 @@ class Run:
 
 
 def is_first_process() -> bool:
-    """Whether this process is the only one of a run, or the first of a distributed one."""
+    """Whether this is the first process of a distributed run, or the run is not distributed."""
+    # torchrun sets RANK; Lightning, where it starts the processes itself, only LOCAL_RANK
     return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
@@ -134,7 +151,7 @@ ABSENT = object()
 
 
 def _values(raw: Any, section: str, keys: Iterable[str]) -> dict[str, Any]:
-    """What a section says of some of its keys; ABSENT where it says nothing."""
+    """Values of some keys of a section; ABSENT for keys that are not in the file."""
     for key in section.split("."):
         raw = raw.get(key) if isinstance(raw, dict) else None
     return {key: raw.get(key, ABSENT) if isinstance(raw, dict) else ABSENT for key in keys}
@@ -147,7 +164,13 @@ _MEANWHILE = (
 
 
 def run(main: Callable[[Run], None], doc: str | None, reads: Sequence[Path] = ()) -> None:
-    """Runs a stage as a command; `doc` is its --help, `reads` its input files and folders."""
+    """Runs a stage as a command and exits with its status.
+
+    Args:
+        main: the work of the stage.
+        doc: text of --help.
+        reads: input files and folders, which must not change while the stage runs.
+    """
     name = Path(sys.argv[0]).stem
     argparse.ArgumentParser(
         prog=f"python -m stages.{name}",
@@ -157,9 +180,9 @@ def run(main: Callable[[Run], None], doc: str | None, reads: Sequence[Path] = ()
         "stages that need it, in order.",
     ).parse_args()
     try:
-        this = Run(name, reads)
-        main(this)
-        this.succeed()
+        stage_run = Run(name, reads)
+        main(stage_run)
+        stage_run.succeed()
     except UserError as e:
         _stop(name, str(e), 2)
     except KeyboardInterrupt:
@@ -179,7 +202,7 @@ def _stop(name: str, message: str, status: int) -> None:
 
 
 def _stat(path: Path) -> dict[str, Any]:
-    """Length and time of change of every file at or below a path."""
+    """Size and modification time of every file at or below a path."""
     try:
         files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
         return {str(f): ((s := f.stat()).st_size, s.st_mtime_ns) for f in files}
