@@ -60,6 +60,7 @@ class Branch(Plugin):
     """
 
     learned: ClassVar[bool] = True
+    statistics: Statistics | None = None  # set by `open`, if the branch has a `fit`
 
     def __init__(self, params: Section):
         self.params = params
@@ -77,7 +78,7 @@ class Branch(Plugin):
         raise NotImplementedError(f"the branch {self.name} is not fitted by the stage statistics")
 
     def open(self, autoencoder: Path, statistics: Path) -> str:
-        """Loads the trained model or the statistics. Called once, before the first clip.
+        """Loads what `errors` needs: by default the statistics. Called once, before the first clip.
 
         Args:
             autoencoder: folder of the trained autoencoder.
@@ -89,7 +90,10 @@ class Branch(Plugin):
         Raises:
             UserError: if a file is missing or broken.
         """
-        return ""
+        if type(self).fit is Branch.fit:
+            return ""
+        self.statistics = load_statistics(statistics)
+        return hash_statistics(statistics)
 
     def errors(self, clip: ClipData, out: ErrorWriter) -> None:
         """Writes the errors of a clip: columns of regions, maps of cells, or both.

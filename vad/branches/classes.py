@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vad import UserError
-from vad.branches.base import BRANCHES, Branch, ClipData, Log, Statistics, hash_statistics, load_statistics
+from vad.branches.base import BRANCHES, Branch, ClipData, Log, Statistics
 from vad.branches.error_files import ErrorWriter
 from vad.pipeline.params import Field, Section
 from vad.store.arrays import open_array
@@ -38,7 +38,6 @@ class Classes(Branch):
         )
 
     params: Params
-    statistics: Statistics | None
 
     def fit(self, regions: Sequence[Path], log: Log) -> Statistics | None:
         """Fits PCA to the class probabilities of detections in training clips.
@@ -79,10 +78,6 @@ class Classes(Branch):
         basis = PCA(components, svd_solver="full").fit((x - mean) / std).components_
         log(f"{len(basis)} components of {len(x)} detections")
         return {"mean": mean, "std": std, "basis": basis.astype(np.float32)}
-
-    def open(self, autoencoder: Path, statistics: Path) -> str:
-        self.statistics = load_statistics(statistics)
-        return hash_statistics(statistics)
 
     def errors(self, clip: ClipData, out: ErrorWriter) -> None:
         if self.statistics is None:
