@@ -144,7 +144,7 @@ def test_thresholds_are_those_of_the_policy(policy, causal):
 
 
 def test_a_percentile_beyond_the_number_of_frames_is_refused():
-    with pytest.raises(UserError, match=r"70 validation frames cannot tell .* for which 100 are needed"):
+    with pytest.raises(UserError, match=r"70 validation frames are too few for .*, which needs 100;"):
         calibrated(clip_errors(RNG.random(70)), threshold={"percentile": 99.0})
 
 

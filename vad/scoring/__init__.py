@@ -1,5 +1,6 @@
 """From errors to scores, thresholds and events, calibrated on normal footage.
 
-Import from its modules: `calibrate` fits what `calibration` applies, and `scores` is what the stage `score`
-calls. Imports `branches.error_files`, `windows.stride`, `pipeline` and `store`; neither torch nor any branch.
+Exports nothing; import its modules: `calibrate` fits a calibration, `calibration` applies it, and `scores` is
+called by the stage `score`. Imports `branches.error_files`, `windows.stride`, `pipeline` and `store`; neither
+torch nor any branch.
 """

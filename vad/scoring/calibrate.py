@@ -13,7 +13,7 @@ from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import frame_errors
 from vad.scoring.thresholds import fit_threshold
 
-QUANTILES = (0.5, 0.95)  # of normal errors, standardised to 0 and 1
+QUANTILES = (0.5, 0.95)  # of normal errors; standardisation maps them to 0 and 1
 Norm = dict[str, float]  # {"centre", "spread"}
 Log = Callable[[str], None]
 
@@ -21,25 +21,26 @@ Log = Callable[[str], None]
 def calibrate(
     normal: Sequence[ClipErrors], params: CalibrateParams, log: Log = lambda line: None
 ) -> Calibration:
-    """Standardisations, gains and thresholds.
+    """Fits standardisation, gains and thresholds to normal footage.
 
-    Branches of regions are standardised on the frames with regions, for in footage that is mostly empty all
-    frames together would show no spread; thresholds are those of all frames.
+    Branches with errors of regions are standardised on frames with regions only: in mostly empty footage,
+    nearly all frames have error 0, and quantiles would coincide. Thresholds are set on all frames.
 
     Args:
-        normal: validation clips, without anomalies.
+        normal: errors of validation clips, which have no anomalies.
         params: the section `calibrate`.
-        log: takes a line for people.
+        log: writes a line of text.
 
     Raises:
-        UserError: if there are no clips or no regions, errors have no spread, or frames are too few for the
-            threshold.
+        UserError: if there are no clips or no regions, errors have no spread, or there are too few frames for
+            the threshold.
     """
     _require_errors(normal, params)
     branches, causal = normal[0].branches, params.smooth.causal
     gains = fit_gains(normal, branches, params.grid) if params.grid else {}
-    # float32 as `Calibration` has them, so that the errors standardised here are those that it scores
+    # gains in float32, as in `Calibration`, so that both divide errors by exactly the same numbers
     sample = _Sample(normal, params, {b: gain.astype(np.float32) for b, gain in gains.items()}, branches)
+    # a branch must have a spread with centred and with causal smoothing
     branches = _with_spread(sample.norms(branches, False), params, log)
     branches = _with_spread(sample.norms(branches, True), params, log)
     standardised = {mode: sample.by_camera(branches, mode) for mode in (False, True)}
@@ -64,7 +65,7 @@ def _with_thresholds(calibration: Calibration, normal: Sequence[ClipErrors], log
     thresholds = {}
     for causal in (False, True):
         scores = [(calibration.frame_scores(clip, causal), clip.fps) for clip in normal]
-        # once is enough: the log of the other threshold would say the same
+        # log for one of them only, as both log the same line
         logged = log if causal == params.smooth.causal else lambda line: None
         thresholds[causal] = fit_threshold(params.threshold, scores, params.events, logged)
     highest = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
@@ -77,7 +78,7 @@ def _with_thresholds(calibration: Calibration, normal: Sequence[ClipErrors], log
 
 
 class _Sample:
-    """Errors of normal footage to standardise on."""
+    """The errors of normal footage that standardisation is fitted to."""
 
     def __init__(
         self, clips: Sequence[ClipErrors], params: CalibrateParams, gains: Gains, branches: Sequence[str]
@@ -89,12 +90,12 @@ class _Sample:
         }
 
     def norms(self, branches: Sequence[str], causal: bool) -> dict[str, Norm | None]:
-        """Centre and spread by branch, from all cameras; None where errors have no spread."""
+        """Centre and spread by branch, over all cameras; None for a branch without spread."""
         errors = self._errors[causal]
         return {branch: self._norm(branch, self.clips, [e[branch] for e in errors]) for branch in branches}
 
     def by_camera(self, branches: Sequence[str], causal: bool) -> dict[str, Standardisation]:
-        """Standardisation by camera; a camera whose errors have no spread takes that of all cameras."""
+        """Standardisation by camera; without spread at a camera, a branch has that of all cameras."""
         errors = self._errors[causal]
         groups = {ALL_CAMERAS: list(range(len(self.clips)))}
         if self.params.per_camera:
@@ -108,7 +109,7 @@ class _Sample:
         return out
 
     def of_cells(self, branches: Sequence[str], otherwise: Standardisation) -> Standardisation:
-        """Standardisation of the highest error of a frame's cells, `otherwise` where this has no spread."""
+        """Standardisation of the highest cell error of a frame; `otherwise` for a branch without spread."""
         params = self.params.model_copy(update={"aggregate": "cell", "pool": "max"})
         errors = [
             frame_errors(clip, branches, params, params.smooth.causal, self.gains) for clip in self.clips
@@ -117,7 +118,7 @@ class _Sample:
         return {branch: norm if norm is not None else otherwise[branch] for branch, norm in norms.items()}
 
     def _norm(self, branch: str, clips: Sequence[ClipErrors], errors: Sequence[np.ndarray]) -> Norm | None:
-        """Centre and spread of the errors of frames, [T] of each clip; None if there is no spread."""
+        """Centre and spread of the errors of frames, float [T] for each clip; None without spread."""
         of_regions = branch in clips[0].region_branches
         pairs = zip(clips, errors, strict=True)
         values = np.concatenate([e[clip.counts() > 0] if of_regions else e for clip, e in pairs])
@@ -138,7 +139,7 @@ def _require_errors(normal: Sequence[ClipErrors], params: CalibrateParams) -> No
         frames = sum(clip.frames for clip in normal)
         raise UserError(
             f"none of the {len(normal)} validation clips ({frames} frames) has a region, so there is no "
-            "normal error to compare with; see reports/preprocess, lower the thresholds of "
+            "normal error to standardise on; see reports/preprocess, lower the thresholds of "
             "preprocess.mode, or hold out more clips by data.val_fraction"
         )
     branches = normal[0].branches
@@ -152,14 +153,14 @@ def _with_spread(norms: Mapping[str, Norm | None], params: CalibrateParams, log:
     """The branches whose errors have a spread.
 
     Raises:
-        UserError: if a branch named in the parameters has none, or no branch has.
+        UserError: if a branch named in the parameters has no spread, or if no branch has a spread.
     """
     flat = [branch for branch, norm in norms.items() if norm is None]
     named = set() if params.branches == "all" else set(params.branches)
     if flat and (len(flat) == len(norms) or named & set(flat)):
         raise UserError(
             f"all validation frames have the same error of the branch {', '.join(flat)}, so there is no "
-            "scale for scores; check that the validation clips show more than one still picture"
+            "scale for scores; check that the validation clips show more than a still picture"
         )
     if flat:
         log(f"{', '.join(flat)} left out: (nearly) all validation frames have the same error there")

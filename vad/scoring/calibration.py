@@ -1,8 +1,8 @@
-"""A calibration turns errors into scores: standardised branch by branch, fused, smoothed over time.
+"""A calibration turns errors into scores: branches are standardised, fused and smoothed over time.
 
-Errors of frames are standardised on normal footage (by quantiles: median -> 0, 95th percentile -> 1);
-branches are added, or their maximum is taken; the result is smoothed. The higher, the more anomalous. All
-clips (of a camera) share one strictly increasing mapping.
+Errors of frames are standardised on normal footage (by quantiles: median -> 0, 95th percentile -> 1), then
+summed over branches or reduced to their maximum, then smoothed. Higher scores are more anomalous. The mapping
+is strictly increasing and the same for all clips (of a camera).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,25 +21,25 @@ from vad.scoring.smoothing import smooth
 from vad.store.cards import read_json, write_json
 
 ALL_CAMERAS = ""  # the key of the standardisation on all cameras together
-FLOOR = 0.01  # standardised errors below the median are squeezed into (-FLOOR, 0)
-# branch -> {"centre": the error that becomes 0, "spread": the distance from it to the error that becomes 1}
+FLOOR = 0.01  # standardised errors below 0 are compressed into (-FLOOR, 0)
+# branch -> {"centre": the error mapped to 0, "spread": the difference to the error mapped to 1}
 Standardisation = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is normal, and how errors become scores.
+    """The standardisation of errors, the fusion of branches, and the thresholds of scores.
 
     Attributes:
         params: the section `calibrate`.
-        standardisation: by camera, ALL_CAMERAS among them, for errors of frames.
-        causal_standardisation: the same for errors that are smoothed without frames ahead.
-        cell_standardisation: for the highest error among a frame's cells.
-        gains: by branch [rows, columns] of areas of the picture; empty without `calibrate.grid`.
-        threshold: a frame with a higher score is alarmed.
-        causal_threshold: the same for causal scores.
-        cell_threshold: for scores of cells: the percentile of normal frames' highest.
-        frames, hours: of normal footage that all of this rests on.
+        standardisation: for errors of frames, by camera and for ALL_CAMERAS together.
+        causal_standardisation: the same for errors smoothed without frames ahead.
+        cell_standardisation: for errors of cells, from the highest error among the cells of each frame.
+        gains: gains of the areas of the picture by branch, [rows, columns]; empty without `calibrate.grid`.
+        threshold: threshold of frame scores.
+        causal_threshold: threshold of causal frame scores.
+        cell_threshold: threshold of cell scores, a percentile of the highest cell scores of normal frames.
+        frames, hours: amount of normal footage that the calibration was fitted to.
     """
 
     params: CalibrateParams
@@ -66,13 +66,16 @@ class Calibration:
         branches: Sequence[str] | None = None,
         causal: bool = False,
     ) -> np.ndarray:
-        """Scores that are not smoothed, float64 [N].
+        """Standardises errors and fuses the branches.
 
         Args:
-            errors: by branch [N].
-            camera: whose standardisation is used, if it has one.
-            branches: of these alone.
+            errors: errors by branch, float [N].
+            camera: the camera whose standardisation is used; that of all cameras if it has none.
+            branches: the branches to fuse; by default those of the calibration.
             causal: whether the errors were smoothed without frames ahead.
+
+        Returns:
+            Scores before smoothing over time, float64 [N].
 
         Raises:
             UserError: if a branch is missing.
@@ -82,29 +85,29 @@ class Calibration:
         chosen = self.branches if branches is None else branches
         if missing := sorted(set(chosen) - set(errors)):
             raise UserError(
-                f"errors lack the branches {', '.join(missing)}; there are {', '.join(errors)}: mend "
+                f"errors lack the branches {', '.join(missing)}; there are {', '.join(errors)}: change "
                 "calibrate.branches, or run `dvc repro`"
             )
-        z = [
+        standardised = [
             level_off((np.asarray(errors[branch], float) - norms[branch]["centre"]) / norms[branch]["spread"])
             for branch in chosen
         ]
-        return np.sum(z, axis=0) if self.params.fuse == "sum" else np.max(z, axis=0)
+        return np.sum(standardised, axis=0) if self.params.fuse == "sum" else np.max(standardised, axis=0)
 
     def frame_errors(self, clip: ClipErrors, causal: bool = False) -> dict[str, np.ndarray]:
-        """By branch the errors of frames, float64 [T], before standardisation."""
+        """Errors of the frames by branch, float64 [T], before standardisation."""
         calibrated = [branch for branch in clip.branches if branch in self.standardisation[ALL_CAMERAS]]
         return frame_errors(clip, calibrated, self.params, causal, self._gains)
 
     def frame_scores(
         self, clip: ClipErrors, causal: bool | None = None, branches: Sequence[str] | None = None
     ) -> np.ndarray:
-        """Scores of the frames, float64 [T].
+        """Scores of the frames, smoothed over time: float64 [T].
 
         Args:
-            clip: its errors.
-            causal: whether to do without frames ahead; by default as `params.smooth` says.
-            branches: of these alone; by default of all that are fused.
+            clip: the errors of a clip.
+            causal: whether to use no frames ahead; by default `calibrate.smooth.causal`.
+            branches: the branches to fuse; by default those of the calibration.
 
         Raises:
             UserError: if the clip lacks errors of a branch.
@@ -119,11 +122,11 @@ class Calibration:
         causal: bool,
         branches: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """What `frame_scores` gives, from what `frame_errors` gave for the same `causal`."""
+        """Scores as from `frame_scores`, for errors that `frame_errors` returned for the same `causal`."""
         return smooth(self.fuse(errors, camera, branches, causal), self.params.smooth, causal)
 
     def region_scores(self, clip: ClipErrors) -> np.ndarray:
-        """Scores of the regions, float64 [N], from the branches that have errors of regions."""
+        """Scores of the regions, float64 [N], by the branches that have errors of regions."""
         branches = [branch for branch in self.branches if branch in clip.region_branches]
         if not branches:
             return np.zeros(len(clip.table))
@@ -133,11 +136,14 @@ class Calibration:
     def cell_scores(
         self, clip: ClipErrors, only: tuple[int, int] | None = None
     ) -> Iterator[tuple[slice, np.ndarray]]:
-        """Maps of scores in chunks of frames: (frames, float32 [n, rows, columns]).
+        """Scores of the cells, in chunks of frames.
 
         Args:
-            clip: its errors.
-            only: of the frames [start, end) alone.
+            clip: the errors of a clip.
+            only: start and end (exclusive) of the frames to score; by default all.
+
+        Yields:
+            The frames of a chunk, and their maps of scores, float32 [n, rows, columns].
         """
         chosen = [branch for branch in self.branches if branch in clip.branches]
         sigma, causal = self.params.error_sigma, self.params.smooth.causal
@@ -146,15 +152,15 @@ class Calibration:
             for key in ("centre", "spread")
         )
         for frames, errors in cell_errors(clip, chosen, sigma, causal, self._gains, only):
-            z = level_off((errors - centre) / spread)
-            yield frames, z.sum(1) if self.params.fuse == "sum" else z.max(1)
+            standardised = level_off((errors - centre) / spread)
+            yield frames, standardised.sum(1) if self.params.fuse == "sum" else standardised.max(1)
 
     @property
     def _gains(self) -> dict[str, np.ndarray]:
         return {branch: np.array(gains, np.float32) for branch, gains in self.gains.items()}
 
     def without_footage(self, cameras: Iterable[str]) -> list[str]:
-        """The cameras without normal footage, if `params.per_camera` asks for a standardisation of each."""
+        """The cameras that lack normal footage; empty unless `calibrate.per_camera` is set."""
         return sorted(set(cameras) - set(self.standardisation)) if self.params.per_camera else []
 
     def save(self, path: Path) -> None:
@@ -166,7 +172,7 @@ class Calibration:
         """Reads calibration.json.
 
         Raises:
-            UserError: if it is missing or not what `save` wrote.
+            UserError: if the file is missing or is not a calibration.
         """
         try:
             raw: dict[str, Any] = read_json(path)
@@ -177,9 +183,12 @@ class Calibration:
 
 
 def level_off(z: np.ndarray) -> np.ndarray:
-    """Standardised errors, those below 0 squeezed into (-FLOOR, 0) in their order.
+    """Compresses standardised errors below 0 into (-FLOOR, 0), keeping their order.
 
-    An error far below the median in a branch must not outweigh a high one in another: who lies still after a
-    fall does not move, but looks odd.
+    So an error far below the median in a branch cannot cancel a high error in another: a person lying
+    motionless after a fall has a low error of flow and a high error of appearance.
+
+    Args:
+        z: standardised errors, of any shape.
     """
     return np.where(z > 0, z, FLOOR * np.expm1(np.minimum(z, 0)))

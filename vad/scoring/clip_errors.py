@@ -16,18 +16,18 @@ from vad.windows.stride import nearest
 class ClipErrors:
     """Errors of a clip's regions and cells.
 
-    Windows exist for every `stride`-th frame from 0 on; other frames have the regions of the nearest.
+    Every `stride`-th frame from 0 on has windows; the other frames have the regions of the nearest of these.
 
     Attributes:
-        clip: id.
-        frames: length T of the clip.
-        stride: of the frames that have windows.
+        clip: id of the clip.
+        frames: number of frames T.
+        stride: distance between frames that have windows.
         size: (height, width) of a frame in pixels.
         table: a row per region: frame, region, track, x0, y0, x1, y1, error_<branch> float32.
         fps: frames per second.
-        cell: pixels per cell of a map, each way.
-        maps: by branch, float16 [T, rows, columns].
-        camera: "" stands for all cameras together.
+        cell: pixels of the frame per cell of a map, in each direction.
+        maps: maps of errors by branch, float16 [T, rows, columns].
+        camera: the camera that filmed the clip; "" uses the standardisation of all cameras.
         learned: the branches that learned from normal footage.
     """
 
@@ -49,7 +49,7 @@ class ClipErrors:
 
     @property
     def branches(self) -> list[str]:
-        """All branches, those of regions first."""
+        """All branches; those with errors of regions first."""
         return list(dict.fromkeys([*self.region_branches, *self.maps]))
 
     @property
@@ -60,42 +60,42 @@ class ClipErrors:
 
     @property
     def nearest(self) -> np.ndarray:
-        """For each frame, the number k of the nearest frame k * stride, which has windows: int [T]."""
+        """For each frame, the k of the nearest frame k * stride, which has windows: int [T]."""
         return nearest(self.frames, self.stride)
 
     @property
     def numbers(self) -> np.ndarray:
-        """For each region, the number k of its frame k * stride: int [N]."""
+        """For each region, the k of its frame k * stride: int [N]."""
         return self.table["frame"].to_numpy() // self.stride
 
     @property
     def boxes(self) -> np.ndarray:
-        """Of the regions, in pixels of the frame: int [N, 4]."""
+        """Boxes of the regions, in pixels of the frame: int [N, 4]."""
         return self.table[BOX].to_numpy()
 
     def errors(self, branch: str) -> np.ndarray:
-        """The errors of the regions in a branch, float32 [N]."""
+        """The regions' errors of a branch, float32 [N]."""
         return self.table[PREFIX + branch].to_numpy(np.float32)
 
     def counts(self) -> np.ndarray:
-        """How many regions each frame has: int [T]."""
+        """Number of regions of each frame: int [T]."""
         return np.bincount(self.numbers, minlength=-(-self.frames // self.stride))[self.nearest]
 
     def whole_frames(self) -> np.ndarray:
-        """Which regions are the whole frame: bool [N]."""
+        """Whether each region is the whole frame: bool [N]."""
         height, width = self.size
         return (self.boxes == (0, 0, width, height)).all(1)
 
     def select(self, rows: ArrayLike) -> "ClipErrors":
-        """The clip with only some of its regions; `rows` bool [N]."""
+        """A copy with only the regions chosen by `rows`, bool [N]."""
         return replace(self, table=self.table[np.asarray(rows)])
 
 
 def read_errors(folder: Path, cameras: Mapping[str, str]) -> list[ClipErrors]:
-    """The errors of clips that the stage `measure` wrote.
+    """Reads the errors of clips, which the stage `measure` wrote.
 
     Args:
-        folder: data/errors.
+        folder: folder of the errors, data/errors.
         cameras: camera by clip id.
 
     Raises:
@@ -105,12 +105,12 @@ def read_errors(folder: Path, cameras: Mapping[str, str]) -> list[ClipErrors]:
 
 
 def read_clip(stem: Path, clip: str, camera: str) -> ClipErrors:
-    """The errors of a clip.
+    """Reads the errors of a clip.
 
     Args:
-        stem: of its files.
-        clip: its id.
-        camera: that filmed it.
+        stem: path of the files without suffix.
+        clip: id of the clip.
+        camera: the camera that filmed it.
 
     Raises:
         UserError: if a file is missing, or has values that are not finite.

@@ -1,6 +1,7 @@
-"""Alarms become events. A frame is alarmed if its score is above the threshold; runs of alarmed frames that
-are near to each other are one event, and what is then too short is dropped. So an event is what somebody is
-called to look at.
+"""Events: runs of alarmed frames, for somebody to look at.
+
+A frame is alarmed if its score is above the threshold. Runs of alarmed frames are merged into an event if the
+gap between them is short; events that are then too short are dropped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +16,19 @@ from vad.scoring.params import EventParams
 from vad.store.intervals import intervals_of
 
 COLUMNS = ["clip", "from", "to", "start", "end", "start_seconds", "end_seconds", "peak", "score", "branches"]
-MAX_LINES = 20  # of a log
-TOLERANCE = 1e-6  # 0.28 s at 25 frames per second are 7 frames, not the 7.000000000000001 of the product
+MAX_LINES = 20  # events listed in a log
+TOLERANCE = 1e-6  # frames; 0.28 * 25 is 7.000000000000001, but 0.28 s at 25 frames per second are 7 frames
 
 
 @dataclass(frozen=True)
 class Event:
-    """Frames [start, end) of a clip.
+    """An event: the frames [start, end) of a clip.
 
     Attributes:
-        start, end: extracted frames.
-        peak: the first frame with the highest score.
-        score: of that frame.
-        shares: of each branch in that score, positive, the largest first.
+        start, end: indices of extracted frames.
+        peak: index of the first frame with the highest score.
+        score: score of the frame `peak`.
+        shares: positive share of each branch in that score, the largest first.
     """
 
     start: int
@@ -44,13 +45,13 @@ def find(
     params: EventParams,
     branches: Mapping[str, np.ndarray] | None = None,
 ) -> list[Event]:
-    """The events of a clip in the order of time. n frames last n / fps seconds.
+    """The events of a clip, in order of time. n frames last n / fps seconds.
 
     Args:
-        scores: of its frames, float [T].
-        threshold: frames above it are alarmed, not those at it.
+        scores: scores of the frames, float [T].
+        threshold: frames with a higher score are alarmed; an equal score does not suffice.
         fps: frames per second.
-        params: how alarms become events.
+        params: the section `calibrate.events`.
         branches: scores of each branch alone, float [T], for the shares.
     """
     gap, shortest = _in_frames(fps, params)
@@ -74,7 +75,7 @@ def _shares(branches: Mapping[str, np.ndarray], frame: int) -> dict[str, float]:
 
 
 def alarms(events: Sequence[Event], frames: int) -> np.ndarray:
-    """Which of a clip's frames lie in an event, merged gaps included: bool [frames]."""
+    """Whether each of a clip's frames lies in an event, merged gaps included: bool [frames]."""
     inside = np.zeros(frames, bool)
     for event in events:
         inside[event.start : event.end] = True
@@ -82,17 +83,17 @@ def alarms(events: Sequence[Event], frames: int) -> np.ndarray:
 
 
 def threshold_for(clips: Sequence[tuple[np.ndarray, float]], per_hour: float, params: EventParams) -> float:
-    """The lowest threshold that costs at most `per_hour` events per hour of normal footage.
+    """The lowest threshold with at most `per_hour` events per hour of normal footage.
 
-    The number of events may fall and rise again with the threshold, as one event breaks into several; the
-    answer is the lowest score of a frame such that the rate holds there and at all higher thresholds. Where
-    not even one event is allowed (hours * per_hour < 1), it is the lowest that leaves none; with
-    `min_duration` this may be below the highest score.
+    Raising the threshold may increase the number of events, as an event breaks into several. The result is
+    the lowest frame score at which, and at all thresholds above which, the rate is at most `per_hour`. If the
+    footage is so short that no event is allowed (hours * per_hour < 1), the result is the lowest score that
+    leaves no event; with `min_duration` it may be below the highest score.
 
     Args:
-        clips: (scores [T], frames per second) of each.
-        per_hour: events per hour.
-        params: how alarms become events.
+        clips: scores [T] and frames per second of each normal clip.
+        per_hour: maximum number of events per hour.
+        params: the section `calibrate.events`.
 
     Raises:
         UserError: if there are no frames.
@@ -100,11 +101,12 @@ def threshold_for(clips: Sequence[tuple[np.ndarray, float]], per_hour: float, pa
     hours = sum(len(scores) / fps for scores, fps in clips) / 3600
     if not hours:
         raise UserError(
-            "no normal frames to find a threshold with; raise data.val_fraction or add a val folder"
+            "no normal frames to set a threshold with; raise data.val_fraction or add a val folder"
         )
     steps = [_steps(np.asarray(scores, float), fps, params) for scores, fps in clips]
     low, high = (np.sort(np.concatenate(part)) for part in zip(*steps, strict=True))
     candidates = np.unique(np.concatenate([scores for scores, _ in clips]))
+    # events at each candidate: steps whose low is at most the candidate, less those whose high is
     begun = np.searchsorted(low, candidates, side="right")
     ended = np.searchsorted(high, candidates, side="right")
     too_many = np.flatnonzero(begun - ended > hours * per_hour + TOLERANCE)
@@ -114,16 +116,17 @@ def threshold_for(clips: Sequence[tuple[np.ndarray, float]], per_hour: float, pa
 def table(
     clip: str, events: Sequence[Event], fps: float, source_frames: np.ndarray, seconds: np.ndarray
 ) -> pd.DataFrame:
-    """A row per event; `start`, `end` and `peak` are source frames, so that they read like a label.
+    """The events of a clip as a table, with the columns COLUMNS.
 
-    `from` and `to` are whole seconds around the event, as m:ss.
+    `start`, `end` and `peak` are indices of source frames, as in labels. `from` and `to` are m:ss, rounded
+    outwards to whole seconds.
 
     Args:
-        clip: its name.
-        events: in extracted frames.
-        fps: of the extracted frames; an event lasts 1 / fps beyond the time of its last frame.
-        source_frames: int [T], of the extracted frames.
-        seconds: float [T], likewise.
+        clip: name of the clip.
+        events: its events, in extracted frames.
+        fps: extracted frames per second; an event ends 1 / fps after the time of its last frame.
+        source_frames: index of the source frame of each extracted frame, int [T].
+        seconds: time of each extracted frame, float [T].
     """
     rows = [
         {
@@ -149,7 +152,11 @@ def minutes(seconds: int) -> str:
 
 
 def event_lines(events: pd.DataFrame) -> list[str]:
-    """The rows of `table` for a log, at most MAX_LINES of them."""
+    """The rows of `table` as lines for a log; beyond MAX_LINES, a line with their number.
+
+    Args:
+        events: the result of `table`, of any number of clips.
+    """
     lines = [
         f"{event['clip']}: {event['from']} to {event['to']}, score {event['score']:.2f} ({event['branches']})"
         for event in events.head(MAX_LINES).to_dict("records")
@@ -164,17 +171,18 @@ def _in_frames(fps: float, params: EventParams) -> tuple[float, float]:
 
 
 def _steps(scores: np.ndarray, fps: float, params: EventParams) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (low, high): a threshold has as many events as there are pairs with low <= threshold < high.
+    """Arrays `low` and `high`: the events at a threshold are the pairs with low <= threshold < high.
 
-    Scores dilated by the merge gap, then eroded by the gap and the shortest event, are above a threshold in
-    as many runs as there are events: it is the closing that fills gaps and the opening that drops what is
-    short (J. Serra, Image Analysis and Mathematical Morphology, 1982), without the opening's last dilation,
-    which neither joins runs nor parts them. Each run begins with a step up, and these are the pairs.
+    The scores are dilated by the merge gap, then eroded by the gap and by the shortest event. The result is
+    above a threshold in as many runs as there are events, since the closing fills gaps and the opening drops
+    short runs (J. Serra, Image Analysis and Mathematical Morphology, 1982); the last dilation of the opening
+    is omitted, as it neither joins nor splits runs. Each run begins with a step up, from `low` to `high`.
     """
     frames = len(scores)
     gap, shortest = _in_frames(fps, params)
     gap, shortest = int(min(gap, frames)), max(1, int(np.ceil(min(shortest, frames + 1))))
-    padded = pd.Series(np.pad(scores, (0, gap), constant_values=np.nan))  # NaN: nothing is there to join
+    # NaN after the end: there is no alarm beyond the clip to merge with
+    padded = pd.Series(np.pad(scores, (0, gap), constant_values=np.nan))
     dilated = padded.rolling(gap + 1, min_periods=1).max()
     level = dilated.rolling(gap + shortest).min().to_numpy()[gap + shortest - 1 :]
     before = np.r_[-np.inf, level][:-1]

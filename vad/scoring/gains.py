@@ -1,4 +1,4 @@
-"""Gains: how high normal errors are in each area of the picture, relative to the whole picture."""
+"""Gains: the level of normal errors in each area of the picture, relative to the whole picture."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,13 +8,13 @@ from vad.scoring.clip_errors import ClipErrors
 
 Gains = Mapping[str, np.ndarray]  # by branch, float [rows, columns] of a coarse grid over the frame
 GAIN_LIMITS = (1 / 3, 3.0)  # clip the gain of an area, or quiet areas amplify noise
-MAX_FRAMES = 2000  # whose maps are read
-MIN_ERRORS = 100  # normal errors without which an area has gain 1
-QUANTILE = 0.95
+MAX_FRAMES = 2000  # number of frames whose maps are read
+MIN_ERRORS = 100  # an area with fewer normal errors has gain 1
+QUANTILE = 0.95  # that gains compare
 
 
 def at_regions(clip: ClipErrors, grid: np.ndarray) -> np.ndarray:
-    """Values of a coarse grid [rows, columns] at the middles of the regions: [N]."""
+    """Values of a coarse grid [rows, columns] at the centres of the regions: [N]."""
     (height, width), (rows, columns), boxes = clip.size, grid.shape, clip.boxes
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     row = np.minimum(y * rows / height, rows - 1).astype(int)
@@ -22,7 +22,12 @@ def at_regions(clip: ClipErrors, grid: np.ndarray) -> np.ndarray:
 
 
 def at_cells(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Values of a coarse grid at the middles of the cells of a finer one, of `shape`."""
+    """Values of a coarse grid at the centres of the cells of a finer grid.
+
+    Args:
+        grid: [rows, columns] of areas.
+        shape: rows and columns of the finer grid, which is also that of the result.
+    """
     rows, columns = (
         ((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(shape, grid.shape, strict=True)
     )
@@ -32,14 +37,17 @@ def at_cells(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def fit_gains(
     normal: Sequence[ClipErrors], branches: Sequence[str], grid: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """The gain of each area, clipped to GAIN_LIMITS: by branch float64 [rows, columns].
+    """The gain of each area, clipped to GAIN_LIMITS.
 
-    Only errors above 0 count: zeros say how often there is something, not how odd it looks.
+    Only errors above 0 count: the number of zeros depends on how often an area is empty.
 
     Args:
-        normal: clips without anomalies.
-        branches: their names.
+        normal: errors of clips without anomalies.
+        branches: names of the branches.
         grid: rows and columns of the areas.
+
+    Returns:
+        float64 [rows, columns] by branch.
     """
     step = max(1, sum(clip.frames for clip in normal) // MAX_FRAMES)
     area = np.arange(grid[0] * grid[1], dtype=np.float32).reshape(tuple(grid))
@@ -60,7 +68,7 @@ def fit_gains(
 
 
 def _relative_quantiles(errors: np.ndarray, areas: np.ndarray, count: int) -> np.ndarray:
-    """The quantile of each area's errors over that of all, float64 [count]; 1 where there are too few."""
+    """The QUANTILE of each area's errors relative to that of all errors: float64 [count]."""
     overall = float(np.quantile(errors, QUANTILE)) if len(errors) else 0.0
     gains = np.ones(count)
     for area in range(count):

@@ -8,34 +8,40 @@ from vad.pipeline.params import Field, Section
 
 
 class SmoothParams(Section):
-    """`calibrate.smooth`: scores over time. First the median, then the gaussian."""
+    """`calibrate.smooth`: smoothing of scores over time, first by a median, then by a gaussian."""
 
     median: int = Field(
         15,
         ge=1,
         le=1001,
-        description="frames of the median, which drops peaks shorter than half of it; 1 is off",
+        description="length of the median in frames, which drops peaks shorter than half of it; 1 is off",
     )
     gaussian: float = Field(
-        2.0, ge=0, le=1000, description="standard deviation of the gaussian that follows, in frames; 0 is off"
+        2.0, ge=0, le=1000, description="standard deviation of the gaussian after it, in frames; 0 is off"
     )
-    causal: bool = Field(False, description="whether the headline scores do without frames ahead")
+    causal: bool = Field(False, description="whether the headline scores use no frames ahead")
 
 
 class ThresholdParams(Section):
-    """`calibrate.threshold`: set by normal validation frames alone."""
+    """`calibrate.threshold`: the alarm threshold, set on normal validation frames only."""
 
     policy: Literal["percentile", "sigma", "fixed", "false_alarms"] = Field(
         "percentile",
-        description="`percentile` of normal frames; `sigma`, their mean plus some standard deviations; "
-        "`fixed`; or `false_alarms`, the lowest with at most `per_hour` events per hour of normal footage",
+        description="`percentile` of the scores of normal frames; `sigma`, their mean plus `deviations` "
+        "standard deviations; `fixed`, the number `value`; or `false_alarms`, the lowest threshold with at "
+        "most `per_hour` events per hour of normal footage",
     )
     percentile: float = Field(
-        99.0, gt=0, lt=100, description="percent of normal frames below the threshold; cells always use it"
+        99.0,
+        gt=0,
+        lt=100,
+        description="percentage of normal frames below the threshold; always used for scores of cells",
     )
-    deviations: float = Field(3.0, ge=0, description="standard deviations above the mean, for sigma")
-    value: float = Field(1.0, description="the threshold, for fixed")
-    per_hour: float = Field(1.0, ge=0, description="most events per hour of normal footage, for false_alarms")
+    deviations: float = Field(3.0, ge=0, description="sigma: standard deviations above the mean")
+    value: float = Field(1.0, description="fixed: the threshold")
+    per_hour: float = Field(
+        1.0, ge=0, description="false_alarms: maximum number of events per hour of normal footage"
+    )
 
     def active(self) -> dict[str, Any]:
         others = {"sigma": "deviations", "fixed": "value", "false_alarms": "per_hour"}
@@ -45,45 +51,52 @@ class ThresholdParams(Section):
 class EventParams(Section):
     """`calibrate.events`: how alarmed frames become events."""
 
-    merge_gap: float = Field(1.0, ge=0, description="seconds; alarms at most so far apart are one event")
-    min_duration: float = Field(0.0, ge=0, description="seconds; shorter events are dropped, gaps included")
+    merge_gap: float = Field(
+        1.0, ge=0, description="seconds; alarms separated by at most this gap are merged into an event"
+    )
+    min_duration: float = Field(
+        0.0, ge=0, description="seconds; events shorter than this, merged gaps included, are dropped"
+    )
 
 
 class CalibrateParams(Section):
     """`calibrate`"""
 
     branches: Literal["all"] | Annotated[list[str], Field(min_length=1)] = Field(
-        "all", description="the error branches that are fused: `all`, or a list such as `[flow, speed]`"
+        "all", description="the error branches that are fused: `all`, or a list, for example `[flow, speed]`"
     )
     aggregate: Literal["region", "cell", "track"] = Field(
         "cell",
-        description="what a frame's error is made from: its regions, its cells, or its regions smoothed "
-        "along their tracks; branches that only have maps always use cells",
+        description="the errors that are pooled to the error of a frame: those of its regions, of its "
+        "cells, or of its regions smoothed along their tracks; branches with maps only always use cells",
     )
     error_sigma: float = Field(
         2.0,
         ge=0,
         le=100,
-        description="frames; gaussian over the errors of a cell or track, before the maximum",
+        description="standard deviation in frames of a gaussian over the errors of each cell or track, "
+        "before they are pooled; 0 is off",
     )
     pool: Literal["max", "mean_top"] = Field(
-        "max", description="a frame's error is the highest of these, or the mean of the `top_k` highest"
+        "max", description="the error of a frame: the highest of these errors, or the mean of the highest"
     )
     top_k: int = Field(
-        3, ge=1, description="for mean_top; a frame with fewer regions has the mean of those it has"
+        3, ge=1, description="mean_top: number of errors in the mean; all, if a frame has fewer regions"
     )
     normalisation: Literal["quantile", "z_score"] = Field(
         "quantile",
-        description="how errors are standardised on normal frames: `quantile`, median -> 0 and 95th "
-        "percentile -> 1; `z_score`, mean -> 0 and a standard deviation above it -> 1",
+        description="standardisation of errors on normal frames: `quantile`, median -> 0 and 95th "
+        "percentile -> 1; `z_score`, mean -> 0 and mean plus standard deviation -> 1",
     )
-    per_camera: bool = Field(False, description="standardise each camera on its own normal frames")
+    per_camera: bool = Field(False, description="standardise each camera on the normal frames it filmed")
     grid: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(max_length=2)] = Field(
         [],
-        description="[rows, columns] of areas of the picture; errors are first divided by the area's gain, "
-        "the 95th percentile of its normal errors relative to that of the whole picture; `[]` is off",
+        description="[rows, columns] of areas of the picture with separate gains: errors are divided by the "
+        "gain, the 95th percentile of the area's normal errors relative to that of the picture; `[]` is off",
     )
-    fuse: Literal["sum", "max"] = Field("sum", description="a score is the sum or the maximum over branches")
+    fuse: Literal["sum", "max"] = Field(
+        "sum", description="a score is the sum or the maximum of the standardised errors of the branches"
+    )
     smooth: SmoothParams = SmoothParams()
     threshold: ThresholdParams = ThresholdParams()
     events: EventParams = EventParams()
@@ -104,5 +117,5 @@ class CalibrateParams(Section):
 
     @property
     def highest(self) -> int:
-        """How many errors a frame's error is the mean of."""
+        """Number of errors whose mean is the error of a frame."""
         return 1 if self.pool == "max" else self.top_k

@@ -1,10 +1,9 @@
-"""Errors of regions and cells become errors of frames.
+"""Pooling: errors of regions and cells become errors of frames.
 
-The error of a frame is the highest among its regions, or among its cells, or the mean of the highest few; 0
-where it has no regions, since there is nothing that could not be reproduced. A cell is a square of pixels:
-where a branch has no map, a cell has the highest error of the regions that touch it, 0 where there is none.
-Errors of cells and tracks are smoothed over time before the maximum, so that what lasts counts more than what
-flickers.
+The error of a frame is the highest error among its regions or cells, or the mean of the highest few; 0 if it
+has no regions. A cell is a square of pixels; if a branch has no maps, the error of a cell is the highest
+error of the regions that touch it, or 0. Errors of cells and tracks are smoothed over time before pooling, so
+that lasting errors count more than flickering errors.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from vad.scoring.gains import Gains, at_cells, at_regions
 from vad.scoring.params import CalibrateParams
 from vad.scoring.smoothing import gaussian, radius
 
-CHUNK = 512  # frames whose maps are held at once
+CHUNK = 512  # frames whose maps are in memory at once
 
 
 def frame_errors(
@@ -27,14 +26,17 @@ def frame_errors(
     causal: bool,
     gains: Gains | None = None,
 ) -> dict[str, np.ndarray]:
-    """By branch the errors of frames, float64 [T].
+    """Errors of frames.
 
     Args:
-        clip: with errors of these branches.
-        branches: their names.
-        params: `aggregate`, `error_sigma`, `pool` and `top_k` count here.
-        causal: whether smoothing does without frames ahead.
-        gains: errors are divided by these.
+        clip: the errors of a clip.
+        branches: names of branches that the clip has.
+        params: `aggregate`, `error_sigma`, `pool` and `top_k` are used.
+        causal: whether smoothing uses no frames ahead.
+        gains: by which errors are divided.
+
+    Returns:
+        float64 [T] by branch.
     """
     of_regions = [] if params.aggregate == "cell" else clip.region_branches
     of_cells = [branch for branch in branches if branch not in of_regions]
@@ -42,6 +44,7 @@ def frame_errors(
     for frames, maps in cell_errors(clip, of_cells, params.error_sigma, causal, gains):
         cells = maps.reshape(*maps.shape[:2], -1)
         k = min(params.highest, cells.shape[2])
+        # a partition is enough, as the mean does not depend on the order of the k highest
         highest = np.partition(cells, -k, axis=2)[:, :, -k:].mean(2, dtype=np.float64)
         for i, branch in enumerate(of_cells):
             out[branch][frames] = highest[:, i]
@@ -55,33 +58,34 @@ def frame_errors(
 
 
 def region_errors(clip: ClipErrors, branch: str, gains: Gains | None = None) -> np.ndarray:
-    """The errors of the regions, float32 [N], divided by the gain at the middle of their boxes."""
+    """The errors of the regions, float32 [N], divided by the gain at the centre of each box."""
     errors = clip.errors(branch)
     return errors / at_regions(clip, gains[branch]) if gains and branch in gains else errors
 
 
 def pool_regions(clip: ClipErrors, values: ArrayLike, top_k: int = 1) -> np.ndarray:
-    """One value per frame: the mean of the `top_k` highest of its regions, 0 where it has none.
+    """A value for each frame: the mean of the `top_k` highest values of its regions, 0 without regions.
 
-    A frame with fewer regions has the mean of those it has: if missing ones counted as 0, somebody who falls
-    alone would score lower than a crowd walking by. The price is that with `top_k` above 1 a frame's value
-    may fall when somebody normal walks in.
+    In a frame with fewer regions, the mean is over these: if missing regions counted as 0, a person falling
+    alone would get a lower score than a crowd walking by. The price is that with `top_k` above 1, the value
+    of a frame may decrease when a normal person enters.
 
     Args:
-        clip: gives the frames of the regions.
-        values: float [N], one per region.
-        top_k: how many.
+        clip: provides the frames of the regions.
+        values: a value of each region, float [N].
+        top_k: number of values in the mean.
 
     Returns:
-        the same kind of float, [T].
+        [T], of the dtype of `values`.
     """
     values, numbers = np.asarray(values), clip.numbers
     length = -(-clip.frames // clip.stride)
-    falling = np.lexsort((-values, numbers))  # frame by frame, the highest first
-    first = np.searchsorted(numbers[falling], numbers[falling])
-    falling = falling[np.arange(len(numbers)) - first < top_k]
-    total = np.bincount(numbers[falling], values[falling], length)
-    count = np.bincount(numbers[falling], minlength=length)
+    # sort by frame, then descending by value; a region is kept if it is among the first top_k of its frame
+    descending = np.lexsort((-values, numbers))
+    first_of_frame = np.searchsorted(numbers[descending], numbers[descending])
+    kept = descending[np.arange(len(numbers)) - first_of_frame < top_k]
+    total = np.bincount(numbers[kept], values[kept], length)
+    count = np.bincount(numbers[kept], minlength=length)
     return (total / np.maximum(count, 1)).astype(values.dtype)[clip.nearest]
 
 
@@ -93,18 +97,18 @@ def cell_errors(
     gains: Gains | None = None,
     only: tuple[int, int] | None = None,
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Maps of errors, smoothed over time, chunk by chunk. Memory does not grow with the clip.
+    """Maps of errors, smoothed over time, in chunks of frames. Memory does not grow with the clip.
 
     Args:
-        clip: with errors of these branches.
-        branches: their names.
-        sigma: of the gaussian over time, in frames.
-        causal: whether smoothing does without frames ahead.
-        gains: errors are divided by these.
-        only: of the frames [start, end) alone.
+        clip: the errors of a clip.
+        branches: names of branches that the clip has.
+        sigma: standard deviation of the gaussian over time, in frames.
+        causal: whether smoothing uses no frames ahead.
+        gains: by which errors are divided.
+        only: start and end (exclusive) of the frames; by default all.
 
     Yields:
-        the frames of the chunk, and float32 [n, branches, rows, columns].
+        The frames of a chunk, and their maps, float32 [n, branches, rows, columns].
     """
     if not branches:
         return
@@ -112,13 +116,14 @@ def cell_errors(
     first, last = only or (0, clip.frames)
     for start in range(first, last, CHUNK):
         end = min(start + CHUNK, last)
+        # with the neighbours that the gaussian reaches, chunks are smoothed as the whole clip would be
         low, high = max(0, start - before), min(clip.frames, end + after)
         maps = _maps(clip, branches, low, high, gains)
         yield slice(start, end), gaussian(maps, sigma, causal)[start - low : end - low]
 
 
 def _maps(clip: ClipErrors, branches: Sequence[str], low: int, high: int, gains: Gains | None) -> np.ndarray:
-    """Maps of the frames [low, high), not smoothed: float32 [frames, branches, rows, columns]."""
+    """Maps of the frames [low, high) before smoothing: float32 [frames, branches, rows, columns]."""
     out = np.zeros((high - low, len(branches), *clip.shape), np.float32)
     painted = [i for i, branch in enumerate(branches) if branch not in clip.maps]
     for i, branch in enumerate(branches):
@@ -138,10 +143,10 @@ def _maps(clip: ClipErrors, branches: Sequence[str], low: int, high: int, gains:
 def _paint(
     clip: ClipErrors, branches: Sequence[str], first: int, last: int, gains: Gains | None
 ) -> Mapping[int, np.ndarray]:
-    """Regions as maps, of the frames k * stride for k in [first, last).
+    """Paints the errors of regions into maps, for the frames k * stride with k in [first, last).
 
     Returns:
-        by k float32 [branches, rows, columns]; only those with regions.
+        float32 [branches, rows, columns] by k, for frames with regions.
     """
     rows = slice(*np.searchsorted(clip.numbers, [first, last]))
     errors = np.stack([region_errors(clip, branch, gains)[rows] for branch in branches], 1)[:, :, None, None]
@@ -160,13 +165,14 @@ def smooth_tracks(clip: ClipErrors, errors: np.ndarray, sigma: float, causal: bo
     """Smooths the errors of regions along their tracks.
 
     Args:
-        clip: gives frames and tracks of the regions.
-        errors: float [N].
-        sigma: of the gaussian over time, in frames.
-        causal: whether to do without frames ahead.
+        clip: provides frames and tracks of the regions.
+        errors: errors of the regions, float [N].
+        sigma: standard deviation of the gaussian over time, in frames.
+        causal: whether to use no frames ahead.
 
     Returns:
-        the same kind of float, [N]: weighted means over the track; unchanged for regions without track.
+        [N], of the dtype of `errors`: weighted means over the track; regions without a track keep their
+        error.
     """
     frames, tracks, out = clip.table["frame"].to_numpy(), clip.table["track"].to_numpy(), errors.copy()
     if (r := radius(sigma)) == 0:
@@ -174,9 +180,10 @@ def smooth_tracks(clip: ClipErrors, errors: np.ndarray, sigma: float, causal: bo
     for track in np.unique(tracks[tracks >= 0]).tolist():
         rows = np.flatnonzero(tracks == track)
         first = frames[rows].min()
-        dense = np.zeros((frames[rows].max() - first + 1, 2))  # sum and count; some frames may lack the track
+        # sum and count of errors per frame: frames without the track have count 0, so no weight
+        dense = np.zeros((frames[rows].max() - first + 1, 2))
         np.add.at(dense, frames[rows] - first, np.column_stack([errors[rows], np.ones(len(rows))]))
-        padded = np.pad(dense, ((r, r), (0, 0)))  # beyond its ends a track has no weight
+        padded = np.pad(dense, ((r, r), (0, 0)))  # nor have frames before and after the track
         total, weight = gaussian(padded, sigma, causal)[r : len(padded) - r][frames[rows] - first].T
         out[rows] = total / weight
     return out

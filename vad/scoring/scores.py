@@ -1,22 +1,22 @@
-"""Scores and events of a clip, and the files that hold them: what the stage `score` writes.
+"""Scores and events of a clip, and the files that the stage `score` writes.
 
-| file | what |
+| file | content |
 |---|---|
 | <clip>.parquet | a row per frame, with the columns below |
-| <clip>.regions.parquet | a row per region of the errors: `score` float64 |
+| <clip>.regions.parquet | `score` float64 of each region, in the order of the errors |
 | <clip>.json | the card: `fps`, `events`, `hash` |
 
-| column | what |
+| column | content |
 |---|---|
-| `source_frame` | int32, number of the frame in the footage |
-| `seconds` | float64, since the start of the clip |
-| `score` | float64, of all branches, smoothed: what is compared with the threshold |
-| `unsmoothed` | float64, the same before smoothing |
-| `causal` | float64, without frames ahead |
-| `error_<branch>` | float64, before standardisation |
-| `score_<branch>` | float64, of the branch alone, smoothed; `score_learned` of all branches that learned |
+| `source_frame` | int32, index of the frame in the footage |
+| `seconds` | float64, time since the start of the clip |
+| `score` | float64, score of all branches, smoothed; compared with the threshold |
+| `unsmoothed` | float64, the same score before smoothing |
+| `causal` | float64, score without frames ahead |
+| `error_<branch>` | float64, error before standardisation |
+| `score_<branch>` | float64, smoothed score of the branch alone; `score_learned` of all that learned |
 
-No label is read, so unlabelled footage has scores and events, too.
+No labels are read, so unlabelled footage has scores and events as well.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,19 +41,19 @@ ERROR, SCORE = "error_", "score_"  # prefixes of columns
 
 @dataclass(frozen=True)
 class ClipScores:
-    """Scores of a clip.
+    """Scores and events of a clip.
 
     Attributes:
-        scores: float64 [T], smoothed: those that are compared with the threshold.
-        unsmoothed: before smoothing.
-        causal: those without frames ahead.
-        branches: of each branch alone, and of all that learned as LEARNED, smoothed.
-        errors: of frames by branch, before standardisation.
-        regions: float64 [N], of the regions.
-        seconds: float64 [T] since the start of the clip.
-        source_frames: int32 [T].
-        fps: of the extracted frames.
-        events: in the order of time.
+        scores: smoothed scores of the frames, compared with the threshold: float64 [T].
+        unsmoothed: scores before smoothing, float64 [T].
+        causal: scores without frames ahead, float64 [T].
+        branches: smoothed scores of each branch alone, and of all that learned as LEARNED: float64 [T] each.
+        errors: errors of the frames by branch, before standardisation: float64 [T] each.
+        regions: scores of the regions, float64 [N].
+        seconds: time since the start of the clip, float64 [T].
+        source_frames: index of each frame in the footage, int32 [T].
+        fps: extracted frames per second.
+        events: in order of time.
     """
 
     scores: np.ndarray
@@ -81,12 +81,12 @@ def score_clip(
     """Work function: writes the scores and events of a clip.
 
     Args:
-        stem: of the files to be written.
+        stem: path of the files to write, without suffix.
         errors, frames: stems of the clip's errors and frames.
-        clip: its id.
-        camera: whose standardisation is used.
+        clip: id of the clip.
+        camera: the camera that filmed the clip.
         calibration: turns errors into scores.
-        threads: is not used.
+        threads: not used.
 
     Raises:
         UserError: if errors and frames differ in number.
@@ -101,6 +101,7 @@ def score_clip(
     scores = calibration.smoothed(frame_errors, camera, causal)
     learned = [branch for branch in calibration.branches if branch in measured.learned]
     chosen = {branch: [branch] for branch in frame_errors}
+    # otherwise this would be a single branch again, or the score of all branches
     if 1 < len(learned) < len(calibration.branches):
         chosen[LEARNED] = learned
     branches = {
@@ -125,7 +126,12 @@ def score_clip(
 
 
 def write_scores(stem: Path, scores: ClipScores) -> None:
-    """Writes the three files of a clip; `stem` is their path without suffix."""
+    """Writes the three files of a clip.
+
+    Args:
+        stem: path of the files without suffix.
+        scores: scores and events of the clip.
+    """
     columns = {
         "source_frame": scores.source_frames,
         "seconds": scores.seconds,
@@ -138,7 +144,7 @@ def write_scores(stem: Path, scores: ClipScores) -> None:
     frames, regions = pd.DataFrame(columns), pd.DataFrame({"score": scores.regions})
     write_table(stem, frames)
     write_table(Path(f"{stem}.regions"), regions)
-    # a list, since JSON with sorted keys would lose the order of the shares
+    # shares as a list, since writing JSON with sorted keys would lose their order
     listed = [asdict(event) | {"shares": list(event.shares.items())} for event in scores.events]
     card = {"fps": scores.fps, "events": listed}
     card["hash"] = digest([hash_table(frames), hash_table(regions), listed])
@@ -146,7 +152,10 @@ def write_scores(stem: Path, scores: ClipScores) -> None:
 
 
 def read_scores(stem: Path) -> ClipScores:
-    """Reads what `score_clip` wrote.
+    """Reads the files that `score_clip` wrote.
+
+    Args:
+        stem: path of the files without suffix.
 
     Raises:
         UserError: if a file is missing or broken.
@@ -173,10 +182,10 @@ def event_table(scores: Mapping[str, ClipScores]) -> pd.DataFrame:
     """The events of all clips.
 
     Args:
-        scores: of the clips, by id.
+        scores: scores of the clips by id.
 
     Returns:
-        a row per event, with the columns `events.COLUMNS`; clips are called by their name without the split.
+        A row per event, with the columns `events.COLUMNS`; `clip` is the id without the split.
     """
     tables = [
         events.table(clip.partition("/")[2], scored.events, scored.fps, scored.source_frames, scored.seconds)

@@ -1,4 +1,4 @@
-"""Causal scores of footage as it comes, frame by frame, equal to those of a whole clip."""
+"""Causal scores frame by frame, for live use; equal to the causal scores of a whole clip."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,15 @@ from vad.scoring.smoothing import history, radius
 
 
 class Live:
-    """What `Calibration.frame_scores(clip, causal=True)` gives, one frame after the other.
+    """Computes `Calibration.frame_scores(clip, causal=True)` frame by frame.
 
-    Keeps the errors of as many frames as a causal score depends on.
+    Keeps the errors of as many past frames as a causal score depends on.
 
     Args:
         calibration: turns errors into scores.
         size: (height, width) of a frame in pixels.
-        cell: pixels per cell of a map.
-        camera: whose standardisation is used.
+        cell: pixels of the frame per cell of a map.
+        camera: the camera whose standardisation is used.
     """
 
     def __init__(self, calibration: Calibration, size: tuple[int, int], cell: int, camera: str = ALL_CAMERAS):
@@ -33,8 +33,8 @@ class Live:
         """The score of the next frame.
 
         Args:
-            table: its regions, with the columns of `ClipErrors.table`.
-            maps: by branch [rows, columns].
+            table: errors of its regions, with the columns of `ClipErrors.table`.
+            maps: errors of its cells by branch, [rows, columns].
         """
         self._tables = [*self._tables, table][-self._length :]
         self._maps = [*self._maps, maps][-self._length :]

@@ -1,4 +1,4 @@
-"""Alarm thresholds, set by normal footage alone."""
+"""Alarm thresholds, set on normal footage only."""
 
 from collections.abc import Callable, Sequence
 from math import ceil
@@ -19,10 +19,10 @@ def fit_threshold(
     """The threshold above which a frame is alarmed.
 
     Args:
-        params: the policy and its number.
-        normal: (scores [T], frames per second) of normal clips.
-        events: how alarmed frames become events, for the policy false_alarms.
-        log: takes a line for people.
+        params: the section `calibrate.threshold`.
+        normal: scores [T] and frames per second of each normal clip.
+        events: the section `calibrate.events`, for the policy false_alarms.
+        log: writes a line of text.
 
     Raises:
         UserError: if there are too few frames for the percentile.
@@ -33,17 +33,18 @@ def fit_threshold(
     if params.policy == "sigma":
         return float(scores.mean() + params.deviations * scores.std())
     if params.policy == "percentile":
+        # at least a frame must lie above the percentile
         if len(scores) < (required := ceil(round(100 / (100 - params.percentile), 6))):
             raise UserError(
-                f"{len(scores)} validation frames cannot tell calibrate.threshold.percentile = "
-                f"{params.percentile:g}, for which {required} are needed; lower it, or hold out more by "
+                f"{len(scores)} validation frames are too few for calibrate.threshold.percentile = "
+                f"{params.percentile:g}, which needs {required}; lower it, or hold out more clips by "
                 "data.val_fraction"
             )
         return float(np.percentile(scores, params.percentile))
     hours = sum(len(clip) / fps for clip, fps in normal) / 3600
     if hours * params.per_hour < 1:
         log(
-            f"{hours:.3g} hours of validation footage cannot show {params.per_hour:g} false alarms per "
-            "hour: the threshold is the lowest that leaves none in it"
+            f"{hours:.3g} hours of validation footage are too short to measure {params.per_hour:g} false "
+            "alarms per hour: the threshold is the lowest without any false alarm in them"
         )
     return threshold_for(normal, params.per_hour, events)
