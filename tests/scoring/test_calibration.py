@@ -85,14 +85,14 @@ def test_cameras_without_normal_footage_are_listed():
     assert calibrated(normal[0]).without_footage(["c"]) == []
 
 
-def test_a_branch_counts_once():
+def test_a_branch_may_be_named_only_once():
     with pytest.raises(ValueError, match="name each branch once"):
         params(branches=["look", "look"])
 
 
-def test_errors_without_a_branch_that_counts_are_refused():
+def test_errors_that_lack_a_fused_branch_are_refused():
     calibration = calibrated(three_branches(RNG))
-    with pytest.raises(UserError, match=r"errors lack the branches move, speed; there are look: mend"):
+    with pytest.raises(UserError, match=r"errors lack the branches move, speed; there are look: change"):
         calibration.frame_scores(clip_errors([0.1, 0.2]))
 
 

@@ -65,7 +65,7 @@ def _with_thresholds(calibration: Calibration, normal: Sequence[ClipErrors], log
     thresholds = {}
     for causal in (False, True):
         scores = [(calibration.frame_scores(clip, causal), clip.fps) for clip in normal]
-        # log for one of them only, as both log the same line
+        # for both, the line in the log would be the same
         logged = log if causal == params.smooth.causal else lambda line: None
         thresholds[causal] = fit_threshold(params.threshold, scores, params.events, logged)
     highest = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
