@@ -17,7 +17,7 @@ from vad.pipeline.params import read
 
 PICTURE = Path(__file__).with_name("architecture.svg")
 BASE = ("store", "pipeline")
-ROW, TOP, NAME, PURPOSE, COLUMN = 30, 118, 24, 130, 34
+ROW, TOP, NAME, PURPOSE, COLUMN = 30, 118, 24, 138, 34
 Graph = Mapping[str, set[str]]
 
 
@@ -69,6 +69,11 @@ def purpose(package: str) -> str:
     return text if len(text) < 78 else text[:76].rpartition(" ")[0] + " …"
 
 
+def _shown(package: str) -> str:
+    """`boxes.py` for a single file."""
+    return package if (closure.ROOT / "vad" / package).is_dir() else f"{package}.py"
+
+
 def draw() -> str:
     """The picture as SVG."""
     graph = {p: targets - set(BASE) for p, targets in imports().items()}
@@ -76,7 +81,7 @@ def draw() -> str:
     used = stages()
     dots = NAME + PURPOSE + 470
     right = dots + len(used) * COLUMN
-    width, height = right + 250, TOP + ROW * len(ORDER) + 24
+    width, height = right + 290, TOP + ROW * len(ORDER) + 24
     middle = {package: TOP + ROW * i + ROW / 2 for i, package in enumerate(ORDER)}
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">',
@@ -85,8 +90,9 @@ def draw() -> str:
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         _text(NAME, 40, "package", 13, "#666"),
         _text(NAME + PURPOSE, 40, "what it is for", 13, "#666"),
-        _text(right + 24, 40, "imports (those that follow from others", 13, "#666"),
-        _text(right + 24, 57, "and those of store and pipeline left out)", 13, "#666"),
+        _text(right + 24, 24, "arrow: imports the package above", 13, "#666"),
+        _text(right + 24, 41, "(imports that follow from others, and", 13, "#666"),
+        _text(right + 24, 58, "those of store and pipeline, left out)", 13, "#666"),
     ]
     for i, stage in enumerate(used):
         x = dots + COLUMN * i + COLUMN / 2
@@ -98,7 +104,7 @@ def draw() -> str:
         y = middle[package]
         color = "#f4f7fb" if i % 2 else "#ffffff"
         parts.append(f'<rect x="0" y="{y - ROW / 2:g}" width="{right + 12}" height="{ROW}" fill="{color}"/>')
-        parts.append(_text(NAME, y + 5, package, 15, "#16324a", bold=True))
+        parts.append(_text(NAME, y + 5, _shown(package), 15, "#16324a", bold=True))
         parts.append(_text(NAME + PURPOSE, y + 5, purpose(package), 12.5, "#333"))
         for n, packages in enumerate(used.values()):
             if package in packages:
