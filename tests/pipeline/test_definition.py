@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from docs import draw_architecture
 from tests.pipeline.order import ORDER
 from vad import check, parameters
 from vad.branches.base import BRANCHES
@@ -296,6 +297,11 @@ def test_nothing_tracked_is_pickled():
 def test_the_reference_of_parameters_is_that_of_their_models():
     """`python -m vad.parameters --write` makes docs/parameters.md."""
     assert (ROOT / "docs/parameters.md").read_text("utf-8") == parameters.document()
+
+
+def test_the_picture_of_the_packages_is_that_of_the_code():
+    """`make architecture` draws it."""
+    assert draw_architecture.PICTURE.read_text("utf-8") == draw_architecture.draw()
 
 
 def test_every_parameter_says_what_it_means_and_may_be():
