@@ -1,5 +1,5 @@
-"""Pictures for people: contact sheets of regions, heat maps of errors. Imports `store`.
+"""Pictures for people: contact sheets of regions, heat maps of scores. Imports `store`.
 
-overlays draws into a picture; paper lays pictures and texts out on a sheet; clip_pictures and clip_figures
-make the contents of a contact_sheet; heatmaps draws maps of scores over frames.
+`overlays` draws into pictures; `paper` lays out pictures and texts on a sheet; `clip_pictures` and
+`clip_figures` make the contents of a `contact_sheet`; `heatmaps` draws maps of scores over frames.
 """

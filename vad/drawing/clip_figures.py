@@ -1,4 +1,4 @@
-"""The figures of a clip's regions: a row of clips.csv, and a line of text on a contact sheet."""
+"""Figures about a clip's regions: a row of clips.csv, and a line of text on a contact sheet."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,18 +16,17 @@ FIGURES = (
 
 
 def figures(clip: Clip, table: pd.DataFrame, length: int, foreground: float | None) -> dict[str, Any]:
-    """A row of clips.csv; None where a figure is not measured or not defined.
+    """A row of clips.csv; figures that were not measured or are undefined are None.
 
     Args:
-        clip: whose regions these are.
-        table: the regions.
-        length: frames of the clip.
-        foreground: share of foreground pixels, if it was measured.
+        clip: the clip.
+        table: its regions.
+        length: number of its frames.
+        foreground: share of foreground pixels, None if it was not measured.
 
     Returns:
-        Name -> figure, in the order of FIGURES: `tracks` counts track numbers, `motion` and `detector`
-        regions by source, `frames_without_regions` frames; `median_width` and `median_height` are pixels of
-        the frame.
+        Figures by name, in the order of FIGURES. `tracks` is the number of tracks, `motion` and `detector`
+        are the numbers of regions by source; `median_width` and `median_height` are in pixels of the frame.
     """
     sources = Counter(table["source"])
     width, height = table["x1"] - table["x0"], table["y1"] - table["y0"]
@@ -49,7 +48,11 @@ def figures(clip: Clip, table: pd.DataFrame, length: int, foreground: float | No
 
 
 def summarise(rows: Sequence[dict[str, Any]]) -> str:
-    """The figures of one or several clips as a line of text."""
+    """Figures of clips, together, as a line of text.
+
+    Args:
+        rows: rows of clips.csv, at least one.
+    """
     frames = sum(row["frames"] for row in rows)
     empty = sum(row["frames_without_regions"] for row in rows) / frames
     parts = [

@@ -1,4 +1,4 @@
-"""The pictures of a clip on a contact sheet: frames with their regions, and optical flow as colours."""
+"""The pictures of a clip on a contact sheet: frames with their regions, and optical flow in colour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from vad.store.bitmasks import Masks, open_masks
 from vad.store.cards import read_card
 from vad.store.manifest import Clip
 
-LEVEL = 8  # gray levels are rounded to multiples of this: half the bytes, hardly visible
-MIN_SIDE = 3  # pixels of a box on the sheet, at least
+LEVEL = 8  # step of the gray levels; coarse levels halve the file and are hardly visible
+MIN_SIDE = 3  # least side of a box on the sheet, in pixels
 NUMBERS = ["frame", "track", "x0", "y0", "x1", "y1"]
 
 
@@ -28,8 +28,8 @@ class Flow:
     """Optical flow of a clip.
 
     Attributes:
-        counts: int8 [T, h, w, 2], a memory map.
-        scale: pixels of the frame that a count stands for.
+        counts: quantised flow, int8 [T, h, w, 2], a memory map.
+        scale: pixels of the frame per count.
     """
 
     counts: np.ndarray
@@ -42,17 +42,17 @@ class Flow:
 
 @dataclass(frozen=True)
 class ClipArrays:
-    """What a clip's pictures are drawn from; of the memory maps only the frames that are shown are read.
+    """The data that a clip's pictures are drawn from. Memory maps are read only for the frames shown.
 
     Attributes:
         clip: the clip.
         frames: uint8 [T, H, W] or [T, H, W, 3], a memory map.
         fps: frames per second.
-        numbers: int [N, 6], the columns NUMBERS of the regions.
-        sources: of the regions.
-        confidences: float32 [N].
-        silhouettes: of all frames, if the mode makes them.
-        flow: None if there is none.
+        numbers: the columns NUMBERS of the regions, int [N, 6].
+        sources: source of each region.
+        confidences: confidence of each region, float32 [N].
+        silhouettes: silhouettes of all frames; None if the region mode makes none.
+        flow: optical flow; None if it was not computed.
     """
 
     clip: Clip
@@ -66,18 +66,18 @@ class ClipArrays:
 
     @property
     def cell(self) -> tuple[int, int]:
-        """Width and height of the clip's pictures on the sheet."""
+        """Width and height of the clip's pictures on the sheet, in pixels."""
         height, width = self.frames.shape[1:3]
         scale = CELL / max(width, height)
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     @property
     def to_cell(self) -> np.ndarray:
-        """Pixels of the picture per pixel of the frame: x, y."""
+        """Pixels of the picture per pixel of the frame: x and y."""
         return np.array(self.cell) / self.frames.shape[2:0:-1]
 
     def marks(self, t: int) -> list[Mark]:
-        """The regions of a frame as they are drawn, from large to small."""
+        """The regions of frame t in drawing order, from large to small, so that small boxes stay visible."""
         (rows,) = np.nonzero(self.numbers[:, 0] == t)
         boxes = np.rint(self.numbers[rows, 2:] * np.tile(self.to_cell, 2)).astype(int)
         boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + MIN_SIDE)
@@ -88,12 +88,12 @@ class ClipArrays:
         return sorted(marks, key=lambda mark: -mark.area)
 
     def is_whole_frame(self, t: int) -> bool:
-        """Whether the only region of a frame is the frame itself."""
+        """Whether the only region of frame t is the frame itself."""
         height, width = self.frames.shape[1:3]
         return self.numbers[self.numbers[:, 0] == t, 2:].tolist() == [[0, 0, width, height]]
 
     def track_path(self, track: int, t: int) -> np.ndarray:
-        """Centres of a track in the second up to frame t: [N, 2], x and y in pixels of the picture."""
+        """Centres of a track in the second before frame t: [N, 2], x and y in pixels of the picture."""
         frame, number = self.numbers[:, 0], self.numbers[:, 1]
         past = self.numbers[(number == track) & (frame <= t) & (frame >= t - self.fps)]
         past = past[np.argsort(past[:, 0], kind="stable")]
@@ -145,8 +145,8 @@ class FramePicture:
     Attributes:
         picture: uint8 [h, w, 3] RGB.
         caption: how many regions it has.
-        signs: which signs were drawn, for the legend: some of silhouette, whole, path, track, confidence.
-        sources: of the boxes that were drawn.
+        signs: the signs that were drawn, for the legend: of silhouette, whole, path, track and confidence.
+        sources: the sources of the boxes that were drawn.
     """
 
     picture: np.ndarray
@@ -156,7 +156,12 @@ class FramePicture:
 
 
 def draw_frame(arrays: ClipArrays, t: int) -> FramePicture:
-    """Draws frame t with its silhouettes, boxes, tracks and confidences."""
+    """Draws frame t with its silhouettes, boxes, tracks and confidences.
+
+    Args:
+        arrays: the data of the clip.
+        t: index of the frame.
+    """
     picture = _reduced(arrays, t)
     signs = set()
     if arrays.silhouettes is not None:
@@ -177,9 +182,9 @@ def draw_frame(arrays: ClipArrays, t: int) -> FramePicture:
 
 
 def _reduced(arrays: ClipArrays, t: int) -> np.ndarray:
-    """Frame t in the size and the gray levels of the sheet, uint8 [h, w, 3]."""
-    smaller = arrays.cell[0] < arrays.frames.shape[2]
-    interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    """Frame t in the size and gray levels of the sheet, uint8 [h, w, 3]."""
+    shrinks = arrays.cell[0] < arrays.frames.shape[2]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     picture = np.asarray(cv2.resize(np.array(arrays.frames[t]), arrays.cell, interpolation=interpolation))
     picture = picture // LEVEL * LEVEL + LEVEL // 2
     return picture if picture.ndim == 3 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB))
@@ -189,10 +194,10 @@ def draw_flow(arrays: ClipArrays, flow: Flow, t: int, full: float) -> np.ndarray
     """Draws the flow of frame t, with the boxes as thin lines.
 
     Args:
-        arrays: of the clip.
-        flow: of the clip.
-        t: the frame.
-        full: speed of full colour, pixels per frame.
+        arrays: the data of the clip.
+        flow: the flow of the clip.
+        t: index of the frame.
+        full: speed drawn in full colour, in pixels per frame.
 
     Returns:
         uint8 [h, w, 3] RGB.
@@ -205,12 +210,12 @@ def draw_flow(arrays: ClipArrays, flow: Flow, t: int, full: float) -> np.ndarray
 
 
 def full_colour_speed(fields: Sequence[np.ndarray]) -> float:
-    """The speed of full colour, pixels per frame: at least 0.5, and above that of nearly all that moves.
+    """The speed drawn in full colour, in pixels per frame: the 95th percentile of all motion, at least 0.5.
 
-    Rounded up to 1, 2 or 5 times a power of ten, so that sheets of two revisions mostly agree.
+    It is rounded up to 1, 2 or 5 times a power of ten, so that the sheets of two revisions mostly agree.
 
     Args:
-        fields: displacements, float32 [h, w, 2] each.
+        fields: displacements of the frames shown, float32 [h, w, 2] each.
     """
     speed = np.concatenate([np.hypot(f[..., 0], f[..., 1]).ravel() for f in fields] or [np.zeros(0)])
     moving = speed[speed > 0.5]

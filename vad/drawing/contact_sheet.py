@@ -1,8 +1,8 @@
 """Contact sheets: a few frames of every split with their regions.
 
-`write` fills a folder with train.png, val.png and test.png, which `dvc plots` shows, and clips.csv with
-the figures of every clip. Which clips are shown depends on their ids alone, and which frames on their
-regions, so that the sheets of two revisions can be laid side by side.
+`write` writes train.png, val.png and test.png, which `dvc plots` shows, and clips.csv with figures about
+every clip. The choice of clips depends only on their ids, and the choice of frames only on their regions, so
+that the sheets of two revisions can be compared.
 """
 
 import hashlib
@@ -24,20 +24,20 @@ from vad.store.cards import read_card
 from vad.store.manifest import SPLITS, Clip
 from vad.store.tables import read_table
 
-ROWS, ROWS_WITH_FLOW = 6, 4  # clips of a split, at most; with flow a clip has two rows of pictures
-SIGN_COLORS = np.array([INK, PAPER, FAINT, SILHOUETTE, *TRACKS], np.uint8)  # that the palette must hold
+ROWS, ROWS_WITH_FLOW = 6, 4  # maximum clips of a split; with flow, a clip has two rows of pictures
+SIGN_COLORS = np.array([INK, PAPER, FAINT, SILHOUETTE, *TRACKS], np.uint8)  # fixed colours of the palette
 
 
 def write(folder: Path, clips: Sequence[Clip], frames: Path, flow: Path, regions: Path) -> None:
-    """Writes <split>.png for every split, also for those without clips, and clips.csv.
+    """Writes <split>.png for every split, also for splits without clips, and clips.csv.
 
-    A sheet of more than paper.BYTES gets fewer clips.
+    A sheet above paper.BYTES shows fewer clips.
 
     Args:
-        folder: to be filled.
+        folder: folder of the files to write.
         clips: all clips.
-        frames: folder of the stage extract; only the frames that are shown are read.
-        flow: folder of the stage flow, likewise.
+        frames: folder of the stage extract; only the frames shown are read.
+        flow: folder of the stage flow; only the frames shown are read.
         regions: folder of the stage preprocess.
 
     Raises:
@@ -65,13 +65,13 @@ def write(folder: Path, clips: Sequence[Clip], frames: Path, flow: Path, regions
 
 
 def choose(clips: Sequence[Clip], number: int) -> list[Clip]:
-    """The clips to show: the first of an order in which cameras take turns.
+    """Chooses the clips to show: the first clips in a pseudo-random order in which cameras alternate.
 
-    A new clip displaces at most one of them.
+    A new clip replaces at most one of them.
 
     Args:
-        clips: of a split, in any order.
-        number: of them to be chosen.
+        clips: the clips of a split, in any order.
+        number: how many to choose.
     """
     taken: Counter[str] = Counter()
     ranked = []
@@ -82,23 +82,28 @@ def choose(clips: Sequence[Clip], number: int) -> list[Clip]:
 
 
 def _rank(clip: Clip) -> bytes:
+    # a hash of the id, so that the order does not change when clips are added
     return hashlib.md5(clip.clip.encode()).digest()
 
 
 def pick_frames(with_regions: np.ndarray, length: int) -> list[int]:
-    """The frames to show: one of each of COLUMNS equal parts of the clip.
+    """Chooses the frames to show: a frame from each of COLUMNS equal parts of the clip.
 
-    It is the one with regions that is nearest to the middle of its part, or else the middle itself.
+    From each part it takes the frame with regions that is nearest to the middle, or the middle if no frame
+    has regions.
 
     Args:
-        with_regions: numbers of the frames with regions, int [N].
-        length: frames of the clip.
+        with_regions: indices of the frames with regions, int [N], in any order, possibly repeated.
+        length: number of frames of the clip.
+
+    Returns:
+        Ascending indices of frames; fewer than COLUMNS for a shorter clip.
     """
     out = []
     for start, end in pairwise(np.linspace(0, length, COLUMNS + 1).astype(int)):
         middle = (start + end) // 2
         candidates = np.unique(with_regions[(with_regions >= start) & (with_regions < end)])
-        if start < end:  # else a clip of fewer frames than columns
+        if start < end:  # parts are empty if the clip has fewer frames than COLUMNS
             nearest = candidates[np.abs(candidates - middle).argmin()] if len(candidates) else middle
             out.append(int(nearest))
     return out
@@ -111,7 +116,7 @@ def _fitting_sheet(
     chosen: Sequence[Clip],
     colors: np.ndarray,
 ) -> bytes:
-    """The PNG of a split; of the chosen clips the last are left out until it is small enough."""
+    """The PNG of a split; the last of the chosen clips are omitted until it is small enough."""
     number = len(chosen)
     while True:
         shown = [arrays for arrays in opened if arrays.clip in chosen[:number]]
@@ -122,7 +127,7 @@ def _fitting_sheet(
 
 
 def _sheet(split: str, rows: Sequence[dict[str, Any]], shown: Sequence[ClipArrays]) -> np.ndarray:
-    """The picture of a split, uint8 [H, WIDTH, 3]: title, legend, the clips from top to bottom."""
+    """The picture of a split, uint8 [H, WIDTH, 3]: title, legend, and the clips from top to bottom."""
     if not rows:
         return paper.strip(64, (f"{split}: no clips", font(20, True), INK))
     figures_of = {row["clip"]: row for row in rows}
@@ -158,12 +163,12 @@ def _sheet(split: str, rows: Sequence[dict[str, Any]], shown: Sequence[ClipArray
 
 
 def _legend(signs: set[str], sources: set[str], full: float) -> np.ndarray:
-    """What the signs mean, of those that occur.
+    """The legend of the signs that occur.
 
     Args:
-        signs: that were drawn.
-        sources: of the boxes that were drawn.
-        full: speed of full colour, pixels per frame.
+        signs: the signs that were drawn.
+        sources: the sources of the boxes that were drawn.
+        full: speed drawn in full colour, in pixels per frame.
     """
     gray = np.full((20, 30, 3), 120, np.uint8)
     items: list[tuple[np.ndarray, str]] = []

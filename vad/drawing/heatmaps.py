@@ -1,8 +1,7 @@
-"""Pictures of chosen frames: maps of their scores beside the labelled pixels.
+"""Heat maps: maps of scores over chosen frames, beside the labelled pixels.
 
-Colours mean the same in every picture of a run, and in those of another revision as long as its maps are on
-the same scale: no colour at 0, which is the median of normal footage where maps are scores, and full colour
-at twice the threshold.
+All pictures share a colour scale, also between revisions whose scores have the same scale: no colour at 0,
+the median of normal footage, and full colour at twice the threshold of maps.
 """
 
 from collections.abc import Sequence
@@ -23,9 +22,9 @@ from vad.drawing.overlays import INK, PAPER, TRACKS, Color
 
 TOP, FALSE, MISSED = "most anomalous", "false alarm", "missed"
 ALARMED, LABELLED = TRACKS[:2]  # colours of outlines
-SIDE, COLUMN = 320, 200  # pixels of a picture's longer side; of a column at least
+SIDE, COLUMN = 320, 200  # pixels: longer side of a picture; least width of a column
 MARGIN, LINE, FOOT, DPI = 12, 22, 64, 100
-LEVELS = 12  # of the map; the threshold is in the middle
+LEVELS = 12  # colours of the map; the threshold is in the middle
 HEAT = np.column_stack(  # RGBA, from nearly transparent over yellow to red
     [colormaps["YlOrRd"](np.linspace(0.1, 0.85, LEVELS))[:, :3], np.linspace(0, 0.7, LEVELS)]
 )
@@ -34,16 +33,17 @@ COLORMAP = ListedColormap(HEAT)
 
 @dataclass(frozen=True)
 class Panel:
-    """A frame to be drawn.
+    """A frame to draw.
 
     Attributes:
-        kind: a key of `choose`.
-        number: of the source frame.
-        score: of the frame.
-        anomalous: its label; None without labels.
+        kind: why the frame was chosen, a key from `choose`.
+        number: index of the source frame.
+        score: score of the frame.
+        anomalous: label of the frame; None if it is not labelled.
         frame: uint8 [h, w] or [h, w, 3] RGB.
-        map: scores of its cells, float [rows, columns], higher is more anomalous.
-        truth: mask of the source frame, bool [H, W], perhaps of another size; None if there is none.
+        map: scores of the cells, float [rows, columns], higher is more anomalous.
+        truth: mask of anomalous pixels of the source frame, bool [H, W], possibly of another size than the
+            extracted frame; None without mask.
     """
 
     kind: str
@@ -58,39 +58,39 @@ class Panel:
 def choose(
     scores: np.ndarray, anomalous: np.ndarray | None, alarmed: np.ndarray, threshold: float
 ) -> dict[str, int]:
-    """The frames of a clip that are worth a look: the most anomalous one, and the worst mistake.
+    """Chooses the frames of a clip to draw: the most anomalous frame and the worst mistake.
 
-    The worst mistake is the `false alarm` with the highest score or the `missed` frame with the lowest,
-    whichever is further from the threshold. If the worst of a kind is the most anomalous frame itself, the
-    kind has no other: its neighbours would look the same. Of equal scores the first counts, of equal
-    distances the false alarm.
+    The worst mistake is the `false alarm` with the highest score or the `missed` frame with the lowest score,
+    whichever is further from the threshold. If the worst mistake of a kind is the most anomalous frame
+    itself, the kind is omitted, since neighbouring frames look the same. Ties go to the first frame, and to
+    the false alarm.
 
     Args:
-        scores: float [T], T > 0.
-        anomalous: labels, bool [T]; None without labels, and then without a mistake.
-        alarmed: bool [T].
-        threshold: of the scores.
+        scores: scores of the frames, float [T], T > 0.
+        anomalous: labels, bool [T]; None without labels, and then there is no mistake.
+        alarmed: whether each frame is alarmed, bool [T].
+        threshold: threshold of the scores.
 
     Returns:
-        Kind -> index into `scores`.
+        Index of the frame by kind.
     """
     chosen = {TOP: int(np.argmax(scores))}
     if anomalous is None:
         return chosen
-    wrong = {
+    excess = {  # distance of mistaken frames from the threshold
         FALSE: np.where(alarmed & ~anomalous, scores - threshold, -np.inf),
         MISSED: np.where(~alarmed & anomalous, threshold - scores, -np.inf),
     }
-    worst = {kind: int(np.argmax(by)) for kind, by in wrong.items() if np.isfinite(by).any()}
+    worst = {kind: int(np.argmax(by)) for kind, by in excess.items() if np.isfinite(by).any()}
     others = [kind for kind, t in worst.items() if t != chosen[TOP]]
     if others:
-        kind = max(others, key=lambda kind: wrong[kind][worst[kind]])
+        kind = max(others, key=lambda kind: excess[kind][worst[kind]])
         chosen[kind] = worst[kind]
     return chosen
 
 
 def title(panel: Panel, threshold: float) -> str:
-    """`missed: frame 56, score 0.31 (threshold 1.40), labelled anomalous`."""
+    """The title of a panel: `missed: frame 56, score 0.31 (threshold 1.40), labelled anomalous`."""
     label = {None: "not labelled", True: "labelled anomalous", False: "labelled normal"}[panel.anomalous]
     score = f"score {panel.score:z.2f} (threshold {threshold:z.2f})"
     return f"{panel.kind}: frame {panel.number}, {score}, {label}"
@@ -99,18 +99,19 @@ def title(panel: Panel, threshold: float) -> str:
 def draw(
     path: Path, clip_name: str, panels: Sequence[Panel], threshold: float, map_threshold: float, cell: int
 ) -> None:
-    """Writes a PNG with a row for each panel: the frame, its map over it, and outlines.
+    """Writes a PNG with a row for each panel: the frame, the map over it, and outlines.
 
-    Outlined are the cells above `map_threshold`, and the labelled pixels if there are any. The same panels
-    give the same bytes.
+    The outlines surround the cells above `map_threshold` and the labelled pixels. The same panels give the
+    same bytes.
 
     Args:
-        path: of the PNG.
-        clip_name: for its title.
-        panels: of the clip, with frames of the same size.
-        threshold: of frames' scores.
-        map_threshold: of cells' scores; full colour is at twice this, or at 1 if it is not above 0.
-        cell: pixels of the frame per cell, across and down.
+        path: path of the PNG.
+        clip_name: name of the clip, for the title.
+        panels: frames of the clip, of the same size.
+        threshold: threshold of frame scores.
+        map_threshold: threshold of cell scores; full colour is at twice this value, or at 1 if it is not
+            above 0.
+        cell: pixels of the frame per cell, in each direction.
 
     Raises:
         UserError: if a map does not fit its frame.
@@ -165,8 +166,8 @@ def _legend(
 
 
 def _palette() -> np.ndarray:
-    """Colours that a picture must not lose: those of signs and of the map's legend, uint8 [N, 3]."""
-    color, alpha = HEAT[2:, :3] * 255, HEAT[2:, 3:]  # the lowest hardly differ from the paper
+    """Fixed colours of the palette: those of signs and of the map's legend, uint8 [N, 3]."""
+    color, alpha = HEAT[2:, :3] * 255, HEAT[2:, 3:]  # without the lowest levels, which are nearly white
     legend = np.rint(alpha * color + (1 - alpha) * np.array(PAPER))
     return np.concatenate([[INK, PAPER, ALARMED, LABELLED], legend]).astype(np.uint8)
 
@@ -189,8 +190,8 @@ def _show(axes: Axes, frame: np.ndarray) -> None:
 
 def _outline(axes: Axes, mask: np.ndarray, size: tuple[int, int], color: Color) -> None:
     """The edges of a mask, bool [H, W], laid over a picture of `size` (height, width)."""
-    fine = _enlarge(mask, -(-SIDE // max(mask.shape)))  # the line cuts the corners of pixels
-    inside = np.pad(fine, 1).astype(np.uint8)  # so that it runs along the picture's edge, too
+    fine = _enlarge(mask, -(-SIDE // max(mask.shape)))  # since contours cut the corners of pixels
+    inside = np.pad(fine, 1).astype(np.uint8)  # closes contours at the edge of the picture
     y, x = ((np.arange(n + 2) - 0.5) * (to / n) for n, to in zip(fine.shape, size, strict=True))
     axes.contour(x, y, inside, [0.5], colors=_hex(color), linewidths=1.6).set_clip_on(False)
 
@@ -212,15 +213,15 @@ class _Sheet:
         self.figure = Figure((self.width / DPI, self.height / DPI), DPI)
 
     def text(self, x: float, y: float, text: str, **style: Any) -> None:
-        """A line of text with its upper end at y."""
+        """Writes a line of text with its top at y."""
         defaults: dict[str, Any] = {"size": 9, "va": "top", "color": _hex(INK), "parse_math": False}
         self.figure.text(x / self.width, 1 - y / self.height, text, **(defaults | style))
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
-        """Bare axes; y is their upper end."""
-        low = self.height - y - height
-        place = (x / self.width, low / self.height, width / self.width, height / self.height)
-        axes = self.figure.add_axes(place, xticks=[], yticks=[])
+        """Adds axes without frame and ticks; y is their top."""
+        bottom = self.height - y - height
+        rectangle = (x / self.width, bottom / self.height, width / self.width, height / self.height)
+        axes = self.figure.add_axes(rectangle, xticks=[], yticks=[])
         axes.set_axis_off()
         return axes
 

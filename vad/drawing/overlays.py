@@ -1,8 +1,8 @@
-"""Boxes, tracks and silhouettes, drawn into pictures of frames; and optical flow as colours.
+"""Overlays: boxes, tracks and silhouettes drawn into pictures of frames; and optical flow in colour.
 
-Pictures are uint8 [H, W, 3] RGB and are drawn into, unless a function says otherwise. Colours are those
-of Okabe and Ito (2008, jfly.uni-koeln.de/color), which colour-blind people can tell apart. The colours of
-flow are those of Baker et al. (2011, doi:10.1007/s11263-010-0390-2): hue is direction, saturation speed.
+Pictures are uint8 [H, W, 3] RGB and changed in place, unless a function says otherwise. The colours are those
+of Okabe and Ito (2008, jfly.uni-koeln.de/color), which colour-blind people can distinguish. The colours of
+flow are those of Baker et al. (2011, doi:10.1007/s11263-010-0390-2): hue is direction, saturation is speed.
 """
 
 from collections.abc import Sequence
@@ -30,19 +30,19 @@ SILHOUETTE: Color = (204, 121, 167)
 INK: Color = (20, 20, 20)
 FAINT: Color = (110, 110, 110)
 PAPER: Color = (255, 255, 255)
-FONTS = Path(matplotlib.get_data_path(), "fonts/ttf")  # the same everywhere, with more than Latin letters
-TAG = 12  # height of a tag, pixels
+FONTS = Path(matplotlib.get_data_path(), "fonts/ttf")  # the same on every machine, not only Latin letters
+TAG = 12  # height of a tag in pixels
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A region as it is drawn.
+    """A region to draw.
 
     Attributes:
         box: x0, y0, x1, y1 in pixels of the picture, end exclusive.
-        track: its number, -1 without a track.
+        track: number of the track, -1 without a track.
         source: frame, motion or detector.
-        confidence: from 0 to 1.
+        confidence: in [0, 1].
     """
 
     box: tuple[int, int, int, int]
@@ -52,17 +52,17 @@ class Mark:
 
     @property
     def color(self) -> Color:
-        """The colour of its track."""
+        """The colour of the track."""
         return color_of(self.track)
 
     @property
     def area(self) -> int:
-        """Pixels of the picture."""
+        """Area of the box in pixels of the picture."""
         return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
 
 
 def color_of(track: int) -> Color:
-    """The colour of a track; the colours repeat. White without a track (-1)."""
+    """The colour of a track; the colours repeat. White for -1, no track."""
     return TRACKS[track % len(TRACKS)] if track >= 0 else PAPER
 
 
@@ -71,24 +71,25 @@ def font(height: int, bold: bool = False) -> Font:
     """The font of all texts.
 
     Args:
-        height: pixels from the lowest to the highest end of its letters.
-        bold: whether it is bold.
+        height: height of the letters in pixels, from the lowest to the highest point.
+        bold: whether the font is bold.
     """
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(FONTS / name), height, layout_engine=ImageFont.Layout.BASIC)
 
 
 def outline(picture: np.ndarray, mark: Mark) -> None:
-    """Draws the outline of a box just inside it, 2 pixels thick, or 1 if the box is small; dashed for motion.
+    """Draws the outline of a box inside its edges: 2 pixels thick, 1 in a small box; dashed for motion.
 
     Args:
-        picture: to be drawn into.
-        mark: the region; pixels outside the picture are left out.
+        picture: changed in place.
+        mark: the region; parts outside the picture are not drawn.
     """
     height, width = picture.shape[:2]
     x0, y0, x1, y1 = np.clip(mark.box, 0, (width, height) * 2)
     patch = picture[y0:y1, x0:x1]
     row, column = np.ogrid[: y1 - y0, : x1 - x0]
+    # distance of each pixel from the nearest edge of the box
     depth = np.minimum(np.minimum(row, y1 - y0 - 1 - row), np.minimum(column, x1 - x0 - 1 - column))
     line = depth < (2 if min(patch.shape[:2]) >= 20 else 1)
     patch[line] = mark.color
@@ -98,6 +99,7 @@ def outline(picture: np.ndarray, mark: Mark) -> None:
 
 def path(picture: np.ndarray, points: np.ndarray, color: Color) -> None:
     """Draws a line through points [N, 2], x and y in pixels of the picture."""
+    # fixed-point numbers for OpenCV, where the centre of the first pixel is 0, not 0.5
     sixteenths = np.rint((points - 0.5) * 16).astype(np.int32)
     cv2.polylines(picture, [sixteenths], False, color, 2, cv2.LINE_AA, shift=4)
 
@@ -111,14 +113,14 @@ def tint(picture: np.ndarray, silhouette: np.ndarray) -> None:
 
 
 def tags(picture: np.ndarray, marks: Sequence[Mark]) -> tuple[np.ndarray, set[str]]:
-    """Writes track numbers above boxes, and confidences less than 1 below them, as long as there is room.
+    """Writes track numbers above boxes, and confidences below 1 under them, where there is room.
 
     Args:
-        picture: is left as it is.
-        marks: the regions; the first take the room first.
+        picture: not changed.
+        marks: the regions, in the order in which they take the room.
 
     Returns:
-        (a new picture, which of "track" and "confidence" were written).
+        A new picture, and the kinds of tags that were written, of "track" and "confidence".
     """
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
@@ -146,11 +148,11 @@ def tags(picture: np.ndarray, marks: Sequence[Mark]) -> tuple[np.ndarray, set[st
 
 
 def color_flow(displacement: np.ndarray, full: float) -> np.ndarray:
-    """Flow as colours: red is to the right, white is no motion.
+    """Flow in colour: red is motion to the right, white is no motion.
 
     Args:
         displacement: float32 [h, w, 2], to the right and down.
-        full: speed of full colour, in the unit of `displacement`.
+        full: speed drawn in full colour, in the unit of `displacement`.
 
     Returns:
         uint8 [h, w, 3].
@@ -162,7 +164,11 @@ def color_flow(displacement: np.ndarray, full: float) -> np.ndarray:
 
 
 def wheel(radius: int) -> np.ndarray:
-    """The colours of all directions and speeds, as a disc on white whose rim has full colour."""
+    """A colour wheel: directions and speeds as a disc on white, with full colour at the rim.
+
+    Args:
+        radius: radius of the disc in pixels.
+    """
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32) / radius
     disc = color_flow(np.stack([x, y], axis=-1), 1.0)
     disc[np.hypot(x, y) > 1] = PAPER
@@ -170,7 +176,7 @@ def wheel(radius: int) -> np.ndarray:
 
 
 def flow_colors() -> np.ndarray:
-    """A palette for any flow: uint8 [64, 3], 16 directions at 4 speeds."""
+    """A palette for flow: uint8 [64, 3], 16 directions at 4 speeds."""
     angle, speed = np.meshgrid(np.arange(16) * np.pi / 8, np.arange(1, 5) / 4)
     field = np.stack([np.cos(angle) * speed, np.sin(angle) * speed], axis=-1)
     return color_flow(field.astype(np.float32), 1.0).reshape(-1, 3)

@@ -1,6 +1,6 @@
-"""Sheets of white paper with pictures and texts, strip below strip, as PNG.
+"""Sheets of pictures and texts on white, made of strips one below another, as PNG.
 
-A strip is uint8 [height, WIDTH, 3] RGB; `np.concatenate` makes a sheet of strips.
+A strip is uint8 [height, WIDTH, 3] RGB; `np.concatenate` joins strips to a sheet.
 """
 
 import io
@@ -11,18 +11,18 @@ from PIL import Image, ImageDraw
 
 from vad.drawing.overlays import INK, PAPER, Color, Font, font
 
-COLUMNS, CELL = 4, 320  # pictures in a row, and the pixels of their longer side
+COLUMNS, CELL = 4, 320  # number of pictures in a row, and pixels of their longer side
 MARGIN, GAP = 16, 8
 WIDTH = 2 * MARGIN + COLUMNS * CELL + (COLUMNS - 1) * GAP
-BYTES = 600_000  # limit of a PNG: DVC embeds them in its page
+BYTES = 600_000  # size limit of a PNG, as DVC embeds the pictures in a page
 
 
 def strip(height: int, *texts: tuple[str, Font, Color]) -> np.ndarray:
-    """A strip with texts side by side, each shortened to the room that it has.
+    """A strip with texts side by side, each shortened to the available width.
 
     Args:
-        height: of the strip, pixels.
-        *texts: text, font and colour each.
+        height: height of the strip in pixels.
+        *texts: text, font and colour of each.
     """
     x, placed = MARGIN, []
     for i, (text, letters, color) in enumerate(texts):
@@ -42,13 +42,17 @@ def row(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def captions(texts: Sequence[str]) -> np.ndarray:
-    """A strip with a text for each picture of the row above."""
+    """A strip with a text below each picture of a row."""
     placed = [(MARGIN + i * (CELL + GAP), text, font(12), INK) for i, text in enumerate(texts)]
     return _print(strip(20), 14, placed)
 
 
 def legend(items: Sequence[tuple[np.ndarray, str]]) -> np.ndarray:
-    """A strip with signs, uint8 [h, w, 3], and their meanings, in as many lines as they need."""
+    """A strip with signs and their meanings, in as many lines as needed.
+
+    Args:
+        items: the picture of a sign, uint8 [h, w, 3], and its meaning, of each.
+    """
     lines: list[list[tuple[int, np.ndarray, str]]] = []
     x = WIDTH
     for sign, text in items:
@@ -80,7 +84,7 @@ def _print(paper: np.ndarray, baseline: int, texts: Sequence[tuple[int, str, Fon
 
 
 def _fitted(text: str, letters: Font, room: int) -> str:
-    """The text, or as much of its two ends as there is room for, in pixels."""
+    """The text, shortened in the middle if it is wider than `room` pixels."""
     keep, short = len(text), text
     while keep > 2 and letters.getlength(short) > room:
         keep -= 1
@@ -89,19 +93,20 @@ def _fitted(text: str, letters: Font, room: int) -> str:
 
 
 def encode(sheet: np.ndarray, fixed: np.ndarray) -> bytes:
-    """PNG of a sheet with a palette; the same sheet gives the same bytes.
+    """Encodes a sheet as PNG with a palette. The same sheet gives the same bytes.
 
     Args:
         sheet: uint8 [H, W, 3].
-        fixed: colours that the palette must hold, uint8 [K, 3], K < 192. The others are chosen from the
-            sheet, at most 64 of them if more would exceed BYTES.
+        fixed: colours that the palette must contain, uint8 [K, 3], K < 192. The other colours are chosen from
+            the sheet; only 64 of them if the file would otherwise exceed BYTES.
     """
     image = Image.fromarray(sheet)
     sample = Image.fromarray(np.ascontiguousarray(sheet[::5, ::5]))
     for count in (256 - len(fixed), 64):
         quantized = sample.quantize(count, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         chosen = np.array(quantized.getpalette()).reshape(-1, 3)
-        # Pillow looks colours up to 4 levels: a colour close to a fixed one could take its place
+        # Pillow looks up colours with a precision of 4 levels, so colours near a fixed colour could replace
+        # it
         chosen = chosen[np.abs(chosen[:, None] - fixed.astype(int)).max(axis=2).min(axis=1) >= 8]
         palette = Image.new("P", (1, 1))
         palette.putpalette(np.concatenate([fixed, chosen]).ravel().tolist())
