@@ -1,8 +1,8 @@
 """The files between stages: arrays with their cards, tables, the manifest, labels, masks; and downloads.
 
-Imports nothing of vad but `UserError`, and may be imported by every other package. Arrays, cards and digests
-are handed on here; tables (which load pandas), the manifest, intervals, masks and downloads are imported by
-module.
+Imports nothing from vad except `UserError`; every other package may import it. This module re-exports arrays,
+cards and digests. Import the others by module: tables (which load pandas), manifest, intervals, bitmasks and
+downloads.
 """
 
 from vad.store.arrays import ArrayWriter, open_array, write_array

@@ -1,8 +1,9 @@
 """Arrays between stages: .npy files with a JSON card beside each.
 
-A *stem* is a path without suffix, e.g. data/frames/test/Test001; the array is <stem>.npy, its card
-<stem>.json, its table <stem>.parquet. Cards say what the numbers mean and hold the content hash, so
-that the next stage identifies its input without reading it. Same inputs, same bytes: no times, no versions.
+A *stem* is a path without suffix, for example data/frames/test/Test001: the array is <stem>.npy, its card
+<stem>.json, its table <stem>.parquet. The card describes the array and holds its content hash, by which the
+next stage identifies its input without reading it. The files contain no times and no versions of software,
+so that the same content gives the same bytes.
 """
 
 import json
@@ -19,20 +20,20 @@ from vad.store.cards import read_card, write_json
 
 
 class ArrayWriter:
-    """Streams an array of unknown length to <stem>.npy and, when it ends well, its card <stem>.json.
+    """Streams an array of unknown length to <stem>.npy, and at the end writes its card <stem>.json.
 
-    Memory does not depend on the length. After an error no card is left: an array without a card counts as
-    not written.
+    Memory does not grow with the length. After an error no card is written, and an array without a card is
+    treated as missing.
 
         with ArrayWriter(stem, (240, 360), np.uint8, fps=25.0) as writer:
-            writer.append(frame)          # [240, 360]
-            writer.card["color"] = "gray" # until the end of the block
+            writer.append(frame)           # [240, 360]
+            writer.card["color"] = "gray"  # entries can be added until the end of the block
 
     Args:
-        stem: path of the files, without suffix; its folder is made if need be.
-        item_shape: shape of an item, the array without its first axis.
+        stem: path of the files, without suffix; missing folders are made.
+        item_shape: shape of an item, which is the shape of the array without its first axis.
         dtype: of the array.
-        **card: what the card says besides `shape`, `dtype` and `hash`.
+        **card: entries of the card besides `shape`, `dtype` and `hash`.
     """
 
     def __init__(self, stem: Path, item_shape: tuple[int, ...], dtype: npt.DTypeLike, **card: Any):
@@ -45,16 +46,16 @@ class ArrayWriter:
         self._write_header()
 
     def _write_header(self) -> None:
-        # numpy pads the header for a growing first axis, so it can be written again at the end
-        head = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False}
+        # numpy pads the header for a growing first axis, so it can be overwritten once the length is known
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False}
         self._file.seek(0)
-        np.lib.format.write_array_header_1_0(self._file, head | {"shape": (self.length, *self.item_shape)})
+        np.lib.format.write_array_header_1_0(self._file, header | {"shape": (self.length, *self.item_shape)})
 
     def append(self, item: np.ndarray) -> None:
-        """Adds an item.
+        """Writes the next item.
 
         Raises:
-            ValueError: if its shape is not `item_shape`, or its dtype another.
+            ValueError: if its shape is not `item_shape`, or its dtype is not that of the array.
         """
         if item.shape != self.item_shape or item.dtype != self.dtype:
             raise ValueError(f"expected {self.dtype} {self.item_shape}, got {item.dtype} {item.shape}")
@@ -74,23 +75,36 @@ class ArrayWriter:
         self._file.close()
         if kind is None:
             shape = [self.length, *self.item_shape]
-            described = {"shape": shape, "dtype": self.dtype.name}
-            self._hash.update(json.dumps(described).encode())
-            write_json(Path(f"{self.stem}.json"), described | self.card | {"hash": self._hash.hexdigest()})
+            layout = {"shape": shape, "dtype": self.dtype.name}
+            # the hash covers shape and dtype too: the same bytes can be an array of another shape
+            self._hash.update(json.dumps(layout).encode())
+            write_json(Path(f"{self.stem}.json"), layout | self.card | {"hash": self._hash.hexdigest()})
 
 
 def write_array(stem: Path, array: np.ndarray, **card: Any) -> None:
-    """Writes a whole array of shape [N, ...] with its card; arguments as for `ArrayWriter`."""
+    """Writes an array and its card.
+
+    Args:
+        stem: path of the files, without suffix.
+        array: [N, ...] of any dtype.
+        **card: entries of the card besides `shape`, `dtype` and `hash`.
+    """
     with ArrayWriter(stem, array.shape[1:], array.dtype, **card) as writer:
         for item in array:
             writer.append(item)
 
 
 def open_array(stem: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    """(the array as a read-only memory map, its card).
+    """Opens an array and its card.
+
+    Args:
+        stem: path of the files, without suffix.
+
+    Returns:
+        (the array as a read-only memory map, its card).
 
     Raises:
-        UserError: if either is missing or they disagree, as after a kill in mid-write.
+        UserError: if either is missing, or they disagree because a writer was killed.
     """
     card = read_card(stem)
     path = Path(f"{stem}.npy")

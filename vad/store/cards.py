@@ -1,4 +1,4 @@
-"""Cards: small JSON files beside arrays and tables that say what these hold."""
+"""Cards: small JSON files that describe the arrays and tables beside them."""
 
 import json
 from pathlib import Path
@@ -8,16 +8,16 @@ from vad import UserError
 
 
 def read_card(stem: Path) -> dict[str, Any]:
-    """The JSON card <stem>.json.
+    """Reads the card <stem>.json.
 
     Raises:
-        UserError: if it is missing or broken.
+        UserError: if the file is missing or broken.
     """
     return read_json(Path(f"{stem}.json"))
 
 
 def read_json(path: Path) -> Any:
-    """The value that a JSON file holds.
+    """Reads a JSON file.
 
     Raises:
         UserError: if the file is missing or broken.
@@ -32,7 +32,7 @@ def write_json(path: Path, value: Any) -> None:
     """Writes JSON with sorted keys and a final newline, so that the same value gives the same bytes.
 
     Raises:
-        ValueError: for numbers that JSON cannot hold, NaN and infinity; nothing is written then.
+        ValueError: for NaN and infinity, which JSON cannot represent; the file is then not written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")

@@ -1,4 +1,4 @@
-"""Content hashes: BLAKE2b of 16 bytes, as hexadecimal digits."""
+"""Content hashes: BLAKE2b with 16 bytes, written as 32 hexadecimal digits."""
 
 import hashlib
 import json
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def new() -> hashlib.blake2b:
-    """A hash to be updated piece by piece; `.hexdigest()` gives its digits."""
+    """A hash object: feed it with `update`, read it with `hexdigest`."""
     return hashlib.blake2b(digest_size=16)
 
 
 def digest(value: Any) -> str:
-    """Hash of a value that JSON can hold; the order of keys does not matter."""
+    """Hash of a value that JSON can represent; independent of the order of keys."""
     return digest_bytes(json.dumps(value, sort_keys=True).encode())
 
 
@@ -23,7 +23,7 @@ def digest_bytes(data: bytes) -> str:
 
 
 def digest_files(paths: Iterable[Path]) -> str:
-    """Hash of the contents of files, in the order given."""
+    """Hash of the contents of files, which depends on their order but not on their names."""
     hasher = new()
     for path in paths:
         hasher.update(path.read_bytes())

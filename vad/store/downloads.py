@@ -1,7 +1,7 @@
-"""Weights made elsewhere: a file on this disk, or a URL that is downloaded once; verified every time.
+"""Pretrained weights: a local file, or a URL that is downloaded once; verified by sha256 at every use.
 
-Weights decide results as much as code does, so a URL needs a sha256: the download is kept under that name
-and never confused with another. For a file on this disk the sha256 is optional.
+Results depend on weights as much as on code. A URL therefore needs a sha256, which is also the name under
+which the download is kept. For a local file the sha256 is optional.
 """
 
 import base64
@@ -25,24 +25,27 @@ from tqdm import tqdm
 from vad import UserError
 from vad.store.placeholders import LFS, refuse_placeholder
 
-TIMEOUT = 30.0  # seconds without a single byte
-BLOCK = 1 << 20
+TIMEOUT = 30.0  # seconds without any data from the server
+BLOCK = 1 << 20  # bytes read at a time
 SCHEMES = ("http", "https", "file")
 
 
 def fetch(source: str | None, sha256: str | None, cache: Path, *, key: str, what: str) -> Path:
-    """The verified file that `source` names.
+    """Locates or downloads a file and verifies it.
 
     Args:
-        source: a path, relative to the current folder or else to DVC's main checkout, `~` being the home
-            folder; or an http://, https:// or file:// URL, with user and password if need be.
-        sha256: of the file, 64 hexadecimal digits; None for a path alone.
-        cache: a URL is downloaded once, to <cache>/<sha256><suffix>.
-        key: the section of params.yaml that holds `weights` and `sha256`, for messages.
+        source: a path, or an http://, https:// or file:// URL, which may contain user and password. A
+            relative path starts at the current folder or at DVC's main checkout; `~` is the home folder.
+        sha256: of the file, 64 hexadecimal digits; may be None for a path.
+        cache: folder of downloads; the file becomes <cache>/<sha256><suffix>.
+        key: the section of params.yaml with the keys `weights` and `sha256`, for messages.
         what: the kind of file, for messages.
 
+    Returns:
+        Path of the verified file.
+
     Raises:
-        UserError: if the file is missing, empty, a Git-LFS pointer or other than `sha256` says, or if it
+        UserError: if the file is missing, empty or a Git-LFS pointer, if it does not match `sha256`, or if it
             cannot be downloaded. Messages show neither passwords nor query strings.
     """
     if not source:
@@ -50,7 +53,7 @@ def fetch(source: str | None, sha256: str | None, cache: Path, *, key: str, what
     if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise UserError(f"{key}.sha256 = {sha256!r}: expected 64 hexadecimal digits, as `sha256sum` prints")
     expected = sha256 and sha256.lower()
-    # two letters at least: a single one is a drive of Windows
+    # at least two letters: a single letter before the colon is a drive of Windows
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
         return _fetch_url(source, expected, cache, key, what)
     return _check_path(source, expected, key, what)
@@ -65,10 +68,10 @@ def hash_file(path: Path) -> str:
 def _check_path(source: str, expected: str | None, key: str, what: str) -> Path:
     try:
         path = Path(source).expanduser()
-    except RuntimeError:  # ~user of a user who does not exist
+    except RuntimeError:  # `~name` where no user has that name
         path = Path(source)
     if not path.is_absolute() and not path.is_file():
-        # `dvc exp run --temp` works in a copy of the repository, without files that git ignores
+        # `dvc exp run --temp` works in a copy of the repository that lacks the files ignored by git
         path = Path(os.environ.get("DVC_ROOT", ".")) / path
     if not path.is_file():
         fault = "is a folder" if path.is_dir() else "not found"
@@ -90,8 +93,8 @@ def _fetch_url(source: str, expected: str | None, cache: Path, key: str, what: s
     try:
         url = urlsplit(source)
         host = url.netloc.rpartition("@")[2]
-        _ = url.port  # raises unless it is a number, as where a password contains a slash
-    except ValueError:  # shows nothing of the URL: any part of it may be a password
+        _ = url.port  # raises if it is not a number, for example when the password contains a slash
+    except ValueError:  # the message shows nothing of the URL, since any part of it may be the password
         raise UserError(f"{key}.weights: not a valid URL; expected https://host/path") from None
     if url.scheme not in SCHEMES:
         raise UserError(
@@ -112,7 +115,7 @@ def _fetch_url(source: str, expected: str | None, cache: Path, key: str, what: s
         actual = _download(url, host, shown, part, key, what)
         _refuse_other_content(part, shown, key)
         if expected is None:
-            part.replace(cache / f"{actual}{suffix}")  # so nothing is downloaded again once the key is set
+            part.replace(cache / f"{actual}{suffix}")  # kept, for the next run with `sha256` set
             raise UserError(
                 f"{key}.sha256 is not set, but a download needs it: set {key}.sha256: {actual} if you trust "
                 f"{shown}"
@@ -127,8 +130,17 @@ def _fetch_url(source: str, expected: str | None, cache: Path, key: str, what: s
 
 
 def _download(url: SplitResult, host: str, shown: str, part: Path, key: str, what: str) -> str:
-    """Copies the answer of a server to the file `part`; returns its sha256."""
-    # user and password go into a header that is not sent on to another host after a redirection
+    """Downloads a URL to the file `part`; returns its sha256.
+
+    Args:
+        url: with user and password.
+        host: of the URL, without them.
+        shown: the URL as messages show it.
+        part: the file to write.
+        key: section of params.yaml, for messages.
+        what: the kind of file, for messages.
+    """
+    # user and password go into a header that is not sent to another host after a redirection
     address = url._replace(netloc=host, path=quote(url.path, safe="/%:@!$&'()*+,;=~"), fragment="")
     try:
         request = urllib.request.Request(address.geturl())
@@ -139,15 +151,15 @@ def _download(url: SplitResult, host: str, shown: str, part: Path, key: str, wha
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, open(part, "wb") as file:
             return _copy(answer, file, shown)
     except urllib.error.HTTPError as e:
-        names = {status.value: f" ({status.phrase})" for status in http.HTTPStatus}
-        reason = f"HTTP {e.code}{names.get(e.code, '')}"
+        phrases = {status.value: f" ({status.phrase})" for status in http.HTTPStatus}
+        reason = f"HTTP {e.code}{phrases.get(e.code, '')}"
     except urllib.error.URLError as e:
-        reason = _why(e.reason)
+        reason = _reason(e.reason)
     except OSError as e:
-        if e.filename is not None or e.errno in (errno.ENOSPC, errno.EDQUOT):  # this disk, not the network
+        if e.filename is not None or e.errno in (errno.ENOSPC, errno.EDQUOT):  # of the disk, not the network
             raise
-        reason = _why(e)
-    except (http.client.HTTPException, ValueError) as e:  # their messages repeat parts of the URL
+        reason = _reason(e)
+    except (http.client.HTTPException, ValueError) as e:  # only the type: messages repeat parts of the URL
         reason = f"not a valid URL, or no HTTP server ({type(e).__name__})"
     raise UserError(
         f"{key}.weights: {shown} cannot be downloaded: {reason}; download {what} elsewhere and name it as a "
@@ -156,7 +168,11 @@ def _download(url: SplitResult, host: str, shown: str, part: Path, key: str, wha
 
 
 def _copy(answer: http.client.HTTPResponse | urllib.response.addinfourl, file: IO[bytes], shown: str) -> str:
-    """Copies block by block with a progress bar; returns the sha256. Raises ConnectionError if cut off."""
+    """Copies a response to a file with a progress bar; returns its sha256.
+
+    Raises:
+        ConnectionError: if the connection ends before Content-Length bytes.
+    """
     length = int(answer.headers["Content-Length"] or 0)
     digest = hashlib.sha256()
     terminal = sys.stderr.isatty()
@@ -172,15 +188,15 @@ def _copy(answer: http.client.HTTPResponse | urllib.response.addinfourl, file: I
     return digest.hexdigest()
 
 
-def _why(error: object) -> str:
-    """The message of a network error, in one line."""
+def _reason(error: object) -> str:
+    """The message of a network error, as a single line."""
     if isinstance(error, TimeoutError):
         return f"no answer within {TIMEOUT:g} s"
     return getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _refuse_other_content(part: Path, shown: str, key: str) -> None:
-    """Raises UserError if a download is empty, a pointer or a web page, whatever its hash."""
+    """Raises UserError if a download is not the file itself but empty, a Git-LFS pointer or a web page."""
     with open(part, "rb") as file:
         head = file.read(512)
     if not head:

@@ -1,8 +1,7 @@
-"""The CSV files of ingest: the manifest of clips, labels of anomalous frames, and clips that were left out.
+"""The CSV files of ingest: the manifest of clips, the labels of anomalous frames, and the skipped clips.
 
-Frames are counted from 0 in the source (the video or picture folder as it lies on disk); intervals
-are [start, end), end exclusive. Conventions of other data sets are converted in `vad.layouts` and
-nowhere else.
+Frames are counted from 0 in the source (the video or folder of pictures on disk); intervals are [start, end),
+end exclusive. Only `vad.layouts` knows the conventions of data sets and converts from them.
 """
 
 import csv
@@ -20,21 +19,37 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Clip:
-    """A row of the manifest: a clip whose source was opened and is whole."""
+    """A row of the manifest: a clip whose source could be opened and is complete.
 
-    clip: str  # the id
+    Attributes:
+        clip: id, `<split>/<name>`.
+        split: train, val or test.
+        camera: name of the camera.
+        subject: the person shown; may be empty.
+        source: path below data.root, with forward slashes.
+        first: number of the first source frame used.
+        end: number after the last source frame used.
+        labelled: whether there are labels or masks.
+        frames: number of frames of the whole source.
+        fps: frames per second of the source.
+        width: of the source set upright, in pixels.
+        height: of the source set upright, in pixels.
+        hash: content hash of the source.
+    """
+
+    clip: str
     split: str
     camera: str
     subject: str
-    source: str  # below data.root, with forward slashes
-    first: int  # source frames [first, end) are used
+    source: str
+    first: int
     end: int
     labelled: bool
-    frames: int  # of the whole source
+    frames: int
     fps: float
-    width: int  # upright, in pixels of the source
+    width: int
     height: int
-    hash: str  # content of the source
+    hash: str
 
 
 def write_manifest(path: Path, clips: Sequence[Clip]) -> None:
@@ -44,7 +59,7 @@ def write_manifest(path: Path, clips: Sequence[Clip]) -> None:
 
 
 def read_manifest(path: Path) -> list[Clip]:
-    """Reads what `write_manifest` wrote.
+    """Reads the manifest.
 
     Raises:
         UserError: if the file is missing or lacks a column.
@@ -57,7 +72,12 @@ def read_manifest(path: Path) -> list[Clip]:
 
 
 def available(manifest: Path, frames: Path) -> list[Clip]:
-    """The clips of the manifest that were extracted to the folder `frames`, i.e. not skipped there."""
+    """Reads the clips that were extracted: those of the manifest without those that extract skipped.
+
+    Args:
+        manifest: the CSV file.
+        frames: folder of the extracted frames, with skipped.csv.
+    """
     skipped = read_skipped(frames / "skipped.csv")
     return [clip for clip in read_manifest(manifest) if clip.clip not in skipped]
 
@@ -69,7 +89,7 @@ def write_labels(path: Path, labels: dict[str, Intervals]) -> None:
 
 
 def read_labels(path: Path) -> dict[str, Intervals]:
-    """Clip id -> its anomalous intervals; a clip without any has no key.
+    """Reads clip id -> anomalous intervals; clips without anomalies are not in it.
 
     Raises:
         UserError: if the file is missing or lacks a column.
@@ -81,12 +101,12 @@ def read_labels(path: Path) -> dict[str, Intervals]:
 
 
 def write_skipped(path: Path, skipped: dict[str, str]) -> None:
-    """Writes the clips that were left out and why; the file exists also when there are none."""
+    """Writes a row per skipped clip: clip, reason. Without skipped clips the file has only its header."""
     _write_csv(path, ["clip", "reason"], sorted(skipped.items()))
 
 
 def read_skipped(path: Path) -> dict[str, str]:
-    """Clip id -> reason.
+    """Reads clip id -> reason.
 
     Raises:
         UserError: if the file is missing or lacks a column.
@@ -95,7 +115,7 @@ def read_skipped(path: Path) -> dict[str, str]:
 
 
 def count_splits(clips: Iterable[Clip]) -> str:
-    """`12 train, 4 val, 6 test`, for messages."""
+    """Number of clips per split, as `12 train, 4 val, 6 test`, for messages."""
     counts = Counter(clip.split for clip in clips)
     return ", ".join(f"{counts[split]} {split}" for split in SPLITS)
 

@@ -1,4 +1,4 @@
-"""Files that stand in place of the real ones: Git-LFS pointers, and empty files."""
+"""Placeholders: files without their content, which are Git-LFS pointers and empty files."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ LFS = b"version https://git-lfs.github.com/spec/"  # the first bytes of a pointe
 
 
 def refuse_placeholder(path: Path) -> None:
-    """Refuses a file that cannot hold what its name promises.
+    """Refuses a file without content.
 
     Raises:
         UserError: if the file is missing, unreadable, empty or a Git-LFS pointer.

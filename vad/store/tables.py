@@ -1,4 +1,4 @@
-"""Tables between stages: Parquet files that name no library versions."""
+"""Tables between stages: Parquet files without an index and without pandas metadata."""
 
 from pathlib import Path
 
@@ -11,8 +11,14 @@ from vad.store import digests
 
 
 def write_table(stem: Path, table: pd.DataFrame) -> None:
-    """Writes <stem>.parquet, without the index and without the metadata that would name library versions."""
+    """Writes <stem>.parquet, without the index.
+
+    Args:
+        stem: path of the file, without suffix; missing folders are made.
+        table: the columns to write.
+    """
     stem.parent.mkdir(parents=True, exist_ok=True)
+    # the metadata contains the version of pandas, which would change the bytes of the file
     arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     pq.write_table(arrow, f"{stem}.parquet", compression="zstd")
 
@@ -21,7 +27,7 @@ def read_table(stem: Path) -> pd.DataFrame:
     """Reads <stem>.parquet.
 
     Raises:
-        UserError: if it is missing or broken.
+        UserError: if the file is missing or broken.
     """
     path = Path(f"{stem}.parquet")
     try:
@@ -31,7 +37,10 @@ def read_table(stem: Path) -> pd.DataFrame:
 
 
 def hash_table(table: pd.DataFrame) -> str:
-    """Content hash of a table: names, types and values of its columns, in order."""
+    """Content hash of a table: names, types and values of its columns, in their order.
+
+    It is computed from values, not from the file, whose bytes depend on the version of the Parquet library.
+    """
     hasher = digests.new()
     for name in table.columns:
         hasher.update(f"{name}:{table[name].dtype};".encode())
