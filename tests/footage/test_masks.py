@@ -63,7 +63,7 @@ def test_masks_of_any_picture_format(tmp_path, suffix, save):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.ones((3, 8, 12)), r"m.npz: 3 masks, but the clip has 4 frames; expected one for each"),
+        (np.ones((3, 8, 12)), r"m.npz: 3 masks, but the clip has 4 frames; expected a mask per frame"),
         (np.ones((4, 8, 11)), r"m.npz: mask 0 is 11x8 \(width x height\), but the frames are 12x8"),
         (np.ones((4, 12, 8)), r"m.npz: mask 0 is 8x12"),
         (np.ones(4), r"m.npz: an array of shape \[4\]; expected \[frames, height, width\]"),
@@ -86,7 +86,7 @@ def test_broken_mask_files_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"cut.npz: not a whole .npy or .npz file"):
         masks.convert(tmp_path / "packed", tmp_path / "cut.npz", 4, 12, 8)
     np.savez(tmp_path / "m.npz", a=np.ones(3), b=np.ones(3))
-    with pytest.raises(UserError, match=r"m.npz: holds the arrays a, b; expected one"):
+    with pytest.raises(UserError, match=r"m.npz: holds the arrays a, b; expected a single array"):
         masks.convert(tmp_path / "packed", tmp_path / "m.npz", 4, 12, 8)
     pictures(tmp_path / "m", frames=3)
     write(tmp_path / "m/3.png", np.ones((8, 13), np.uint8))

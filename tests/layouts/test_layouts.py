@@ -277,12 +277,15 @@ def test_folder_refuses_masks_of_an_unknown_clip(tmp_path):
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        (["train/1.png"], r"train: holds pictures itself; put those of each clip into a folder"),
-        (["train/"], r"train: nothing to read: found nothing; expected folders of pictures, or .*\.mp4"),
-        (["train/a.txt"], r"train: nothing to read: found a.txt; expected"),
-        (["train/cam/a.txt"], r"cam: nothing to read: found a.txt"),
-        (["train/cam/day/a.mp4"], r"day: holds no pictures \(a.mp4\); clips lie directly in .*train or one"),
-        (["train/cam/a.mp4", "train/cam/a.jpg"], r"cam: holds pictures and .* files; is it one clip"),
+        (["train/1.png"], r"train: directly contains pictures; put the pictures of each clip into a"),
+        (["train/"], r"train: no clips: found nothing; expected folders of pictures, or .*\.mp4"),
+        (["train/a.txt"], r"train: no clips: found a.txt; expected"),
+        (["train/cam/a.txt"], r"cam: no clips: found a.txt"),
+        (
+            ["train/cam/day/a.mp4"],
+            r"day: holds no pictures \(a.mp4\); put clips directly into .*train or a folder",
+        ),
+        (["train/cam/a.mp4", "train/cam/a.jpg"], r"cam: holds both pictures and .* files"),
     ],
 )
 def test_folder_refuses_other_trees(tmp_path, paths, message):
@@ -448,7 +451,7 @@ HEAD = "file,split,camera,subject,start,end,first,last\n"
         ("file,camera\na.mp4,x\n", r"table.csv: missing column split; found file, camera; expected at least"),
         (
             "file,split,start\na.mp4,test,1\n",
-            r"has one of the columns start and end; expected both or neither",
+            r"has only one of the columns start and end; expected both or neither",
         ),
         (HEAD, r"table.csv: no rows; expected one per clip"),
         (HEAD + "a.mp4,testing,,,,,,\n", r"table.csv line 2: split = 'testing'; expected train, val, test"),
@@ -463,7 +466,7 @@ HEAD = "file,split,camera,subject,start,end,first,last\n"
         (HEAD + "../a.mp4,test\n", r"line 2: file = '../a.mp4'; expected a path below data.root"),
         (HEAD + "/a.mp4,test\n", r"line 2: file = '/a.mp4'; expected a path below data.root"),
         (HEAD + ",test\n", r"line 2: file = ''; expected a path below data.root"),
-        (HEAD + "a.mp4,test\na.mp4,train\n", r"line 3: split of a.mp4 differs from that in an earlier row"),
+        (HEAD + "a.mp4,test\na.mp4,train\n", r"line 3: split of a.mp4 differs from an earlier row"),
         (HEAD + "a.mp4,test,x\na.mp4,test,y\n", r"line 3: camera of a.mp4 differs"),
         (HEAD + "a.mp4,test,x,p\na.mp4,test,x,q\n", r"line 3: subject of a.mp4 differs"),
         (HEAD + "a.mp4,test,,,,,,7\na.mp4,test,,,,,,8\n", r"line 3: last of a.mp4 differs"),

@@ -1,4 +1,4 @@
-"""CSV files that people write: labels, tables of clips, identities."""
+"""CSV files written by users: labels, tables of clips, identities."""
 
 import csv
 import unicodedata
@@ -10,13 +10,14 @@ from vad.store.intervals import Intervals
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """(`file line n` for messages, row) of every row; values are stripped.
-
-    A byte order mark, CRLF and empty lines are fine.
+    """Reads a CSV file with a header; a byte order mark, CRLF and empty lines are accepted.
 
     Args:
         path: the file.
-        columns: those that it must have.
+        columns: names of the required columns.
+
+    Returns:
+        (`<file> line <n>` for messages, values by column without surrounding spaces) per row.
 
     Raises:
         UserError: if the file is missing, not UTF-8 text or lacks a column, or a row has more fields than the
@@ -35,7 +36,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, s
             rows = []
             for row in reader:
                 where = f"{path} line {reader.line_num}"
-                if None in row:  # where csv puts the fields beyond the header
+                if None in row:  # the key under which csv collects the fields beyond the header
                     raise UserError(
                         f"{where}: {len(header) + len(row[None])} fields, but the header has {len(header)}; "
                         'put a name with a comma into "quotes"'
@@ -49,10 +50,18 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[str, dict[str, s
 
 
 def frame_number(where: str, row: dict[str, str], column: str) -> int | None:
-    """The frame number in a column, None where it is empty.
+    """Reads a frame number.
+
+    Args:
+        where: file and line, for messages.
+        row: values by column.
+        column: name of the column.
+
+    Returns:
+        The number; None if the field is empty or there is no such column.
 
     Raises:
-        UserError: that begins with `where`, for anything else.
+        UserError: if the field is not a frame number.
     """
     text = row.get(column, "")
     if text and not (text.isascii() and text.isdigit()):
@@ -61,10 +70,17 @@ def frame_number(where: str, row: dict[str, str], column: str) -> int | None:
 
 
 def labelled_intervals(where: str, row: dict[str, str]) -> Intervals:
-    """[(start, end)] of the columns `start` and `end`, [] where both are empty.
+    """Reads the interval in the columns `start` and `end`.
+
+    Args:
+        where: file and line, for messages.
+        row: values by column.
+
+    Returns:
+        [(start, end)]; [] if both fields are empty.
 
     Raises:
-        UserError: that begins with `where`, unless start < end.
+        UserError: unless start < end.
     """
     start, end = frame_number(where, row, "start"), frame_number(where, row, "end")
     if start is None and end is None:
@@ -78,5 +94,5 @@ def labelled_intervals(where: str, row: dict[str, str]) -> Intervals:
 
 
 def nfc(text: str) -> str:
-    """The text with accents in a single spelling, since file systems and spreadsheets use two."""
+    """Normalises the text to NFC, since file systems and spreadsheets encode accents in different ways."""
     return unicodedata.normalize("NFC", text)

@@ -11,25 +11,26 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from vad import UserError
 
-# full-range luma 0..255 -> the limited range 16..235 in which H.264 is commonly coded
+# lookup table from full-range luma 0..255 to the limited range 16..235 that is usual for H.264
 TO_LIMITED = np.rint(16 + np.arange(256) * 219 / 255).astype(np.uint8)
 
 
 def encode(path: Path, frames: Iterable[np.ndarray], fps: float, crf: int = 23) -> None:
     """Writes frames as H.264 (yuv420p, limited range, BT.601).
 
-    Gray comes back out of `extract` as it went in, up to the error of the codec. A single thread and no
-    version strings in the container: the same frames give the same bytes with the same build of x264.
+    `extract` gives gray frames back unchanged, except for the compression error. The encoder uses a single
+    thread and the container no version strings, so that the same frames give the same bytes with the same
+    build of x264.
 
     Args:
-        path: the file; its suffix says the container (.mp4, .mkv, .avi).
-        frames: uint8, all [H, W] gray or all [H, W, 3] rgb, with even sides.
+        path: the file; its suffix determines the container (.mp4, .mkv, .avi).
+        frames: uint8, all [H, W] gray or all [H, W, 3] RGB, with even sides.
         fps: frames per second.
-        crf: error of the codec, from 0 (none but rounding) to 51 (worst).
+        crf: compression, from 0 (only rounding errors) to 51 (worst quality).
 
     Raises:
-        UserError: if a side is odd (4:2:0 halves the chroma), if shapes differ or if there are no frames; no
-            file is left then.
+        UserError: if a side is odd (4:2:0 halves the chroma planes), if shapes differ, or if there are no
+            frames. No file is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     stream = shape = None
@@ -62,7 +63,7 @@ def _open_stream(
     stream.codec_context.thread_count = 1
     stream.codec_context.color_range = ColorRange.MPEG
     stream.codec_context.colorspace = Colorspace.SMPTE170M
-    # x264's macroblock tree is not repeatable on colour: other bytes at every call
+    # with its macroblock tree, x264 gives different bytes at every call for colour frames
     stream.options = {"crf": str(crf), "x264-params": "no-mbtree=1"}
     return stream
 
@@ -73,6 +74,7 @@ def _to_yuv420p(frame: np.ndarray) -> av.VideoFrame:
             format="yuv420p", dst_colorspace=Colorspace.SMPTE170M, dst_color_range=ColorRange.MPEG
         )
     height, width = frame.shape
-    planes = np.full((height * 3 // 2, width), 128, np.uint8)  # chroma of 128 has no colour
+    # luma above both chroma planes, which hold a quarter of its pixels each; a chroma of 128 means no colour
+    planes = np.full((height * 3 // 2, width), 128, np.uint8)
     planes[:height] = TO_LIMITED[frame]
     return av.VideoFrame.from_ndarray(planes, format="yuv420p")

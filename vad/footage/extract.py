@@ -1,4 +1,4 @@
-"""Decodes a clip to an array of frames: the work of the stage `extract`."""
+"""Decodes a clip into an array of frames: the work function of the stage `extract`."""
 
 from array import array
 from itertools import chain
@@ -19,14 +19,14 @@ class ExtractParams(Section):
     """`extract`: rate, size and colour of the extracted frames."""
 
     fps: float | None = Field(
-        None, gt=0, description="frames per second to keep, chosen by time stamps; `null` keeps every frame"
+        None, gt=0, description="frames per second, resampled by time stamps; `null` keeps every frame"
     )
     max_side: int | None = Field(
-        None, ge=16, description="longer side is shrunk to so many pixels; `null` keeps the size"
+        None, ge=16, description="pixels to which the longer side is reduced; `null` keeps the size"
     )
     color: Color = Field(
         "gray",
-        description="what is kept of the colours; gray is full-range luma for videos and pictures alike",
+        description="colour of the frames; gray is full-range luma, for videos and pictures alike",
     )
 
 
@@ -35,38 +35,39 @@ def extract(
 ) -> None:
     """Work function: writes the frames of a clip to <stem>.npy with its card, and <stem>.parquet.
 
-    The array is uint8 [T, H, W] gray or [T, H, W, 3] rgb. The card holds `fps` and `color` of the
-    extracted frames, `source_width` and `source_height` (upright), and `scale_x`, `scale_y`, by which
-    source pixels are multiplied. The table has a row per extracted frame: `source_frame` int32 and
-    `seconds` float64, the time of that source frame. Pixels are held frame by frame.
+    The array is uint8 [T, H, W] gray or [T, H, W, 3] RGB. The card holds `fps` and `color` of the extracted
+    frames; `source_width` and `source_height` of the source set upright; `scale_x` and `scale_y`, the size of
+    the extracted frame relative to the source. The table has a row per extracted frame: `source_frame` int32,
+    and `seconds` float64, the time of that source frame. Only a frame at a time is in memory.
 
-    Resampling follows time stamps: extracted frame k is the latest source frame not later than k / fps
-    after `first`, up to the last before `end`; a rate above the source's repeats frames.
+    With `params.fps`, extracted frame k is the latest source frame that is at most k / fps seconds after the
+    frame `first`; a rate above that of the source repeats frames.
 
     Args:
-        stem: of the files to be written.
+        stem: path of the output files, without suffix.
         source: a video file or a folder of pictures.
         first: number of the first source frame.
-        end: number after that of the last source frame.
+        end: number after the last source frame.
         params: rate, size and colour.
-        threads: at most so many.
+        threads: maximum number of threads.
 
     Raises:
-        UserError: if decoding fails or meets a damaged frame, if there are fewer frames than `end` or fewer
-            than two result, if the size changes on the way, or a picture cannot be decoded.
+        UserError: if decoding fails, a frame is damaged, a picture cannot be decoded, the source has fewer
+            frames than `end`, the frame size changes, or fewer than two frames result.
     """
     cv2.setNumThreads(threads)
-    nominal, decoded = decode.decode(source, params.color, threads, first, end)
-    chosen = decode.resample(decoded, params.fps)
-    start = next(chosen)
-    width, height = video.upright_size(start.frame)
-    frames = decode.convert(chain([start], chosen), params.color, params.max_side)
-    head = next(frames)
-    h, w = head.pixels.shape[:2]
+    nominal_rate, decoded = decode.decode(source, params.color, threads, first, end)
+    resampled = decode.resample(decoded, params.fps)
+    # the first frame is taken out to learn both sizes, and then put back by `chain`
+    first_decoded = next(resampled)
+    width, height = video.upright_size(first_decoded.frame)
+    frames = decode.convert(chain([first_decoded], resampled), params.color, params.max_side)
+    first_frame = next(frames)
+    h, w = first_frame.pixels.shape[:2]
     card = {"source_width": width, "source_height": height, "scale_x": w / width, "scale_y": h / height}
     numbers, times = array("i"), array("d")
-    with arrays.ArrayWriter(stem, head.pixels.shape, np.uint8, color=params.color, **card) as writer:
-        for number, seconds, pixels in chain([head], frames):
+    with arrays.ArrayWriter(stem, first_frame.pixels.shape, np.uint8, color=params.color, **card) as writer:
+        for number, seconds, pixels in chain([first_frame], frames):
             writer.append(pixels)
             numbers.append(number)
             times.append(seconds)
@@ -77,4 +78,4 @@ def extract(
             )
         table = {"source_frame": np.array(numbers, np.int32), "seconds": np.array(times, np.float64)}
         tables.write_table(stem, pd.DataFrame(table))
-        writer.card["fps"] = params.fps or video.measured_rate(nominal, len(times), times[-1] - times[0])
+        writer.card["fps"] = params.fps or video.measured_rate(nominal_rate, len(times), times[-1] - times[0])

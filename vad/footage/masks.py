@@ -1,4 +1,4 @@
-"""Masks of data sets, which pixels of a clip are anomalous, are packed to bits (`vad.store.bitmasks`)."""
+"""Converts the masks of anomalous pixels that come with data sets to packed bits (`vad.store.bitmasks`)."""
 
 import zipfile
 import zlib
@@ -14,21 +14,23 @@ from vad.store.bitmasks import mask_writer, pack
 
 
 def convert(stem: Path, source: Path, frames: int, width: int, height: int) -> None:
-    """Writes the masks of a clip to <stem>.npy and <stem>.json, frame by frame.
+    """Converts the masks of a clip, frame by frame.
 
     Args:
-        stem: of the files to be written.
-        source: a folder of pictures, or an .npy or .npz file [T, H, W]; what is not zero is anomalous.
-        frames: T, how many frames the clip has.
-        width: W, pixels of the upright source.
-        height: H, likewise.
+        stem: path of the output files <stem>.npy and <stem>.json.
+        source: a folder of pictures, or an .npy or .npz file [T, H, W]; pixels other than 0 are anomalous.
+        frames: T, number of frames of the clip.
+        width: W of the source set upright, in pixels.
+        height: H of the source set upright, in pixels.
 
     Raises:
-        UserError: if the masks cannot be read, or their count or size is not that of the clip.
+        UserError: if the masks cannot be read, or their number or size is not that of the frames.
     """
     count, masks = _open(source)
     if count != frames:
-        raise UserError(f"{source}: {count} masks, but the clip has {frames} frames; expected one for each")
+        raise UserError(
+            f"{source}: {count} masks, but the clip has {frames} frames; expected a mask per frame"
+        )
     with mask_writer(stem, height, width) as writer:
         for i, mask in enumerate(masks):
             if mask.shape != (height, width):
@@ -40,7 +42,7 @@ def convert(stem: Path, source: Path, frames: int, width: int, height: int) -> N
 
 
 def _open(source: Path) -> tuple[int, Iterator[np.ndarray]]:
-    """(number of masks, each of them as bool [H, W])."""
+    """Opens the masks: (their number, iterator over the masks as bool [H, W])."""
     if source.is_dir():
         paths = list_pictures(source)
         return len(paths), (_read(path) for path in paths)
@@ -48,9 +50,12 @@ def _open(source: Path) -> tuple[int, Iterator[np.ndarray]]:
         array = np.load(source, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):  # an .npz
             if len(names := array.files) != 1:
-                raise UserError(f"{source}: holds the arrays {', '.join(names)}; expected one [frames, H, W]")
+                raise UserError(
+                    f"{source}: holds the arrays {', '.join(names)}; expected a single array [frames, H, W]"
+                )
             array = array[names[0]]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):  # numpy's advice is no help
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        # the message of numpy is not shown, since it would advise to allow pickles
         raise UserError(
             f"{source}: not a whole .npy or .npz file of numbers; write it again with numpy.save"
         ) from None
@@ -60,12 +65,12 @@ def _open(source: Path) -> tuple[int, Iterator[np.ndarray]]:
 
 
 def _read(path: Path) -> np.ndarray:
-    """A picture as bool [H, W]; its transparency is ignored."""
-    picture = read_picture(path, "rgb")  # refuses what is broken
+    """Reads a mask as bool [H, W], ignoring its transparency."""
+    picture = read_picture(path, "rgb")  # refuses a broken file with a message
     if path.suffix.lower() in (".jpg", ".jpeg"):
-        # JPEG leaves traces around what was black, so only the brighter half counts
+        # compression makes black pixels near edges slightly gray, so only bright pixels count
         return picture.max(axis=-1) > 127
-    # as stored: numbers of 16 bits, as of objects, would lose their lower half on the way to 8
+    # read again unchanged: converted to 8 bits, small numbers of 16 bits (such as object ids) would become 0
     stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     assert stored is not None  # `read_picture` has decoded it
     return (np.atleast_3d(stored)[..., :3] != 0).any(axis=-1)

@@ -1,4 +1,4 @@
-"""The keys of the section `data` that every stage needs that opens footage, whatever the layout."""
+"""The keys of the section `data` that do not depend on the layout, for all stages that open footage."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from vad.pipeline.params import Field, Section
 
 
 class SourceParams(Section):
-    """`data`: where the footage lies. The keys of layouts are left to `layouts.base.DataParams`."""
+    """`data`: where the footage is. `layouts.base.DataParams` adds the layouts and checks their keys."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -19,5 +19,6 @@ class SourceParams(Section):
     )
     on_error: Literal["fail", "skip"] = Field(
         "fail",
-        description="a clip that cannot be read stops the run, or is left out and listed in the summary",
+        description="whether a clip that cannot be read stops the run, or is left out and listed in the "
+        "summary",
     )

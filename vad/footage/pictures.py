@@ -1,8 +1,8 @@
-"""Pictures, and folders of them that stand for a video.
+"""Pictures, and folders of pictures that are the frames of a clip.
 
-The pictures of a folder are its files with a suffix in `PICTURES`, in natural order (frame2 before
-frame10). Hidden files do not count, so that the "._001.tif" which macOS leaves on foreign disks are not
-taken for frames. A folder has no frame rate; `PICTURE_FPS` is assumed, as by ffmpeg.
+The pictures of a folder are its files with a suffix in `PICTURES`, in natural order (frame2 before frame10).
+Hidden files are ignored, among them the files "._001.tif" that macOS writes to disks of other systems. A
+folder has no frame rate; `PICTURE_FPS` is assumed, as ffmpeg does.
 """
 
 import re
@@ -22,16 +22,16 @@ PICTURE_FPS = 25.0
 Color = Literal["gray", "rgb"]
 
 EXIF_ORIENTATION = 0x0112
-SIDEWAYS = (5, 6, 7, 8)  # values of that tag which exchange width and height
+SIDEWAYS = (5, 6, 7, 8)  # values of the orientation for which width and height are exchanged
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """The pictures right in `folder`, in natural order; empty if there are none."""
+    """The pictures directly in `folder`, in natural order; empty if there are none."""
     return sorted((path for path in folder.iterdir() if _is_picture(path)), key=_natural)
 
 
 def need_pictures(folder: Path) -> list[Path]:
-    """The pictures right in `folder`, in natural order.
+    """The pictures directly in `folder`, in natural order, at least one.
 
     Raises:
         UserError: if there are none.
@@ -43,7 +43,7 @@ def need_pictures(folder: Path) -> list[Path]:
 
 
 def is_picture_folder(path: Path) -> bool:
-    """Whether `path` is a folder with at least one picture right in it."""
+    """Whether `path` is a folder that directly contains pictures."""
     return path.is_dir() and any(_is_picture(entry) for entry in path.iterdir())
 
 
@@ -52,20 +52,29 @@ def _is_picture(path: Path) -> bool:
 
 
 def _natural(path: Path) -> tuple[list[str | int], str]:
+    """Sort key of the natural order."""
+    # text and numbers alternate, so keys of two names compare text with text and number with number
     parts = re.split(r"([0-9]+)", path.name.casefold())
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
 
 
 def read_picture(path: Path, color: Color) -> np.ndarray:
-    """A picture as uint8 [H, W] (gray: BT.601 luma, 0..255) or [H, W, 3] (rgb), upright.
+    """Reads a picture and sets it upright.
 
-    16-bit pictures keep their upper 8 bits; transparency is dropped.
+    Of 16-bit pictures the upper 8 bits are kept; transparency is dropped.
+
+    Args:
+        path: the file.
+        color: gray or RGB.
+
+    Returns:
+        uint8 [H, W] (BT.601 luma, 0..255) or [H, W, 3] (RGB).
 
     Raises:
-        UserError: if the file is missing, empty, a Git-LFS pointer, cut off or no picture.
+        UserError: if the file is missing, empty, a Git-LFS pointer, cut off or not a picture.
     """
     refuse_placeholder(path)
-    data = np.fromfile(path, np.uint8)  # not cv2.imread: on Windows it cannot open non-ASCII names
+    data = np.fromfile(path, np.uint8)  # not cv2.imread, which cannot open non-ASCII names on Windows
     kind = cv2.IMREAD_GRAYSCALE if color == "gray" else cv2.IMREAD_COLOR_RGB
     try:
         picture = cv2.imdecode(data, kind)
@@ -77,7 +86,7 @@ def read_picture(path: Path, color: Color) -> np.ndarray:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) of the upright picture, from its header alone.
+    """(width, height) in pixels of a picture set upright, read from its header.
 
     Raises:
         UserError: as `read_picture`.
@@ -87,17 +96,21 @@ def picture_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as picture:
             width, height = picture.size
             sideways = picture.getexif().get(EXIF_ORIENTATION) in SIDEWAYS
-    except (OSError, SyntaxError, ValueError):  # a header that Pillow cannot read: let OpenCV try
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+    ):  # Pillow cannot read the header, but OpenCV may decode the file
         height, width = read_picture(path, "gray").shape
         sideways = False
     return (height, width) if sideways else (width, height)
 
 
 def common_size(paths: Sequence[Path]) -> tuple[int, int]:
-    """(width, height) of the pictures of a clip.
+    """(width, height) in pixels of the pictures of a clip.
 
     Raises:
-        UserError: that names the first picture whose size differs.
+        UserError: if their sizes differ, naming the first picture that differs.
     """
     size = picture_size(paths[0])
     for path in paths[1:]:
@@ -106,13 +119,13 @@ def common_size(paths: Sequence[Path]) -> tuple[int, int]:
 
 
 def refuse_other_size(path: Path, size: tuple[int, int], first: Path, expected: tuple[int, int]) -> None:
-    """Refuses a picture of another size than the first of its clip.
+    """Refuses a picture whose size differs from the first picture of the clip.
 
     Args:
         path: the picture.
-        size: its width and height.
+        size: width and height of the picture.
         first: the first picture of the clip.
-        expected: width and height of the first.
+        expected: width and height of the first picture.
 
     Raises:
         UserError: if the sizes differ.

@@ -1,4 +1,4 @@
-"""What a source holds, without decoding it: frames, rate, size; and a hash of its content."""
+"""Probes a source without decoding it: number of frames, frame rate, size; and hashes its content."""
 
 import math
 from collections.abc import Iterator
@@ -18,7 +18,14 @@ BLOCK = 1 << 20  # bytes that are read at a time
 
 @dataclass(frozen=True)
 class Info:
-    """What a source holds: width and height in pixels of the upright picture, fps on average."""
+    """Properties of a source.
+
+    Attributes:
+        frames: number of frames.
+        fps: frames per second, on average.
+        width: of a frame set upright, in pixels.
+        height: of a frame set upright, in pixels.
+    """
 
     frames: int
     fps: float
@@ -27,13 +34,14 @@ class Info:
 
 
 def probe(source: Path) -> Info:
-    """Frames, rate and size of a video file or a folder of pictures, without decoding it.
+    """Probes a video file or a folder of pictures.
 
-    A video's packets are counted and its first frame is decoded; of pictures the headers are read.
+    Of a video, the packets are counted and only the first frame is decoded; of pictures, only the headers
+    are read.
 
     Raises:
-        UserError: if the source is missing, empty, a Git-LFS pointer, no video, cut off, holds fewer than two
-            frames, or pictures of several sizes.
+        UserError: if the source is missing, empty, a Git-LFS pointer, not a video, or cut off, or has fewer
+            than two frames or pictures of different sizes.
     """
     if source.is_dir():
         paths = pictures.need_pictures(source)
@@ -46,7 +54,7 @@ def probe(source: Path) -> Info:
 
 
 def hash_source(source: Path) -> str:
-    """Content hash: of a file, its bytes; of a folder, the names and bytes of its pictures in order.
+    """Content hash of a source: the bytes of a video, or names, sizes and bytes of the pictures in order.
 
     Raises:
         UserError: if a file is missing, empty or a Git-LFS pointer, or the folder has no pictures.
@@ -65,11 +73,21 @@ def hash_source(source: Path) -> str:
 
 @dataclass
 class _Packets:
-    """What the packets of a video say; times are time stamps in ticks of the stream."""
+    """Summary of the packets of a video.
+
+    Attributes:
+        first: the first decoded frame; None if there is none.
+        whole: number of packets that are not cut off.
+        shown: number of packets that are displayed.
+        last_is_cut: whether the last packet is cut off.
+        start: time stamp of the first displayed frame, in ticks of the stream.
+        last: time stamp of the last displayed frame, in ticks.
+        end: time stamp at which its display ends, in ticks.
+    """
 
     first: av.VideoFrame | None = None
-    whole: int = 0  # packets that are not cut off
-    shown: int = 0  # of them, those that are displayed
+    whole: int = 0
+    shown: int = 0
     last_is_cut: bool = False
     start: float = math.inf
     last: int = 0
@@ -86,11 +104,11 @@ def _probe_video(source: Path) -> Info:
         start, last, end = (
             float(ticks * video.tick(stream)) for ticks in (packets.start, packets.last, packets.end)
         )
-        step = end / max(packets.whole, 1)
-        faults = _broken_promises(source, container, stream, end, step, packets.last_is_cut)
-        if fault := next(faults, None):
+        interval = end / max(packets.whole, 1)
+        signs = _signs_of_truncation(source, container, stream, end, interval, packets.last_is_cut)
+        if sign := next(signs, None):
             raise UserError(
-                f"{source}: cut off: {fault}, but the file holds {packets.whole} whole frames "
+                f"{source}: cut off: {sign}, but the file holds {packets.whole} whole frames "
                 f"({end:.2f} s); copy or download it again"
             )
         if packets.first is None:
@@ -104,11 +122,11 @@ def _read_packets(container: InputContainer, stream: av.VideoStream) -> _Packets
     for packet in container.demux(stream):
         if packets.first is None:
             packets.first = next(iter(packet.decode()), None)
-        if not packet.size:  # the mark of the end
+        if not packet.size:  # an empty packet marks the end of the stream
             continue
         packets.last_is_cut = packet.is_corrupt
         packets.whole += not packet.is_corrupt
-        if packet.is_discard:  # outside the edit list: decoded, never shown
+        if packet.is_discard:  # outside the edit list of an MP4: decoded but not displayed
             continue
         packets.shown += 1
         ticks = packet.dts if video.is_avi(container) else packet.pts
@@ -119,35 +137,36 @@ def _read_packets(container: InputContainer, stream: av.VideoStream) -> _Packets
     return packets
 
 
-def _broken_promises(
+def _signs_of_truncation(
     source: Path,
     container: InputContainer,
     stream: av.VideoStream,
     end: float,
-    step: float,
+    interval: float,
     last_is_cut: bool,
 ) -> Iterator[str]:
-    """What the header of a video says and its packets do not keep.
+    """Yields what shows that a file is cut off: mainly content that its header announces and it lacks.
 
     Args:
         source: the file.
         container: the opened file.
-        stream: its video.
-        end: seconds up to which there are packets.
-        step: seconds per frame.
-        last_is_cut: whether the file ends in the middle of a packet.
+        stream: the video stream.
+        end: time at which the last packet ends, in seconds.
+        interval: seconds per frame.
+        last_is_cut: whether the last packet is cut off.
     """
-    if "mp4" in container.format.name:  # a count may differ by an edit list, the index cannot lie
+    # the index of an MP4 says where each packet ends; the number of frames may differ due to an edit list
+    if "mp4" in container.format.name:
         size = source.stat().st_size
         if any(entry.pos + entry.size > size for entry in stream.index_entries):
             yield f"its header promises {stream.frames or len(stream.index_entries)} frames"
     seconds = 0.0
     if video.is_avi(container) and stream.average_rate:
         seconds = float(stream.frames / stream.average_rate)
-    elif "DURATION" in stream.metadata:  # Matroska, as most programs write it
+    elif "DURATION" in stream.metadata:  # a tag that most programs write to Matroska files
         h, m, s = stream.metadata["DURATION"].split(":")
         seconds = 3600 * int(h) + 60 * int(m) + float(s)
-    if seconds > end + 2 * step:
+    if seconds > end + 2 * interval:  # two frames of tolerance for rounded durations
         yield f"its header promises {seconds:.2f} s"
     if last_is_cut:
         yield "it ends in the middle of a frame"

@@ -1,8 +1,8 @@
-"""Probes all sources side by side, and remembers the results, so that a second survey reads new footage only.
+"""Probes all sources in parallel and caches the results, so that a second survey reads only new footage.
 
-What was read of a source (its length, rate, size and content hash) stands in a small JSON file under its
-path, together with a stamp of names, sizes and times of change of its files. It counts as long as stamp and
-code are the same.
+The cache is a small JSON file. It holds the properties and the content hash of each source under its path,
+with a stamp of the names, sizes and modification times of its files. An entry is valid as long as the stamp
+and the code that reads footage are unchanged.
 """
 
 import json
@@ -24,11 +24,11 @@ from vad.store import digests
 
 @dataclass(frozen=True)
 class Footage:
-    """What a source holds.
+    """A source that was read.
 
     Attributes:
-        info: frames, rate, size.
-        hash: of its content.
+        info: number of frames, frame rate, size.
+        hash: content hash.
     """
 
     info: probe.Info
@@ -38,27 +38,30 @@ class Footage:
 def probe_all(
     sources: Sequence[Path], memory: Path, workers: int | None, log: Callable[[str], None]
 ) -> tuple[dict[Path, Footage], dict[Path, str]]:
-    """(what each readable source holds, why the others cannot be read).
+    """Probes sources, or takes the results from the cache.
 
     Args:
         sources: video files and folders of pictures.
-        memory: JSON file of earlier results; made anew if it is missing or broken.
-        workers: threads that read; None: as many as cores.
-        log: takes a line for people.
+        memory: the cache, a JSON file; a missing or broken file counts as empty.
+        workers: number of reading threads; None for as many as cores.
+        log: receives a line for the user.
+
+    Returns:
+        (the readable sources, source -> error message of the others).
     """
-    remembered = _recall(memory)
+    cached = _load(memory)
     footage: dict[Path, Footage] = {}
     faults: dict[Path, str] = {}
-    todo: dict[Path, str | None] = {}  # source -> its stamp, None if it cannot be had
+    todo: dict[Path, str | None] = {}  # source -> its stamp, or None if its files cannot be listed
     for source in dict.fromkeys(sources):
         stamp = _stamp(source)
-        entry = remembered.get(str(source.resolve()))
+        entry = cached.get(str(source.resolve()))
         if stamp and entry and entry["stamp"] == stamp:
             footage[source] = Footage(probe.Info(**entry["info"]), entry["hash"])
         else:
             todo[source] = stamp
     log(f"{len(footage) + len(todo)} sources, {len(todo)} of them to be read")
-    # threads: reading, hashing and decoding all release Python's lock
+    # threads suffice: reading, hashing and decoding release the global interpreter lock
     pool = joblib.Parallel(workers or joblib.cpu_count(), prefer="threads", return_as="generator")
     try:
         results = pool(joblib.delayed(_read)(source) for source in todo)
@@ -69,15 +72,15 @@ def probe_all(
             else:
                 footage[source] = result
                 if todo[source]:
-                    remembered[str(source.resolve())] = {"stamp": todo[source], **asdict(result)}
-    finally:  # also when a later file stops the run
+                    cached[str(source.resolve())] = {"stamp": todo[source], **asdict(result)}
+    finally:  # after an interruption, the sources read so far are not read again
         if todo:
-            _remember(memory, remembered)
+            _save(memory, cached)
     return footage, faults
 
 
 def _read(source: Path) -> Footage | str:
-    """What a source holds, or why it cannot be read."""
+    """Probes a source; returns an error message if it cannot be read."""
     try:
         return Footage(probe.probe(source), probe.hash_source(source))
     except UserError as e:
@@ -85,7 +88,7 @@ def _read(source: Path) -> Footage | str:
 
 
 def _stamp(source: Path) -> str | None:
-    """Hash of names, sizes and times of change of the files of a source."""
+    """Hash of names, sizes and modification times of the files of a source; None if they cannot be listed."""
     try:
         files = pictures.list_pictures(source) if source.is_dir() else [source]
         stamps = [(file.name, (s := file.stat()).st_size, s.st_mtime_ns) for file in files]
@@ -94,23 +97,25 @@ def _stamp(source: Path) -> str | None:
     return digests.digest(stamps)
 
 
-def _code() -> str:
-    """Hash of the code that reads footage: results of other versions do not count."""
+def _code_hash() -> str:
+    """Hash of the code that reads footage."""
     return digests.digest_files(closure.ROOT / file for file in sorted(closure.sources(probe.__name__)))
 
 
-def _recall(memory: Path) -> dict[str, Any]:
+def _load(memory: Path) -> dict[str, Any]:
+    """The entries of the cache; {} if it is missing, broken or written by other code."""
     try:
         content = json.loads(memory.read_text("utf-8"))
-        return content["footage"] if content["code"] == _code() else {}
+        return content["footage"] if content["code"] == _code_hash() else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
-def _remember(memory: Path, entries: dict[str, Any]) -> None:
-    # not Path.exists, which raises where a folder may not be entered
+def _save(memory: Path, entries: dict[str, Any]) -> None:
+    """Writes the cache, without entries of files that no longer exist."""
+    # not Path.exists, which raises PermissionError below folders that may not be entered
     existing = {path: entry for path, entry in entries.items() if os.path.exists(path)}  # noqa: PTH110
     part = memory.with_name(f"{memory.name}.{os.getpid()}.part")
     memory.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(json.dumps({"code": _code(), "footage": existing}), "utf-8")
+    part.write_text(json.dumps({"code": _code_hash(), "footage": existing}), "utf-8")
     part.replace(memory)

@@ -1,4 +1,4 @@
-"""A clip as a layout lists it, before any of its files is opened."""
+"""Clips as layouts list them, before their files are opened."""
 
 import re
 import unicodedata
@@ -10,19 +10,20 @@ from vad.store.intervals import Intervals
 
 @dataclass(frozen=True)
 class SourceClip:
-    """A clip as a layout lists it, before any of its files is opened.
+    """A clip as a layout lists it, before its files are opened.
 
     Attributes:
         split: train, val or test.
-        name: path below the split, without suffix: "cam1/walk 01".
-        source: a video file or a folder of pictures; data.root is included in the path.
-        camera: which camera took it.
-        subject: whom it shows, if the footage says so.
-        first: the first source frame that is used.
-        end: number after that of the last source frame that is used; None: to the end.
-        part: share of those frames, of a clip whose tail is cut off for validation.
-        intervals: anomalous frames; an empty list says "labelled: all normal", None "not labelled".
-        masks: a folder of pictures, or an .npy or .npz file of shape [frames, height, width].
+        name: path below the split, without suffix, for example "cam1/walk 01".
+        source: path of the video file or folder of pictures, starting with data.root.
+        camera: name of the camera.
+        subject: the person shown; empty if unknown.
+        first: number of the first source frame used.
+        end: number after the last source frame used; None for the end of the source.
+        part: range of these frames that belongs to this clip, as shares from 0 to 1; less than all where the
+            tail of a training clip is used for validation.
+        intervals: anomalous frames, end exclusive; [] means labelled as normal, None not labelled.
+        masks: a folder of pictures, or an .npy or .npz file with an array [frames, height, width].
     """
 
     split: str
@@ -38,12 +39,19 @@ class SourceClip:
 
     @property
     def id(self) -> str:
-        """`<split>/<name>`, with every run of characters unsafe in a file name as `_`."""
+        """`<split>/<name>`, in which `_` replaces runs of characters that are unsafe in file names."""
         safe = re.sub(r"[^\w-]+", "_", unicodedata.normalize("NFC", self.name))
         return f"{self.split}/{safe}"
 
     def span(self, frames: int) -> tuple[int, int]:
-        """[first, end) of the source frames that are used, of a source with `frames` frames."""
+        """Range of the source frames used.
+
+        Args:
+            frames: number of frames of the source.
+
+        Returns:
+            (first, end), end exclusive.
+        """
         end = frames if self.end is None else min(self.end, frames)
         length = max(0, end - self.first)
         return (

@@ -1,4 +1,4 @@
-"""Which clips are held out for validation."""
+"""Splits: refuses duplicate clip ids, and holds out training clips for validation."""
 
 import hashlib
 import unicodedata
@@ -14,11 +14,11 @@ def refuse_duplicates(clips: Iterable[SourceClip]) -> None:
     """Refuses two sources with the same clip id.
 
     Raises:
-        UserError: that names both.
+        UserError: naming both sources.
     """
     by_id: dict[str, SourceClip] = {}
     for clip in clips:
-        # letters of either case: some file systems keep no two names that differ in nothing else
+        # ignoring case, since ids become file names and some file systems ignore case
         if (other := by_id.setdefault(clip.id.casefold(), clip)) is not clip:
             raise UserError(
                 f"two clips would both be called {clip.id!r}: {other.source} and {clip.source}; "
@@ -27,16 +27,19 @@ def refuse_duplicates(clips: Iterable[SourceClip]) -> None:
 
 
 def cut_validation(clips: Sequence[SourceClip], fraction: float) -> list[SourceClip]:
-    """Moves about `fraction` of the training clips to `val`, camera by camera.
+    """Holds out about `fraction` of the training clips of each camera for validation.
 
-    A clip goes to val if the hash of its name, as a number in [0, 1), is below `fraction`: its
-    neighbours do not matter, so a new clip moves no other. Two exceptions keep both splits filled:
-    a camera none of whose clips (or all of whose clips) would go gives the clip with the lowest number
-    (keeps the clip with the highest); a camera with a single training clip gives its tail.
+    A clip is held out if the hash of its name, as a number in [0, 1), is below `fraction`. Other clips do not
+    matter, so that adding a clip moves none of them. Two exceptions make sure that every camera has clips in
+    both splits: of several training clips, at least the clip with the lowest number and at most all but the
+    clip with the highest are held out; of a single training clip, the last `fraction` of its frames is.
 
     Args:
-        clips: of all splits. Nothing is cut if there are val clips among them.
-        fraction: from 0 (nothing is cut) to below 1.
+        clips: of all splits. If there are validation clips among them, nothing is held out.
+        fraction: 0 (nothing is held out) to 1 (exclusive).
+
+    Returns:
+        All clips, with the split `val` for those held out.
     """
     if fraction == 0 or any(clip.split == "val" for clip in clips):
         return list(clips)
@@ -50,19 +53,19 @@ def cut_validation(clips: Sequence[SourceClip], fraction: float) -> list[SourceC
             ranked = sorted(camera, key=_rank)
             n = sum(_rank(clip) < fraction for clip in camera)
             held_out.update(clip.id for clip in ranked[: min(max(n, 1), len(camera) - 1)])
-    out = []
+    divided = []
     for clip in clips:
         if clip.id in held_out:
-            out.append(replace(clip, split="val"))
+            divided.append(replace(clip, split="val"))
         elif clip.split == "train" and len(cameras[clip.camera]) == 1:
-            out.append(replace(clip, part=(0.0, 1 - fraction)))
-            out.append(replace(clip, split="val", part=(1 - fraction, 1.0)))
+            divided.append(replace(clip, part=(0.0, 1 - fraction)))
+            divided.append(replace(clip, split="val", part=(1 - fraction, 1.0)))
         else:
-            out.append(clip)
-    return out
+            divided.append(clip)
+    return divided
 
 
 def _rank(clip: SourceClip) -> float:
-    """A number in [0, 1) that depends on nothing but the clip's name."""
-    name = unicodedata.normalize("NFC", clip.name)  # macOS spells accents in another way
+    """Hash of the clip's name, as a number in [0, 1)."""
+    name = unicodedata.normalize("NFC", clip.name)  # macOS may encode accents differently
     return int(hashlib.md5(name.encode()).hexdigest()[:8], 16) / 2**32

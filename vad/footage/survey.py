@@ -1,4 +1,4 @@
-"""The survey: opens the footage that a layout lists, checks labels and masks against it, cuts validation."""
+"""The survey: opens the footage that a layout lists, checks labels and masks, holds out validation clips."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Survey:
-    """What ingest writes.
+    """Result of the survey.
 
     Attributes:
         clips: rows of the manifest.
-        labels: clip id -> anomalous intervals, of clips that have some.
-        skipped: clip id -> why the clip is left out.
+        labels: clip id -> anomalous intervals; only clips with anomalies.
+        skipped: clip id -> reason why the clip is left out.
     """
 
     clips: list[Clip]
@@ -46,19 +46,19 @@ def survey(
     workers: int | None = None,
     log: Log = print,
 ) -> Survey:
-    """Opens all sources below `root`, writes the masks, returns the rest of what ingest writes.
+    """Opens all sources and writes the masks.
 
     Args:
         clips: as a layout lists them.
         root: folder with the footage.
         masks_to: folder for masks; those of a clip go to <masks_to>/<clip id>.
-        memory: JSON file of what was read before (`probe_cache`).
-        val_fraction: share of the training clips held out, where there are no val clips.
-        on_error: "skip" leaves out clips whose footage cannot be read; wrong labels and masks always stop,
-            since without them figures would be wrong.
+        memory: JSON file with results of earlier surveys (`probe_cache`).
+        val_fraction: share of the training clips to hold out, 0 to 1, if there are no validation clips.
+        on_error: "skip" leaves out clips whose footage cannot be read. Wrong labels and masks are always
+            errors, since ignoring them would make the metrics wrong.
         allow_anomalous_train: accept labelled anomalies in train and val.
-        workers: threads that read; None: as many as cores.
-        log: takes a line for people.
+        workers: number of reading threads; None for as many as cores.
+        log: receives lines for the user.
 
     Raises:
         UserError: for footage, labels or masks that cannot be read or do not fit together, for duplicate
@@ -75,7 +75,8 @@ def survey(
         if fault := faults.get(clip.source):
             if on_error == "fail":
                 raise UserError(f"clip {clip.id!r}: {fault} (data.on_error: skip leaves such clips out)")
-            skipped[clip.id] = fault.replace(f"{root}/", "")  # reports name no folders of this machine
+            # the reason goes into a report, which must not contain absolute paths of this machine
+            skipped[clip.id] = fault.replace(f"{root}/", "")
             log(f"skipped {clip.id}: {fault}")
         else:
             readable.append(clip)
@@ -121,7 +122,7 @@ def _row(clip: SourceClip, footage: Footage, root: Path) -> Clip:
 def _read_labels(
     clips: Sequence[SourceClip], rows: Sequence[Clip], masks_to: Path, workers: int | None, log: Log
 ) -> dict[str, Intervals]:
-    """Intervals of the labelled clips; writes the masks, which label the clips that have no intervals."""
+    """Writes the masks; returns clip id -> intervals, from masks where a clip has no other labels."""
     masked = [(clip, row) for clip, row in zip(clips, rows, strict=True) if clip.masks is not None]
     pool = joblib.Parallel(workers or joblib.cpu_count(), prefer="threads")
     errors = pool(joblib.delayed(_convert)(clip.masks, row, masks_to) for clip, row in masked)
@@ -141,7 +142,7 @@ def _read_labels(
 
 
 def _convert(source: Path, row: Clip, masks_to: Path) -> str | None:
-    """Writes the masks of a clip; returns what was wrong with them."""
+    """Writes the masks of a clip; returns an error message, or None."""
     try:
         masks.convert(masks_to / row.clip, source, row.frames, row.width, row.height)
     except UserError as e:
@@ -150,7 +151,7 @@ def _convert(source: Path, row: Clip, masks_to: Path) -> str | None:
 
 
 def _differing(labels: Intervals, marked: Intervals, frames: int) -> np.ndarray:
-    """Numbers of the frames that are anomalous by labels or by masks, but not by both."""
+    """Numbers of the frames about which labels and masks disagree."""
     numbers = np.arange(frames)
     by_labels, by_masks = intervals.frame_labels(labels, numbers), intervals.frame_labels(marked, numbers)
     return np.flatnonzero(by_labels != by_masks)
@@ -181,7 +182,7 @@ def _refuse_empty_splits(rows: Sequence[Clip], skipped: Mapping[str, str]) -> No
 
 
 def _refuse_anomalies(row: Clip, intervals: Intervals) -> None:
-    """Train and val must be normal in the frames that are used of them."""
+    """Refuses anomalies among the frames used of a training or validation clip."""
     for start, end in intervals:
         if row.split != "test" and start < row.end and end > row.first:
             raise UserError(

@@ -14,18 +14,21 @@ VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv", ".3gp"}
 )
 REPAIR = "copy it again, or save what can be saved: `ffmpeg -i OLD NEW.mp4`"
-RATE_TOLERANCE = 0.02  # the rate in the header holds unless time stamps differ by a larger share
+RATE_TOLERANCE = 0.02  # relative difference up to which the rate in the header is used
 
 
 def open_video(source: Path) -> tuple[InputContainer, av.VideoStream]:
     """Opens a video.
 
+    Returns:
+        (the container, its best video stream).
+
     Raises:
-        UserError: if it is missing, empty, a Git-LFS pointer or no video.
+        UserError: if the file is missing, empty, a Git-LFS pointer or not a video.
     """
     refuse_placeholder(source)
     try:
-        # "file:" lets names contain colons; the whitelist keeps a playlist from reaching out
+        # "file:" allows colons in names; the whitelist stops a playlist from opening network addresses
         container = av.open(f"file:{source}", options={"protocol_whitelist": "file"})
     except (av.FFmpegError, OSError) as e:
         if _begins_like_video(source):
@@ -35,7 +38,7 @@ def open_video(source: Path) -> tuple[InputContainer, av.VideoStream]:
             ) from None
         raise UserError(f"{source}: not a video file ({e.strerror}); remove it, or convert it") from None
     stream = container.streams.best("video")
-    is_text = container.format.name == "tty"  # ffmpeg has a "demuxer" that films text files
+    is_text = container.format.name == "tty"  # ffmpeg renders text files to video
     if not isinstance(stream, av.VideoStream) or stream.codec_context is None or is_text:
         container.close()
         raise UserError(f"{source}: not a video file (nothing in it shows a picture); remove it")
@@ -50,7 +53,7 @@ def _begins_like_video(source: Path) -> bool:
 
 
 def is_avi(container: InputContainer) -> bool:
-    """Whether the file is an AVI, which stores no times of display, only the order and pace of decoding."""
+    """Whether the file is an AVI, which stores no display times but only decoding times."""
     return container.format.name == "avi"
 
 
@@ -61,7 +64,7 @@ def tick(stream: av.VideoStream) -> Fraction:
 
 
 def nominal_rate(stream: av.VideoStream) -> float:
-    """Frames per second as the header says."""
+    """Frames per second according to the header."""
     return float(stream.average_rate or stream.guessed_rate or PICTURE_FPS)
 
 
@@ -69,9 +72,12 @@ def measured_rate(nominal: float, frames: int, seconds: float) -> float:
     """Frames per second: the nominal rate, unless the time stamps contradict it.
 
     Args:
-        nominal: frames per second as the header says.
-        frames: how many there are.
+        nominal: frames per second according to the header.
+        frames: number of frames.
         seconds: from the first frame to the last.
+
+    Returns:
+        `nominal` if it differs from the average by at most RATE_TOLERANCE, otherwise the average.
     """
     if frames < 2 or seconds <= 0:
         return nominal
@@ -80,10 +86,10 @@ def measured_rate(nominal: float, frames: int, seconds: float) -> float:
 
 
 def quarter_turns(frame: av.VideoFrame) -> int:
-    """Quarter turns anticlockwise, 0 to 3, that set the frame upright."""
+    """Number of anticlockwise quarter turns, 0 to 3, that set the frame upright."""
     return round(frame.rotation / 90) % 4
 
 
 def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
-    """(width, height) in pixels of the frame when it is set upright."""
+    """(width, height) in pixels of the frame set upright."""
     return (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)

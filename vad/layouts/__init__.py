@@ -1,7 +1,7 @@
-"""Layouts: how data sets lie on disk, one file per layout, chosen by `data.format`.
+"""Layouts: how data sets are arranged on disk. A module per layout, chosen by `data.format`.
 
-`base` holds what all have in common, `tree` what is read of folders, `labels` reads labels.csv. They open no
-clip. Imports `footage`, `pipeline` and `store`.
+`base` has the base class, `tree` lists folders, `labels` reads labels.csv. Layouts list clips without opening
+them. Imports `footage`, `pipeline` and `store`.
 """
 
 from vad.layouts.base import LAYOUTS, DataParams, Layout, open_root

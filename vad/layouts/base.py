@@ -1,4 +1,4 @@
-"""What all layouts have in common, and the section `data` that chooses one."""
+"""The base class of layouts, and the section `data` of params.yaml."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -13,34 +13,37 @@ from vad.store.manifest import SPLITS
 
 
 class Layout(Plugin):
-    """How a data set lies on disk: which clips there are, with their labels and masks.
+    """Lists the clips of a data set with their labels and masks.
 
     Args:
-        params: the sub-section of `data` with the layout's name.
+        params: the sub-section of `data` with the name of the layout.
     """
 
     def __init__(self, params: Section):
         self.params = params
 
     def read(self, root: Path) -> list[SourceClip]:
-        """The clips below `root`, without opening any; labels are converted to [start, end) from 0.
+        """Lists the clips without opening them; converts labels to [start, end) from 0.
+
+        Args:
+            root: data.root.
 
         Raises:
-            UserError: if `root` is not laid out in this way, or labels cannot be read.
+            UserError: if `root` does not have this layout, or labels cannot be read.
         """
         raise NotImplementedError
 
     @classmethod
     def advice(cls, root: Path) -> str | None:
-        """What to set in params.yaml to choose this layout, if the entries of `root` look like it."""
+        """The setting in params.yaml that chooses this layout, for messages; None if `root` does not fit."""
         return None
 
     def mismatch(self, folder: Path, expected: str) -> UserError:
-        """The error for a folder that is not laid out in this way; suggests a layout that fits.
+        """Makes the error for a folder that does not have this layout; it suggests a layout that fits.
 
         Args:
             folder: data.root or a folder below it.
-            expected: what should lie in it.
+            expected: the expected content of the folder.
         """
         others = (LAYOUTS.get(name).advice(folder) for name in LAYOUTS.names() if name != self.name)
         advice = next(filter(None, others), None)
@@ -51,8 +54,19 @@ class Layout(Plugin):
         )
 
     def split_folders(self, root: Path, expected: str) -> dict[str, Path]:
-        """train, test and, where it is there, val below the root; raises `mismatch` if one is missing."""
-        # by listing, since a file system may take Train for train
+        """Lists the folders of the splits.
+
+        Args:
+            root: data.root.
+            expected: its expected content, for the message.
+
+        Returns:
+            Split -> folder, for train, test and, if it exists, val.
+
+        Raises:
+            UserError: if train or test is missing.
+        """
+        # listed instead of opened by name, since some file systems ignore case and would accept Train
         folders = {path.name: path for path in open_root(root) if path.is_dir()}
         if not {"train", "test"} <= folders.keys():
             raise self.mismatch(root, expected)
@@ -63,7 +77,7 @@ LAYOUTS = Registry("vad.layouts", Layout)
 
 
 class DataParams(SourceParams, Choice):
-    """`data`: where the footage lies, how it is laid out, and a sub-section for each layout."""
+    """`data`: where the footage is, its layout, and a sub-section for each layout."""
 
     registry: ClassVar[Registry[Layout]] = LAYOUTS
     chooser: ClassVar[str] = "format"
@@ -72,7 +86,7 @@ class DataParams(SourceParams, Choice):
         0.25,
         ge=0,
         le=0.9,
-        description="share of the training clips held out for validation and calibration, where there is no "
-        "val folder",
+        description="share of the training clips held out for validation and calibration, if the footage has "
+        "no val clips",
     )
     allow_anomalous_train: bool = Field(False, description="accept training clips with labelled anomalies")

@@ -1,12 +1,12 @@
-"""Your own footage: a folder per split, a clip per video file or folder of pictures.
+"""The layout `folder`, for your footage: a folder per split, with video files and folders of pictures.
 
     root/
       train/                     normal footage only
         walk 01.mp4              a clip: a video file …
         walk_02/0001.png …       … or a folder of pictures
-        hall/                    optionally a level between: a camera, or a subject
+        hall/                    optional level: a folder per camera, or per subject
           day.mp4
-      val/                       optional; else cut from train by data.val_fraction
+      val/                       optional; by default clips of train are held out (data.val_fraction)
       test/
         hall/fall.mp4
       labels.csv                 optional: clip,start,end (frames from 0, end exclusive)
@@ -14,8 +14,8 @@
       masks/                     optional: the anomalous pixels of each frame
         test/hall/fall/0001.png … or fall.npz or fall.npy, [frames, height, width]
 
-With labels.csv, test clips that it does not name are labelled normal. Without it, clips that have
-masks are labelled by them and the others are unlabelled.
+With labels.csv, test clips without a row are labelled normal. Without it, clips with masks are labelled by
+them, and the others are unlabelled.
 """
 
 from dataclasses import replace
@@ -44,13 +44,13 @@ class Folder(Layout):
         """`data.folder`"""
 
         level: Literal["camera", "subject"] = Field(
-            "camera", description="what a folder between split and clips stands for"
+            "camera", description="meaning of the folders between a split and its clips"
         )
 
     params: Params
 
     def read(self, root: Path) -> list[SourceClip]:
-        """The clips below `root`, with the labels and masks that lie beside them."""
+        """Lists the clips, with labels.csv and masks/ if they exist."""
         clips = []
         for split, folder in self.split_folders(root, EXPECTED).items():
             for name, source, level in items(folder, VIDEOS):
@@ -69,7 +69,7 @@ class Folder(Layout):
 
 
 def _with_masks(clips: list[SourceClip], folder: Path) -> list[SourceClip]:
-    """Adds the masks; raises UserError for masks of a clip that is not there."""
+    """Adds the masks to the clips; raises UserError for duplicate masks and masks without a clip."""
     masks: dict[tuple[str, str], Path] = {}
     for split in SPLITS:
         if (folder / split).is_dir():
@@ -77,6 +77,6 @@ def _with_masks(clips: list[SourceClip], folder: Path) -> list[SourceClip]:
                 if (other := masks.setdefault((split, nfc(name)), path)) is not path:
                     raise UserError(f"{path}: masks of the clip also lie in {other}; remove one of them")
     clips = [replace(clip, masks=masks.pop((clip.split, nfc(clip.name)), None)) for clip in clips]
-    for (split, name), path in masks.items():
+    for (split, name), path in masks.items():  # what is left belongs to no clip
         raise UserError(f"{path}: masks of an unknown clip; expected a clip {split}/{name} of the same name")
     return clips

@@ -1,4 +1,4 @@
-"""labels.csv: which frames of which clips are anomalous."""
+"""Reads labels.csv: the anomalous intervals of the clips."""
 
 import difflib
 from collections.abc import Collection, Sequence
@@ -13,44 +13,48 @@ from vad.store.manifest import SPLITS
 
 
 def label_clips(clips: Sequence[SourceClip], path: Path) -> list[SourceClip]:
-    """The clips with the intervals of `labels.csv`, if there is such a file.
+    """Adds the intervals in `labels.csv` to the clips.
 
-    Test clips without a row are then labelled normal; without the file, nobody labelled any clip.
+    Test clips without a row are labelled normal. Without the file, no clip is labelled.
 
     Args:
         clips: without intervals.
         path: a CSV file with the columns clip, start, end; frames from 0, end exclusive. `clip` is the path
-            below test/ or below the root, with or without suffix.
+            below test/ or below data.root, with or without suffix. The file may be missing.
+
+    Returns:
+        The clips with their intervals.
 
     Raises:
-        UserError: that names the line, for a clip that is not there or an interval that is none.
+        UserError: naming the line, for an unknown clip or an invalid interval.
     """
     if not path.exists():
         return list(clips)
-    names = _names(clips)
+    clip_by_name = _clip_by_name(clips)
     labels: dict[str, Intervals] = {clip.id: [] for clip in clips if clip.split == "test"}
     for where, row in read_rows(path, ("clip", "start", "end")):
-        clip = names.get(nfc(row["clip"]))
+        clip = clip_by_name.get(nfc(row["clip"]))
         if clip is None:
-            raise UserError(f"{where}: unknown clip {row['clip']!r}; {_suggestion(nfc(row['clip']), names)}")
+            suggestion = _suggestion(nfc(row["clip"]), clip_by_name)
+            raise UserError(f"{where}: unknown clip {row['clip']!r}; {suggestion}")
         labels.setdefault(clip.id, []).extend(labelled_intervals(where, row))
     return [replace(clip, intervals=labels.get(clip.id)) for clip in clips]
 
 
-def _names(clips: Sequence[SourceClip]) -> dict[str, SourceClip]:
-    """What labels.csv may call each clip."""
-    names: dict[str, SourceClip] = {}
+def _clip_by_name(clips: Sequence[SourceClip]) -> dict[str, SourceClip]:
+    """All names that labels.csv may use for a clip -> the clip."""
+    clip_by_name: dict[str, SourceClip] = {}
     below_root = [(f"{clip.split}/", clip) for clip in clips]
     below_test = [("", clip) for clip in clips if clip.split == "test"]
-    # in this order: a path below the root goes before the same path below test/
+    # in this order, so that a path below the root takes precedence over the same path below test/
     for folder, clip in below_root + below_test:
         for suffix in ("", clip.source.suffix):
-            names.setdefault(nfc(f"{folder}{clip.name}{suffix}"), clip)
-    return names
+            clip_by_name.setdefault(nfc(f"{folder}{clip.name}{suffix}"), clip)
+    return clip_by_name
 
 
 def _suggestion(name: str, names: Collection[str]) -> str:
-    """The end of the message about an unknown clip: what was expected, and names that are similar."""
+    """End of the message about an unknown clip: the expected form and similar names."""
     similar = [f"{split}/{name}" for split in SPLITS if f"{split}/{name}" in names]
     similar += difflib.get_close_matches(name, names, n=3)
     if similar:

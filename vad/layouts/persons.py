@@ -1,9 +1,9 @@
-"""A folder of pictures per person, as small scikit-learn and Keras systems have it.
+"""The layout `persons`: a folder of pictures per person, common in small scikit-learn and Keras projects.
 
 root/
-  train/person1/*.jpg        a clip per person; subject = person, the same camera
+  train/person1/*.jpg        a clip per person, who becomes its subject; all clips have the same camera
         person2/*.jpg
-  val/person3/*.jpg          optional; else cut from train by data.val_fraction
+  val/person3/*.jpg          optional; by default clips of train are held out (data.val_fraction)
   test/person1/*.jpg
   labels.csv                 optional: clip,start,end (frames from 0, end exclusive)
                              person1,30,55
@@ -26,10 +26,10 @@ class Persons(Layout):
     """A folder of pictures per person in each split."""
 
     class Params(Section):
-        """`data.persons`: nothing to choose."""
+        """`data.persons`: no parameters."""
 
     def read(self, root: Path) -> list[SourceClip]:
-        """A clip per person and split, with the labels that lie beside them."""
+        """Lists a clip per person and split, with labels.csv if it exists."""
         clips = []
         for split, folder in self.split_folders(root, EXPECTED).items():
             people = [path for path in entries(folder) if path.is_dir()]

@@ -1,4 +1,4 @@
-"""A CSV file that lists the clips, wherever below data.root they lie.
+"""The layout `table`: a CSV file lists the clips, which can be anywhere below data.root.
 
     root/
       table.csv                  data.table.file
@@ -10,15 +10,16 @@
     any/where/fall.mp4,test,hall,ben,120,185,,
     any/where/fall.mp4,test,hall,ben,300,340,,
 
-A row per clip, or per interval where a clip has several. All frames count from 0 in the file.
+There is a row per clip, or per interval if a clip has several. All frame numbers count from 0 at the
+beginning of the file.
 
 file            path below data.root
 split           train, val or test
 camera, subject optional; may be empty
-start, end      anomalous frames, end exclusive; both empty: labelled normal; both columns left out:
-                nobody labelled these clips
-first, last     optional: first and last frame to use, both included; empty: from the beginning, to the
-                end. start and end still count from the beginning of the file
+start, end      anomalous frames, end exclusive; both empty: labelled normal; without these two columns, the
+                clips are not labelled
+first, last     optional: first and last frame to use, both inclusive; empty for the beginning and the end of
+                the file. start and end count from the beginning of the file nevertheless
 """
 
 from collections.abc import Sequence
@@ -34,12 +35,12 @@ from vad.layouts.tree import open_root
 from vad.pipeline.params import Field, Section
 from vad.store.manifest import SPLITS
 
-REQUIRED = ("file", "split")  # columns
+REQUIRED = ("file", "split")  # columns of the table
 
 
 @LAYOUTS.register
 class Table(Layout):
-    """A CSV file that lists the clips."""
+    """Clips listed in a CSV file."""
 
     class Params(Section):
         """`data.table`"""
@@ -49,7 +50,7 @@ class Table(Layout):
     params: Params
 
     def read(self, root: Path) -> list[SourceClip]:
-        """The clips that the table names; a UserError about a row names its line."""
+        """Lists the clips of the table; a UserError about a row names its line."""
         open_root(root)
         path = root / _below(self.params.file, root, "data.table.file")
         if not path.is_file():
@@ -58,12 +59,13 @@ class Table(Layout):
         if not rows:
             raise UserError(f"{path}: no rows; expected one per clip")
         if ("start" in rows[0][1]) != ("end" in rows[0][1]):
-            raise UserError(f"{path}: has one of the columns start and end; expected both or neither")
+            raise UserError(f"{path}: has only one of the columns start and end; expected both or neither")
         return _clips(root, rows)
 
     @classmethod
     def advice(cls, root: Path) -> str | None:
         for path in root.glob("*.csv"):
+            # only the beginning, of files of any encoding: this runs after another error, and must not fail
             header = path.read_bytes()[:1000].decode("utf-8-sig", "replace").splitlines()[:1]
             if header and {*REQUIRED} <= {name.strip() for name in header[0].split(",")}:
                 return f"data.format: table with data.table.file: {path.name}"
@@ -71,14 +73,14 @@ class Table(Layout):
 
 
 def _clips(root: Path, rows: Sequence[tuple[str, dict[str, str]]]) -> list[SourceClip]:
-    """A clip per file; a file that has several rows has their intervals."""
+    """Makes a clip per file, with the intervals of all its rows."""
     clips: dict[Path, SourceClip] = {}
     for where, row in rows:
         clip = _clip(root, where, row)
-        if (before := clips.get(clip.source)) is not None:
-            _refuse_difference(where, before, clip)
-            if before.intervals is not None and clip.intervals is not None:
-                clip = replace(clip, intervals=[*before.intervals, *clip.intervals])
+        if (earlier := clips.get(clip.source)) is not None:
+            _refuse_difference(where, earlier, clip)
+            if earlier.intervals is not None and clip.intervals is not None:
+                clip = replace(clip, intervals=[*earlier.intervals, *clip.intervals])
         clips[clip.source] = clip
     return list(clips.values())
 
@@ -107,19 +109,22 @@ def _clip(root: Path, where: str, row: dict[str, str]) -> SourceClip:
 
 
 def _below(file: str, root: Path, what: str) -> PurePosixPath:
-    """A relative path. Raises UserError if it leads out of the root, since DVC watches nothing else."""
+    """Reads a path relative to the root; raises UserError if it leads out of it.
+
+    DVC tracks only data.root, so a change of a file outside it would go unnoticed.
+    """
     path = PurePosixPath(file.replace("\\", "/"))
     if path == PurePosixPath() or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise UserError(f"{what} = {file!r}; expected a path below data.root = {str(root)!r}")
     return path
 
 
-def _refuse_difference(where: str, before: SourceClip, clip: SourceClip) -> None:
-    """Raises UserError if two rows of a file contradict each other."""
+def _refuse_difference(where: str, earlier: SourceClip, clip: SourceClip) -> None:
+    """Raises UserError if two rows of the same file contradict each other."""
     for field in ("split", "camera", "subject", "first", "end"):
-        if getattr(before, field) != getattr(clip, field):
+        if getattr(earlier, field) != getattr(clip, field):
             column = "last" if field == "end" else field
             raise UserError(
-                f"{where}: {column} of {clip.source.name} differs from that in an earlier row; rows of one "
-                "file differ in start and end alone"
+                f"{where}: {column} of {clip.source.name} differs from an earlier row; rows of the same file "
+                "may differ only in start and end"
             )

@@ -1,4 +1,4 @@
-"""Folders of a data set: what lies in them, the clips among it, and how messages list it."""
+"""Lists the folders of a data set: all entries, the clips among them, and a summary for messages."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -9,15 +9,15 @@ from vad.footage.pictures import is_picture_folder
 
 
 def entries(folder: Path) -> list[Path]:
-    """What lies in a folder, by name, without hidden files and what macOS leaves in archives."""
+    """The entries of a folder, sorted by name, without hidden files and `__MACOSX` (from archives)."""
     return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.name != "__MACOSX")
 
 
 def open_root(root: Path) -> list[Path]:
-    """`entries` of data.root.
+    """The entries of data.root, as `entries`.
 
     Raises:
-        UserError: if it is missing, no folder, or empty.
+        UserError: if it is missing, not a folder, or empty.
     """
     if not root.exists():
         raise UserError(f"data.root = {str(root)!r}: no such folder (seen from {Path.cwd()})")
@@ -29,35 +29,48 @@ def open_root(root: Path) -> list[Path]:
 
 
 def listing(folder: Path, most: int = 8) -> str:
-    """The entries of a folder for a message: `Test/, Train/, README.txt, … (12 in all)`."""
+    """The entries of a folder for a message: `Test/, Train/, README.txt, … (12 in all)`.
+
+    Args:
+        folder: an existing folder.
+        most: maximum number of entries to list.
+    """
     names = [p.name + "/" * p.is_dir() for p in sorted(entries(folder), key=lambda p: p.is_file())]
     more = f", … ({len(names)} in all)" if len(names) > most else ""
     return ", ".join(names[:most]) + more or "nothing"
 
 
 class Item(NamedTuple):
-    """A file, or a folder of pictures, that makes a clip or its masks."""
+    """A file or a folder of pictures that holds a clip or its masks.
 
-    name: str  # path below the folder of the split, without suffix
+    Attributes:
+        name: path below the folder of the split, without suffix.
+        path: of the file or folder.
+        level: name of the folder between the split and the item; empty if there is none.
+    """
+
+    name: str
     path: Path
-    level: str  # the folder between that of the split and the item, "" if there is none
+    level: str
 
 
 def items(folder: Path, suffixes: Collection[str], level: str = "") -> Iterator[Item]:
-    """The files with a suffix among `suffixes` and the picture folders, in a folder or a level below it.
+    """Yields the files with given suffixes and the folders of pictures, in a folder or a level below it.
 
-    An empty folder counts as a clip without pictures, so that it is not overlooked.
+    An empty folder counts as a folder of pictures, so that it leads to an error and is not overlooked.
 
     Args:
-        folder: of a split; or of a level, in the recursion.
-        suffixes: lower case, with the dot.
-        level: name of `folder` if it is a level.
+        folder: the folder of a split; in the recursion, a folder below it.
+        suffixes: of the files, in lower case, with the dot.
+        level: empty; in the recursion, the name of `folder`.
 
     Raises:
-        UserError: for pictures that lie directly in the folder of a split, and for folders without items.
+        UserError: for pictures directly in the folder of a split, and for folders without items.
     """
     if not level and is_picture_folder(folder):
-        raise UserError(f"{folder}: holds pictures itself; put those of each clip into a folder of their own")
+        raise UserError(
+            f"{folder}: directly contains pictures; put the pictures of each clip into a subfolder"
+        )
     below = f"{level}/" if level else ""
     is_empty = True
     for entry in entries(folder):
@@ -71,15 +84,15 @@ def items(folder: Path, suffixes: Collection[str], level: str = "") -> Iterator[
             yield Item(below + entry.name, entry, level)
         elif level:
             raise UserError(
-                f"{entry}: holds no pictures ({listing(entry)}); clips lie directly in {folder.parent} or "
-                "one folder below it"
+                f"{entry}: holds no pictures ({listing(entry)}); put clips directly into {folder.parent} or "
+                "a folder in it"
             )
         else:
             is_empty = False
             yield from items(entry, suffixes, entry.name)
     if is_empty:
         raise UserError(
-            f"{folder}: nothing to read: found {listing(folder)}; expected folders of pictures, or "
+            f"{folder}: no clips: found {listing(folder)}; expected folders of pictures, or "
             f"{either(suffixes)} files"
         )
 
@@ -87,12 +100,12 @@ def items(folder: Path, suffixes: Collection[str], level: str = "") -> Iterator[
 def _refuse_mixture(folder: Path, suffixes: Collection[str]) -> None:
     if any(path.suffix.lower() in suffixes for path in entries(folder)):
         raise UserError(
-            f"{folder}: holds pictures and {either(suffixes)} files; is it one clip of pictures, or "
-            "a folder of clips? Move one kind elsewhere"
+            f"{folder}: holds both pictures and {either(suffixes)} files, so it may be a clip or a folder of "
+            "clips; move either kind elsewhere"
         )
 
 
 def either(suffixes: Collection[str]) -> str:
-    """`.avi, .mp4 or .mov` for a message."""
+    """The suffixes for a message, as `.avi, .mov or .mp4`."""
     *first, last = sorted(suffixes)
     return f"{', '.join(first)} or {last}" if first else last

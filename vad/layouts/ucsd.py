@@ -1,13 +1,13 @@
-"""UCSD Ped1 or Ped2 as published (svcl.ucsd.edu), or anything laid out like them.
+"""The layout `ucsd`: UCSD Ped1 and Ped2 as published (svcl.ucsd.edu), and data sets in the same form.
 
-    UCSDped2/                    data.root; the folder above it will do if it holds only this one
+    UCSDped2/                    data.root, or the only data set in data.root
       Train/Train001/001.tif …   also .jpg, .png, .bmp
       Test/Test001/001.tif …
       Test/Test001_gt/001.bmp …  optional: masks; Ped1 has them for 10 of its 36 test clips
-      Test/UCSDped2.m            optional: the labels, a line per test clip, in their order
+      Test/UCSDped2.m            optional: the labels, a line per test clip, in the order of the clips
 
-A line reads `TestVideoFile{end+1}.gt_frame = [5:90, 140:200];`: frames from 1, both ends included. Here
-they become [4, 90) and [139, 200).
+A line has the form `TestVideoFile{end+1}.gt_frame = [5:90, 140:200];`. Its frames count from 1 and both ends
+are included, so this line becomes [4, 90) and [139, 200).
 """
 
 import re
@@ -30,15 +30,16 @@ class Ucsd(Layout):
     """UCSD Ped1 and Ped2 as published."""
 
     class Params(Section):
-        """`data.ucsd`: nothing to choose."""
+        """`data.ucsd`: no parameters."""
 
     def read(self, root: Path) -> list[SourceClip]:
-        """A clip per numbered folder, with the labels and masks of the test clips."""
-        root = self._published(root)
+        """Lists a clip per numbered folder, with the labels and masks of the test clips."""
+        root = self._data_set(root)
         train, test = self._numbered(root, "Train"), self._numbered(root, "Test")
         ground_truth = _ground_truth(root / "Test")
-        named = re.search(r"ped\d", (ground_truth.name if ground_truth else root.resolve().name).lower())
-        camera = named.group() if named else root.resolve().name
+        # ped1 or ped2: the ground-truth file keeps this name even where the folder was renamed
+        match = re.search(r"ped\d", (ground_truth.name if ground_truth else root.resolve().name).lower())
+        camera = match.group() if match else root.resolve().name
         labels = _labels(ground_truth, test) if ground_truth else {}
         clips = [SourceClip("train", path.name, path, camera) for path in train.values()]
         for number, path in test.items():
@@ -59,12 +60,12 @@ class Ucsd(Layout):
     def advice(cls, root: Path) -> str | None:
         return "data.format: ucsd" if _has_splits(root) else None
 
-    def _published(self, root: Path) -> Path:
-        """The folder with Train and Test: the root itself, or the only folder in it that has them."""
-        inside = open_root(root)
+    def _data_set(self, root: Path) -> Path:
+        """The folder with Train and Test: the root itself, or the only such folder in it."""
+        content = open_root(root)
         if _has_splits(root):
             return root
-        below = [path for path in inside if path.is_dir() and _has_splits(path)]
+        below = [path for path in content if path.is_dir() and _has_splits(path)]
         if len(below) > 1:
             names = ", ".join(path.name for path in below)
             raise UserError(f"{root} holds several data sets ({names}): let data.root name one of them")
@@ -89,7 +90,7 @@ def _has_splits(folder: Path) -> bool:
 
 
 def _ground_truth(test: Path) -> Path | None:
-    """The .m file, if there is one; the stale copy .m~ beside the published file does not count."""
+    """The .m file, or None; the outdated copy .m~ in the published data sets is ignored."""
     files = [path for path in entries(test) if path.suffix == ".m" and path.is_file()]
     if len(files) > 1:
         names = ", ".join(path.name for path in files)
@@ -98,7 +99,7 @@ def _ground_truth(test: Path) -> Path | None:
 
 
 def _labels(path: Path, test: Mapping[int, Path]) -> dict[int, Intervals]:
-    """Intervals by clip number. Raises UserError if lines and test folders do not pair up."""
+    """Clip number -> intervals; raises UserError unless there is a line per test folder."""
     lines = read_intervals(path.read_text("latin-1"), str(path))
     if len(lines) != len(test):
         raise UserError(
@@ -111,21 +112,25 @@ def _labels(path: Path, test: Mapping[int, Path]) -> dict[int, Intervals]:
 
 
 def read_intervals(text: str, where: str) -> list[Intervals]:
-    """Intervals [start, end) from 0 of each clip in a ground-truth file.
+    """Reads a ground-truth file.
 
     Args:
         text: content of the file, whose ranges count from 1 and include both ends.
-        where: begins messages.
+        where: name of the file, for messages.
+
+    Returns:
+        The intervals [start, end) of each clip, from 0.
 
     Raises:
-        UserError: that names the line, for what is not a list of ranges.
+        UserError: naming the line, if it is not a list of ranges.
     """
     clips = []
     for number, line in enumerate(text.splitlines(), 1):
-        line = line.split("%")[0]  # a comment in Matlab
+        line = line.split("%")[0]  # Matlab comments begin with %
         if "gt_frame" not in line:
             continue
         match = re.fullmatch(r"\s*TestVideoFile\{end\s*\+\s*1\}\.gt_frame\s*=\s*\[(.*)\]\s*;?\s*", line)
+        # "?" stands for a line in another form: it is no range either, so the error below covers both
         ranges = re.split(r"[,;\s]+", re.sub(r"\s*:\s*", ":", match[1]).strip(" ,;")) if match else ["?"]
         intervals = []
         for text_range in filter(None, ranges):
@@ -136,6 +141,6 @@ def read_intervals(text: str, where: str) -> list[Intervals]:
                     f"{where} line {number}: cannot read {line.strip()!r}; expected "
                     "TestVideoFile{end+1}.gt_frame = [5:90, 140:200]; with frames from 1"
                 )
-            intervals.append((first - 1, last))
+            intervals.append((first - 1, last))  # from 1, inclusive -> from 0, end exclusive
         clips.append(intervals)
     return clips
