@@ -25,7 +25,7 @@ def test_the_summary_reports_the_headline_beside_the_trivial_scorers(frames_repo
     ]
     assert scorers["time (learns nothing)"][0] == f"{result['baseline']['time']['auc_micro']:.4f}"
     assert "250 test frames in 4 clips, 35 of them labelled anomalous" in text
-    assert "mean over the 2 clips with both classes; 1 have only one" in text
+    assert "mean over the 2 clips with frames of both classes; clips that lack a class: 1." in text
     assert f"({gain['over']}): {gain['auc_micro']['difference']:+.3f}, " in text
     assert f"Events: {event['found']} of 3 labelled events detected" in text
     assert f"Pixels: AUC {result['pixel']['auc']:.3f}, AUC of the 40 % criterion " in text

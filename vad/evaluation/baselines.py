@@ -1,4 +1,4 @@
-"""What scorers reach that learn nothing, and what the model adds to the best of them."""
+"""Trivial scorers, which learn nothing, and the gain of the model over the best of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,15 +16,15 @@ Scores = Mapping[str, Sequence[np.ndarray]]  # scorer -> float [T] of each label
 
 
 def trivial_scorers(clips: Sequence[ScoredClip], seed: int) -> dict[str, list[np.ndarray]]:
-    """Scores of scorers that learn nothing: random numbers, the time, and branches such as `speed`.
+    """Scores of the trivial scorers: random numbers, the time, and branches without training, like `speed`.
 
     Args:
         clips: all test clips.
-        seed: of the random numbers.
+        seed: seed of the random numbers.
 
     Returns:
-        float [T] of each labelled clip, by scorer: `random`, `time` since the start of the clip, and each
-        branch that all of these clips have.
+        Scores of each labelled clip, float [T], by scorer: `random`, `time` since the start of the clip, and
+        each branch that does not learn and that all these clips have.
     """
     generator, scored = np.random.default_rng(seed), labelled(clips)
     scorers = {
@@ -41,17 +41,17 @@ def trivial_scorers(clips: Sequence[ScoredClip], seed: int) -> dict[str, list[np
 
 
 def against_trivial(clips: Sequence[ScoredClip], trivial: Scores, params: EvaluateParams) -> dict[str, Any]:
-    """AUCs of the trivial scorers, and what the model adds to the best of them.
+    """AUCs of the trivial scorers, and the gain of the model over the best of them.
 
     Args:
         clips: all test clips.
-        trivial: what `trivial_scorers` returned for them.
-        params: `resamples` and `seed` of the bootstrap count here.
+        trivial: the result of `trivial_scorers` for these clips.
+        params: `resamples` and `seed` are used, for the bootstrap.
 
     Returns:
-        `baseline`: AUCs by scorer; `interval`: confidence intervals of the headline; `gain`: the AUC of the
-        model minus that of the scorer with the highest micro AUC (`over`), with confidence intervals. Empty
-        without labels of both classes.
+        `baseline`: AUCs by scorer; `interval`: confidence intervals of the model's AUCs; `gain`: the AUCs of
+        the model minus those of the scorer with the highest micro AUC (`over`), with confidence intervals.
+        Empty without labels of both classes.
     """
     if why_absent(clips):
         return {}

@@ -1,14 +1,14 @@
 """Confidence intervals of frame AUCs, by resampling clips.
 
-Frames of a clip depend on each other, clips hardly; so whole clips are drawn, as many as there are, with
-replacement, and the AUC of each resample is computed. The interval holds the middle 95 % of these, the
+The frames of a clip depend on each other, but clips hardly do; so each resample draws whole clips with
+replacement, as many as there are, and its AUC is computed. The interval is the middle 95 % of these AUCs, the
 percentile method (B. Efron, "Nonparametric standard errors and confidence intervals", Canadian Journal of
 Statistics 9, 1981).
 
-Resamples are never put together frame by frame: an AUC is the share of pairs in which the anomalous frame has
-a higher score than the normal frame (D. Bamber, "The area above the ordinal dominance graph and the area
-below the receiver operating characteristic graph", Journal of Mathematical Psychology 12, 1975), and the
-pairs of two clips are counted once.
+An AUC is the share of pairs in which the anomalous frame has a higher score than the normal frame (D. Bamber,
+"The area above the ordinal dominance graph and the area below the receiver operating characteristic graph",
+Journal of Mathematical Psychology 12, 1975). So the pairs are counted only once for each two clips, and the
+AUC of a resample is a weighted sum of these counts; its frames are never concatenated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ LEVEL = 0.95  # of the confidence intervals
 
 
 def count_wins(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> np.ndarray:
-    """In how many pairs an anomalous frame of clip i has a higher score than a normal frame of clip j.
+    """Counts the pairs of an anomalous frame of clip i and a normal frame of clip j with a lower score.
 
     Args:
-        labels: bool [T] of each of the C clips.
-        scores: float [T] of each.
+        labels: labels of each of the C clips, bool [T].
+        scores: scores of each clip, float [T].
 
     Returns:
         float64 [C, C] over (i, j), exact; a tie counts half.
@@ -33,61 +33,63 @@ def count_wins(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> np
     clips = len(labels)
     anomalous = np.concatenate([s[y] for y, s in zip(labels, scores, strict=True)])
     clip_of = np.repeat(np.arange(clips), [int(y.sum()) for y in labels])
-    rising = np.argsort(anomalous)  # neighbours land near each other, which makes the search much faster
-    anomalous, clip_of = anomalous[rising], clip_of[rising]
+    ascending = np.argsort(anomalous)  # sorted queries make `searchsorted` much faster, by locality
+    anomalous, clip_of = anomalous[ascending], clip_of[ascending]
     wins = np.empty((clips, clips))
     for j, (y, s) in enumerate(zip(labels, scores, strict=True)):
         normal = np.sort(s[~y])
-        # normal frames below, and those below or equal: their sum counts a win twice and a tie once
+        # normal frames below, plus normal frames below or equal: counts a win twice and a tie once
         doubled = np.searchsorted(normal, anomalous, "left") + np.searchsorted(normal, anomalous, "right")
         wins[:, j] = np.bincount(clip_of, doubled, clips) / 2
     return wins
 
 
 def draw_weights(clips: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each clip is drawn: int64 [resamples, clips]; each row has the sum `clips`, at least 1."""
+    """Draws resamples: how often each clip occurs in each of them, int64 [resamples, clips]."""
     return np.random.default_rng(seed).multinomial(clips, np.full(clips, 1 / clips), resamples)
 
 
 def micro(wins: np.ndarray, anomalous: np.ndarray, normal: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AUC over all frames of each resample, exactly as if its clips were put together.
+    """AUC over all frames of each resample, exactly as if its clips were concatenated.
 
     Args:
-        wins: float64 [C, C], from `count_wins`.
-        anomalous: [C], anomalous frames of each clip.
-        normal: [C], normal frames of each clip.
-        weights: [R, C], how often each clip was drawn.
+        wins: result of `count_wins`, float64 [C, C].
+        anomalous: number of anomalous frames of each clip, [C].
+        normal: number of normal frames of each clip, [C].
+        weights: how often each clip occurs in each resample, [R, C].
 
     Returns:
-        float64 [R]; NaN where a resample lacks a class.
+        float64 [R]; NaN for a resample that lacks a class.
     """
     w = weights.astype(float)
+    # per resample: sum over i, j of w_i wins_ij w_j, over the number of pairs
     return _ratio(((w @ wins) * w).sum(1), (w @ anomalous) * (w @ normal))
 
 
 def macro(aucs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over the AUCs of each resample's clips.
+    """Mean AUC of the clips of each resample.
 
     Args:
-        aucs: float64 [C]; NaN where a clip lacks a class, which is left out.
-        weights: [R, C], how often each clip was drawn.
+        aucs: AUC of each clip, float64 [C]; NaN for a clip that lacks a class, which is omitted from the
+            mean.
+        weights: how often each clip occurs in each resample, [R, C].
 
     Returns:
-        float64 [R]; NaN where no clip of a resample has an AUC.
+        float64 [R]; NaN for a resample in which no clip has an AUC.
     """
     w = weights * np.isfinite(aucs)
     return _ratio(w @ np.nan_to_num(aucs), w.sum(1))
 
 
 def interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Bounds of the middle `level` of values.
+    """The bounds of the middle share `level` of the values.
 
     Args:
-        values: float64 [R]; NaN is left out, and at least one must remain.
+        values: float64 [R]; NaN is ignored, but not all may be NaN.
         level: in (0, 1).
 
     Returns:
-        (low, high)
+        Lower and upper bound.
     """
     low, high = np.nanquantile(values, ((1 - level) / 2, (1 + level) / 2))
     return float(low), float(high)
@@ -99,14 +101,15 @@ def headline(
     """95 % confidence intervals of the frame AUC, micro and macro.
 
     Args:
-        labels: bool [T] of each labelled clip.
-        scores: float [T] of each.
-        resamples: how many.
-        seed: of the draws.
+        labels: labels of each labelled clip, bool [T].
+        scores: scores of each of these clips, float [T].
+        resamples: number of resamples.
+        seed: seed of the resampling.
 
     Returns:
-        `auc_micro` and `auc_macro`, each with `low`, `high` and `defined`, the number of resamples that have
-        an AUC; or with `absent`, the reason why there is no interval. Beside them `clips` and `resamples`.
+        `auc_micro` and `auc_macro`, each with `low`, `high` and `defined` (the number of resamples that have
+        an AUC), or with `absent`, the reason why there is no interval; and the numbers `clips` and
+        `resamples`.
     """
     return _summary(labels, [scores], resamples, seed)
 
@@ -118,19 +121,20 @@ def gain(
     resamples: int,
     seed: int,
 ) -> dict[str, Any]:
-    """What a scorer adds to a baseline: the difference of their AUCs with its 95 % confidence interval.
+    """The gain of a scorer over a baseline: the difference of their AUCs with its 95 % confidence interval.
 
-    Both are computed on the same resamples, so what makes footage hard for both does not widen the interval.
+    Both AUCs are computed on the same resamples, so the interval is not widened by clips that are hard for
+    both.
 
     Args:
-        labels: bool [T] of each labelled clip.
-        scores: float [T] of each.
-        baseline: float [T] of each, scores of the baseline.
-        resamples: how many.
-        seed: of the draws.
+        labels: labels of each labelled clip, bool [T].
+        scores: scores of each of these clips, float [T].
+        baseline: scores of the baseline for each of these clips, float [T].
+        resamples: number of resamples.
+        seed: seed of the resampling.
 
     Returns:
-        as `headline`, with the observed `difference` beside each interval.
+        As from `headline`, with the observed `difference` beside each interval.
     """
     return _summary(labels, [scores, baseline], resamples, seed)
 
@@ -138,11 +142,11 @@ def gain(
 def _summary(
     labels: Sequence[np.ndarray], scorers: Sequence[Sequence[np.ndarray]], resamples: int, seed: int
 ) -> dict[str, Any]:
-    """`headline` of a single scorer, `gain` of the first of two over the second."""
+    """The result of `headline` for a single scorer, of `gain` for two."""
     absent = _why_absent(labels)
     figures: dict[str, Any] = {name: {"absent": reason} for name, reason in absent.items()}
     if len(absent) < 2:
-        observed = np.ones((1, len(labels)), int)
+        observed = np.ones((1, len(labels)), int)  # the first row is the sample itself
         weights = np.concatenate([observed, draw_weights(len(labels), resamples, seed)])
         aucs, *baseline = (_aucs(labels, scores, weights) for scores in scorers)
         for name in aucs.keys() - absent.keys():
@@ -155,7 +159,7 @@ def _summary(
 def _aucs(
     labels: Sequence[np.ndarray], scores: Sequence[np.ndarray], weights: np.ndarray
 ) -> Mapping[str, np.ndarray]:
-    """Micro and macro AUC of each resample: [R] each."""
+    """Micro and macro AUC of each resample, float64 [R] each."""
     wins = count_wins(labels, scores)
     anomalous = np.array([y.sum() for y in labels], float)
     normal = np.array([(~y).sum() for y in labels], float)
@@ -164,9 +168,10 @@ def _aucs(
 
 
 def _why_absent(labels: Sequence[np.ndarray]) -> dict[str, str]:
-    """Which of the two AUCs have no interval, and why.
+    """The AUCs without a confidence interval, with the reason.
 
-    Resampling what does not vary gives an interval without width, which would look like certainty.
+    An AUC that rests on a single clip is the same in all resamples, and an interval of width 0 would pretend
+    certainty.
     """
     anomalous = [bool(y.any()) for y in labels]
     normal = [not y.all() for y in labels]
@@ -182,6 +187,7 @@ def _why_absent(labels: Sequence[np.ndarray]) -> dict[str, str]:
 
 
 def _bounds(values: np.ndarray) -> dict[str, Any]:
+    """Interval of the values of all resamples, of which some may be undefined (NaN)."""
     defined = int(np.isfinite(values).sum())
     if not defined:
         return {"absent": f"none of the {len(values)} resamples has what it needs; draw more"}

@@ -1,4 +1,4 @@
-"""From scores and labels to all figures, tables and plot data of a run."""
+"""Evaluates a run: all figures, tables and plot data, from scores and labels."""
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -21,16 +21,16 @@ from vad.store.cards import write_json
 def evaluate(
     clips: Sequence[ScoredClip], trivial: Scores, threshold: float, params: EvaluateParams
 ) -> dict[str, Any]:
-    """All figures of frames, events, clips and regions.
+    """Computes all figures of frames, events, clips and regions.
 
     Args:
         clips: all test clips.
-        trivial: what `baselines.trivial_scorers` returned for them.
-        threshold: frames above it are alarmed.
+        trivial: the result of `baselines.trivial_scorers` for these clips.
+        threshold: frames with a higher score are alarmed.
         params: the section `evaluate`.
 
     Returns:
-        Nested figures; what is undefined is left out or None, with the reason.
+        Nested figures; undefined figures are absent or None, and `absent` states the reason.
 
     Raises:
         UserError: if there are no clips.
@@ -58,7 +58,7 @@ def evaluate(
 
 
 def headline(result: dict[str, Any]) -> str:
-    """The figures that matter most, in a line for the log."""
+    """The most important figures, as a line for the log."""
     frame = result["frame"]
     if "absent" in frame:
         return f"no frame-level AUC: {frame['absent']}; anomaly rate {result['anomaly_rate']:.3f}"
@@ -73,15 +73,15 @@ def headline(result: dict[str, Any]) -> str:
 def write(
     folder: Path, clips: Sequence[ScoredClip], trivial: Scores, threshold: float, result: dict[str, Any]
 ) -> None:
-    """Writes all files but the heatmaps: metrics.json, tables as CSV, frames.txt, plots/, curves.png.
+    """Writes all files except heat maps: metrics.json, tables as CSV, frames.txt, plots/, curves.png.
 
-    There is no tracks.csv if no region is a box that belongs to a track.
+    tracks.csv is omitted if no box belongs to a track.
 
     Args:
-        folder: of these files.
+        folder: folder of the files.
         clips: all test clips.
-        trivial: what `baselines.trivial_scorers` returned for them.
-        threshold: frames above it are alarmed.
+        trivial: the result of `baselines.trivial_scorers` for these clips.
+        threshold: frames with a higher score are alarmed.
         result: the figures.
     """
     write_json(folder / "metrics.json", _without_none(result))
@@ -112,7 +112,7 @@ def write(
 def _group_table(
     clips: Sequence[ScoredClip], threshold: float, column: str, key: Callable[[ScoredClip], str]
 ) -> pd.DataFrame:
-    """A row for each group of clips that have the same key; `column` is that of the key."""
+    """A row for each group of clips with the same key, which is in the column `column`."""
     return pd.DataFrame(
         {column: name or plots.NOT_GIVEN, "clips": len(group), **groups.table_row(group, threshold)}
         for name, group in ((name, list(group)) for name, group in groupby(sorted(clips, key=key), key=key))
@@ -120,7 +120,7 @@ def _group_table(
 
 
 def _without_none(value: Any) -> Any:
-    """The figures without those that are None, at any depth."""
+    """The figures without None, at any depth."""
     if isinstance(value, dict):
         return {key: _without_none(entry) for key, entry in value.items() if entry is not None}
     return value

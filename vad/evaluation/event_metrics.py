@@ -1,4 +1,4 @@
-"""How events agree with the labels."""
+"""Metrics of events: agreement with labelled events, delay, false alarms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from vad.store.intervals import intervals_of
 
 @dataclass(frozen=True)
 class ClipEvents:
-    """The events of a labelled clip.
+    """The events and the labels of a clip.
 
     Attributes:
-        events: in extracted frames.
-        anomalous: bool [T].
+        events: the events, in extracted frames.
+        anomalous: labels of the frames, bool [T].
         fps: frames per second.
     """
 
@@ -26,39 +26,40 @@ class ClipEvents:
 
 
 def event_level(clips: Sequence[ClipEvents], max_delay: float) -> dict[str, Any]:
-    """How the events of labelled clips agree with the labels.
+    """Compares the events of labelled clips with the labels.
 
     A labelled event is a maximal run of anomalous frames.
 
     Args:
-        clips: events and labels of each.
-        max_delay: seconds around the start of a labelled event within which an event is on time.
+        clips: events and labels of each labelled clip.
+        max_delay: maximum difference in seconds between the starts of an event and of a labelled event for
+            the event to be on time.
 
     Returns:
-        What is undefined is left out.
+        Undefined figures are omitted.
 
-        - `labelled`: labelled events; `found`: those that an event overlaps; `on_time`: those that an event
-          overlaps which starts at most `max_delay` seconds before or after them.
+        - `labelled`: number of labelled events; `found`: number of them that an event overlaps; `on_time`:
+          number of them that an event overlaps that is on time.
         - `delay_median`, `delay_mean`: seconds from the start of a labelled event to its first frame inside
           an event.
-        - `false_alarms`: events that overlap no anomalous frame; `hours` of normal frames;
+        - `false_alarms`: number of events that overlap no anomalous frame; `hours`: hours of normal frames;
           `false_alarms_per_hour`.
-        - `alarm_fraction`, `alarm_fraction_normal`: share of all frames and of the normal ones that lie in
-          events; without it, an event that never ends looks perfect.
+        - `alarm_fraction`, `alarm_fraction_normal`: share of all frames, and of normal frames, inside events;
+          without it, an event that never ends would look perfect.
     """
     labelled = detected = on_time = false_alarms = 0
     delays: list[float] = []
     for clip in clips:
         runs = np.array(intervals_of(clip.anomalous), int).reshape(-1, 2, 1)
         events = np.array([(e.start, e.end) for e in clip.events], int).reshape(-1, 2)
-        late = events[:, 0] - runs[:, 0]  # [runs, events], frames
+        late = events[:, 0] - runs[:, 0]  # frames from the start of a run to that of an event, [runs, events]
         overlap = (events[:, 0] < runs[:, 1]) & (events[:, 1] > runs[:, 0])
         timely = overlap & (np.abs(late) <= max_delay * clip.fps + TOLERANCE)
         labelled += len(runs)
         detected += int(overlap.any(1).sum())
         on_time += int(timely.any(1).sum())
         false_alarms += int((~overlap.any(0)).sum())
-        # an event that began before the run delays nothing
+        # an event that starts before the run has delay 0
         first = np.where(overlap, np.maximum(late, 0), np.inf).min(1, initial=np.inf)
         delays.extend(first[np.isfinite(first)] / clip.fps)
     hours = sum(float((~clip.anomalous).sum()) / clip.fps for clip in clips) / 3600

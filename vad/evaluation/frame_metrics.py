@@ -1,7 +1,7 @@
-"""How good the scores of frames and clips are.
+"""Metrics of frame scores and of clip scores.
 
-Protocol: micro AUC is one ROC over all labelled test frames concatenated, with the scores as they are (no
-normalisation per clip); macro AUC is the mean over the clips that have both classes. See
+Protocol: the micro AUC is that of a single ROC curve over all labelled test frames concatenated, with raw
+scores (no normalisation per clip); the macro AUC is the mean over the clips that have both classes. See
 `docs/evaluation.md`.
 """
 
@@ -17,7 +17,7 @@ from vad.evaluation.scored_clip import ScoredClip, labelled, labels_of
 
 
 def why_absent(clips: Sequence[ScoredClip]) -> str | None:
-    """Why there are no figures that need labels of both classes; None if there are."""
+    """The reason why figures that need labels of both classes are undefined; None if they are defined."""
     if not (labels := labels_of(clips)):
         return "no test clip is labelled"
     anomalous = np.concatenate(labels)
@@ -31,11 +31,11 @@ def frame_level(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]
 
     Args:
         clips: all test clips.
-        threshold: frames above it are alarmed.
+        threshold: frames with a higher score are alarmed.
 
     Returns:
         `frames` and `anomalous_frames`; AUCs, `average_precision`, `eer`; `precision`, `recall` and `f1` of
-        the alarms; or `absent`, the reason why these are undefined.
+        the alarms. If these are undefined, `absent` is the reason.
     """
     scored = labelled(clips)
     if not scored:
@@ -67,12 +67,15 @@ def frame_level(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]
 
 
 def clip_level(clips: Sequence[ScoredClip]) -> dict[str, Any]:
-    """Whether clips with an anomaly have a higher maximum than clips without.
+    """How well the highest score of a clip separates clips with an anomaly from clips without.
+
+    Args:
+        clips: all test clips.
 
     Returns:
-        `anomalous` and `normal`, how many clips there are of each; `auc`, of the highest score before
-        smoothing, which is made for runs of frames and would lower the peaks of short events; `auc_smoothed`,
-        of the highest score of the headline; or `absent`, the reason why these are undefined.
+        `anomalous` and `normal`: number of clips with and without an anomaly; `auc`: AUC of the highest score
+        before smoothing, since smoothing lowers the peaks of short events; `auc_smoothed`: AUC of the highest
+        smoothed score. If these are undefined, `absent` is the reason.
     """
     scored = labelled(clips)
     with_anomaly = np.array([anomalous.any() for anomalous in labels_of(scored)], np.bool_)

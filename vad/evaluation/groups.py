@@ -1,4 +1,4 @@
-"""Rows of tables: of clips, cameras, subjects and tracks; and how many regions there are."""
+"""Rows of the tables of clips, cameras, subjects and tracks; and numbers of regions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from vad.scoring.pooling import pool_regions
 
 
 def error_spread(clips: Sequence[ScoredClip]) -> dict[str, dict[str, float]]:
-    """By branch the `mean` and the standard deviation `std` (n, not n - 1) of frames' errors."""
+    """`mean` and standard deviation `std` (divided by n, not n - 1) of the frames' errors, by branch."""
     out = {}
     for branch in clips[0].errors:
         values = np.concatenate([clip.errors[branch] for clip in clips])
@@ -23,15 +23,15 @@ def error_spread(clips: Sequence[ScoredClip]) -> dict[str, dict[str, float]]:
 
 
 def table_row(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]:
-    """A row of a table about some clips together.
+    """A row of a table, about several clips together.
 
     Args:
-        clips: at least one.
-        threshold: frames above it are alarmed.
+        clips: must not be empty.
+        threshold: frames with a higher score are alarmed.
 
     Returns:
-        `frames`; `anomalous_frames`, None if no clip is labelled; `auc` of the labelled clips, None where
-        undefined; `anomaly_rate`, the share of frames above the threshold; `score_max`; and by branch
+        `frames`; `anomalous_frames`, None if no clip is labelled; `auc` of the labelled clips, None if
+        undefined; `anomaly_rate`, the share of alarmed frames; `score_max`; and for each branch
         `<branch>_error_mean` and `<branch>_error_std`.
     """
     scores, scored = np.concatenate([clip.scores for clip in clips]), labelled(clips)
@@ -52,11 +52,13 @@ def table_row(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]:
 
 
 def by_person(clips: Sequence[ScoredClip]) -> list[ScoredClip]:
-    """The parts of clips that belong to one person each (`subject`), in the order of clips.
+    """Splits clips into parts that belong to a single person (`subject`), in the order of clips.
 
-    A clip whose regions all belong to its subject is kept whole, with every frame. Where some regions are
-    somebody else's, each person gets the frames that have a region of theirs, and the score of such a frame
-    is the highest of these regions.
+    A clip whose regions all belong to its subject is kept with all frames. Otherwise the part of a person has
+    the frames with a region of this person, and the score of a frame is the highest score of these regions.
+
+    Args:
+        clips: all test clips.
     """
     parts = []
     for clip in clips:
@@ -69,11 +71,11 @@ def by_person(clips: Sequence[ScoredClip]) -> list[ScoredClip]:
 
 
 def _part_of(clip: ScoredClip, person: str) -> ScoredClip:
-    """The frames of a clip that have a region of a person, scored by these regions."""
+    """The frames of a clip with a region of a person, scored by these regions."""
     regions = clip.regions.select(clip.regions.table["person"] == person)
     present = regions.counts() > 0
     scores = pool_regions(regions, regions.table["score"])[present]
-    of_regions = branches_of(regions.table)  # other branches have maps alone, which show everybody
+    of_regions = branches_of(regions.table)  # other branches have only maps, which show all persons
     errors = {
         branch: (pool_regions(regions, regions.table[PREFIX + branch]) if branch in of_regions else errors)[
             present
@@ -94,17 +96,17 @@ def _part_of(clip: ScoredClip, person: str) -> ScoredClip:
 
 
 def track_table(clip: ScoredClip, threshold: float) -> pd.DataFrame:
-    """A row per track of a clip, except tracks that never were anything but the whole frame.
+    """A row per track of a clip, except tracks whose regions all are the whole frame.
 
     Args:
-        clip: with its regions.
-        threshold: of frames; scores of regions are compared with it, too.
+        clip: the clip.
+        threshold: threshold of frame scores, which scores of regions are compared with.
 
     Returns:
-        Columns: `track`, `person`, `first_frame`, `last_frame` and `frames` (of those with windows, how many
-        have a region of the track), `score_mean`, `score_max`, `anomaly_rate` (share of its regions above the
-        threshold), and for each branch with errors of regions the mean and the population's standard
-        deviation, `<branch>_error_mean` and `<branch>_error_std`.
+        Columns: `track`, `person`, `first_frame`, `last_frame`, `frames` (the number of frames with a region
+        of the track), `score_mean`, `score_max`, `anomaly_rate` (share of its regions above the threshold),
+        and for each branch with errors of regions the mean and the standard deviation (divided by n),
+        `<branch>_error_mean` and `<branch>_error_std`. Frames without windows do not count.
     """
     table = clip.regions.table
     boxes = ~clip.regions.whole_frames() & (table["track"] >= 0)
@@ -126,10 +128,14 @@ def track_table(clip: ScoredClip, threshold: float) -> pd.DataFrame:
 
 
 def region_counts(clips: Sequence[ScoredClip]) -> dict[str, Any]:
-    """How many regions there are. A frame without windows counts like the nearest frame with windows.
+    """Numbers of regions. A frame without windows counts like the nearest frame with windows.
+
+    Args:
+        clips: all test clips.
 
     Returns:
-        `per_frame` on average, `frames_without` any, and `tracks`; empty where all regions are whole frames.
+        `per_frame`, the average number of regions; `frames_without`, the number of frames without regions;
+        and `tracks`, the number of tracks. Empty if all regions are whole frames.
     """
     counts = np.concatenate([clip.regions.counts() for clip in clips])
     if counts.all() and all(clip.regions.whole_frames().all() for clip in clips):

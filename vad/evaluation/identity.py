@@ -1,12 +1,12 @@
-"""Identities: a CSV file that says which person a clip, or a track in it, belongs to.
+"""Identities: a CSV file that assigns clips, or tracks in them, to persons.
 
     clip,track,person
     test/hall_fall,,anna            the whole clip
     test/yard_dog,3,ben             track 3 of a clip
 
-`clip` is the id of a clip; `test/` may be omitted, as in the tables of a run. `track` is a number of
-tracks.csv. Where the file names nobody, the manifest's subject counts. The header alone is fine. Clips of
-other splits may be named too.
+`clip` is the id of a clip; `test/` may be omitted, as in the tables of a run. `track` is a track number of
+tracks.csv. Clips without a row belong to the subject in the manifest, so a file with only the header is
+valid. Rows about clips of other splits are allowed.
 """
 
 import difflib
@@ -21,47 +21,47 @@ from vad.footage import csv_rows
 from vad.store.manifest import Clip
 
 COLUMNS = ("clip", "track", "person")
-MAX_LISTED = 10  # track numbers in a message
+MAX_LISTED = 10  # maximum track numbers in a message
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which person clips and tracks belong to.
+    """The persons that clips and tracks belong to.
 
     Attributes:
         clips: person by clip id.
-        tracks: person by clip id and track.
+        tracks: person by clip id and track number.
     """
 
     clips: Mapping[str, str]
     tracks: Mapping[str, Mapping[int, str]]
 
     def person(self, clip: Clip) -> str:
-        """The person of the clip, apart from tracks that are somebody else's; "" if nobody is named."""
+        """The person of a clip, who may not be that of all its tracks; "" if no person is given."""
         return self.clips.get(clip.clip, clip.subject)
 
     def persons(self, clip: Clip, tracks: np.ndarray) -> list[str]:
-        """The person of each region of the clip.
+        """The person of each region of a clip.
 
         Args:
             clip: row of the manifest.
-            tracks: int [N], of the regions.
+            tracks: track number of each region, int [N].
         """
         by_track, otherwise = self.tracks.get(clip.clip, {}), self.person(clip)
         return [by_track.get(track, otherwise) for track in tracks.tolist()]
 
 
 def read_identity(path: Path, clips: Sequence[Clip], tracks: Mapping[str, Collection[int]]) -> Identity:
-    """Reads the file.
+    """Reads the file of identities.
 
     Args:
-        path: the file.
+        path: path of the file.
         clips: all rows of the manifest.
-        tracks: track numbers by id of the clips that are tested.
+        tracks: track numbers of each test clip, by id.
 
     Raises:
-        UserError: that names file and line, for a missing column, a clip or track that does not exist or is
-            named twice, and a row without person.
+        UserError: if a column is missing, a clip or track does not exist or occurs twice, or a row has no
+            person.
     """
     ids = {clip.clip: clip.clip for clip in clips}
     for row_of_manifest in clips:
@@ -92,13 +92,13 @@ def read_identity(path: Path, clips: Sequence[Clip], tracks: Mapping[str, Collec
 
 
 def _track(where: str, clip: str, text: str, numbers: Collection[int] | None) -> int | None:
-    """The number in the column `track`, None where it is empty.
+    """The number in the column `track`, None if it is empty.
 
     Args:
         where: file and line, for messages.
-        clip: id.
-        text: what the column holds.
-        numbers: of the clip's tracks; None if it is not tested, and any number will do.
+        clip: id of the clip.
+        text: content of the column.
+        numbers: track numbers of the clip; None for a clip of another split, where any number is accepted.
     """
     if not text:
         return None
@@ -107,7 +107,7 @@ def _track(where: str, clip: str, text: str, numbers: Collection[int] | None) ->
             f"{where}: track = {text!r} of clip {clip!r}; expected its number, or nothing for the whole clip"
         )
     if numbers is not None and int(text) not in numbers:
-        valid = sorted({int(number) for number in numbers if number >= 0})  # -1: regions without track
+        valid = sorted({int(number) for number in numbers if number >= 0})  # -1 is a region without track
         hint = f"its tracks are {_listing(valid)}" if valid else "it has none"
         raise UserError(f"{where}: clip {clip!r} has no track {text} with a score; {hint}")
     return int(text)

@@ -1,4 +1,4 @@
-"""A plain text listing of scores for people who read rather than plot: a line per frame."""
+"""A plain text listing of scores, with a line per frame."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,13 +9,16 @@ Listing = tuple[str, np.ndarray, np.ndarray, np.ndarray]  # the arguments of `li
 
 
 def lines(clip_name: str, source_frames: np.ndarray, scores: np.ndarray, alarmed: np.ndarray) -> list[str]:
-    """A heading, then a line per frame: `Frame 056  score 0.0072  anomaly`, nothing after a normal score.
+    """The listing of a clip: a heading and a line per frame, `Frame 056  score 0.0072  anomaly`.
+
+    Lines of frames that are not alarmed end with the score.
 
     Args:
-        clip_name: for the heading.
-        source_frames: int [T], printed with as many digits as the largest has, and at least 3.
-        scores: float [T].
-        alarmed: bool [T].
+        clip_name: name of the clip, for the heading.
+        source_frames: index of the source frame of each frame, int [T]; printed with leading zeros, with at
+            least 3 digits.
+        scores: scores of the frames, float [T].
+        alarmed: whether each frame is alarmed, bool [T].
 
     Raises:
         ValueError: if the arrays differ in length.
@@ -24,14 +27,14 @@ def lines(clip_name: str, source_frames: np.ndarray, scores: np.ndarray, alarmed
 
 
 def write_listing(path: Path, clips: Iterable[Listing]) -> None:
-    """Writes the listings of clips with an empty line between them.
+    """Writes the listings of clips, separated by empty lines.
 
-    Line by line: memory does not grow with the number of frames, nor, if `clips` is a generator, with that of
-    clips.
+    The file is written line by line, so memory does not grow with the number of frames, nor with the number
+    of clips if `clips` is a generator.
 
     Args:
-        path: of the file; its folder is made.
-        clips: arguments of `lines` for each clip.
+        path: path of the file; its folder is created if it does not exist.
+        clips: the arguments of `lines` for each clip.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8", newline="\n") as file:

@@ -1,4 +1,4 @@
-"""Where in the frame the anomaly is: score maps against masks, and pictures of them."""
+"""Localisation: score maps against masks of anomalous pixels, and pictures of both."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,25 +15,25 @@ from vad.scoring.calibration import Calibration
 from vad.store.arrays import open_array
 from vad.store.bitmasks import Masks, open_masks
 
-THRESHOLDS = 100  # at which regions are counted
+THRESHOLDS = 100  # number of thresholds for the region-level curves
 
 
 def locate(
     clips: Sequence[ScoredClip], calibration: Calibration, masks: Path, params: EvaluateParams
 ) -> dict[str, Any]:
-    """Metrics of pixels and regions over the labelled clips. Memory does not grow with the clips.
+    """Metrics of pixels and regions over the labelled clips. Memory does not grow with the length of clips.
 
-    A clip of normal frames alone needs no masks; a clip with anomalous frames but no masks is left out.
+    A clip with only normal frames needs no masks; a clip with anomalous frames but without masks is omitted.
 
     Args:
         clips: all test clips.
         calibration: turns errors into score maps.
         masks: folder of the masks that the stage `ingest` wrote.
-        params: `mask_percentile` counts here.
+        params: `mask_percentile` is used.
 
     Returns:
-        `pixel`, of `PixelLevel`; `localisation`, of `RegionLevel`, with `clips_without_masks`, how many were
-        left out. Empty if no clip has masks.
+        `pixel`, the result of `PixelLevel`; `localisation`, the result of `RegionLevel` with
+        `clips_without_masks`, the number of omitted clips. Empty if no clip has masks.
     """
     usable: list[tuple[ScoredClip, Masks | None]] = []
     left_out = 0
@@ -58,17 +58,17 @@ def locate(
 
 
 def _thresholds(clips: Sequence[tuple[ScoredClip, Masks | None]], calibration: Calibration) -> np.ndarray:
-    """Quantiles of the highest score of each frame's cells, descending, without duplicates."""
+    """Quantiles of the highest cell score of each frame, descending, without duplicates."""
     highest = [maps.max((1, 2)) for clip, _ in clips for _, maps in calibration.cell_scores(clip.regions)]
     quantiles = np.quantile(np.concatenate(highest), np.linspace(0, 1, THRESHOLDS))
-    # a little lower, since cells count if they are above a threshold, and those with its very score shall
+    # the next lower number, so that a cell with exactly the quantile is above the threshold
     return np.unique(np.nextafter(quantiles, -np.inf))[::-1]
 
 
 def _counted(
     clip: ScoredClip, masks: Masks | None, calibration: Calibration, pixels: PixelLevel
 ) -> Iterator[np.ndarray]:
-    """The score maps of a clip in time, [rows, columns] each, handed to `pixels` on their way."""
+    """Yields the score maps of a clip in order of time, [rows, columns] each, and adds each to `pixels`."""
     for frames, maps in calibration.cell_scores(clip.regions):
         for t, scores in enumerate(maps, frames.start):
             counts = cell_counts(_mask(clip, masks, t), clip.regions.size, clip.regions.cell)
@@ -82,7 +82,7 @@ def draw(
     """Draws a picture per clip: its most anomalous frame and its worst mistake, with score map and mask.
 
     Args:
-        folder: of the pictures.
+        folder: folder of the pictures.
         clips: all test clips.
         calibration: turns errors into score maps.
         frames: folder of the extracted frames.
@@ -104,16 +104,16 @@ def draw(
             )
             for kind, t in chosen.items()
         ]
-        path = folder / f"clip_{clip.name}.png"  # DVC stumbles over pictures whose names are mere numbers
+        path = folder / f"clip_{clip.name}.png"  # DVC fails on pictures whose names are only digits
         heatmaps.draw(path, clip.name, panels, threshold, calibration.cell_threshold, clip.regions.cell)
 
 
 def _open_masks(clip: ScoredClip, folder: Path) -> Masks | None:
-    """The masks of a clip, None if it has none."""
+    """Opens the masks of a clip; None if it has no masks."""
     stem = folder / clip.clip
     return open_masks(stem) if Path(f"{stem}.json").is_file() else None
 
 
 def _mask(clip: ScoredClip, masks: Masks | None, t: int) -> np.ndarray:
-    """The mask of extracted frame t, bool [H, W] in pixels of the source; empty for a clip without masks."""
+    """The mask of extracted frame t, bool [H, W] in pixels of the source; all False without masks."""
     return np.zeros(clip.source_size, bool) if masks is None else masks[int(clip.source_frames[t])]

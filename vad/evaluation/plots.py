@@ -14,10 +14,10 @@ from vad.evaluation.roc_metrics import auc, both_classes
 from vad.evaluation.scored_clip import ScoredClip, labelled, labels_of
 from vad.store.intervals import intervals_of
 
-CURVE_POINTS = 500  # of a clip or curve: more would make pages slow and show nothing more
+CURVE_POINTS = 500  # maximum points of a clip or curve; more would slow down pages without a visible gain
 BINS = 40  # of the histogram
-MODEL = "model"  # the scorer that is drawn as a solid line
-NOT_GIVEN = "(not given)"  # in place of a name
+MODEL = "model"  # name of the scorer that is drawn as a solid line
+NOT_GIVEN = "(not given)"  # stands for an empty name
 ROC, PRECISION_RECALL = ["scorer", "fpr", "tpr", "point"], ["recall", "precision", "point"]
 SHADE, SCORE, THRESHOLD = "#e45756", "#4c78a8", "#666666"  # colours
 
@@ -27,9 +27,9 @@ def score_curves(clips: Sequence[ScoredClip], threshold: float, points: int = CU
 
     Args:
         clips: all test clips.
-        threshold: goes into the table.
-        points: a longer clip is thinned to at most so many rows: of each run of neighbouring frames the
-            highest score is kept, and the run counts as anomalous if any of its frames is.
+        threshold: written into the table.
+        points: maximum number of rows of a clip. In a longer clip, each run of neighbouring frames becomes a
+            row with its highest score, labelled anomalous if any of its frames is.
 
     Returns:
         Columns: `clip`, `frame` (of the source), `score`, `label` (0 or 1; empty if not labelled),
@@ -51,10 +51,10 @@ def roc(
     """ROC curve of frames.
 
     Args:
-        anomalous: bool [T] with both classes.
-        scores: float [T].
-        points: at most so many rows, from (0, 0) to (1, 1).
-        threshold: adds the operating point of alarms above it.
+        anomalous: labels of the frames, bool [T], of both classes.
+        scores: scores of the frames, float [T].
+        points: maximum number of rows, from (0, 0) to (1, 1).
+        threshold: threshold whose operating point is added; None for no operating point.
 
     Returns:
         Columns: `fpr`, `tpr`; with a threshold also `point`, 1 in the row of the operating point, 0 in the
@@ -74,10 +74,10 @@ def rocs(
     """ROC curves of several scorers of the same frames.
 
     Args:
-        anomalous: bool [T] with both classes.
-        scorers: float [T] by name: MODEL and the trivial scorers.
-        threshold: of the model.
-        points: at most so many rows for each.
+        anomalous: labels of the frames, bool [T], of both classes.
+        scorers: scores of the frames, float [T], by scorer: MODEL and the trivial scorers.
+        threshold: threshold of the model.
+        points: maximum number of rows of each curve.
 
     Returns:
         Columns: `scorer`, `fpr`, `tpr`, `point`.
@@ -94,14 +94,14 @@ def precision_recall(
 ) -> pd.DataFrame:
     """Precision-recall curve of frames.
 
-    It begins at recall 0, where the precision is 1 by scikit-learn's convention, and ends at recall 1, where
-    it is the share of anomalous frames.
+    The curve begins at recall 0, where the precision is 1 by scikit-learn's convention, and ends at recall 1,
+    where the precision is the share of anomalous frames.
 
     Args:
-        anomalous: bool [T] with both classes.
-        scores: float [T].
-        threshold: for the operating point.
-        points: at most so many rows.
+        anomalous: labels of the frames, bool [T], of both classes.
+        scores: scores of the frames, float [T].
+        threshold: threshold of the operating point.
+        points: maximum number of rows.
 
     Returns:
         Columns: `recall`, `precision`, `point` as in `roc`.
@@ -114,17 +114,17 @@ def precision_recall(
 
 
 def _thin(curve: pd.DataFrame, points: int) -> pd.DataFrame:
-    """Fewer than `points` rows of a curve at equal distances, the first and the last included."""
+    """Fewer than `points` equally spaced rows of a curve, with the first and the last."""
     return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, points - 1).round().astype(int))]
 
 
 def _with_point(curve: pd.DataFrame, point: tuple[float, float], falling: bool) -> pd.DataFrame:
-    """Inserts the operating point where it belongs, and adds the column `point`: 1 in its row, 0 elsewhere.
+    """Inserts the operating point into a curve, and adds the column `point`: 1 in its row, 0 elsewhere.
 
     Args:
         curve: two columns, x ascending.
-        point: x and y.
-        falling: whether y falls where the curve is vertical.
+        point: x and y of the operating point.
+        falling: whether y descends where the curve is vertical.
     """
     x, y = curve.columns
     rows = pd.concat([curve.assign(point=0), pd.DataFrame([(*point, 1)], columns=[x, y, "point"])])
@@ -133,14 +133,14 @@ def _with_point(curve: pd.DataFrame, point: tuple[float, float], falling: bool) 
 
 
 def auc_by_group(column: str, groups: Mapping[str, Sequence[ScoredClip]]) -> pd.DataFrame:
-    """AUC of the frames of each group of clips; a group without labels of both classes has no row.
+    """AUC of the frames of each group of clips; groups without labels of both classes are omitted.
 
     Args:
-        column: name of the first column, such as `subject`.
+        column: name of the first column, for example `subject`.
         groups: clips by name of the group.
 
     Returns:
-        Columns: the name of the group, `auc`.
+        Columns: `column`, with the name of the group, and `auc`.
     """
     rows = []
     for group, clips in groups.items():
@@ -152,13 +152,13 @@ def auc_by_group(column: str, groups: Mapping[str, Sequence[ScoredClip]]) -> pd.
 
 
 def histogram(anomalous: np.ndarray, scores: np.ndarray, threshold: float, bins: int = BINS) -> pd.DataFrame:
-    """How often scores occur among normal and anomalous frames.
+    """Histograms of the scores of normal and of anomalous frames.
 
     Args:
-        anomalous: bool [T].
-        scores: float [T].
-        threshold: goes into the table.
-        bins: how many.
+        anomalous: labels of the frames, bool [T].
+        scores: scores of the frames, float [T].
+        threshold: written into the table.
+        bins: number of bins.
 
     Returns:
         Columns: `bin_start`, `bin_end`, `count`, `cls` (`normal` or `anomalous`), `threshold`.
@@ -180,12 +180,12 @@ def plot_data(
 
     Args:
         clips: all test clips.
-        trivial: scores of each labelled clip by trivial scorer, float [T] each.
-        threshold: frames above it are alarmed.
+        trivial: scores of each labelled clip, float [T], by trivial scorer.
+        threshold: frames with a higher score are alarmed.
 
     Returns:
-        By name `roc`, `pr`, `histogram`, `clip_auc`, `subject_auc`. Without labels of both classes `roc` and
-        `pr` have no rows; without any label the histogram takes all frames for normal.
+        The tables `roc`, `pr`, `histogram`, `clip_auc` and `subject_auc` by name. Without labels of both
+        classes, `roc` and `pr` have no rows; without any labels, the histogram counts all frames as normal.
     """
     scored = labelled(clips)
     labels = labels_of(scored) or [np.zeros(len(clip.scores), bool) for clip in clips]
@@ -212,9 +212,9 @@ def draw_curves(path: Path, clips: Sequence[ScoredClip], threshold: float) -> No
     """Draws every clip's score over time, with labelled intervals shaded and the threshold as a dashed line.
 
     Args:
-        path: of the PNG.
+        path: path of the PNG.
         clips: all test clips.
-        threshold: frames above it are alarmed.
+        threshold: frames with a higher score are alarmed.
     """
     columns = min(3, len(clips))
     rows = -(-len(clips) // columns)
@@ -236,4 +236,4 @@ def draw_curves(path: Path, clips: Sequence[ScoredClip], threshold: float) -> No
     figure.supylabel("anomaly score", fontsize=9)
     figure.suptitle("shaded: labelled anomalous; dashed: alarm threshold from normal footage", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90, metadata={"Software": None})
+    figure.savefig(path, dpi=90, metadata={"Software": None})  # no version, so that bytes do not depend on it

@@ -1,9 +1,8 @@
-"""Region level: does the model detect each anomalous region, and each anomalous track?
+"""Metrics of regions: RBDC and TBDC, the region-based and the track-based detection criterion.
 
-RBDC and TBDC, the region-based and the track-based detection criterion of Ramachandra and Jones, "Street
-Scene", WACV 2020, arXiv:1902.05872. Boxes around what the masks show are compared with boxes around what the
-score maps show above a threshold. The threshold moves, and false positives per frame are weighed against
-detections.
+Defined by Ramachandra and Jones, "Street Scene", WACV 2020, arXiv:1902.05872. Boxes around the anomalous
+regions of the masks are compared with boxes around the cells whose scores are above a threshold. The criteria
+are areas under the curves of detections over false positives per frame, as the threshold varies.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,24 +18,24 @@ from numpy.typing import ArrayLike
 from vad import UserError
 from vad.boxes import iou
 
-MIN_IOU = 0.1  # of a detection with a true region (beta in the paper)
-MIN_TRACK_SHARE = Fraction(1, 10)  # of its regions that must be detected (alpha in the paper)
-MAX_FALSE_POSITIVES = 1.0  # per frame: where the curves end
+MIN_IOU = 0.1  # IoU of a detection with a true region, for a match (beta in the paper)
+MIN_TRACK_SHARE = Fraction(1, 10)  # share of a track's regions that must be detected (alpha in the paper)
+MAX_FALSE_POSITIVES = 1.0  # false positives per frame where the curves end
 
 
 class RegionLevel:
-    """Adds up clip by clip what RBDC and TBDC need, at thresholds given beforehand.
+    """Accumulates the counts for RBDC and TBDC at given thresholds, clip by clip.
 
-    Regions are boxes around connected pixels or cells, corners included. The true ones of a frame are those
-    of its mask, however small. The detections are those of the cells whose score is above the threshold,
-    scaled to pixels of the source. Two match if their IoU is at least MIN_IOU. A true region is detected if a
-    detection matches it; a detection is a false positive if it matches no region. A box may match several.
+    Regions are boxes around connected components (8-connectivity). The true regions of a frame are the
+    components of its mask, however small. The detections are the components of the cells whose score is above
+    the threshold, scaled to pixels of the source. A detection and a true region match if their IoU is at
+    least MIN_IOU; a box may match several. A true region is detected if any detection matches it; a detection
+    that matches no true region is a false positive.
 
-    True regions become tracks by linking those of consecutive frames of a clip that share pixels, one to one:
-    the pair that shares the most first, then of the remaining boxes the pair that shares the most, and so on;
-    where pairs share equally many, the upper, then the left box of the earlier frame goes first, then that of
-    the later. A track ends where a region is linked to nothing. It is detected if at least MIN_TRACK_SHARE of
-    its regions are.
+    True regions of consecutive frames are linked to tracks by the pixels they share. Each region is linked at
+    most once, greedily, the pair with the most shared pixels first; ties go to the upper, then the left box
+    of the earlier frame, then of the later frame. A track ends at a region without a link. It is detected if
+    at least the share MIN_TRACK_SHARE of its regions is.
 
     Args:
         thresholds: float [K], descending, on the scale of the maps.
@@ -50,7 +49,7 @@ class RegionLevel:
         if (np.diff(self.thresholds) > 0).any():
             raise ValueError("thresholds must descend")
         self._frames = self._regions = self._tracks = 0
-        # at each threshold
+        # counts at each threshold
         self._false_positives, self._detected, self._detected_tracks = np.zeros(
             (3, len(self.thresholds)), int
         )
@@ -66,18 +65,17 @@ class RegionLevel:
         """Adds a clip, frame by frame.
 
         Args:
-            clip: id, for messages.
-            maps: float [rows, columns], a score per cell.
-            masks: bool [H, W] of the same frames, in pixels of the source, which shows the same picture.
+            clip: id of the clip, for messages.
+            maps: score maps of the frames, float [rows, columns] each.
+            masks: masks of the same frames, bool [H, W] each, in pixels of the source.
             frame: (height, width) of the extracted frame.
-            cell: pixels of the extracted frame per cell, each way.
+            cell: pixels of the extracted frame per cell, in each direction.
 
         Raises:
-            UserError: if there are more maps than masks or more masks than maps, or if a map has another
-                shape or NaN.
+            UserError: if maps and masks differ in number, or if a map has another shape or NaN.
         """
         before = _Truth.empty()
-        # of the open tracks: detected regions at each threshold, [K, N], and all of their regions, [N]
+        # of the tracks that have not ended: detected regions at each threshold, [K, N], and all regions, [N]
         hits, lengths = np.zeros((len(self.thresholds), 0), int), np.zeros(0, int)
         for scores, mask in _pairs(clip, maps, masks, frame, cell):
             truth = _Truth.of(mask)
@@ -96,30 +94,30 @@ class RegionLevel:
         self._close(hits, lengths)
 
     def _close(self, hits: np.ndarray, lengths: np.ndarray) -> None:
-        """Counts tracks that ended.
+        """Counts tracks that have ended.
 
         Args:
-            hits: int [K, N], detected regions of each track at each threshold.
-            lengths: int [N], all regions of each.
+            hits: number of detected regions of each track at each threshold, int [K, N].
+            lengths: number of regions of each track, int [N].
         """
         self._tracks += len(lengths)
-        # hits / lengths >= MIN_TRACK_SHARE, in whole numbers
+        # hits / lengths >= MIN_TRACK_SHARE, in integer arithmetic, which is exact
         enough = hits * MIN_TRACK_SHARE.denominator >= lengths * MIN_TRACK_SHARE.numerator
         self._detected_tracks += enough.sum(1)
 
     def result(self) -> dict[str, Any]:
         """The figures over all clips.
 
-        RBDC is the area below a curve: x is false positives per frame, from 0 to MAX_FALSE_POSITIVES, y the
-        share of true regions that are detected; for TBDC the share of tracks. Each threshold is a point, and
-        so is (0, 0), where nothing is detected. Regions merge as the threshold falls, so x and y may fall
-        again. Hence the points are sorted by x, then y, and y becomes the highest so far: what is detected at
-        the best threshold with at most as many false positives. Straight lines join them, also across the
-        end; beyond the last the curve is flat.
+        RBDC is the area under a curve: x is the number of false positives per frame, from 0 to
+        MAX_FALSE_POSITIVES, y the share of true regions that are detected; for TBDC, y is the share of
+        tracks. Each threshold gives a point; (0, 0) is added. As the threshold falls, detections merge, so x
+        and y may decrease again. Hence the points are sorted by x, then y, and y is replaced by its running
+        maximum, the detections at the best threshold with at most x false positives. Between points the curve
+        is linear, also across MAX_FALSE_POSITIVES; after the last point it is constant.
 
         Returns:
-            `rbdc`, `tbdc` in [0, 1]; `frames`, `regions`, `tracks`, how many; `thresholds`, K. Where nothing
-            is anomalous there are the counts alone, and `absent` says why.
+            `rbdc` and `tbdc` in [0, 1]; the numbers of `frames`, `regions`, `tracks` and `thresholds`. If no
+            pixel is anomalous, only the numbers, and `absent` with the reason.
         """
         if not self._frames:
             return {"absent": "no test frame has a mask"}
@@ -143,9 +141,9 @@ class _Truth:
     """The true regions of a frame.
 
     Attributes:
-        components: int32 [H, W], the connected component of each pixel; 0 where nothing is anomalous.
-        numbers: int [N], the component of each box.
-        boxes: int [N, 4], x0, y0, x1, y1, sorted from the top, then the left.
+        components: number of the connected component of each pixel, int32 [H, W]; 0 for normal pixels.
+        numbers: number of the component of each box, int [N].
+        boxes: x0, y0, x1, y1 of each region, int [N, 4], sorted from top to bottom, then from left to right.
     """
 
     components: np.ndarray
@@ -161,7 +159,7 @@ class _Truth:
         if not mask.any():
             return cls.empty()
         components, boxes = _connected(mask)
-        order = np.lexsort(boxes.T[[2, 3, 0, 1]])  # no two are equal, or they would touch
+        order = np.lexsort(boxes.T[[2, 3, 0, 1]])  # by y0, x0, y1, x1; boxes of components are never equal
         return cls(components, order + 1, boxes[order])
 
 
@@ -173,17 +171,18 @@ def _connected(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _links(before: _Truth, after: _Truth) -> tuple[np.ndarray, np.ndarray]:
-    """Which boxes of two consecutive frames belong to the same track: their rows in either, int [n] each."""
+    """Links the boxes of two consecutive frames: rows of the linked boxes in both frames, int [n] each."""
     shape = len(before.boxes) + 1, len(after.boxes) + 1
     if 1 in shape:
         return np.zeros(0, int), np.zeros(0, int)
     both = (before.components > 0) & (after.components > 0)
+    # number of shared pixels of each pair of components
     pair = before.components[both] * shape[1] + after.components[both]
     pixels = np.bincount(pair, minlength=shape[0] * shape[1]).reshape(shape)
     shared = pixels[np.ix_(before.numbers, after.numbers)]
     earlier, later = [], []
     while shared.any():
-        row, column = np.unravel_index(shared.argmax(), shared.shape)  # the first of equals
+        row, column = np.unravel_index(shared.argmax(), shared.shape)  # the first of tied pairs
         shared[row] = shared[:, column] = 0
         earlier.append(row)
         later.append(column)
@@ -201,23 +200,23 @@ def _detect(
     """Compares detections with true regions at each threshold.
 
     Args:
-        scores: float [rows, columns].
+        scores: scores of the cells, float [rows, columns].
         thresholds: float64 [K], descending.
-        truth: int [N, 4], boxes of the true regions in pixels of the source.
+        truth: boxes of the true regions in pixels of the source, int [N, 4].
         source: (height, width) of the source.
         frame: (height, width) of the extracted frame.
         cell: pixels of the extracted frame per cell.
 
     Returns:
-        False positives, int [K], and which true regions are detected, bool [K, N].
+        Number of false positives, int [K], and whether each true region is detected, bool [K, N].
     """
     scores = scores.astype(np.float64)
     above = scores.size - np.searchsorted(np.sort(scores, axis=None), thresholds, side="right")
-    # thresholds with equally many cells above them have the same cells above them
+    # thresholds with the same number of cells above them have the same cells above them, so each such level
+    # is computed only once
     _, first, level = np.unique(above, return_index=True, return_inverse=True)
 
-    # all levels as a single picture, below each other with an empty row between: a single call finds all
-    # boxes
+    # all levels stacked into a picture with empty rows between them, so that a single call gives all boxes
     height = scores.shape[0] + 1
     pictures = np.zeros((len(first), height, scores.shape[1]), bool)
     np.greater(scores, thresholds[first, None, None], out=pictures[:, :-1])
@@ -225,7 +224,7 @@ def _detect(
     level_of = boxes[:, 1] // height
     boxes[:, 1::2] -= (level_of * height)[:, None]
 
-    # a common scale of cells and source on which all sides are whole numbers, so that MIN_IOU is met exactly
+    # scaled so that boxes of cells and of the source are integers, which makes the IoU exact
     source_sides, frame_sides = np.array(source)[[1, 0, 1, 0]], np.array(frame)[[1, 0, 1, 0]]
     match = iou(np.minimum(boxes * cell, frame_sides) * source_sides, truth * frame_sides) >= MIN_IOU
     detected = np.zeros((len(first), len(truth)), bool)
@@ -236,7 +235,7 @@ def _detect(
 
 
 def _area(x: np.ndarray, y: np.ndarray) -> float:
-    """Area below the curve of `RegionLevel.result`, from the points [K] and [K]."""
+    """Area under the curve that `RegionLevel.result` describes, from its points x [K] and y [K]."""
     x, y = np.r_[0, x], np.r_[0, y]
     order = np.lexsort((y, x))
     x, y = x[order], np.maximum.accumulate(y[order])
@@ -252,10 +251,10 @@ def _pairs(
     frame: tuple[int, int],
     cell: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Each map with the mask of the same frame.
+    """Yields each map with the mask of the same frame.
 
     Raises:
-        UserError: if they do not fit.
+        UserError: if maps and masks differ in number, or if a map has another shape or NaN.
     """
     shape = tuple(-(-side // cell) for side in frame)
     for number, (scores, mask) in enumerate(zip_longest(maps, masks)):

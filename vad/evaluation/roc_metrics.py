@@ -1,7 +1,7 @@
-"""Metrics of the ROC curve: area over all frames (micro), mean area over clips (macro), equal error rate.
+"""Metrics of the ROC curve: AUC over all frames (micro), mean AUC of the clips (macro), equal error rate.
 
-Throughout, labels are bool [T], True where a frame is anomalous, and scores float [T], higher where it is
-more so.
+In all functions, labels are bool [T], True for anomalous frames, and scores are float [T], higher for more
+anomalous frames.
 """
 
 from collections.abc import Sequence
@@ -11,50 +11,58 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 
 def both_classes(anomalous: np.ndarray) -> bool:
-    """Whether there are normal and anomalous frames, so that an AUC is defined."""
+    """Whether there are both normal and anomalous frames, so that the AUC is defined."""
     return bool(anomalous.any()) and not bool(anomalous.all())
 
 
 def auc(anomalous: np.ndarray, scores: np.ndarray) -> float | None:
-    """Area under the ROC curve in [0, 1], ties counted half.
+    """Area under the ROC curve, ties counted half.
 
     Args:
-        anomalous: bool [T].
-        scores: float [T].
+        anomalous: labels of the frames, bool [T].
+        scores: scores of the frames, float [T].
 
     Returns:
-        None if a class is missing.
+        The area, in [0, 1]; None if a class is missing.
     """
     return float(roc_auc_score(anomalous, scores)) if both_classes(anomalous) else None
 
 
 def auc_macro(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> float | None:
-    """Mean AUC of the clips that have both classes; None if no clip has. Args as for `aucs`."""
+    """Mean AUC of the clips that have both classes.
+
+    Args:
+        labels: labels of each clip, bool [T].
+        scores: scores of each clip, float [T].
+
+    Returns:
+        The mean, in [0, 1]; None if no clip has both classes.
+    """
     by_clip = [auc(y, s) for y, s in zip(labels, scores, strict=True)]
     defined = [value for value in by_clip if value is not None]
     return float(np.mean(defined)) if defined else None
 
 
 def aucs(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> dict[str, float | None]:
-    """AUCs of a scorer.
+    """Micro and macro AUC of a scorer.
 
     Args:
-        labels: bool [T] of each clip.
-        scores: float [T] of each clip.
+        labels: labels of each clip, bool [T].
+        scores: scores of each clip, float [T].
 
     Returns:
-        `auc_micro`, of all frames concatenated, and `auc_macro`; None where undefined.
+        `auc_micro`, over all frames concatenated, and `auc_macro`, the mean over clips; None if undefined.
     """
     micro = auc(np.concatenate(labels), np.concatenate(scores))
     return {"auc_micro": micro, "auc_macro": auc_macro(labels, scores)}
 
 
 def equal_error_rate(anomalous: np.ndarray, scores: np.ndarray) -> float:
-    """The rate at which false positives and misses are equally frequent, interpolated on the ROC curve.
+    """Equal error rate: the false positive rate where it equals the miss rate, interpolated on the ROC curve.
 
     Args:
-        anomalous: bool [T] with both classes.
-        scores: float [T].
+        anomalous: labels of the frames, bool [T], of both classes.
+        scores: scores of the frames, float [T].
     """
     false_positives, hits, _ = roc_curve(anomalous, scores, drop_intermediate=False)
     excess = false_positives - (1 - hits)  # rises from -1 to 1
@@ -64,23 +72,23 @@ def equal_error_rate(anomalous: np.ndarray, scores: np.ndarray) -> float:
 
 
 def minmax(scores: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Scores of each clip scaled to [0, 1] by its lowest and highest score; 0 if they are all equal."""
+    """Scales the scores of each clip to [0, 1] by its lowest and highest score; 0 if all are equal."""
     return [(s - s.min()) / (np.ptp(s) or 1.0) for s in scores]
 
 
 def auc_macro_padded(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> float | None:
     """Macro AUC with a normal frame of score 0 and an anomalous frame of score 1 added to every clip.
 
-    Scores are first scaled to [0, 1] clip by clip. Some published figures are of this kind. A clip that is
-    anomalous throughout then has an AUC near 1 whatever the scorer does, less only where frames tie for its
-    lowest score.
+    Scores are first scaled to [0, 1] clip by clip. Some published figures are of this kind, and are listed
+    for comparison only: a clip with only anomalous frames has an AUC near 1 with any scores (lower only if
+    several frames have the lowest score).
 
     Args:
-        labels: bool [T] of each clip.
-        scores: float [T] of each clip.
+        labels: labels of each clip, bool [T].
+        scores: scores of each clip, float [T].
 
     Returns:
-        None without clips.
+        The mean, in [0, 1]; None without clips.
     """
     if not labels:
         return None

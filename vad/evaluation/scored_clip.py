@@ -17,25 +17,25 @@ from vad.store.manifest import Clip
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """A test clip: its scores, and its labels if it is labelled. T is the number of extracted frames.
+    """A test clip with its scores, and with its labels if it has any. T is its number of extracted frames.
 
     Attributes:
-        clip: id.
-        camera: that filmed it.
-        subject: the person of the whole clip, "" if nobody is named.
-        scores: float64 [T], smoothed: those of the headline.
-        causal: float64 [T], computed without frames ahead.
-        unsmoothed: float64 [T], before smoothing.
-        branches: float64 [T] by branch: scores of each branch alone, and of all that learned as `learned`.
-        errors: float64 [T] by branch: errors of frames, before standardisation.
-        seconds: float64 [T] since the start of the clip.
-        source_frames: int [T].
+        clip: id of the clip.
+        camera: the camera that filmed it.
+        subject: the person of the whole clip, "" if no person is given.
+        scores: smoothed scores of the frames, used for the headline: float64 [T].
+        causal: scores without frames ahead, float64 [T].
+        unsmoothed: scores before smoothing, float64 [T].
+        branches: scores of each branch alone, and of all that learned as `learned`: float64 [T] each.
+        errors: errors of the frames by branch, before standardisation: float64 [T] each.
+        seconds: time since the start of the clip, float64 [T].
+        source_frames: index of each frame in the source, int [T].
         source_size: (height, width) of the source.
-        fps: of the extracted frames.
-        anomalous: bool [T], None if the clip is not labelled.
-        events: in the order of time.
-        regions: errors of the regions; their table has the columns `score` and `person` ("" if nobody is
-            named), too.
+        fps: extracted frames per second.
+        anomalous: labels of the frames, bool [T]; None if the clip is not labelled.
+        events: in order of time.
+        regions: errors of the regions, with the further columns `score` and `person` ("" if no person is
+            given).
     """
 
     clip: str
@@ -56,7 +56,7 @@ class ScoredClip:
 
     @property
     def name(self) -> str:
-        """The id without the split, as tables and plots show it."""
+        """The id without the split, for tables and plots."""
         return self.clip.partition("/")[2]
 
 
@@ -67,14 +67,14 @@ def read_clips(
     errors: Sequence[ClipErrors],
     identity: Identity,
 ) -> list[ScoredClip]:
-    """Test clips with their scores and labels.
+    """Reads test clips with their scores and labels.
 
     Args:
         clips: rows of the manifest.
-        labels: intervals by clip id; a labelled clip without any is normal.
-        scores: folder that the stage `score` filled.
-        errors: of the clips, in their order.
-        identity: which person a clip or track belongs to.
+        labels: labelled intervals by clip id; a labelled clip without intervals is normal.
+        scores: folder of the stage `score`.
+        errors: errors of these clips, in the same order.
+        identity: the persons that clips and tracks belong to.
 
     Raises:
         UserError: if scores are missing or broken, or belong to other errors.
@@ -119,5 +119,5 @@ def labelled(clips: Sequence[ScoredClip]) -> list[ScoredClip]:
 
 
 def labels_of(clips: Sequence[ScoredClip]) -> list[np.ndarray]:
-    """`anomalous` of the clips that are labelled, in their order: bool [T] each."""
+    """The labels of the clips that are labelled, in the same order: bool [T] each."""
     return [clip.anomalous for clip in clips if clip.anomalous is not None]

@@ -1,4 +1,4 @@
-"""The summary of a run: the figures that git keeps, and a page of Markdown for people."""
+"""The summary of a run, which git keeps: figures for `dvc metrics`, and a page of Markdown."""
 
 from pathlib import Path
 from typing import Any
@@ -10,25 +10,25 @@ HEADERS = {
     "auc": "AUC",
     "anomaly_rate": "share alarmed",
     "score_max": "highest score",
-}  # column of a CSV file -> head of the table, where it is not the same
-MEAN, DEVIATION = "_error_mean", "_error_std"  # ends of columns' names
-MAX_EVENTS = 100  # in the summary
-DIGITS = 6  # that agree between processors
+}  # column of a CSV file -> head of the table, where they differ
+MEAN, DEVIATION = "_error_mean", "_error_std"  # suffixes of the names of columns
+MAX_EVENTS = 100  # maximum events in the summary
+DIGITS = 6  # significant digits, which are the same on all processors
 
 
 def metrics(result: dict[str, Any]) -> dict[str, Any]:
-    """The figures for `dvc metrics`, rounded to DIGITS significant digits; None is left out."""
+    """The figures for `dvc metrics`, rounded to DIGITS significant digits, without those that are None."""
     return _rounded(result)
 
 
 def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped: dict[str, str]) -> str:
-    """The summary page as Markdown: headline beside the trivial scorers, events, tables.
+    """The summary page in Markdown: headline and trivial scorers, events, tables.
 
     Args:
         result: the figures of metrics.json.
-        folder: that the stage `evaluate` filled, with the tables.
-        events: what `read_events` returned.
-        skipped: reason by clip.
+        folder: folder of the stage `evaluate`, with the tables.
+        events: the result of `read_events`.
+        skipped: reason for skipping, by clip.
     """
     frame, lines = result["frame"], ["# Evaluation", ""]
     if "absent" in frame:
@@ -56,28 +56,32 @@ def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped
 
 
 def read_events(path: Path) -> pd.DataFrame:
-    """The table of events that the stage `score` wrote: a row per event, in the order of clips and time."""
+    """Reads the table of events that the stage `score` wrote: a row per event, by clip and time."""
+    # names as text: a clip may be called 007 or NA
     return pd.read_csv(
         path, keep_default_na=False, dtype=dict.fromkeys(("clip", "from", "to", "branches"), "str")
     )
 
 
 def _headline(result: dict[str, Any]) -> list[str]:
-    """A paragraph on what was measured and how sure it is."""
+    """A paragraph on the number of test frames and the confidence intervals."""
     frame, interval, gain = result["frame"], result["interval"]["auc_micro"], result["gain"]["auc_micro"]
     text = (
         f"{frame['frames']} test frames in {result['clips']} clips, {frame['anomalous_frames']} of them "
-        f"labelled anomalous. Micro AUC: all frames together, raw scores; macro AUC: mean over the "
-        f"{frame['clips_in_macro']} clips with both classes; {frame['clips_with_one_class']} have only one."
+        f"labelled anomalous. Micro AUC: over all frames together, raw scores. Macro AUC: mean over the "
+        f"{frame['clips_in_macro']} clips with frames of both classes; clips that lack a class: "
+        f"{frame['clips_with_one_class']}."
     )
     if "low" in interval:
         text += (
-            f" 95 % interval of the micro AUC over clips: {interval['low']:.3f} to {interval['high']:.3f}."
+            f" 95 % confidence interval of the micro AUC, by resampling clips: {interval['low']:.3f} to "
+            f"{interval['high']:.3f}."
         )
     if "low" in gain:
         text += (
             f" Gain over the best scorer that learns nothing ({result['gain']['over']}): "
-            f"{gain['difference']:+.3f}, 95 % interval {gain['low']:+.3f} to {gain['high']:+.3f}."
+            f"{gain['difference']:+.3f}, 95 % confidence interval {gain['low']:+.3f} to "
+            f"{gain['high']:+.3f}."
         )
     return [text, ""]
 
@@ -111,7 +115,7 @@ def _scorers(result: dict[str, Any]) -> list[str]:
 
 
 def _event_level(result: dict[str, Any]) -> list[str]:
-    """A sentence on events against labels; nothing without labels."""
+    """A sentence that compares events with labels; empty without labels."""
     if not (event := result.get("event")):
         return []
     alarms = f"{event['false_alarms']} false alarms in {event['hours']:.3g} hours of normal footage."
@@ -126,7 +130,7 @@ def _event_level(result: dict[str, Any]) -> list[str]:
 
 
 def _clip_level(result: dict[str, Any]) -> list[str]:
-    """A sentence on the highest scores of clips, if there are clips with an anomaly and without."""
+    """A sentence on the AUC of the highest scores of clips; empty if it is undefined."""
     clip = result.get("clip", {})
     if "auc" not in clip:
         return []
@@ -138,7 +142,7 @@ def _clip_level(result: dict[str, Any]) -> list[str]:
 
 
 def _pixel_level(result: dict[str, Any]) -> list[str]:
-    """A sentence on pixels and regions, if there are masks."""
+    """A sentence on metrics of pixels and regions; empty without masks."""
     pixel = result.get("pixel", {})
     if "auc" not in pixel:
         return []
@@ -149,20 +153,20 @@ def _pixel_level(result: dict[str, Any]) -> list[str]:
     )
     return [
         "",
-        f"Pixels: AUC {pixel['auc']:.3f}, AUC of the 40 % criterion {mahadevan}, F1 of masks "
-        f"{pixel['f1']:.3f}; RBDC {rbdc}, TBDC {tbdc}.",
+        f"Pixels: AUC {pixel['auc']:.3f}, AUC of the 40 % criterion {mahadevan}, F1 at the threshold of "
+        f"cells {pixel['f1']:.3f}. Regions: RBDC {rbdc}, TBDC {tbdc}.",
     ]
 
 
 def _regions(result: dict[str, Any]) -> list[str]:
-    """A sentence on regions, if they are boxes."""
+    """A sentence on the number of regions; empty if all regions are whole frames."""
     if not (regions := result.get("region")):
         return []
     tracks = f"{regions['tracks']} tracks, listed in tracks.csv." if regions["tracks"] else "No tracks."
     return [
         "",
         f"{regions['per_frame']:.2f} regions per frame on average; {regions['frames_without']} frames have "
-        f"none, and so error 0 in the branches of regions. {tracks}",
+        f"no regions, and therefore error 0 in the branches of regions. {tracks}",
     ]
 
 
@@ -181,7 +185,7 @@ def _events(events: pd.DataFrame) -> list[str]:
 
 
 def _table(title: str, path: Path) -> list[str]:
-    """A CSV file as a table, with mean and deviation of a branch's errors in the same cell."""
+    """A CSV file as a table, with mean and standard deviation of a branch's errors in the same column."""
     kinds = dict.fromkeys(("clip", "camera", "subject"), "str") | {"anomalous_frames": "Int64"}
     table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=kinds).dropna(axis=1, how="all")
     for mean in [name for name in table.columns if name.endswith(MEAN)]:
@@ -199,14 +203,14 @@ def _line(*cells: object) -> str:
 
 
 def _rule(columns: int) -> str:
-    """The line below the heads of a table."""
+    """The line between head and rows of a table."""
     return "|" + "---|" * columns
 
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}" if value == 0 or abs(value) >= 0.01 else f"{value:.3g}"
-    return "" if value is None else str(value).replace("|", "\\|")
+    return "" if value is None else str(value).replace("|", "\\|")  # a bare | would end the cell
 
 
 def _rounded(value: Any) -> Any:
