@@ -281,14 +281,14 @@ def test_a_mistake_is_one_line_and_changes_nothing(project, command, words):
 @pytest.mark.parametrize(
     ("names", "root", "detector", "message"),
     [
-        (["ped2"], None, None, r"recipe 'ped2' needs to know where the footage lies: add ROOT=path \(--root"),
-        (["weight_free", "falls"], None, None, "recipe 'weight_free falls' needs to know where the footage"),
+        (["ped2"], None, None, r"recipe 'ped2' needs the folder of the footage: add ROOT=path \(--root"),
+        (["weight_free", "falls"], None, None, "recipe 'weight_free falls' needs the folder of the footage"),
         (["ped2"], "no where", None, "ROOT=no where: no such folder"),
         (
             ["sample", "objects"],
             None,
             None,
-            "'sample objects' needs to know where the detector lies.*WEIGHTS",
+            "'sample objects' needs a detector, .*WEIGHTS",
         ),
         (["objects"], None, "no.onnx", "WEIGHTS=no.onnx: no such file"),
         (["objects"], None, "footage", "WEIGHTS=footage: no such file"),

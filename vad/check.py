@@ -1,7 +1,7 @@
-"""Checks params.yaml as a whole, before any stage runs: every section, and sections against each other.
+"""Checks the whole of params.yaml before any stage runs: every section, and sections against each other.
 
 python -m vad.check            checks the file
-python -m vad.check train      and that the pipeline has a stage of that name
+python -m vad.check train      also refuses the old name of a renamed stage
 """
 
 import importlib
@@ -24,7 +24,7 @@ from vad.pipeline.params import (
     unknown_key,
 )
 
-# Section -> where its model lies; imported by these names, since models of all packages meet only here
+# Section -> module and class of its model; as text, so that importing this module imports no package
 SECTIONS = {
     "data": "vad.layouts.base:DataParams",
     "extract": "vad.footage.extract:ExtractParams",
@@ -42,17 +42,20 @@ SECTIONS = {
 
 
 def models() -> Iterator[tuple[str, type[Section]]]:
-    """(section, its model) in the order of the stages."""
+    """Yields each section and its model, in the order of the stages."""
     for section, where in SECTIONS.items():
         module, name = where.split(":")
         yield section, getattr(importlib.import_module(module), name)
 
 
 def check(raw: dict[str, Any] | None = None) -> None:
-    """Checks every section, inactive alternatives included.
+    """Checks the values of every section, inactive alternatives included.
+
+    Args:
+        raw: contents of params.yaml; by default the file is read.
 
     Raises:
-        UserError: at the first fault.
+        UserError: at the first error.
     """
     raw = read() if raw is None else raw
     for key in raw:
@@ -70,10 +73,13 @@ def check(raw: dict[str, Any] | None = None) -> None:
 
 
 def verify(raw: dict[str, Any] | None = None) -> None:
-    """`check`, then sections against each other and against the files that they name.
+    """Checks the sections, then sections against each other and against the files that they name.
+
+    Args:
+        raw: contents of params.yaml; by default the file is read.
 
     Raises:
-        UserError: at the first fault.
+        UserError: at the first error.
     """
     raw = read() if raw is None else raw
     check(raw)
@@ -86,12 +92,14 @@ def verify(raw: dict[str, Any] | None = None) -> None:
 
 
 def check_footage(raw: dict[str, Any]) -> None:
+    """Checks that the folder of the footage exists."""
     from vad.layouts.base import open_root
 
     open_root(Path(raw["data"]["root"]))
 
 
 def check_channels(raw: dict[str, Any]) -> None:
+    """Checks that flow is computed and frames are in colour, if `resize.channels` needs them."""
     from vad.flow.base import FlowParams, require_flow
     from vad.footage.extract import ExtractParams
     from vad.windows.spec import ResizeParams
@@ -104,7 +112,7 @@ def check_channels(raw: dict[str, Any]) -> None:
 
 
 def check_model(raw: dict[str, Any]) -> None:
-    """Whether the model can be built for the tensors, and trained as `train` says."""
+    """Checks that the model can be built for the tensors, and trained with the section `train`."""
     import torch
 
     from vad.footage.extract import ExtractParams
@@ -116,7 +124,7 @@ def check_model(raw: dict[str, Any]) -> None:
     resize, train = load("resize", ResizeParams, raw), load("train", TrainParams, raw)
     choice, model, params = load_choice("model", ModelParams, raw)
     planes = resize.planes(load("extract", ExtractParams, raw).color)
-    with torch.device("meta"):  # shapes without memory
+    with torch.device("meta"):  # a device of tensors with shapes but without memory
         create(
             choice.chosen, params, (len(planes), params.window.frames, resize.height, resize.width), planes
         )
@@ -128,13 +136,14 @@ def check_model(raw: dict[str, Any]) -> None:
 
 
 def check_identity(raw: dict[str, Any]) -> None:
+    """Checks that the file of identities exists."""
     from vad.evaluation.params import EvaluateParams
 
     identity = load("evaluate", EvaluateParams, raw).identity
     if not Path(identity).is_file():
         raise UserError(
-            f"evaluate.identity = {identity!r}: no such file (seen from {Path.cwd()}); expected a CSV with "
-            "the columns clip, track, person; the header alone where nobody is to be told apart"
+            f"evaluate.identity = {identity!r}: no such file in {Path.cwd()}; expected a CSV with the "
+            "columns clip, track, person (only the header if persons are not distinguished)"
         )
 
 
@@ -146,10 +155,10 @@ RULES: list[Callable[[dict[str, Any]], None]] = [
 ]
 
 
-def main(words: list[str]) -> None:
-    for word in words:
-        if word in renamed.STAGES:
-            raise UserError(f"the stage {word!r} is now called {renamed.STAGES[word]!r}")
+def main(stages: list[str]) -> None:
+    for stage in stages:
+        if stage in renamed.STAGES:
+            raise UserError(f"the stage {stage!r} is now called {renamed.STAGES[stage]!r}")
     verify()
     print(f"{FILE}: all sections are valid")
 

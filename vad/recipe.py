@@ -1,11 +1,13 @@
-"""Recipes: named configurations, small files of overrides to params.yaml.
+"""Recipes: named configurations, small files of changes to params.yaml.
 
-    python -m vad.recipe                                      lists them
-    python -m vad.recipe ped2 objects --root PATH --write     writes two into params.yaml
-    python -m vad.recipe objects --weights PATH | xargs dvc exp run  tries one without touching params.yaml
+    python -m vad.recipe                                             lists all recipes
+    python -m vad.recipe ped2 objects --root PATH --write            writes two recipes into params.yaml
+    python -m vad.recipe objects --weights PATH | xargs dvc exp run  runs a recipe without changing
+    params.yaml
 
-A recipe is about footage or about a method, as its first comment line says. It holds what differs from the
-defaults: keys that other recipes of its kind set go back to theirs first. Of several recipes the last wins.
+A recipe is about footage or about a method, as its first comment line says. It contains only what differs
+from the defaults: keys that other recipes of the same kind set are first reset to their defaults. If several
+recipes set a key, the last recipe wins.
 """
 
 import argparse
@@ -29,29 +31,31 @@ from vad.store.downloads import hash_file
 
 RECIPES = Path("recipes")
 WEIGHTS, SHA256 = (f"preprocess.person_crop.onnx.{key}" for key in ("weights", "sha256"))
-ASKED_FOR = {  # keys that are null in a recipe because only the user knows them
-    "data.root": "footage lies: add ROOT=path (--root path)",
-    WEIGHTS: "detector lies, a YOLOX or YOLOv8 export to ONNX: add WEIGHTS=file (--weights file)",
+GIVEN_BY_USER = {  # keys that are null in a recipe because only the user knows their values
+    "data.root": "the folder of the footage: add ROOT=path (--root path)",
+    WEIGHTS: "a detector, YOLOX or YOLOv8 exported to ONNX: add WEIGHTS=file (--weights file)",
 }
-_NULL = "tag:yaml.org,2002:null"  # written as the word; ruamel would leave the place empty
+_NULL = "tag:yaml.org,2002:null"  # to write `null`, as ruamel writes nothing by default
 
 
 def names() -> dict[str, str]:
-    """Recipe -> its first comment line, `<kind>: <description>`."""
+    """The first comment line of each recipe, `<kind>: <description>`, by name."""
     files = sorted(RECIPES.glob("*.yaml"))
     return {f.stem: f.read_text("utf-8").partition("\n")[0].lstrip("# ") for f in files}
 
 
 def overrides(chosen: Sequence[str], root: str | None = None, detector: str | None = None) -> dict[str, Any]:
-    """`{"data.root": …, "train.epochs": …}` of recipes, defaults of their kinds included.
+    """The changes of recipes to params.yaml, `{"data.root": …, "train.epochs": …}`.
+
+    They include the defaults of all keys that other recipes of the same kinds set.
 
     Args:
-        chosen: names of recipes.
-        root: folder with the footage, becomes `data.root`.
+        chosen: names of recipes; later recipes override earlier recipes.
+        root: folder of the footage, for `data.root`.
         detector: file of the detector's weights.
 
     Raises:
-        UserError: for an unknown recipe, or if one needs `root` or `detector` and did not get it.
+        UserError: if a recipe does not exist, or needs `root` or `detector`.
     """
     texts = names()
     for name in chosen:
@@ -67,9 +71,9 @@ def overrides(chosen: Sequence[str], root: str | None = None, detector: str | No
     }
     required: dict[str, str] = {}
     for name in chosen:
-        own = _read(name)
-        changes |= own
-        required |= {key: what for key, what in ASKED_FOR.items() if key in own and own[key] is None}
+        settings = _read(name)
+        changes |= settings
+        required |= {k: what for k, what in GIVEN_BY_USER.items() if k in settings and settings[k] is None}
     if root is not None:
         changes["data.root"] = _root(root)
     if detector is not None:
@@ -79,12 +83,17 @@ def overrides(chosen: Sequence[str], root: str | None = None, detector: str | No
         changes |= {WEIGHTS: path.as_posix(), SHA256: hash_file(path)}
     for key, what in required.items():
         if changes[key] is None:
-            raise UserError(f"recipe {' '.join(chosen)!r} needs to know where the {what}")
+            raise UserError(f"recipe {' '.join(chosen)!r} needs {what}")
     return changes
 
 
 def apply(document: Any, changes: Mapping[str, Any]) -> None:
-    """Sets dotted keys in a nested mapping, in place; adds those that are absent."""
+    """Sets dotted keys in a nested mapping, in place; absent keys are added.
+
+    Args:
+        document: contents of params.yaml.
+        changes: values by dotted key.
+    """
     for key, value in changes.items():
         *path, last = key.split(".")
         section = document
@@ -92,7 +101,7 @@ def apply(document: Any, changes: Mapping[str, Any]) -> None:
             if not isinstance(section.get(part), Mapping):
                 section[part] = {}
             section = section[part]
-        if last not in section or section[last] != value:  # else its style may stay as it is
+        if last not in section or section[last] != value:  # an equal value keeps its style in the file
             section[last] = _in_a_line(value) if isinstance(value, list) else value
 
 
@@ -103,8 +112,16 @@ def _in_a_line(values: list) -> CommentedSeq:
 
 
 def write(changes: Mapping[str, Any], path: Path = params.FILE) -> None:
-    """Changes params.yaml and keeps its comments. Refuses, with a UserError, what would not be valid."""
-    params.read(path)  # says what is wrong with it, if anything
+    """Writes changes into params.yaml, and keeps its comments.
+
+    Args:
+        changes: values by dotted key.
+        path: path of params.yaml.
+
+    Raises:
+        UserError: if the result would not be valid; the file is then left unchanged.
+    """
+    params.read(path)  # for its error messages
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
     yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar(_NULL, "null"))
@@ -121,12 +138,12 @@ def write(changes: Mapping[str, Any], path: Path = params.FILE) -> None:
 
 
 def flags(changes: Mapping[str, Any]) -> list[str]:
-    """Words for `dvc exp run`: -S ++key=value, which adds or changes a key, quoted for the grammar of DVC."""
+    """Arguments for `dvc exp run`: -S ++key=value, which adds or changes a key; values in Hydra's syntax."""
     return [word for key, value in changes.items() for word in ("-S", f"++{key}={_hydra(value)}")]
 
 
 def _read(name: str) -> dict[str, Any]:
-    """What a recipe sets, by dotted key."""
+    """The values that a recipe sets, by dotted key."""
     return dict(_flat(params.read(RECIPES / f"{name}.yaml")))
 
 
@@ -139,23 +156,27 @@ def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def _root(root: str) -> str:
-    """Relative if git or DVC tracks it, else absolute: experiments in temporary copies must find it too."""
+    """The path of the footage for `data.root`.
+
+    Relative if git or DVC tracks the folder, else absolute: experiments run in temporary copies of the
+    project, which contain only tracked files.
+    """
     path = Path(root).expanduser().resolve()
     if not path.is_dir():
         raise UserError(f"ROOT={root}: no such folder")
-    here = Path.cwd().resolve()
-    if not path.is_relative_to(here):
+    project = Path.cwd().resolve()
+    if not path.is_relative_to(project):
         return path.as_posix()
-    inside = path.relative_to(here)
-    by_git = subprocess.run(["git", "ls-files", "--", inside], capture_output=True).stdout
-    by_dvc = any(Path(f"{p}.dvc").is_file() for p in (inside, *inside.parents))
-    return (inside if by_git or by_dvc else path).as_posix()
+    relative = path.relative_to(project)
+    by_git = subprocess.run(["git", "ls-files", "--", relative], capture_output=True).stdout
+    by_dvc = any(Path(f"{p}.dvc").is_file() for p in (relative, *relative.parents))
+    return (relative if by_git or by_dvc else path).as_posix()
 
 
 def _hydra(value: Any) -> str:
     if not isinstance(value, str):
         return json.dumps(value)
-    # within quotes a backslash stands for itself, unless a quote follows it
+    # within quotes, Hydra takes a backslash literally unless a quote follows it
     escaped = re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ('\\"' if m[2] else ""), value)
     return f'"{escaped}"'
 
@@ -166,9 +187,9 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="*", help="recipes; without any, all are listed")
-    parser.add_argument("--root", help="folder with the footage, becomes data.root")
-    parser.add_argument("--weights", help="file of a detector, for recipes that use one")
+    parser.add_argument("name", nargs="*", help="recipes; without a name, all recipes are listed")
+    parser.add_argument("--root", help="folder of the footage, for data.root")
+    parser.add_argument("--weights", help="weights of a detector, for recipes that use a detector")
     parser.add_argument("--write", action="store_true", help="write into params.yaml instead of printing")
     args = parser.parse_args()
     if not args.name:
@@ -182,8 +203,8 @@ def main() -> None:
     else:
         raw = params.read()
         apply(raw, changes)
-        check(raw)  # else DVC would run with a wrong key
-        print(shlex.join(flags(changes)))  # xargs reads quotes as a shell does
+        check(raw)  # DVC itself would accept a wrong key or value
+        print(shlex.join(flags(changes)))  # xargs reads quotes like a shell
 
 
 if __name__ == "__main__":
