@@ -1,12 +1,12 @@
-"""The Keras side of `benchmarks.training`: a process in a separate environment that trains when asked to.
+"""The Keras side of `benchmarks.training`: a process in a separate environment that trains on request.
 
     python benchmarks/_keras.py FOLDER
 
 FOLDER has task.json (`train` and `val`: paths of pictures; `height`, `width`, `channels`, `batch_size`,
-`learning_rate`, `threads`) and weights.npz (`w0`, `b0`, `w1` …, the convolutions as torch has them).
-It first writes a line that says what was built. Then it answers every line read, `files E` or `memory E`, by
-a line of JSON when E epochs from the given weights are done: `seconds`, `spent` (processor time), and the
-`loss` and `val_loss` of each epoch.
+`learning_rate`, `threads`) and weights.npz (`w0`, `b0`, `w1` …, the weights of the convolutions in torch's
+layout). The process first writes a line of JSON that describes the network. Then it reads requests from
+stdin, `files E` or `memory E`, trains for E epochs from the given weights, and answers each by a line of
+JSON: `seconds`, `spent` (processor time), and the `loss` and `val_loss` of each epoch.
 """
 
 import json
@@ -25,7 +25,7 @@ import tensorflow as tf
 
 
 class Pictures(keras.utils.PyDataset):
-    """Batches of pictures, read and shrunk each time they are asked for; input and target are the same."""
+    """Batches of pictures, read and resized on each access; input and target are the same."""
 
     def __init__(self, paths: list[str], task: dict[str, Any], shuffle: bool):
         super().__init__(workers=task["threads"])  # faster than Keras's default of 1
@@ -71,7 +71,7 @@ def build(task: dict[str, Any], weights: list[np.ndarray]) -> keras.Model:
 
 
 def main() -> None:
-    # stdout is for answers alone: what libraries print goes to stderr
+    # stdout is only for answers; the output of libraries goes to stderr
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 

@@ -3,9 +3,9 @@
     python -m benchmarks._models ped2 --root PATH [--only conv2d,cube] [--epochs 10]
 
 Runs the pipeline once per model, with the same frames and epochs, in a clone of the last commit below
-.cache/models. This takes most of an hour on two cores, so `make bench` leaves it out. Prints a table in
-Markdown, and adds each row to .cache/models/<recipe>.csv as soon as it is complete. Results rest on test
-labels: note every run in reports/experiments.md.
+.cache/models. This takes most of an hour on two cores, so `make bench` omits it. Prints a table in Markdown,
+and appends each row to .cache/models/<recipe>.csv when it is complete. Results use test labels, so record
+every run in reports/experiments.md.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from vad import recipe
 from vad.pipeline import params
 
 ROOT = Path(__file__).resolve().parents[1]
-STRIDED = {"resize.stride": 2}  # windows of several frames overlap: every second is enough, and half the work
-RUNS: dict[str, dict[str, int]] = {  # model -> parameters beside those of the recipe
+STRIDED = {"resize.stride": 2}  # windows of several frames overlap, so every second window suffices
+RUNS: dict[str, dict[str, int]] = {  # model -> parameters in addition to those of the recipe
     "mlp": {},
     "dense": {},
     "conv2d": {},
@@ -44,9 +44,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("recipe", help="ped2, falls, …")
     parser.add_argument("--root", required=True, help="the footage")
-    parser.add_argument("--only", default=",".join(RUNS), help="models, by comma")
+    parser.add_argument("--only", default=",".join(RUNS), help="models, separated by commas")
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--set", nargs="*", default=[], help="more parameters for all, key=value in JSON")
+    parser.add_argument(
+        "--set", nargs="*", default=[], help="further parameters for all models, key=value in JSON"
+    )
     args = parser.parse_args()
     folder = ROOT / ".cache/models" / args.recipe
     shutil.rmtree(folder, ignore_errors=True)
@@ -56,8 +58,8 @@ def main() -> None:
     rows = []
     for name in args.only.split(","):
         subprocess.run(["git", "checkout", "-q", "params.yaml"], cwd=folder, check=True)
-        how = "weight_free" if name == "cube" else "whole_frame"  # the method that the model is made for
-        base = recipe.overrides([args.recipe, how], str(Path(args.root).resolve()))
+        method = "weight_free" if name == "cube" else "whole_frame"  # the recipe that the model is meant for
+        base = recipe.overrides([args.recipe, method], str(Path(args.root).resolve()))
         recipe.write(base | more | RUNS[name] | {"model.name": name}, folder / params.FILE)
         rows.append(measure(folder, name))
         with open(folder.with_suffix(".csv"), "a", encoding="utf-8", newline="") as file:
@@ -94,7 +96,7 @@ def measure(folder: Path, name: str) -> list:
 
 
 def run(folder: Path, *command: str) -> tuple[float, float, str]:
-    """(seconds, peak resident megabytes of that process, its stderr)"""
+    """Runs a command; returns its seconds, its peak resident memory in MB, and its stderr."""
     start = time.monotonic()
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     child = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, encoding="utf-8")

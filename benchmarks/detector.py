@@ -1,11 +1,11 @@
-"""Detector.detect against onnxruntime alone on an input that is prepared beforehand.
+"""Detector.detect compared with bare onnxruntime on prepared input.
 
     python -m benchmarks.detector [--frames 30]
 
-The two take turns, frame by frame, in the same session, so that other load on the machine affects both alike:
-read the ratios; absolute figures depend on the machine. Ours letterboxes, runs, decodes, suppresses
-duplicates and keeps the map of classes. Weights are `weights/yolox_nano.onnx`, footage is
-`samples/one-by-one-person-detection.mp4`, both under VAD_DATASETS (default ../shared/data).
+Both alternate, frame by frame, in the same session, so that other load on the machine affects both equally:
+read the ratios, as absolute figures depend on the machine. Detector.detect letterboxes, runs the network,
+decodes, suppresses duplicates and keeps the class probabilities. Weights are `weights/yolox_nano.onnx`,
+footage is `samples/one-by-one-person-detection.mp4`, both under VAD_DATASETS (default ../shared/data).
 """
 
 import argparse
@@ -35,7 +35,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def compare(detector: Detector, frames: list[np.ndarray]) -> tuple[float, float, float]:
-    """Medians of (seconds of detect, seconds of onnxruntime, ratio within a pair)."""
+    """Medians over frames: seconds of detect, seconds of onnxruntime, and their ratio."""
     session = detector._session
     name = session.get_inputs()[0].name
     ready = np.random.default_rng(0).uniform(0, 255, (1, 3, detector.height, detector.width))
@@ -43,7 +43,7 @@ def compare(detector: Detector, frames: list[np.ndarray]) -> tuple[float, float,
     pairs = []
     for i, frame in enumerate(frames):
         works = [lambda frame=frame: detector.detect([frame]), lambda: session.run(None, feed)]
-        if i % 2:  # neither side always comes second
+        if i % 2:  # so that no side always runs second
             alone, ours = seconds(works[1]), seconds(works[0])
         else:
             ours, alone = seconds(works[0]), seconds(works[1])

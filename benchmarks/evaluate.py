@@ -2,10 +2,10 @@
 
     python -m benchmarks.evaluate [--frames 10000 100000] [--rounds 1]
 
-Clips of 1,000 frames of 360x240 px, ten regions a frame and two branches beside speed, every tenth frame
-anomalous with a mask, all fabricated. Compare the sizes: time per frame should stay the same, memory hardly
-grow. Then the pixel AUC of PLAIN frames is computed twice, streamed and by scikit-learn, which needs all
-cells in memory at once.
+The clips are fabricated: 1,000 frames of 360x240 px, ten regions per frame, two branches in addition to
+speed, every tenth frame anomalous with a mask. Compare the two sizes: time per frame should be the same, and
+memory should hardly grow. Then the pixel AUC of PLAIN frames is computed twice, streamed and by scikit-learn,
+which needs all cells in memory at once.
 """
 
 import argparse
@@ -40,7 +40,7 @@ PLAIN = 2000  # frames of the pixel AUC by scikit-learn
 
 
 def fabricate(folder: Path, frames: int) -> None:
-    """Writes what the stage reads, in the layout of the project: test clips, scored after a clip of val."""
+    """Writes the inputs of the stage: test clips, with scores calibrated on a validation clip."""
     rng = np.random.default_rng(0)
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "data").mkdir()
@@ -77,7 +77,7 @@ def fabricate(folder: Path, frames: int) -> None:
 
 
 def write_errors(stem: Path, rng: np.random.Generator) -> None:
-    """Writes a clip's regions with errors of two branches, and its maps of speed."""
+    """Writes the errors of a clip: regions with errors of two branches, and maps of speed."""
     n = LENGTH * REGIONS
     x0, y0 = rng.integers(0, WIDTH - 30, n), rng.integers(0, HEIGHT - 50, n)
     table = {"frame": np.repeat(np.arange(LENGTH), REGIONS), "region": np.arange(n), "track": -1}
@@ -93,7 +93,7 @@ def write_errors(stem: Path, rng: np.random.Generator) -> None:
 
 
 def sparse(stem: Path, shape: tuple[int, ...], **card: object) -> np.ndarray:
-    """An array of zeros that takes no disk, with its card; returned to be written to."""
+    """Creates an array of zeros as a sparse file, with its card; returns it as a writable memory map."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     array = np.lib.format.open_memmap(Path(f"{stem}.npy"), "w+", np.uint8, shape)
     cards.write_json(Path(f"{stem}.json"), {"shape": list(shape), "dtype": "uint8", "hash": "", **card})
@@ -101,12 +101,12 @@ def sparse(stem: Path, shape: tuple[int, ...], **card: object) -> np.ndarray:
 
 
 def run(folder: Path) -> tuple[float, float]:
-    """(seconds, peak MB) of the stage as a process; files that it maps do not count as memory."""
+    """Runs the stage as a process; returns its seconds and its peak memory in MB, without mapped files."""
     start, peak = time.perf_counter(), 0
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     child = subprocess.Popen([sys.executable, "-m", "stages.evaluate"], cwd=folder, env=env)
     while child.poll() is None:
-        with suppress(OSError, IndexError):  # it may just have ended
+        with suppress(OSError, IndexError):  # the process may have ended since
             status = Path(f"/proc/{child.pid}/status").read_text()
             peak = max(peak, int(status.partition("RssAnon:")[2].split()[0]))
         time.sleep(0.05)
@@ -116,7 +116,7 @@ def run(folder: Path) -> tuple[float, float]:
 
 
 def pixel_auc() -> None:
-    """Prints time and value of the pixel AUC of the same maps, streamed and by scikit-learn at once."""
+    """Prints time and value of the pixel AUC of the same maps, streamed and by scikit-learn."""
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(PLAIN, *SHAPE)).astype(np.float16)
     anomalous = np.where(scores > 1, rng.integers(0, 65, scores.shape), 0)

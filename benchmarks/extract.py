@@ -1,11 +1,11 @@
-"""`extract` against the ffmpeg command line at the same work: decode, gray, scale by area, write raw.
+"""`extract` compared with the ffmpeg command line: both decode, convert to gray, resize by area, write raw.
 
     python -m benchmarks.extract [--loops 8] [--rounds 5]
 
-Both write to the same temporary folder; ours also hashes what it writes. Runs alternate, so that
-other load on the machine affects both alike: read the ratios; absolute figures depend on the machine.
-Footage is `samples/one-by-one-person-detection.mp4` under VAD_DATASETS (default ../shared/data),
-repeated until start-up does not count.
+Both write to the same temporary folder; `extract` also hashes its output. Runs alternate, so that other load
+on the machine affects both equally: read the ratios, as absolute figures depend on the machine. Footage is
+`samples/one-by-one-person-detection.mp4` under VAD_DATASETS (default ../shared/data), repeated so often that
+start-up time is negligible.
 """
 
 import argparse
@@ -33,7 +33,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 
 
 def loop(path: Path, times: int) -> Path:
-    """The clip `times` times in a row, as one file."""
+    """Writes a file with the clip repeated `times` times."""
     command = [
         "ffmpeg",
         "-v",
@@ -61,17 +61,17 @@ def ffmpeg(source: Path, threads: int) -> None:
 
 
 def cost(work: Callable[[], object]) -> tuple[float, float]:
-    """(seconds by the clock, seconds of processor time of this process and of children that have ended)."""
+    """Elapsed seconds, and seconds of processor time of this process and of children that have ended."""
     start, before = time.perf_counter(), sum(os.times()[:4])
     work()
     return time.perf_counter() - start, sum(os.times()[:4]) - before
 
 
 def compare(name: str, frames: int, rounds: int, a: Callable[[], object], b: Callable[[], object]) -> None:
-    """Runs a b a b … after an unmeasured round; prints medians. Ratios above 1 speak for a.
+    """Runs a and b alternately, after a round that is not measured; prints medians. Ratios above 1 favour a.
 
-    Processor time is more reliable than the clock if others use the machine; that of joblib's workers
-    cannot be measured from here, so their row has none.
+    Processor time is more reliable than elapsed time if others use the machine. That of joblib's workers
+    cannot be measured here, so their row has none.
     """
     costs = [(cost(a), cost(b)) for _ in range(rounds + 1)][1:]
     rate_a, rate_b = (median(frames / c[i][0] for c in costs) for i in (0, 1))
@@ -104,7 +104,7 @@ def main() -> None:
                 list(several.map(lambda part: ffmpeg(part, 1), parts))
 
         def speed_up(single: Callable[[Path], None], at_once: Callable[[], None]) -> float:
-            """Time for the parts one after another, over the time for all of them at once."""
+            """Time for all parts in sequence, divided by the time for all parts in parallel."""
             serial = [cost(lambda: [single(part) for part in parts])[0] for _ in range(args.rounds)]
             return median(serial) / median(cost(at_once)[0] for _ in range(args.rounds))
 

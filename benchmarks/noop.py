@@ -1,10 +1,10 @@
-"""No-op `dvc repro` of the pipeline against that of a project of as many trivial shell stages.
+"""No-op `dvc repro` of the pipeline compared with that of a project with as many trivial shell stages.
 
     python -m benchmarks.noop [--rounds 9] [--parts]
 
-Each is a git repository in a temporary folder and has run before. Runs alternate, so that other load on the
-machine affects both alike: read the ratio (target: at most 1.3). `--parts` also leaves things out of the
-pipeline, one kind at a time, to show what each costs.
+Both are git repositories in a temporary folder and are up to date. Runs alternate, so that other load on the
+machine affects both equally: read the ratio (target: at most 1.3). `--parts` also measures the pipeline
+without plots, without code dependencies, and without parameters, to show the cost of each.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def bare(document: Document) -> None:
 
 
 def no_op(project: tiny.Project) -> tuple[float, float]:
-    """(seconds by the clock, seconds of processor time) of a run with nothing to do."""
+    """Elapsed seconds and seconds of processor time of a run with nothing to do."""
     start, before = time.perf_counter(), os.times()
     output = project.repro()
     wall, after = time.perf_counter() - start, os.times()
@@ -85,7 +85,7 @@ def no_op(project: tiny.Project) -> tuple[float, float]:
 
 
 def compare(rounds: int, projects: dict[str, tiny.Project]) -> None:
-    """Prints medians, and ratios to the first project; all take turns, after an unmeasured round."""
+    """Prints medians, and ratios to the first project; all alternate, after a round that is not measured."""
     times = [[no_op(project) for project in projects.values()] for _ in range(rounds + 1)][1:]
     print(f"{f'no-op dvc repro, {rounds} rounds':<36}{'seconds':>8}{'ratio':>8}{'CPU s':>8}{'ratio':>8}")
     for i, name in enumerate(projects):

@@ -1,13 +1,12 @@
-"""Preprocessing and optical flow, per frame, against bare calls of OpenCV or onnxruntime.
+"""Preprocessing and optical flow, per frame, compared with bare calls of OpenCV or onnxruntime.
 
     python -m benchmarks.preprocess [--rounds 5] [--frames 60]
 
-Ours is the work function of the stage: it reads stored frames, and writes regions, silhouettes or flow.
-"Alone" is a loop in memory over the calls to the library that the mode consists of, with the same parameters
-and nothing else. One thread each; the two take turns, so read the ratios: absolute figures depend on the
-machine. Footage is `samples/one-by-one-person-detection.mp4`, weights are `weights/yolox_nano.onnx`, both
-under VAD_DATASETS (default ../shared/data). Parameters are those of params.yaml; background
-subtraction has its defaults.
+"Ours" is the work function of the stage: it reads stored frames, and writes regions, silhouettes or flow.
+"Alone" is a loop in memory over the library calls that the mode consists of, with the same parameters. Both
+use a single thread and alternate, so read the ratios: absolute figures depend on the machine. Footage is
+`samples/one-by-one-person-detection.mp4`, weights are `weights/yolox_nano.onnx`, both under VAD_DATASETS
+(default ../shared/data). Parameters are those of params.yaml, for background subtraction the defaults.
 """
 
 import argparse
@@ -40,11 +39,11 @@ RAW = params.read(Path(__file__).parents[1] / "params.yaml")
 
 
 def subtract(frames: np.ndarray, how: ForegroundSettings) -> None:
-    """The background model, its morphology and its blobs."""
+    """Background model, morphology and connected components."""
     make = {"mog2": cv2.createBackgroundSubtractorMOG2, "knn": cv2.createBackgroundSubtractorKNN}[how.method]
     model = make(how.history, how.threshold, detectShadows=how.shadows)
     initial = np.linspace(0, min(how.history, len(frames)) - 1, how.initial_frames).round().astype(int)
-    for frame in frames[np.unique(initial)]:  # both learn from these before they judge
+    for frame in frames[np.unique(initial)]:  # the initial background model, as in the stage
         model.apply(frame)
     for frame in frames:
         mask = model.apply(frame)
@@ -72,7 +71,7 @@ def detect(frames: np.ndarray, detector: Detector) -> None:
 
 
 def change(frames: np.ndarray) -> None:
-    """Smoothed difference to the frame before, and its blobs."""
+    """Smoothed difference to the previous frame, and its connected components."""
     before = cv2.GaussianBlur(frames[0], (5, 5), 0)
     for frame in frames:
         now = cv2.GaussianBlur(frame, (5, 5), 0)
@@ -89,7 +88,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def rows(folder: Path, frames: np.ndarray) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
-    """Name -> (ours, alone)."""
+    """The pairs (ours, alone) to compare, by name."""
     stem, moved, out = folder / "frames", folder / "flow", folder / "out"
     arrays.write_array(stem, frames)
     silhouette = params.load("preprocess.silhouette", Silhouette.Params, RAW)

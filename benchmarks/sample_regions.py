@@ -2,13 +2,13 @@
 
     python -m benchmarks.sample_regions [--color gray]
 
-Frames are those of data/sample, decoded; parameters are those of params.yaml. A person or thing *moves*
-in a frame if more than the share MOVED of its visible mask differs from that a second earlier (in the first
-second: later). People who stand or lie still for a second do not move; marking them counts as wrong, except
-in the column "anybody", where the truth is everybody in view.
+Frames are those of data/sample, decoded; parameters are those of params.yaml. A person or thing *moves* in a
+frame if more than the share MOVED of its visible mask differs from the mask a second earlier (in the first
+second: later). Marking people who stand or lie still for a second counts as wrong, except in the column
+"anybody", where the truth is everybody in view.
 
-Boxes and people are paired, so of two people in the same box a single person counts as detected, except in
-the column "shared". A box of a person who is tiny or does not move is neither right nor wrong.
+Boxes and people are matched in pairs, so of two people in the same box only one counts as detected, except in
+the column "shared". A box of a person who is tiny or does not move counts neither as right nor as wrong.
 """
 
 import argparse
@@ -38,20 +38,20 @@ from vad.synthetic import CLIPS, instances
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data/sample"
-MOVED = 0.1  # share of the pixels of either moment that differ
-TINY = 100  # px in view, less than half of the farthest walker: no box is expected for fewer
-FITS = 0.3  # IoU from which a box counts as that of a person or thing
+MOVED = 0.1  # share of the pixels of both masks together that differ
+TINY = 100  # visible pixels, less than half of the farthest walker; no box is expected for fewer
+FITS = 0.3  # least IoU of a box with a person or thing
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Footage with its truth."""
+    """Footage with ground truth."""
 
     name: str
     frames: np.ndarray  # uint8 [T, H, W] or [T, H, W, 3]
-    actors: np.ndarray  # int32 [T, H, W]: 0 nobody, else the number of who is visible
-    moving: np.ndarray  # the same, 0 for those who do not move
-    second: int  # frames in a second
+    actors: np.ndarray  # int32 [T, H, W]: number of the actor that is visible, 0 for the background
+    moving: np.ndarray  # the same, with 0 for actors that do not move
+    second: int  # frames per second
 
 
 def read(color: str, folder: Path) -> Iterator[Clip]:
@@ -69,7 +69,12 @@ def read(color: str, folder: Path) -> Iterator[Clip]:
 
 
 def moving(actors: np.ndarray, second: int) -> np.ndarray:
-    """Labels of those who move, int [T, H, W]; everything else is 0. `second` is its number of frames."""
+    """Numbers of the moving actors, int [T, H, W]; 0 elsewhere.
+
+    Args:
+        actors: numbers of all actors, int [T, H, W].
+        second: frames per second.
+    """
     out = np.zeros_like(actors)
     other = np.arange(len(actors)) - second
     other = np.where(other < 0, np.arange(len(actors)) + second, other).clip(0, len(actors) - 1)
@@ -82,7 +87,7 @@ def moving(actors: np.ndarray, second: int) -> np.ndarray:
 
 
 def iou(masks: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Intersection over union in each frame of two masks, bool [T, H, W]; NaN where both are empty."""
+    """Intersection over union of two masks, bool [T, H, W], in each frame; NaN if both are empty."""
     both, either = (np.count_nonzero(m, axis=(1, 2)) for m in (masks & truth, masks | truth))
     return np.divide(both, either, out=np.full(len(both), np.nan), where=either > 0)
 
@@ -119,46 +124,52 @@ def measure_silhouettes(clips: list[Clip], how: ForegroundParams) -> None:
 
 @dataclass
 class Count:
-    """How well boxes and people agree, over the frames of a clip."""
+    """Agreement of boxes and people, summed over the frames of a clip."""
 
-    people: int = 0  # who move and are not tiny
-    detected: int = 0  # people, each with a separate box
-    shared: int = 0  # people with any box
-    boxes: int = 0  # without those of people who are tiny or stand still
-    right: int = 0  # boxes, each with a separate person
+    people: int = 0  # people who move and are not tiny
+    detected: int = 0  # people with a separate box
+    shared: int = 0  # people with a box, possibly shared
+    boxes: int = 0  # boxes, without those of people who are tiny or stand still
+    right: int = 0  # boxes with a separate person
     all_boxes: int = 0
 
     def add(self, actors: np.ndarray, moving: np.ndarray, motion_boxes: np.ndarray) -> None:
-        """Counts a frame: labels int [H, W] twice, boxes [N, 4]."""
-        wanted, others = bounds(actors, moving)
-        fits = boxes.iou(wanted, motion_boxes) >= FITS
+        """Counts a frame.
+
+        Args:
+            actors: numbers of all actors, int [H, W].
+            moving: numbers of the moving actors, int [H, W].
+            motion_boxes: [N, 4].
+        """
+        expected, others = bounds(actors, moving)
+        fits = boxes.iou(expected, motion_boxes) >= FITS
         rows, columns = linear_sum_assignment(fits, maximize=True)
         paired = fits[rows, columns]
-        excused = (boxes.iou(others, motion_boxes) >= FITS).any(axis=0)
-        excused[columns[paired]] = False
-        self.people += len(wanted)
+        ignored = (boxes.iou(others, motion_boxes) >= FITS).any(axis=0)
+        ignored[columns[paired]] = False
+        self.people += len(expected)
         self.detected += int(paired.sum())
         self.shared += int(fits.any(axis=1).sum())
-        self.boxes += int((~excused).sum())
+        self.boxes += int((~ignored).sum())
         self.right += int(paired.sum())
         self.all_boxes += len(motion_boxes)
 
 
 def bounds(actors: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes [N, 4] of the visible part of who moves and is not tiny, and those of all others."""
-    wanted, others = [], []
+    """Boxes [N, 4] around the visible parts of actors that move and are not tiny, and of all others."""
+    expected, others = [], []
     for number in np.unique(actors[actors > 0]):
         visible = actors == number
         x, y, width, height = cv2.boundingRect(visible.view(np.uint8))
         counts = np.count_nonzero(visible) >= TINY and (moving[visible] > 0).any()
-        (wanted if counts else others).append((x, y, x + width, y + height))
-    return np.array(wanted, float).reshape(-1, 4), np.array(others, float).reshape(-1, 4)
+        (expected if counts else others).append((x, y, x + width, y + height))
+    return np.array(expected, float).reshape(-1, 4), np.array(others, float).reshape(-1, 4)
 
 
 def measure_boxes(
     clips: list[Clip], folder: Path, how: MotionParams, foreground: ForegroundParams, flow: Dis
 ) -> None:
-    """Prints a row per source, and a row for true masks: the best that splitting blobs can reach."""
+    """Prints a row per source, and a row for the true masks, an upper bound for all sources."""
     head = ("source", "recall", "train", "test", "worst clip", "shared", "precision", "boxes", "people")
     print(f"motion boxes: who moves and shows {TINY} px or more, at IoU {FITS}")
     print(f"{head[0]:<12}" + "".join(f"{word:>12}" for word in head[1:]))

@@ -1,21 +1,21 @@
-"""Training against Keras, scikit-learn, and a bare torch loop.
+"""Training compared with Keras, scikit-learn, and a bare torch loop.
 
     python -m benchmarks.training [--rounds 3] [--epochs 2] [--pictures 960] [--no-keras]
 
-All take turns on the same pictures, so that other load on the machine affects them alike: read the ratios;
-absolute figures depend on the machine. Ours is the whole of `vad.training.fit.fit`, with its validation,
-history and checkpoints; imports, compilation and warming up are not counted. The losses beside are those of
-the last epoch of training; they show that the faster side learns as much.
+All sides alternate on the same pictures, so that other load on the machine affects them equally: read the
+ratios, as absolute figures depend on the machine. "Ours" is the whole of `vad.training.fit.fit`, with
+validation, history and checkpoints; imports, compilation and warm-up are not counted. The losses beside the
+speeds are those of the last training epoch; they show that the faster side learns as much.
 
-- The network of `conv2d` in Keras, from the same first weights (both must begin with the same loss, which is
-  checked): reading JPEG files with OpenCV, against our tensors on disk; then both from memory. Keras computes
-  in 32 bits; ours also with bf16 autocast if the processor has instructions for it.
-- scikit-learn's MLPRegressor against `dense`, the same layers, from memory.
-- A torch loop of a dozen lines against `fit`, both from memory.
+- The network of `conv2d` in Keras, from the same initial weights (checked by comparing the initial losses):
+  Keras reads JPEG files with OpenCV, ours reads tensors on disk; then both train from memory. Keras computes
+  in 32 bits; ours also with bf16 autocast if the processor has bf16 instructions.
+- scikit-learn's MLPRegressor and `dense`, which has the same layers, both from memory.
+- A torch loop of a dozen lines and `fit`, both from memory.
 
-Keras lives in a separate environment, .cache/bench-keras, which the first run makes (PyPI, 1.7 GB, some
-minutes). Pictures are the first of UCSD Ped2 under VAD_DATASETS (default ../shared/data), otherwise those
-of data/sample, written as JPEG.
+Keras has a separate environment, .cache/bench-keras, which the first run makes (from PyPI, 1.7 GB, some
+minutes). Pictures are the first of UCSD Ped2 under VAD_DATASETS (default ../shared/data), otherwise those of
+data/sample, written as JPEG.
 """
 
 import argparse
@@ -72,18 +72,18 @@ class Run(NamedTuple):
     """A finished training."""
 
     rate: float  # samples per second
-    thrift: float  # samples per second of processor time
+    efficiency: float  # samples per second of processor time
     loss: float  # of the last epoch
 
 
 class Stopwatch:
-    """Starts when it is made; measures time by the clock and of the processor."""
+    """Measures elapsed time and processor time since it was created."""
 
     def __init__(self):
         self.begin = time.perf_counter(), time.process_time()
 
     def run(self, samples: int) -> Callable[[float], Run]:
-        """Stops; returns a `Run` that still lacks its loss."""
+        """Stops, and returns a `Run` that still needs its loss."""
         seconds = time.perf_counter() - self.begin[0]
         return partial(Run, samples / seconds, samples / (time.process_time() - self.begin[1]))
 
@@ -108,12 +108,12 @@ class Held(Windows):
         return self.held[indices]
 
     def floats(self) -> torch.Tensor:
-        """All of them, in [0, 1]."""
+        """All windows, in [0, 1]."""
         return to_input(self.held)
 
 
 def pictures(folder: Path) -> tuple[str, list[Path]]:
-    """(where they come from, the JPEG files; each clip has a folder)."""
+    """The name of the data set, and its JPEG files, with a folder for each clip."""
     if files := sorted((DATA / "ucsd_ped2/Train").glob("*/*.jpg")):
         return "UCSD Ped2", files
     for source in sorted((ROOT / "data/sample/train").glob("*/*.mp4")):
@@ -126,7 +126,7 @@ def pictures(folder: Path) -> tuple[str, list[Path]]:
 
 
 def tensors(folder: Path, paths: list[Path]) -> Path:
-    """The folder of the windows of these pictures, made by the functions of the stages."""
+    """Makes windows of these pictures with the functions of the stages; returns their folder."""
     for clip, files in groupby(paths, lambda path: path.parent.name):
         frames, regions = folder / "frames" / clip, folder / "regions" / clip
         read = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
@@ -139,7 +139,7 @@ def tensors(folder: Path, paths: list[Path]) -> Path:
 def fit(
     start: Autoencoder, train: Windows, val: Windows, epochs: int, precision: Any = 32, batch: int = BATCH
 ) -> Run:
-    """Ours, as the stage `train` runs it, but with the loss of the others: the mean squared error."""
+    """Our training as in the stage `train`, but with the mean squared error as loss, like the other sides."""
     how = TrainParams(
         epochs=epochs,
         batch_size=batch,
@@ -190,7 +190,7 @@ def bare(start: Autoencoder, x: torch.Tensor, val: torch.Tensor, epochs: int, pr
 
 
 def scikit(x: np.ndarray, epochs: int, batch: int) -> Run:
-    """scikit-learn, which validates only if it stops early; here it does not."""
+    """scikit-learn; without early stopping, it does not validate."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPRegressor
 
@@ -212,7 +212,7 @@ def scikit(x: np.ndarray, epochs: int, batch: int) -> Run:
 
 
 class Keras:
-    """The process of benchmarks/_keras.py, which computes only while it has a task."""
+    """The process of benchmarks/_keras.py, which computes only while it handles a request."""
 
     def __init__(self, python: Path, folder: Path, start: Autoencoder, train: list[Path], val: list[Path]):
         folder.mkdir()
@@ -230,7 +230,7 @@ class Keras:
         self.built = self._answer()
 
     def fit(self, feed: str, epochs: int) -> Run:
-        """`feed`: "files" or "memory"."""
+        """Trains with pictures from `feed`, "files" or "memory"."""
         print(feed, epochs, file=self.process.stdin, flush=True)
         answer = self._answer()
         done = epochs * self.samples
@@ -247,7 +247,7 @@ class Keras:
 
 
 def keras_python() -> Path | None:
-    """The interpreter of the environment with Keras, which is made if need be; None if that fails."""
+    """The Python of the environment with Keras, which is created if it does not exist; None if that fails."""
     python, ready = HOME / "bin" / "python", HOME / "ready"
     if ready.is_file() and ready.read_text("utf-8").split() == NEEDED:
         return python
@@ -281,7 +281,7 @@ def main() -> None:
 
 
 def compare(folder: Path, rounds: int, epochs: int, n: int, python: Path | None) -> None:
-    """Prepares the data, lets all sides take turns, prints a row per comparison."""
+    """Prepares the data, runs all sides alternately, and prints a row per comparison."""
     source, paths = pictures(folder / "pictures")
     n = min(n, len(paths) - VALIDATION)
     used, rest = paths[:n], paths[n : n + VALIDATION]
@@ -334,7 +334,7 @@ def compare(folder: Path, rounds: int, epochs: int, n: int, python: Path | None)
 
 
 def check(keras: Keras, model: Autoencoder, val: torch.Tensor) -> None:
-    """Refuses to compare networks that differ in size or first loss."""
+    """Refuses to compare networks that differ in size or initial loss."""
     with torch.inference_mode():
         loss = functional.mse_loss(model(val), val).item()
     built, numbers = keras.built, sum(p.numel() for p in model.parameters())
@@ -344,9 +344,9 @@ def check(keras: Keras, model: Autoencoder, val: torch.Tensor) -> None:
 
 
 def show(rows: list[Row], runs: dict[str, list[Run]]) -> None:
-    """Medians over the rounds; ratios are medians of those within a round.
+    """Prints medians over the rounds; ratios are medians of the ratios within each round.
 
-    Processor time is more reliable than the clock if others use the machine.
+    Processor time is more reliable than elapsed time if others use the machine.
     """
     heads = ("ours", "theirs", "ratio", "target", "by CPU time", "our loss", "their loss")
     print(f"{'samples per second':<46}" + "".join(f"{head:>12}" for head in heads))
@@ -354,7 +354,7 @@ def show(rows: list[Row], runs: dict[str, list[Run]]) -> None:
         a, b = (Run(*map(np.array, zip(*runs[side], strict=True))) for side in (row.ours, row.theirs))
         cells = [f"{np.median(side.rate):.0f}" for side in (a, b)]
         cells += [f"{np.median(a.rate / b.rate):.2f}", f">= {row.target:g}"]
-        cells += [f"{np.median(a.thrift / b.thrift):.2f}"]
+        cells += [f"{np.median(a.efficiency / b.efficiency):.2f}"]
         cells += [f"{np.median(side.loss):.6f}" for side in (a, b)]
         print(f"{row.title:<46}" + "".join(f"{cell:>12}" for cell in cells))
 

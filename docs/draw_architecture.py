@@ -1,10 +1,10 @@
-"""Draws docs/architecture.svg: the packages of vad/, the stages that use them, and who imports whom.
+"""Draws docs/architecture.svg: the packages of vad/, the stages that use them, and their imports.
 
     python -m docs.draw_architecture            (or: make architecture)
 
-All of it is read from the code: the order is that of tests/pipeline/order.py, purposes are the first words of
-docstrings, stages come from dvc.yaml, arrows from the import statements. Arrows that follow from others are
-left out, and so are those to `store` and `pipeline`, which nearly all packages import.
+Everything is read from the code: the order from tests/pipeline/order.py, the purposes from the first words of
+docstrings, the stages from dvc.yaml, the arrows from import statements. Arrows that follow from other arrows
+are omitted, and so are arrows to `store` and `pipeline`, which nearly all packages import.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def package_of(path: Path) -> str | None:
 
 
 def imports() -> dict[str, set[str]]:
-    """Package -> the packages that it imports."""
+    """The packages that each package imports."""
     graph: dict[str, set[str]] = {package: set() for package in ORDER}
     for file in sorted((closure.ROOT / "vad").rglob("*.py")):
         if package := package_of(file.relative_to(closure.ROOT)):
@@ -38,7 +38,7 @@ def imports() -> dict[str, set[str]]:
 
 
 def reduce(graph: Graph) -> dict[str, set[str]]:
-    """The arrows that do not follow from others (transitive reduction)."""
+    """The imports that do not follow from others (transitive reduction)."""
 
     def reach(start: str) -> set[str]:
         return set().union(*({target} | reach(target) for target in graph[start]))
@@ -50,7 +50,7 @@ def reduce(graph: Graph) -> dict[str, set[str]]:
 
 
 def stages() -> dict[str, set[str]]:
-    """Stage -> the packages among its dependencies, in the order of dvc.yaml."""
+    """The packages among the dependencies of each stage, in the order of dvc.yaml."""
     out = {}
     for stage, definition in read(closure.ROOT / "dvc.yaml")["stages"].items():
         deps = (Path(d) for d in definition["deps"] if d.startswith("vad/"))
@@ -59,7 +59,7 @@ def stages() -> dict[str, set[str]]:
 
 
 def purpose(package: str) -> str:
-    """The first words of its docstring."""
+    """The first words of a package's docstring."""
     folder = closure.ROOT / "vad" / package
     file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
     text = file.read_text("utf-8").split('"""')[1].split("\n\n")[0].replace("\n", " ")
@@ -70,7 +70,7 @@ def purpose(package: str) -> str:
 
 
 def _shown(package: str) -> str:
-    """`boxes.py` for a single file."""
+    """The name in the picture: `scoring` for a folder, `boxes.py` for a single file."""
     return package if (closure.ROOT / "vad" / package).is_dir() else f"{package}.py"
 
 
@@ -122,7 +122,7 @@ def _text(x: float, y: float, text: str, size: float, color: str, bold: bool = F
 
 
 def _arc(x: float, start: float, end: float) -> str:
-    """From the importing package up to the imported one."""
+    """An arrow from the importing package up to the imported package."""
     bulge = 16 + (start - end) * 0.42
     return (
         f'<path d="M{x:g} {start - 4:g} C{x + bulge:g} {start:g} {x + bulge:g} {end:g} {x:g} {end + 4:g}" '
