@@ -1,4 +1,4 @@
-"""Dense optical flow between neighbouring frames, one file per method. Imports `pipeline` and `store`."""
+"""Dense optical flow between neighbouring frames, a module per method. Imports `pipeline` and `store`."""
 
 from vad.flow.base import FLOW_METHODS, FlowMethod, FlowParams, open_flow, require_flow
 

@@ -1,4 +1,4 @@
-"""No flow: a card that says so, and nothing else."""
+"""No optical flow, for configurations that do not use it."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from vad.store.cards import write_json
 
 @FLOW_METHODS.register
 class NoFlow(FlowMethod):
-    """Computes nothing."""
+    """Computes no flow."""
 
     class Params(Section):
-        """`flow.none`: nothing to choose."""
+        """`flow.none`: no parameters."""
 
     def flow(self, stem: Path, frames: Path, *, threads: int) -> None:
-        """Writes the card alone."""
+        """Writes only the card, by which other stages see that there is no flow."""
         write_json(Path(f"{stem}.json"), {"method": "none", "hash": "none"})
