@@ -1,5 +1,5 @@
-"""What finds things in frames: foreground, blobs of motion, object detectors, tracks.
+"""Detection of people and things in frames: foreground, motion, blobs, object detectors, tracks.
 
-Hands on nothing, so that a region mode reaches only the parts that it uses. Imports `boxes`, `flow`,
+Re-exports nothing, so that a region mode depends only on the modules that it uses. Imports `boxes`, `flow`,
 `pipeline` and `store`.
 """

@@ -1,8 +1,8 @@
-"""Boxes around the blobs of masks of moving pixels.
+"""Boxes around the blobs of motion masks.
 
-Groups that merge into a single blob are the weakness of such boxes. So blobs are split where they are thin
-and where two heads rise above their outline, and people who were apart before they met are kept apart. A
-person who is almost wholly hidden has no box: no mask shows them.
+People who overlap in the frame merge into a single blob. Therefore blobs are split at thin places and between
+the heads in their outline, and people who had separate boxes before they met keep them. A person who is
+almost completely hidden gets no box, since no pixel of the mask shows them.
 """
 
 from itertools import pairwise
@@ -14,23 +14,23 @@ from scipy.optimize import linear_sum_assignment
 from vad.boxes import area, distinct, intersection, iou, large_enough
 from vad.detection.motion import MotionParams
 
-HEAD = 1 / 15  # of the height: half a head. Lower bumps of an outline are noise and shoulders
-CORE = 0.5  # of a blob's greatest thickness: thinner parts are limbs, heads, bags
-MIN_AGE = 3  # frames that a box was followed before its next position is predicted
+HEAD = 1 / 15  # share of the height, half a head; smaller bumps of an outline are noise or shoulders
+CORE = 0.5  # share of the greatest thickness of a blob; thinner parts are limbs, heads or bags
+MIN_AGE = 3  # frames for which a box must have been followed before its prediction is used
 SAME = 0.2  # IoU with a predicted box above which a box continues it
-INSIDE = 0.6  # of a predicted box's area: with more of it in a part the box belongs to that part
-DUPLICATE = 0.8  # IoU of two predicted boxes above which they show the same person
-MAX_REST = 0.2  # of a part's pixels outside its predicted boxes: with more, there is something else in it
+INSIDE = 0.6  # share of the area of a predicted box that must lie in a part for the box to belong to it
+DUPLICATE = 0.8  # IoU above which two predicted boxes show the same person
+MAX_REST = 0.2  # share of the pixels of a part outside its predicted boxes; above it, something else is in it
 Bounds = tuple[int, int, int, int]
 NO_BOXES = np.zeros((0, 4))
 
 
 def boxes(mask: np.ndarray, params: MotionParams) -> np.ndarray:
-    """Boxes around the blobs of a single mask.
+    """Finds boxes in a single mask, without regard to other frames.
 
     Args:
         mask: bool or uint8 [H, W].
-        params: which blobs count, and whether they are split.
+        params: smallest blob, and whether blobs are split.
 
     Returns:
         int32 [N, 4]: x0, y0, x1, y1, end exclusive, from left to right. Boxes of a group may overlap.
@@ -39,56 +39,61 @@ def boxes(mask: np.ndarray, params: MotionParams) -> np.ndarray:
 
 
 class MotionBoxes:
-    """Boxes of a clip's masks, frame by frame, which also keep apart people who meet.
+    """Finds boxes in the masks of a clip, frame by frame; people who meet keep separate boxes.
 
-    Every box is predicted from its motion in the frames before. A part of a blob that is a single box to
-    `boxes`, but is covered by several predicted boxes, is split among them; so two people who cross have two
-    boxes while they are a single blob.
+    The position of every box is predicted from its motion in earlier frames. A blob that contains several
+    predicted boxes is divided among them, so that two people who cross have two boxes even while they are a
+    single blob.
+
+    Args:
+        params: smallest blob, and whether blobs are split.
     """
 
     def __init__(self, params: MotionParams):
         self.params = params
         self._last = NO_BOXES
         self._velocity = np.zeros((0, 2))  # [N, 2], pixels per frame
-        self._age = np.zeros(0, int)  # [N], frames that each was followed
+        self._age = np.zeros(0, int)  # [N], frames for which each box was followed
 
     def next(self, mask: np.ndarray) -> np.ndarray:
-        """Boxes of the next frame's mask, in the form of `boxes`."""
+        """Finds the boxes of the next frame; arguments and result as for `boxes`."""
         predicted = self._last + np.tile(self._velocity, 2)
-        trusted = predicted[self._age >= MIN_AGE] if self.params.split else NO_BOXES
-        now = _boxes(mask, self.params, trusted)
-        overlap = iou(now, predicted)
+        reliable = predicted[self._age >= MIN_AGE] if self.params.split else NO_BOXES
+        current = _boxes(mask, self.params, reliable)
+        overlap = iou(current, predicted)
         new, old = linear_sum_assignment(overlap, maximize=True)
         same = overlap[new, old] > SAME
         new, old = new[same], old[same]
-        age, velocity = np.zeros(len(now), int), np.zeros((len(now), 2))
+        age, velocity = np.zeros(len(current), int), np.zeros((len(current), 2))
         age[new] = self._age[old] + 1
-        moved = (now[new] - self._last[old]).reshape(-1, 2, 2).mean(axis=1)
-        # a running mean over the first frames, then exponential
+        # the mean of both corners moves like the centre
+        moved = (current[new] - self._last[old]).reshape(-1, 2, 2).mean(axis=1)
+        # a running mean over the first MIN_AGE frames, then exponential smoothing
         velocity[new] = (
             self._velocity[old] + (moved - self._velocity[old]) / np.minimum(age[new], MIN_AGE)[:, None]
         )
-        self._last, self._velocity, self._age = now.astype(float), velocity, age
-        return now
+        self._last, self._velocity, self._age = current.astype(float), velocity, age
+        return current
 
 
 def _boxes(mask: np.ndarray, params: MotionParams, predicted: np.ndarray) -> np.ndarray:
+    """Boxes of a mask, with blobs divided among the predicted boxes [N, 4]."""
     filled = _fill(mask, params.close)
-    # the fastest of OpenCV's algorithms; all give the same blobs, if in another order
+    # GRANA is OpenCV's fastest algorithm; the others give the same blobs in a different order
     _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(filled, 8, cv2.CV_32S, cv2.CCL_GRANA)
-    out = []
+    all_boxes = []
     for label, (x, y, width, height, pixels) in enumerate(stats[1:].tolist(), 1):
         if _is_large_enough(width, height, pixels, params):
             blob = labels[y : y + height, x : x + width] == label
-            here = _inside(predicted, (x, y, x + width, y + height))
+            people = _inside(predicted, (x, y, x + width, y + height))
             for part in _parts(blob, params):
-                for x0, y0, x1, y1 in _bounds_of_people(part, here - [x, y, x, y], params):
-                    out.append((x + x0, y + y0, x + x1, y + y1))
-    return np.array(sorted(out), np.int32).reshape(-1, 4)
+                for x0, y0, x1, y1 in _bounds_of_people(part, people - [x, y, x, y], params):
+                    all_boxes.append((x + x0, y + y0, x + x1, y + y1))
+    return np.array(sorted(all_boxes), np.int32).reshape(-1, 4)
 
 
 def _inside(predicted: np.ndarray, bounds: Bounds) -> np.ndarray:
-    """The predicted boxes [N, 4] that belong to a larger box; none if there is only a single one."""
+    """The predicted boxes [N, 4] that lie mostly within bounds; none if there are fewer than two."""
     if len(predicted) < 2:
         return predicted[:0]
     inside = predicted[intersection(predicted, np.array([bounds]))[:, 0] > INSIDE * area(predicted)]
@@ -96,11 +101,12 @@ def _inside(predicted: np.ndarray, bounds: Bounds) -> np.ndarray:
 
 
 def _fill(mask: np.ndarray, close: int) -> np.ndarray:
-    """The mask with gaps of up to `close` pixels in a column filled, uint8 [H, W]."""
+    """Fills gaps of up to `close` pixels within each column; returns uint8 [H, W]."""
     mask = mask.astype(np.uint8)
     if not close:
         return mask
-    # with a margin, else blobs near the upper border would grow to it; down again by as much as up
+    # a closing that dilates upwards and then erodes by as much; without a margin at the top, blobs near it
+    # would grow to the border
     mask = np.asarray(cv2.copyMakeBorder(mask, close, 0, 0, 0, cv2.BORDER_CONSTANT, value=0))
     column = np.ones((close + 1, 1), np.uint8)
     grown = cv2.dilate(mask, column, anchor=(0, 0))
@@ -117,18 +123,19 @@ def _is_part_large_enough(part: np.ndarray, params: MotionParams) -> bool:
 
 
 def _parts(blob: np.ndarray, params: MotionParams) -> list[np.ndarray]:
-    """The parts of a blob, bool [h, w], as masks of its shape; together they cover it."""
+    """Splits a blob, bool [h, w], into masks of the same shape; together they are the blob."""
     if not params.split:
         return [blob]
     return [part for group in _split_at_necks(blob, params) for part in _split_between_heads(group, params)]
 
 
 def _bounds_of_people(part: np.ndarray, predicted: np.ndarray, params: MotionParams) -> list[Bounds]:
-    """Bounds of a part, bool [h, w], or the several predicted boxes [N, 4] that it consists of."""
+    """Bounds of a part, bool [h, w], or of the people in it if several predicted boxes [N, 4] cover it."""
     whole = _bounds(part)
     people = _inside(predicted, whole)
     if not len(people):
         return [whole]
+    # rounded (floor, since np.round rounds halves to even), and clipped to the part
     people = np.clip(np.floor(people + 0.5).astype(int), whole[:2] * 2, whole[2:] * 2)
     people = people[large_enough(people, params.min_width, params.min_height)]
     people = people[distinct(people, DUPLICATE)]
@@ -146,22 +153,22 @@ def _bounds(part: np.ndarray) -> Bounds:
 
 
 def _split_between_heads(blob: np.ndarray, params: MotionParams) -> list[np.ndarray]:
-    """Cuts a blob in columns where its upper outline dips between two heads.
+    """Cuts a blob vertically where its upper outline dips between two heads.
 
-    The idea is that of W4 (Haritaoglu, Harwood, Davis 2000), which separates the people of a group by the
-    peaks of their silhouette. A cut that would leave a part wider than tall is not made: a person on the
-    ground has bumps too.
+    After W4 (Haritaoglu, Harwood and Davis 2000), which separates the people of a group by the peaks of their
+    silhouette. No cut is made that would leave a part wider than tall, since the outline of a person on the
+    ground has dips too.
     """
 
-    def upright(start: int, end: int) -> bool:
+    def is_upright(start: int, end: int) -> bool:
         part = blob[:, start:end]
         x0, y0, x1, y1 = _bounds(part)
         return y1 - y0 >= x1 - x0 and _is_part_large_enough(part, params)
 
     end = blob.shape[1]
     cuts = [0]
-    for cut in _dips(blob.shape[0] - blob.argmax(0)):
-        if upright(cuts[-1], cut) and upright(cut, end):
+    for cut in _dips(blob.shape[0] - blob.argmax(0)):  # argmax is the first row of each column
+        if is_upright(cuts[-1], cut) and is_upright(cut, end):
             cuts.append(cut)
     if len(cuts) == 1:
         return [blob]
@@ -170,35 +177,44 @@ def _split_between_heads(blob: np.ndarray, params: MotionParams) -> list[np.ndar
 
 
 def _dips(heights: np.ndarray) -> list[int]:
-    """Columns where an outline [w] is lower than the tops on both sides, by more than `HEAD` of each."""
+    """Columns where an outline dips by more than HEAD below the peaks on both sides.
+
+    Args:
+        heights: of the outline in each column, int [w].
+    """
     row = heights[None].astype(np.float32)
     smooth = cv2.blur(row, (3, 1), borderType=cv2.BORDER_REPLICATE)[0].tolist()
-    cuts, lower = [], 1 - HEAD
-    top = low = smooth[0]
-    lowest = 0
+    cuts, limit = [], 1 - HEAD
+    # from left to right: the latest peak, and the lowest point since then
+    peak = dip = smooth[0]
+    dip_column = 0
     for x, height in enumerate(smooth):
-        if low < lower * top and low < lower * height:
-            cuts.append(lowest)
-            top = 0.0
-        if height > top:
-            top = low = height
-        if height <= low:
-            low, lowest = height, x
+        if dip < limit * peak and dip < limit * height:
+            cuts.append(dip_column)
+            peak = 0.0  # the next peak begins here
+        if height > peak:
+            peak = dip = height
+        if height <= dip:
+            dip, dip_column = height, x
     return cuts
 
 
 def _split_at_necks(blob: np.ndarray, params: MotionParams) -> list[np.ndarray]:
-    """Cuts a blob at its necks; each pixel goes to the nearest of the cores that remain."""
+    """Cuts a blob at its necks: its thick cores are separated, and each pixel goes to the nearest core."""
+    # the border makes the edge of the array count as outline
     framed = cv2.copyMakeBorder(blob.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    core = CORE * depth.max()
-    number, labels = cv2.connectedComponents((depth > params.split * core).view(np.uint8), connectivity=8)
-    if number < 3:  # label 0 is the background
+    core_depth = CORE * depth.max()
+    number, labels = cv2.connectedComponents(
+        (depth > params.split * core_depth).view(np.uint8), connectivity=8
+    )
+    if number < 3:  # label 0 is the rest, so there are fewer than two candidates
         return [blob]
-    cores = [label for label in range(1, number) if depth[labels == label].max() >= core]
+    cores = [label for label in range(1, number) if depth[labels == label].max() >= core_depth]
     if len(cores) < 2:
         return [blob]
     outside = np.isin(labels, cores, invert=True).view(np.uint8)
+    # the labels of the transform say which core is nearest to each pixel
     nearest = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP)[1]
     parts = [blob & (nearest == label) for label in np.unique(nearest[blob])]
     if not all(_is_part_large_enough(part, params) for part in parts):

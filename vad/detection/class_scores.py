@@ -1,4 +1,4 @@
-"""The file of class scores: which classes a detector sees in each region, where its export says so."""
+"""Writes the class scores of regions: the probability of each class of a detector in each region."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +12,17 @@ from vad.store.cards import read_card
 
 
 class ClassScoresWriter:
-    """Writes <stem>.classes.npy, float16 [N, C], a row per region: the probability of each class in its box.
+    """Writes <stem>.classes.npy, float16 [N, C]: a row per region, the probability of each class in its box.
 
-    The card has the names of the classes as `classes`. Nothing is written for exports without class maps.
-    A context manager; `hashes` then holds the hash of the file, if there is one.
+    The key `classes` of its card holds the names of the classes. If the detections have no class maps, no
+    file is written. Use as a context manager.
+
+    Args:
+        stem: path of the files of the regions, without suffix.
+        names: of the C classes.
+
+    Attributes:
+        hashes: after the context has ended, the content hash of the file; empty if none was written.
     """
 
     def __init__(self, stem: Path, names: Sequence[str]):
@@ -28,7 +35,7 @@ class ClassScoresWriter:
 
         Args:
             boxes: [N, 4] in pixels of the frame.
-            detections: the latest ones; None without a detector.
+            detections: in the latest frame that the detector has processed; None without a detector.
         """
         if detections is None or detections.class_maps is None:
             return

@@ -1,6 +1,6 @@
-"""Detection of objects: YOLOX and YOLOv8 exports to ONNX, run on the processor by onnxruntime.
+"""Object detectors: YOLOX and YOLOv8 models exported to ONNX, run on the CPU by onnxruntime.
 
-Which exports are understood, and how their output is read, stands in `vad.detection.yolo`.
+`vad.detection.yolo` describes the supported exports and reads their output.
 """
 
 import ast
@@ -21,62 +21,62 @@ from vad.store.placeholders import refuse_placeholder
 if TYPE_CHECKING:
     import onnxruntime
 
-DEFAULT_SIDE = 640  # px of an input whose size is in neither its shape nor the metadata
-LONGEST = (128, 256)  # px of the longer side up to which objects are assigned to cells of 8 and of 16 px
+DEFAULT_SIDE = 640  # px; for an input whose size neither its shape nor the metadata declare
+LONGEST = (128, 256)  # px of the longer side of an object up to which cells of 8 px and of 16 px are used
 KEY = "preprocess.person_crop.onnx"
 
 
 class DetectorParams(Section):
-    """`preprocess.person_crop.onnx`: the detector, and which of its boxes count."""
+    """`preprocess.person_crop.onnx`: the detector, and which of its boxes are used."""
 
     weights: str | None = Field(
         None,
-        description="the detector, a YOLOX or YOLOv8 export: a path, or a URL that is downloaded once",
+        description="YOLOX or YOLOv8 detector exported to ONNX: a path, or a URL that is downloaded once",
     )
     sha256: str | None = Field(
         None,
-        description="of the weights, 64 digits; checked before every use, and needed: while it is null, the "
-        "error names that of the file",
+        description="sha256 of the weights, 64 hexadecimal digits; required, and checked before every use. "
+        "While it is null, the error message shows the sha256 of the file",
     )
     layout: Literal["auto", "yolox", "yolox_decoded", "yolov8", "end_to_end"] = Field(
-        "auto", description="how the output is read; `auto` recognises it by shape and values"
+        "auto", description="layout of the output; `auto` recognises it by shape and values"
     )
     classes: list[str | int] = Field(
         [],
-        description="names or numbers of the classes that count, none for all (a person who lies is often "
-        "taken for a thing)",
+        description="names or numbers of the classes to use; empty for all (a lying person is often detected "
+        "as another class)",
     )
-    confidence: float = Field(0.2, ge=0, lt=1, description="lowest confidence of a box that counts")
+    confidence: float = Field(0.2, ge=0, lt=1, description="confidence that a box must exceed")
     nms_iou: float = Field(
         0.5,
         gt=0,
         le=1,
-        description="a box that overlaps a more confident box of its class by more is dropped",
+        description="a box whose IoU with a more confident box of the same class is higher is dropped",
     )
     every_n: int = Field(
         1,
         ge=1,
-        description="the detector runs on every n-th frame and the last; boxes between are interpolated",
+        description="the detector runs on every n-th frame and the last; boxes in between are interpolated",
     )
     batch_size: int = Field(
-        8, ge=1, le=256, description="frames at a time, if the export can; changes speed alone"
+        8, ge=1, le=256, description="frames at a time, if the export supports it; affects only the speed"
     )
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Objects in a single frame, the most confident first.
+    """The objects detected in a frame, the most confident first.
 
     Attributes:
-        boxes: float32 [K, 4], x0, y0, x1, y1 in px of the frame, inside it, of positive area.
-        confidence: float32 [K].
-        classes: int32 [K].
+        boxes: float32 [K, 4], x0, y0, x1, y1 in px of the frame, clipped to it, with positive area.
+        confidence: float32 [K], 0 to 1.
+        classes: number of the class, int32 [K].
         class_scores: float32 [K, C], probabilities of all classes at the anchor of the box, without
-            objectness (`end_to_end`: of the class of the box alone).
-        class_maps: float32 [C, h / s, w / s] for s = 8, 16 and 32, the same for every cell of s px of the
-            model's input of h x w px, whether an object was detected there or not; None if the layout has
-            no such probabilities.
-        fit: where the frame lies in that input.
+            objectness (`end_to_end`: 0 except for the class of the box).
+        class_maps: class probabilities of all cells of the model's input of h x w px, whether they contain
+            an object or not: float32 [C, h / s, w / s] for cells of s = 8, 16 and 32 px; None if the layout
+            has no class probabilities.
+        fit: where the frame lies in the model's input.
     """
 
     boxes: np.ndarray
@@ -87,18 +87,18 @@ class Detections:
     fit: yolo.Letterbox
 
     def class_scores_in(self, box: Sequence[float] | np.ndarray) -> np.ndarray:
-        """Probability of each class anywhere in a box: the maximum over the cells whose centre it holds.
+        """Probability of each class in a box: the maximum over the cells whose centres lie in it.
 
-        Small objects are detected in small cells, large ones in large cells: of 8 px if the longer side is at
-        most 128 px of the input, of 16 px up to 256, else of 32 (the ranges of FCOS, Tian et al., ICCV 2019,
-        on which these detectors build). If no centre lies in the box in a direction, the cell nearest to its
-        middle counts.
+        The size of the cells depends on the box, as in training: 8 px if its longer side is at most 128 px of
+        the input, 16 px if it is at most 256 px, otherwise 32 px (the ranges of FCOS, Tian et al., ICCV 2019,
+        on which these detectors are based). If the box contains no centre in x or y, the cell nearest to its
+        middle is used in that direction.
 
         Args:
-            box: x0, y0, x1, y1 in px of the frame; any box, detected or not.
+            box: x0, y0, x1, y1 in px of the frame; it need not be a detected box.
 
         Returns:
-            float32 [C].
+            float32 [C], 0 to 1.
 
         Raises:
             UserError: if there are no class maps.
@@ -118,24 +118,24 @@ class Detections:
 
 
 class Detector:
-    """An opened export; to be opened once per process.
+    """A detector opened from its ONNX export; each process opens it separately.
 
     Args:
-        path: of the ONNX file.
-        params: how it is run.
-        threads: at most so many.
+        path: the ONNX file.
+        params: which boxes are used, batch size.
+        threads: maximum number of threads.
         key: section of params.yaml that holds `params`, for messages.
 
     Attributes:
-        names: of the classes; numbers as text if the export names none, empty if even their number is
-            unknown (`end_to_end` without metadata).
-        height: of the input, px.
-        width: of the input, px.
+        names: of the classes; their numbers as text if the export has no names; empty if their number is
+            unknown too (`end_to_end` without metadata).
+        height: of the input, in px.
+        width: of the input, in px.
         layout: of the output.
-        batch: frames of a run.
+        batch: number of frames per run.
 
     Raises:
-        UserError: if the file is broken, is an export of another kind, or lacks a class of `params.classes`.
+        UserError: if the file is broken, is not a supported export, or lacks a class of `params.classes`.
     """
 
     def __init__(self, path: Path, params: DetectorParams, *, threads: int, key: str = KEY):
@@ -166,20 +166,23 @@ class Detector:
         self._class_numbers = [self._class_number(name) for name in params.classes]
 
     def detect(self, frames: Iterable[np.ndarray]) -> list[Detections]:
-        """Detections of several frames.
+        """Detects objects in frames.
 
         Args:
-            frames: uint8 [H, W] or [H, W, 3] RGB each; a list, or an array [N, ...].
+            frames: uint8 [H, W] or [H, W, 3] RGB; a list of frames, or an array [N, ...].
+
+        Returns:
+            The detections of each frame.
         """
         return list(self.stream(frames))
 
     def stream(self, frames: Iterable[np.ndarray]) -> Iterator[Detections]:
-        """`detect`, batch after batch: memory does not grow with the number of frames."""
-        rest = iter(frames)
+        """Like `detect`, but batch after batch, so that memory does not grow with the number of frames."""
+        remaining = iter(frames)
         pictures = np.zeros((self.batch, 3, self.height, self.width), np.float32)
-        while batch := list(islice(rest, self.batch)):
+        while batch := list(islice(remaining, self.batch)):
             fits = [yolo.fill(pictures[i], frame, self.layout) for i, frame in enumerate(batch)]
-            # a fixed batch runs as a whole, whatever is left in its last pictures
+            # a fixed batch is always run as a whole; the outputs of stale pictures at its end are ignored
             outs = self._run(pictures if self._batch_is_fixed else pictures[: len(batch)])
             for frame, fit, out in zip(batch, fits, outs, strict=False):
                 yield self._read(out, fit, *frame.shape[:2])
@@ -188,7 +191,7 @@ class Detector:
         return self._session.run(None, {self._session.get_inputs()[0].name: pictures})[0]
 
     def _read(self, out: np.ndarray, fit: yolo.Letterbox, height: int, width: int) -> Detections:
-        """The detections in a frame of height x width px."""
+        """Reads the output for a picture into detections in a frame of height x width px."""
         size = self.height, self.width
         candidates = yolo.decode(out, self.layout, *size, self.params.confidence, len(self.names))
         if self._class_numbers:
@@ -211,9 +214,12 @@ class Detector:
         )
 
     def _run_on_black(self) -> np.ndarray:
-        """The output for a black picture: settles what the declared shapes leave open.
+        """Runs the model on a black picture to learn the shape of its output, which exports may not declare.
 
-        Some exports declare a dynamic batch but accept only one picture; these are run picture by picture.
+        Some exports declare a dynamic batch but accept only a single picture; `batch` is then set to 1.
+
+        Returns:
+            The output for a picture.
         """
         reason = ""
         for batch in [self.batch] if self._batch_is_fixed else sorted({min(2, self.batch), 1}, reverse=True):
@@ -243,29 +249,29 @@ class Detector:
         )
 
     def _class_number(self, name: str | int) -> int:
-        """The number of a class that params name, by name or number."""
+        """Number of a class in `params.classes`, which may be a name or a number."""
         if isinstance(name, int) and 0 <= name < (len(self.names) or name + 1):
             return name
         if isinstance(name, str) and name in self.names:
             return self.names.index(name)
         if not self.names:
             raise UserError(f"{self.key}.classes: {self.path} does not name its classes; give their numbers")
-        near = difflib.get_close_matches(str(name), self.names, n=3)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        similar = difflib.get_close_matches(str(name), self.names, n=3)
+        hint = f"; did you mean {' or '.join(map(repr, similar))}?" if similar else ""
         raise UserError(
             f"{self.key}.classes: {name!r} is no class of {self.path}{hint} (its classes, by name or number "
             f"from 0: {', '.join(self.names)})"
         )
 
     def _not_understood(self, why: str) -> UserError:
-        """Says what the file takes and gives."""
-        ends = {"input": self._session.get_inputs(), "output": self._session.get_outputs()}
-        listed = (f"{end} {node.name} {node.type} {node.shape}" for end in ends for node in ends[end])
+        """Makes the error for an unsupported export, with its inputs and outputs."""
+        nodes = {"input": self._session.get_inputs(), "output": self._session.get_outputs()}
+        listed = (f"{kind} {node.name} {node.type} {node.shape}" for kind in nodes for node in nodes[kind])
         return UserError(f"{self.path}: not a detector that is understood: {why} ({'; '.join(listed)})")
 
 
 def check(path: Path, params: DetectorParams, *, key: str = KEY) -> None:
-    """Opens the export once, before any clip is worked on.
+    """Opens an export only to check it, before work on any clip begins; arguments as for `Detector`.
 
     Raises:
         UserError: as `Detector` does.
@@ -274,15 +280,15 @@ def check(path: Path, params: DetectorParams, *, key: str = KEY) -> None:
 
 
 def _open(path: Path, threads: int) -> "onnxruntime.InferenceSession":
-    import onnxruntime  # here, since it takes a while and nothing else needs it
+    import onnxruntime  # here, since the import is slow and nothing else needs it
 
     refuse_placeholder(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    # waiting threads sleep: measured as fast on idle cores, and much faster on busy ones
+    # waiting threads sleep: measured to be as fast on idle cores and much faster on busy cores
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # nothing on stderr: errors are raised
+    options.log_severity_level = 4  # no logs on stderr, since errors are raised
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as e:  # onnxruntime's exceptions have no common base
@@ -294,11 +300,11 @@ def _open(path: Path, threads: int) -> "onnxruntime.InferenceSession":
 
 def _first_line(error: Exception) -> str:
     line = (str(error).splitlines() or [type(error).__name__])[0]
-    return line.rpartition("failed:")[2].strip()  # before it stands the path once more
+    return line.rpartition("failed:")[2].strip()  # the part before it repeats the path
 
 
 def _metadata(session: "onnxruntime.InferenceSession") -> dict[str, Any]:
-    """The metadata of an export; values are written as Python literals, as Ultralytics does it."""
+    """The metadata of an export; values that are Python literals, as Ultralytics writes them, are parsed."""
     metadata: dict[str, Any] = {}
     for name, text in session.get_modelmeta().custom_metadata_map.items():
         try:
@@ -309,7 +315,7 @@ def _metadata(session: "onnxruntime.InferenceSession") -> dict[str, Any]:
 
 
 def _input_size(stated: Any) -> tuple[int, int]:
-    """(height, width) that metadata state, or else a square of `DEFAULT_SIDE` px."""
+    """(height, width) in px stated in the metadata; a square of DEFAULT_SIDE px if there is none."""
     match stated:
         case [int(height), int(width)] if all(32 <= side <= 4096 for side in stated):
             return height, width
@@ -317,7 +323,15 @@ def _input_size(stated: Any) -> tuple[int, int]:
 
 
 def _class_names(count: int, stated: Any) -> tuple[str, ...]:
-    """Names of `count` classes (0: as many as stated): as stated, or else of COCO, or else numbers."""
+    """Names of the classes.
+
+    Args:
+        count: number of classes; 0 for as many as stated.
+        stated: names in the metadata, a list or a dict by number; None if there are none.
+
+    Returns:
+        The stated names; without them, the names of COCO if the count fits; otherwise numbers as text.
+    """
     stated = dict(enumerate(stated)) if isinstance(stated, list) else stated
     names = {int(number): str(name) for number, name in stated.items()} if isinstance(stated, dict) else {}
     if not names and count == len(yolo.COCO):
@@ -326,7 +340,14 @@ def _class_names(count: int, stated: Any) -> tuple[str, ...]:
 
 
 def _cells(start: float, end: float, count: int, stride: int) -> slice:
-    """The cells of `stride` px with centres in [start, end), or else the cell nearest to the middle."""
+    """The cells with centres in [start, end) px; if there are none, the cell nearest to the middle.
+
+    Args:
+        start: in px of the input.
+        end: in px of the input.
+        count: number of cells.
+        stride: size of a cell, in px.
+    """
     first, last = (min(max(int(np.ceil(px / stride - 0.5)), 0), count) for px in (start, end))
     if first >= last:
         first = min(max(int((start + end) / (2 * stride)), 0), count - 1)

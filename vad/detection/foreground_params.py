@@ -1,4 +1,4 @@
-"""`preprocess.foreground`: how background subtraction (`vad.detection.background`) works."""
+"""`preprocess.foreground`: the parameters of background subtraction (`vad.detection.background`)."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -7,11 +7,11 @@ from pydantic import field_validator
 
 from vad.pipeline.params import Field, Section
 
-# of mog2 and knn those of OpenCV; that of median was measured on the sample
+# for mog2 and knn the defaults of OpenCV; for median measured on the sample
 THRESHOLDS = {"mog2": 16.0, "knn": 400.0, "median": 15.0}
-# What stands for null, by what the foreground is for. Motion boxes need every part of a person: a lower
-# threshold, and smaller blobs, which `motion.close` joins; silhouettes need few false pixels.
-SILHOUETTES: Mapping[str, Any] = {"open": 0, "close": 7, "min_area": 30}  # threshold: that of the method
+# Values for null, which depend on the use of the foreground. Motion boxes need all parts of a person, so they
+# have a lower threshold and smaller blobs, which `motion.close` joins; silhouettes need few false pixels.
+SILHOUETTES: Mapping[str, Any] = {"open": 0, "close": 7, "min_area": 30}  # with the threshold of the method
 MOTION_BOXES: Mapping[str, Any] = {"threshold": 10.0, "open": 0, "close": 3, "min_area": 10}
 
 
@@ -23,47 +23,47 @@ class ForegroundParams(Section):
         description="model of the background: a mixture of Gaussians per pixel, nearest neighbours among "
         "samples per pixel, or the temporal median of `history` frames, scaled to each frame's brightness",
     )
-    history: int = Field(200, ge=1, le=100_000, description="frames after which the past is forgotten")
+    history: int = Field(200, ge=1, le=100_000, description="frames that the model of the background covers")
     initial_frames: int = Field(
         50,
         ge=1,
         le=1000,
         description="frames, spread over the first `history`, from which the background is learned before "
-        "frame 0 is judged; for `median`, frames of each `history` of which the median is taken",
+        "frame 0 is processed; for `median`, frames of each `history` from which the median is computed",
     )
     learning_rate: float = Field(
         -1.0,
         ge=-1,
         le=1,
-        description="0: the background stays as first learned; 1: it is the last frame; -1: 1 / history",
+        description="0: the background stays as learned at first; 1: it is the latest frame; -1: 1 / history",
     )
     threshold: float | None = Field(
         None,
         gt=0,
         description="distance from the background above which a pixel is foreground; `mog2`: squared, in "
-        "standard deviations, `knn`: squared, in gray levels, `median`: in gray levels; null: 16, 400 and "
-        "15 for silhouettes, 10 for motion boxes",
+        "standard deviations, `knn`: squared, in gray levels, `median`: in gray levels; null: for "
+        "silhouettes 16, 400 and 15, for motion boxes 10",
     )
     background_ratio: float = Field(
         0.7,
         gt=0,
         lt=1,
-        description="`mog2` and `knn`: share of the past that belongs to the background; lower if people "
-        "stand still, higher if trees wave",
+        description="`mog2` and `knn`: share of the past that is taken as background; lower it if people "
+        "stand still, raise it if trees move in the wind",
     )
     shadows: bool = Field(True, description="remove shadows from the foreground")
     open: int | None = Field(
         None,
         ge=0,
         le=255,
-        description="pixels; diameter of the ellipse by which the foreground is opened, 0 is off; null: 0",
+        description="pixels; diameter of the ellipse of the morphological opening; 0 for none; null: 0",
     )
     close: int | None = Field(
         None,
         ge=0,
         le=255,
-        description="pixels; diameter of the ellipse by which the foreground is closed, 0 is off; null: 7 "
-        "for silhouettes, 3 for motion boxes",
+        description="pixels; diameter of the ellipse of the morphological closing; 0 for none; null: 7 for "
+        "silhouettes, 3 for motion boxes",
     )
     min_area: int | None = Field(
         None,
@@ -79,17 +79,17 @@ class ForegroundParams(Section):
         return rate
 
     def resolve(self, defaults: Mapping[str, Any]) -> "ForegroundSettings":
-        """The same without nulls.
+        """Replaces null values.
 
         Args:
-            defaults: what stands for the keys that are null; SILHOUETTES or MOTION_BOXES.
+            defaults: the values for null; SILHOUETTES or MOTION_BOXES.
         """
         given = {key: value for key, value in self if value is not None}
         return ForegroundSettings(**{"threshold": THRESHOLDS[self.method], **defaults, **given})
 
 
 class ForegroundSettings(ForegroundParams):
-    """`ForegroundParams` whose nulls are replaced."""
+    """`ForegroundParams` without null values."""
 
     threshold: float
     open: int

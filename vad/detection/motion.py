@@ -1,4 +1,4 @@
-"""Masks of the moving pixels of each frame, without weights: foreground, frame difference or optical flow."""
+"""Motion masks, the moving pixels of each frame: from foreground, frame differences or optical flow."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -11,8 +11,8 @@ from vad.detection.background import foreground_masks
 from vad.detection.foreground_params import ForegroundSettings
 from vad.pipeline.params import Field, Section
 
-BLUR = 5  # px: side of the smoothing before a threshold
-NEIGHBOURHOOD = 21  # px: side of the square in which speeds are compared
+BLUR = 5  # px; side of the kernel that smooths before a threshold
+NEIGHBOURHOOD = 21  # px; side of the square in which speeds are compared
 
 
 class MotionParams(Section):
@@ -20,8 +20,8 @@ class MotionParams(Section):
 
     source: Literal["foreground", "difference", "flow"] = Field(
         "foreground",
-        description="what moves: the foreground of a background model, pixels that differ from the frame "
-        "before, or fast optical flow",
+        description="moving pixels are the foreground of a background model, pixels that differ from the "
+        "previous frame, or pixels with fast optical flow",
     )
     difference_threshold: float = Field(
         8.0, ge=0, le=255, description="`difference`: gray levels between neighbouring frames"
@@ -29,23 +29,24 @@ class MotionParams(Section):
     flow_threshold: float = Field(
         0.4,
         ge=0,
-        description="`flow`: pixels per frame; a pixel must also have half the highest speed around it",
+        description="`flow`: pixels per frame; a pixel must also have half the highest speed in its "
+        "neighbourhood",
     )
     close: int = Field(
         24,
         ge=0,
-        description="pixels; gaps within a column up to this are filled, about a third of a person's "
-        "height; not within a row, since people side by side should stay apart",
+        description="pixels; gaps of up to this length within a column are filled: about a third of a "
+        "person's height. Gaps within a row are not, since people side by side should stay apart",
     )
-    min_area: int = Field(50, ge=1, description="pixels of the smallest blob")
-    min_width: int = Field(6, ge=1, description="pixels")
-    min_height: int = Field(10, ge=1, description="pixels")
+    min_area: int = Field(50, ge=1, description="pixels; smaller blobs are dropped")
+    min_width: int = Field(6, ge=1, description="pixels; narrower blobs are dropped")
+    min_height: int = Field(10, ge=1, description="pixels; lower blobs are dropped")
     split: float = Field(
         0.4,
         ge=0,
         lt=1,
-        description="0: never; else blobs are cut between heads, and at necks thinner than this share of "
-        "the thinner part",
+        description="0: blobs are never split; otherwise they are cut between heads, and at necks thinner "
+        "than this share of the thinner part",
     )
 
 
@@ -55,20 +56,19 @@ def motion_masks(
     params: MotionParams,
     foreground: ForegroundSettings | None,
 ) -> Iterator[np.ndarray]:
-    """The moving pixels of each frame; memory does not grow with the clip.
+    """Computes the moving pixels of each frame; memory does not grow with the clip.
 
     Args:
         frames: uint8 [T, H, W] or [T, H, W, 3].
-        flow: None, or int8 [T, h, w, 2] and its card: the displacement since the frame before, in counts of
-            card["scale"] pixels of the frame.
-        params: where motion is taken from.
-        foreground: for the source `foreground`, else None.
+        flow: for the source `flow`, int8 [T, h, w, 2] and its card (`FlowMethod.flow`); otherwise None.
+        params: source of motion and its threshold.
+        foreground: for the source `foreground`, its settings; otherwise None.
 
     Returns:
-        An iterator of bool [H, W].
+        Iterator over the masks of the frames, bool [H, W].
 
     Raises:
-        UserError: if the source is flow, but there is none.
+        UserError: if the source is `flow` but `flow` is None.
     """
     if params.source == "difference":
         return _difference_masks(frames, params.difference_threshold)
@@ -86,17 +86,17 @@ def motion_masks(
 
 
 def _difference_masks(frames: np.ndarray, threshold: float) -> Iterator[np.ndarray]:
-    """Where the smoothed frame differs from the one before, the first from the second.
+    """Pixels of the smoothed frame that differ from the previous frame, by the colour that differs most.
 
-    Temporal gradients as a source of boxes: HF2-VAD (Liu et al. 2021, arXiv:2108.06852). Of the colours, the
-    one that differs most counts.
+    After HF2-VAD (Liu et al. 2021, arXiv:2108.06852), which makes boxes from temporal gradients. The first
+    frame is compared with the second.
     """
-    before = _smooth(frames[min(1, len(frames) - 1)])
+    previous = _smooth(frames[min(1, len(frames) - 1)])
     for frame in frames:
-        now = _smooth(frame)
-        change = np.asarray(cv2.absdiff(now, before))
+        current = _smooth(frame)
+        change = np.asarray(cv2.absdiff(current, previous))
         yield (change if change.ndim == 2 else change.max(2)) > threshold
-        before = now
+        previous = current
 
 
 def _smooth(frame: np.ndarray) -> np.ndarray:
@@ -106,10 +106,10 @@ def _smooth(frame: np.ndarray) -> np.ndarray:
 def _flow_masks(
     counts: np.ndarray, scale: float, height: int, width: int, threshold: float
 ) -> Iterator[np.ndarray]:
-    """Where optical flow is faster than `threshold` pixels per frame, and half as fast as nearby.
+    """Pixels whose speed is above `threshold` pixels per frame and above half the maximum around them.
 
-    Dense flow is smooth: between a moving person and the still ground the speed falls gradually, the further
-    out the faster the person moves. Half of it is where the border is.
+    Dense flow is smooth, so the speed falls gradually from a moving person to the still ground, over a
+    distance that grows with the speed. The outline of the person is about where half the speed is left.
     """
     square = np.ones((NEIGHBOURHOOD, NEIGHBOURHOOD), np.uint8)
     ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (BLUR, BLUR))
