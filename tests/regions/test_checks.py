@@ -58,7 +58,7 @@ def test_frames_of_different_sizes_of_one_camera_are_refused(tmp_path):
     )
     message = (
         r"^camera 'west': its clips have frames of different sizes, 20x30 \('test/d'\), 30x20 \('train/b'\), "
-        r"but boxes and blobs are judged in pixels; convert .* one size, or give them cameras of their own$"
+        r"but boxes and blobs are measured in pixels; convert .* same size, or give them separate cameras$"
     )
     with pytest.raises(UserError, match=message):
         check_sizes(clips, tmp_path)

@@ -1,7 +1,7 @@
-"""Where to look: regions, boxes in frames; a file per mode (none, silhouette, person_crop).
+"""Regions: the boxes in which to look for anomalies. A module per mode (none, silhouette, person_crop).
 
-For all of them: `base`, `table` (the files that they write) and `checks` (of what the stage gets and makes).
-Imports `detection`, `flow`, `boxes`, `pipeline` and `store`.
+`base` has the base class, `table` the files of regions, `checks` the checks of frames and regions. Imports
+`detection`, `flow`, `boxes`, `pipeline` and `store`.
 """
 
 from vad.regions.base import REGION_MODES, PreprocessParams, RegionMode

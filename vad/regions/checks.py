@@ -1,4 +1,4 @@
-"""Checks of what a mode gets and what it makes: the sizes of frames, and clips whose regions look wrong."""
+"""Checks before and after preprocessing: the sizes of frames, and clips with doubtful regions."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -8,19 +8,19 @@ from vad import UserError
 from vad.store.cards import read_card
 from vad.store.manifest import Clip
 
-UNSTEADY = 0.3  # share of pixels that differ from the temporal median; about 0.1 with a fixed camera
-LISTED = 5  # clips named in a message, at most
+UNSTEADY = 0.3  # share of pixels that differ from the temporal median; about 0.1 for a fixed camera
+LISTED = 5  # maximum number of clips listed in a message
 
 
 def check_sizes(clips: Sequence[Clip], frames: Path) -> None:
-    """Refuses frames of different sizes of one camera: parameters in pixels would mean two things.
+    """Refuses clips of the same camera with different frame sizes, since parameters are in pixels.
 
     Args:
         clips: all clips.
         frames: folder of the extracted frames.
 
     Raises:
-        UserError: naming the camera, the sizes and a clip of each.
+        UserError: naming the camera, the sizes and a clip of each size.
     """
     sizes: dict[str, dict[tuple[int, int], str]] = defaultdict(dict)  # camera -> size -> first clip
     for clip in clips:
@@ -31,20 +31,20 @@ def check_sizes(clips: Sequence[Clip], frames: Path) -> None:
             listed = ", ".join(f"{w}x{h} ({clip!r})" for (w, h), clip in sorted(clip_of_size.items()))
             raise UserError(
                 f"camera {camera!r}: its clips have frames of different sizes, {listed}, but boxes and blobs "
-                "are judged in pixels; convert the clips to one size, or give them cameras of their own"
+                "are measured in pixels; convert the clips to the same size, or give them separate cameras"
             )
 
 
 def review(clips: Sequence[Clip], regions: Path, log: Callable[[str], None]) -> None:
-    """Names the clips with hardly any background, and those without any region.
+    """Warns of clips whose background is not steady, and of clips without regions.
 
     Args:
         clips: all clips.
         regions: folder of their tables.
-        log: takes a line for people.
+        log: receives a line for the user.
 
     Raises:
-        UserError: if no training clip has a region, or no validation clip.
+        UserError: if none of the training clips, or none of the validation clips, has a region.
     """
     cards = {clip.clip: read_card(regions / clip.clip) for clip in clips}
     for name, card in cards.items():

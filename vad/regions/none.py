@@ -1,4 +1,4 @@
-"""Look everywhere: the only region of a frame is the frame itself."""
+"""The mode `none`: the only region of a frame is the frame itself."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from vad.store.cards import read_card
 
 @REGION_MODES.register
 class WholeFrame(RegionMode):
-    """Whole frames."""
+    """Whole frames as regions."""
 
     class Params(Section):
-        """`preprocess.none`: nothing to choose."""
+        """`preprocess.none`: no parameters."""
 
     uses_pixels = False
 
     def regions(self, stem: Path, frames: Path, flow: Path, *, threads: int) -> None:
-        """Reads neither pixels nor flow."""
+        """Writes whole frames; reads neither pixels nor flow."""
         length, height, width = read_card(frames)["shape"][:3]
         table.write(stem, table.whole_frames(length, height, width))

@@ -1,8 +1,8 @@
-"""Look at people and at what moves: the boxes of motion, of a detector, or of both, joined to tracks.
+"""The mode `person_crop`: boxes of moving things, of a detector, or of both, assigned to tracks.
 
-Motion shows what a detector misses, for instance people who lie; a detector separates people who move as a
-single blob, and detects people who stand still. The union of both is what HF2-VAD (arXiv:2108.06852) and
-AI-VAD (arXiv:2212.00789) look at.
+Motion shows what a detector misses, for example lying people; a detector separates people whose motion is a
+single blob, and detects people who stand still. HF2-VAD (arXiv:2108.06852) and AI-VAD (arXiv:2212.00789) use
+the union of both.
 """
 
 from collections.abc import Iterator
@@ -31,64 +31,66 @@ from vad.store.arrays import open_array
 from vad.store.downloads import fetch, hash_file
 
 KEY = "preprocess.person_crop"
-DUPLICATE = 0.7  # IoU above which two boxes of a detector show the same object, as two classes
+DUPLICATE = 0.7  # IoU above which two boxes of a detector show the same object, detected as two classes
 WEIGHTS = (
-    "a YOLOX or YOLOv8 detector exported to ONNX (YOLOX has some among its releases on GitHub; "
-    "`yolo export format=onnx` makes one of YOLOv8)"
+    "a YOLOX or YOLOv8 detector exported to ONNX (the releases of YOLOX on GitHub include exports; "
+    "`yolo export format=onnx` exports YOLOv8)"
 )
 FLOW_WANTED_BY = f"{KEY}.motion.source: flow"
-NO_BOXES = np.zeros((0, 5))  # boxes and confidences
+NO_BOXES = np.zeros((0, 5))  # x0, y0, x1, y1 and confidence
 
 
 @REGION_MODES.register
 class PersonCrop(RegionMode):
-    """Boxes of people and of what moves."""
+    """Boxes of people and moving things as regions."""
 
     class Params(Section):
         """`preprocess.person_crop`"""
 
         detectors: Annotated[list[Literal["motion", "onnx"]], Field(min_length=1)] = Field(
-            ["motion"], description="where boxes come from; if both, their union"
+            ["motion"], description="sources of boxes: motion, an ONNX detector, or the union of both"
         )
         suppress_margin: float = Field(
             0.2,
             ge=0,
             le=2,
-            description="boxes of the detector grow by this share of their sides on each side; motion inside "
-            "them makes no box",
+            description="boxes of the detector grow by this share of their sides on each side, and motion "
+            "inside them is ignored",
         )
         margin: float = Field(
             0.1,
             ge=0,
             le=2,
-            description="every box grows by this share of its sides on each side; cut off at the border of "
-            "the frame",
+            description="every box grows by this share of its sides on each side, up to the border of the "
+            "frame",
         )
         crop: box_arrays.Crop = Field(
-            "box", description="boxes as they are, or made square around their middle"
+            "box",
+            description="`box` keeps the shape of boxes, `square` makes them square around their centre",
         )
         min_width: int = Field(
-            6, ge=1, description="pixels; narrower boxes are dropped before they grow by `margin`"
+            6, ge=1, description="pixels; boxes narrower than this before `margin` is added are dropped"
         )
         min_height: int = Field(
-            10, ge=1, description="pixels; lower boxes are dropped before they grow by `margin`"
+            10, ge=1, description="pixels; boxes lower than this before `margin` is added are dropped"
         )
         keep_unconfirmed: bool = Field(
             False,
-            description="keep boxes without a confirmed track (`track.confirm`), many of which flicker",
+            description="keep boxes without a confirmed track (`track.confirm`), many of which are noise",
         )
-        track: TrackParams = Field(TrackParams(), description="how boxes are joined to tracks")
-        motion: MotionParams = Field(MotionParams(), description="what moves")
+        track: TrackParams = Field(TrackParams(), description="how boxes are assigned to tracks")
+        motion: MotionParams = Field(MotionParams(), description="moving pixels, and boxes around them")
         onnx: DetectorParams = Field(DetectorParams(), description="the detector")
 
         @property
         def motion_source(self) -> str | None:
-            """Where motion boxes come from; None if there are none."""
+            """Source of motion boxes; None if motion is not used."""
             return self.motion.source if "motion" in self.detectors else None
 
         def active(self) -> dict[str, Any]:
-            """Without what has no effect: the path of the weights, which are hashed, among it."""
+            """The values that have an effect; without the path of the weights, since their hash counts."""
             off: dict[str, Any] = {"onnx": {"weights", "batch_size"} if "onnx" in self.detectors else True}
+            # of the two thresholds, that of the chosen source remains
             off["motion"] = (
                 {"difference_threshold", "flow_threshold"} - {f"{self.motion_source}_threshold"}
                 if "motion" in self.detectors
@@ -109,7 +111,7 @@ class PersonCrop(RegionMode):
 
     @classmethod
     def verify(cls, params: Params, raw: dict[str, Any]) -> None:
-        """Flow is computed if motion comes from it, and a detector has weights."""
+        """Checks that flow is computed if motion is taken from it, and that a detector has weights."""
         if params.motion_source == "flow":
             require_flow(load("flow", FlowParams, raw).method, FLOW_WANTED_BY)
         if "onnx" in params.detectors and not params.onnx.weights:
@@ -117,11 +119,11 @@ class PersonCrop(RegionMode):
 
     @property
     def reads_flow(self) -> bool:
-        """Whether boxes are made from optical flow."""
+        """Whether motion is taken from optical flow."""
         return self.params.motion_source == "flow"
 
     def prepare(self, cache: Path) -> list[str]:
-        """Fetches and checks the weights of the detector, if there is one."""
+        """Fetches and checks the weights of the detector, if it is used."""
         hashes, onnx = super().prepare(cache), self.params.onnx
         if "onnx" not in self.params.detectors:
             return hashes
@@ -135,13 +137,13 @@ class PersonCrop(RegionMode):
         return [*hashes, onnx.sha256]
 
     def regions(self, stem: Path, frames: Path, flow: Path, *, threads: int) -> None:
-        """Writes a row per box and frame, and their class scores, if the detector gives them."""
+        """Writes a row per box and frame, and the class scores of the boxes if there are class maps."""
         cv2.setNumThreads(threads)
         video, _ = open_array(frames)
         height, width = video.shape[1:3]
         detector = Detector(self._weights, self.params.onnx, threads=threads) if self._weights else None
         tracker, motion_boxes, rows = Tracker(self.params.track), MotionBoxes(self.params.motion), _Rows()
-        foreground = 0.0
+        foreground = 0.0  # sum of the shares of moving pixels
         masks, detections = self._masks(video, flow), self._detections(video, detector)
         with ClassScoresWriter(stem, detector.names if detector else ()) as class_scores:
             for t, (mask, (detected, latest)) in enumerate(zip(masks, detections, strict=True)):
@@ -149,9 +151,10 @@ class PersonCrop(RegionMode):
                 moving = NO_BOXES if mask is None else self._moving(mask, detected, motion_boxes)
                 boxes = np.concatenate([detected, moving])
                 sources = np.repeat(["detector", "motion"], [len(detected), len(moving)])
+                # tracked before the margin is added, which would make neighbouring boxes overlap
                 tracks = tracker.update(boxes[:, :4])
                 if not self.params.keep_unconfirmed:
-                    boxes, sources, tracks = (part[tracks >= 0] for part in (boxes, sources, tracks))
+                    boxes, sources, tracks = (column[tracks >= 0] for column in (boxes, sources, tracks))
                 crops = box_arrays.crop_boxes(
                     boxes[:, :4], self.params.margin, self.params.crop, width, height
                 )
@@ -164,7 +167,7 @@ class PersonCrop(RegionMode):
         table.write(stem, rows.table(), also=class_scores.hashes, **card)
 
     def _masks(self, video: np.ndarray, flow: Path) -> Iterator[np.ndarray | None]:
-        """What moves in each frame; None for each if there are no motion boxes."""
+        """Motion mask of each frame; None for each frame if motion is not used."""
         if "motion" not in self.params.detectors:
             return repeat(None, len(video))
         flow_array = open_flow(flow, FLOW_WANTED_BY) if self.reads_flow else None
@@ -173,31 +176,31 @@ class PersonCrop(RegionMode):
     def _detections(
         self, video: np.ndarray, detector: Detector | None
     ) -> Iterator[tuple[np.ndarray, Detections | None]]:
-        """For each frame (boxes with confidence [N, 5], the latest detections).
+        """Yields, for each frame, (boxes with confidence [N, 5], the latest detections).
 
-        The detector runs on every n-th frame and the last; boxes between are interpolated.
+        The detector runs on every n-th frame and on the last; boxes in between are interpolated.
         """
         if detector is None:
             yield from repeat((NO_BOXES, None), len(video))
             return
         numbers = sorted({*range(0, len(video), self.params.onnx.every_n), len(video) - 1})
-        before, latest = NO_BOXES, None
+        previous, latest = NO_BOXES, None
         for i, detections in enumerate(detector.stream(video[t] for t in numbers)):
             kept = box_arrays.distinct(detections.boxes, DUPLICATE)
-            now = np.column_stack([detections.boxes, detections.confidence])[kept].astype(float)
+            current = np.column_stack([detections.boxes, detections.confidence])[kept].astype(float)
             if i:
-                for boxes in interpolate(before, now, numbers[i] - numbers[i - 1]):
+                for boxes in interpolate(previous, current, numbers[i] - numbers[i - 1]):
                     yield boxes, latest
-            yield now, detections
-            before, latest = now, detections
+            yield current, detections
+            previous, latest = current, detections
 
     def _visible(self, detected: np.ndarray, width: int, height: int) -> np.ndarray:
-        """The part of a detector's boxes [N, 5] that lies in the frame, if it is large enough."""
+        """Clips the boxes of the detector, [N, 5], to the frame, and drops boxes that are too small."""
         inside = np.column_stack([box_arrays.clip(detected[:, :4], width, height), detected[:, 4]])
         return inside[self._large_enough(inside)]
 
     def _moving(self, mask: np.ndarray, detected: np.ndarray, motion_boxes: MotionBoxes) -> np.ndarray:
-        """Boxes [N, 5] of what moves outside the boxes of the detector."""
+        """Boxes [N, 5] of motion outside the boxes of the detector, with confidence 1."""
         height, width = mask.shape
         rest = mask.copy()
         suppressed = box_arrays.crop_boxes(detected[:, :4], self.params.suppress_margin, "box", width, height)
@@ -212,23 +215,23 @@ class PersonCrop(RegionMode):
 
 
 class _Rows:
-    """The rows of the table, gathered frame by frame."""
+    """Collects the rows of the table frame by frame."""
 
     def __init__(self) -> None:
-        self._numbers: list[np.ndarray] = []
+        self._numbers: list[np.ndarray] = []  # int [N, 6]: frame, track, x0, y0, x1, y1
         self._sources: list[str] = []
         self._confidences: list[float] = []
 
     def append(
         self, t: int, tracks: np.ndarray, boxes: np.ndarray, sources: np.ndarray, confidences: np.ndarray
     ) -> None:
-        """Adds the regions of frame t: tracks [N], boxes [N, 4], sources [N], confidences [N]."""
+        """Adds the regions of frame t; arrays of N rows."""
         self._numbers.append(np.column_stack([np.full(len(boxes), t), tracks, boxes]))
         self._sources += sources.tolist()
         self._confidences += confidences.tolist()
 
     def table(self) -> pd.DataFrame:
-        """All rows, with the columns of `vad.regions.table`."""
+        """All rows, with the columns of `table.COLUMNS`."""
         columns = ["frame", "track", "x0", "y0", "x1", "y1"]
         rows = pd.DataFrame(np.concatenate(self._numbers), columns=columns)
         return rows.assign(source=self._sources, confidence=self._confidences)

@@ -1,4 +1,4 @@
-"""Look at what stands out from the background: whole frames, reduced to silhouettes."""
+"""The mode `silhouette`: whole frames, reduced to what stands out from the background."""
 
 from pathlib import Path
 from typing import Literal
@@ -15,20 +15,21 @@ from vad.store.arrays import open_array
 from vad.store.bitmasks import mask_writer, pack
 from vad.store.cards import read_card
 
+# output -> content of the channel `picture`, in the terms of `vad.regions.table`
 PICTURES = {"binary": ["silhouette"], "masked": ["masked"], "frame+mask": ["frame", "silhouette"]}
 
 
 @REGION_MODES.register
 class Silhouette(RegionMode):
-    """Whole frames with their foreground as silhouettes."""
+    """Whole frames as regions, with silhouettes of their foreground."""
 
     class Params(Section):
         """`preprocess.silhouette`"""
 
         output: Literal["binary", "masked", "frame+mask"] = Field(
             "masked",
-            description="what the channel `picture` becomes: the silhouettes, the frame black outside them, "
-            "or the frame and the silhouettes",
+            description="content of the channel `picture`: the silhouettes, the frame with black outside the "
+            "silhouettes, or the frame and the silhouettes",
         )
 
     params: Params
@@ -40,10 +41,7 @@ class Silhouette(RegionMode):
         self.foreground = foreground.resolve(SILHOUETTES)
 
     def regions(self, stem: Path, frames: Path, flow: Path, *, threads: int) -> None:
-        """Writes whole frames, and their silhouettes beside the table.
-
-        <stem>.silhouette.npy holds them as `vad.store.bitmasks.open_masks` reads them.
-        """
+        """Writes whole frames, and their silhouettes as bit masks to <stem>.silhouette.npy."""
         cv2.setNumThreads(threads)
         video, _ = open_array(frames)
         length, height, width = video.shape[:3]

@@ -1,14 +1,14 @@
-"""The table of a clip's regions: one row per region, in the order of the frames, and its card.
+"""The table of the regions of a clip, a row per region in the order of the frames, and its card.
 
-Columns: `frame` int32, from 0 in the extracted clip; `track` int32, the same person or thing through
+Columns: `frame` int32, from 0 in the extracted clip; `track` int32, the number of the person or thing through
 time, -1 without a track; `x0`, `y0`, `x1`, `y1` int32, in pixels of the extracted frame, end exclusive;
 `source` text: frame, motion or detector; `confidence` float32 in [0, 1]. A frame may have no region.
 
-The card <stem>.json holds `regions`, their number; `hash`; and `picture`, what a mode makes of the frame
-for a tensor: some of "frame" (unchanged), "masked" (black outside the silhouettes) and "silhouette" (255
-in the silhouettes, 0 outside). Modes that subtract the background add `foreground`, the share of foreground
-pixels; modes that read frames add `changing`, the share of pixels that differ from the clip's temporal
-median.
+The card <stem>.json holds `regions`, the number of rows; `hash`; and `picture`, the content of the channel
+`picture`: a list of "frame" (unchanged), "masked" (black outside the silhouettes) and "silhouette" (255
+inside the silhouettes, 0 outside). Modes that compute motion or foreground add `foreground`, the mean share
+of these pixels; modes that read frames add `changing`, the share of pixels that differ from the temporal
+median of the clip.
 """
 
 from collections.abc import Sequence
@@ -35,14 +35,14 @@ def write(
     also: Sequence[str] = (),
     **card: Any,
 ) -> None:
-    """Writes a clip's regions to <stem>.parquet and their card to <stem>.json.
+    """Writes the regions of a clip to <stem>.parquet and their card to <stem>.json.
 
     Args:
-        stem: of the files.
-        table: has all of COLUMNS, in any order and of any numeric type; others are dropped.
-        picture: what the mode makes of the frame, for the card.
-        also: hashes of the files written beside the table, which belong to the hash of the card.
-        **card: what else the card says.
+        stem: path of the files, without suffix.
+        table: with all of COLUMNS, in any order and of any numeric type; other columns are dropped.
+        picture: content of the channel `picture`, for the card.
+        also: hashes of further files of the clip, which become part of the hash in the card.
+        **card: further entries of the card.
 
     Raises:
         KeyError: if a column is missing.
@@ -59,7 +59,13 @@ def write(
 
 
 def whole_frames(length: int, height: int, width: int) -> pd.DataFrame:
-    """A table whose only region in each of `length` frames is the frame itself; all are one track."""
+    """Makes a table in which the only region of each frame is the frame itself, all with track 0.
+
+    Args:
+        length: number of frames.
+        height: of a frame, in pixels.
+        width: of a frame, in pixels.
+    """
     box = {"x0": 0, "y0": 0, "x1": width, "y1": height}
     rows = pd.DataFrame({"frame": np.arange(length), "track": 0})
     return rows.assign(**box, source="frame", confidence=1)

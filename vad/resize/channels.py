@@ -1,13 +1,13 @@
-"""Channels: what of a frame goes into a tensor.
+"""Channels: the content of a tensor.
 
 | channel | planes | content |
 |---|---|---|
-| picture | 1 to 4 | what preprocessing makes of the frame: the frame itself, or `silhouette.output` |
+| picture | 1 to 4 | the result of preprocessing: the frame itself, or `silhouette.output` |
 | gray | 1 | the frame in gray |
-| rgb | 3 | the frame in colour; needs extract.color: rgb |
-| difference | 1 | absolute difference of gray to the frame before; frame 0 repeats frame 1 |
-| flow | 2 | displacement since the frame before, right and down: 128 is none, a count is `scale` pixels |
-| silhouette | 1 | 255 in the foreground, 0 outside; needs preprocess.mode: silhouette |
+| rgb | 3 | the frame in colour; requires extract.color: rgb |
+| difference | 1 | absolute difference in gray to the previous frame; frame 0 repeats frame 1 |
+| flow | 2 | displacement since the previous frame, right and down: 128 + number of steps of `scale` pixels |
+| silhouette | 1 | 255 in the foreground, 0 outside; requires preprocess.mode: silhouette |
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,11 +31,12 @@ Picture = Callable[[int], np.ndarray]  # frame number -> uint8 [H, W] or [H, W, 
 
 @dataclass(frozen=True)
 class Layer:
-    """Planes that come from the same source.
+    """Planes with a common source.
 
     Attributes:
-        names: of its planes.
-        picture: of a frame's number makes the planes in the size of the frame, uint8 [H, W] or [H, W, C].
+        names: of the planes.
+        picture: function of a frame number that returns the planes in the size of the frame, uint8 [H, W] or
+            [H, W, C].
         padding: value of the bars of a letterbox: black, or no motion.
     """
 
@@ -45,21 +46,21 @@ class Layer:
 
 
 class Layers:
-    """The layers of a clip, in the order of the channels; iterate to get them.
+    """The layers of a clip, in the order of the channels; iterate over them.
 
     Args:
-        channels: those of `resize.channels`.
+        channels: `resize.channels`.
         frames: stem of the clip's frames, uint8 [T, H, W] or [T, H, W, 3].
-        regions: stem of its regions, for what preprocessing makes of a frame.
-        flow: stem of its flow; read only for the channel `flow`.
-        keep: pictures that each layer remembers, the frames of a window.
+        regions: stem of the clip's regions, whose card describes the channel `picture`.
+        flow: stem of the clip's flow; read only for the channel `flow`.
+        keep: number of pictures that each layer caches; the frames of a window.
 
     Attributes:
         names: of all planes.
-        length: frames of the clip.
-        frame_shape: their (height, width).
+        length: number of frames of the clip.
+        frame_shape: (height, width) of a frame.
         fps: frames per second.
-        card: what a reader of the tensors must know of the layers.
+        card: entries for the card of the tensors.
 
     Raises:
         UserError: if the clip lacks the source of a channel, or two channels give the same plane.
@@ -73,8 +74,8 @@ class Layers:
         self.card: dict[str, Any] = {}
         self._regions, self._flow_stem = regions, flow
         self._is_gray = self._video.ndim == 3
-        # windows overlap in time, and a frame has many boxes: the latest pictures are asked for again
-        self._remember = lru_cache(maxsize=keep)
+        # windows overlap in time and a frame has several boxes, so the latest pictures are used again
+        self._cached = lru_cache(maxsize=keep)
         layers_of: dict[Channel, Callable[[], list[Layer]]] = {
             "picture": self._preprocessed,
             "gray": self._gray,
@@ -95,15 +96,15 @@ class Layers:
         return iter(self._layers)
 
     def _preprocessed(self) -> list[Layer]:
-        layers_of = {"frame": self._as_filmed, "masked": self._masked, "silhouette": self._silhouette}
+        layers_of = {"frame": self._original, "masked": self._masked, "silhouette": self._silhouette}
         return [layer for part in read_card(self._regions)["picture"] for layer in layers_of[part]()]
 
-    def _as_filmed(self) -> list[Layer]:
+    def _original(self) -> list[Layer]:
         return self._gray() if self._is_gray else self._rgb()
 
     def _gray(self) -> list[Layer]:
-        # a gray frame lies on disk as it is: there is nothing to remember
-        return [Layer(("gray",), self._gray_frame if self._is_gray else self._remember(self._gray_frame))]
+        # a gray frame is used as it is on disk, so caching would gain nothing
+        return [Layer(("gray",), self._gray_frame if self._is_gray else self._cached(self._gray_frame))]
 
     def _rgb(self) -> list[Layer]:
         if self._is_gray:
@@ -117,7 +118,7 @@ class Layers:
             t = max(t, 1)
             return cv2.absdiff(self._gray_frame(t), self._gray_frame(t - 1))
 
-        return [Layer(("difference",), self._remember(difference))]
+        return [Layer(("difference",), self._cached(difference))]
 
     def _flow(self) -> list[Layer]:
         counts, card = open_flow(self._flow_stem, "resize.channels: flow")
@@ -125,26 +126,27 @@ class Layers:
         height, width = self.frame_shape
 
         def displacement(t: int) -> np.ndarray:
-            shifted = counts[t].view(np.uint8) ^ STILL  # int8 c -> c + 128
+            # int8 to uint8: flipping the highest bit of two's complement adds 128
+            shifted = counts[t].view(np.uint8) ^ STILL
             if shifted.shape[:2] != (height, width):
                 shifted = cv2.resize(shifted, (width, height), interpolation=cv2.INTER_LINEAR)
             return shifted
 
-        return [Layer(PLANES["flow"], self._remember(displacement), padding=STILL)]
+        return [Layer(PLANES["flow"], self._cached(displacement), padding=STILL)]
 
     def _silhouette(self) -> list[Layer]:
-        return [Layer(("silhouette",), self._remember(self._foreground()))]
+        return [Layer(("silhouette",), self._cached(self._foreground()))]
 
     def _masked(self) -> list[Layer]:
-        (layer,), foreground = self._as_filmed(), self._foreground()
+        (layer,), foreground = self._original(), self._foreground()
 
         def masked(t: int) -> np.ndarray:
             return cv2.copyTo(layer.picture(t), foreground(t))
 
-        return [Layer(tuple(f"masked_{name}" for name in layer.names), self._remember(masked))]
+        return [Layer(tuple(f"masked_{name}" for name in layer.names), self._cached(masked))]
 
     def _foreground(self) -> Picture:
-        """White in the foreground, black outside."""
+        """Function of a frame number that returns the silhouettes, uint8 [H, W]: 255 inside, 0 outside."""
         stem = Path(f"{self._regions}.silhouette")
         if not Path(f"{stem}.json").is_file():
             raise UserError(

@@ -1,4 +1,4 @@
-"""Cuts the windows of a clip's regions out of its frames."""
+"""Cuts the windows of the regions of a clip out of its frames: the work function of the stage `resize`."""
 
 from pathlib import Path
 
@@ -12,23 +12,24 @@ from vad.store.arrays import ArrayWriter
 from vad.store.tables import hash_table, read_table, write_table
 from vad.windows.spec import Box, TensorSize, TensorSpec, placement
 
-COLUMNS = ["frame", "region", "track", "x0", "y0", "x1", "y1"]
+COLUMNS = ["frame", "region", "track", "x0", "y0", "x1", "y1"]  # read from the table of regions
 
 
 def cut(stem: Path, frames: Path, regions: Path, flow: Path, spec: TensorSpec, *, threads: int) -> None:
-    """Work function: writes the tensors of one clip, as `vad.windows.dataset` reads them.
+    """Work function: writes the tensors of a clip in the form of `vad.windows.dataset`.
 
-    <stem>.npy holds the cut-out pictures, uint8 [M, C, height, width], each stored once however many windows
-    show it. <stem>.parquet has a row per window: `frame`, `region` (its row in the table of regions),
-    `track`, and `plane_0`, `plane_1`, … the numbers of its pictures. A clip without regions has neither.
+    <stem>.npy holds the cut-out pictures, uint8 [M, C, height, width]; a picture is stored once, even if it
+    is part of several windows. <stem>.parquet has a row per window: `frame`, `region` (row in the table of
+    regions), `track`, and `plane_0`, `plane_1`, …, the numbers of its pictures. For a clip without regions
+    both are empty.
 
     Args:
-        stem: of the files to be written.
+        stem: path of the output files, without suffix.
         frames: stem of the clip's frames.
-        regions: stem of its regions.
-        flow: stem of its flow; read only for the channel `flow`.
-        spec: size of the tensors, their channels, and which frames a window has.
-        threads: at most so many.
+        regions: stem of the clip's regions.
+        flow: stem of the clip's flow; read only for the channel `flow`.
+        spec: size and channels of the tensors, and the frames of a window.
+        threads: maximum number of threads.
 
     Raises:
         UserError: if the clip has fewer frames than a window, or lacks the source of a channel.
@@ -50,16 +51,16 @@ def cut(stem: Path, frames: Path, regions: Path, flow: Path, spec: TensorSpec, *
 
 
 def _cut_windows(table: pd.DataFrame, layers: Layers, spec: TensorSpec, writer: ArrayWriter) -> pd.DataFrame:
-    """Appends the pictures of all windows to `writer`; returns the table of windows, all int32."""
+    """Appends the pictures of all windows to `writer`; returns the table of windows, all columns int32."""
     offsets = spec.window.offsets()
     table = table.assign(region=np.arange(len(table)))
-    numbers: dict[tuple[int, Box], int] = {}  # (frame, box) -> number of the picture
+    numbers: dict[tuple[int, Box], int] = {}  # (frame, box) -> number of the picture, if already written
     rows: list[tuple[int, ...]] = []
     for t, region, track, *corners in (
         table.loc[table["frame"] % spec.stride == 0, COLUMNS].to_numpy().tolist()
     ):
         box: Box = tuple(corners)
-        # rows come in the order of frames: pictures of frames before this window are not needed again
+        # rows are in the order of frames, so no later window uses pictures of frames before this window
         if rows and rows[-1][0] != t:
             numbers = {key: n for key, n in numbers.items() if key[0] >= t + offsets[0]}
         pictures = []
@@ -75,14 +76,14 @@ def _cut_windows(table: pd.DataFrame, layers: Layers, spec: TensorSpec, writer: 
 
 
 def resize(picture: np.ndarray, box: Box, tensor: TensorSize, padding: int = 0) -> np.ndarray:
-    """Cuts a box out of a picture and resizes it, averaging areas where it shrinks.
+    """Cuts a box out of a picture and resizes it, with area averaging where it shrinks.
 
-    The values stay what they were: flow is still in pixels of the frame, whatever the size of the tensor.
+    Values are not rescaled: flow remains in pixels of the frame, whatever the size of the tensor.
 
     Args:
         picture: uint8 [H, W] or [H, W, C].
         box: x0, y0, x1, y1 in pixels of the picture, end exclusive.
-        tensor: its size, and whether the box is stretched or letterboxed.
+        tensor: size of the tensor, and whether the box is stretched or letterboxed.
         padding: value of the bars of a letterbox.
 
     Returns:
@@ -91,7 +92,7 @@ def resize(picture: np.ndarray, box: Box, tensor: TensorSize, padding: int = 0) 
     x0, y0, x1, y1 = box
     left, top, width, height = placement(x1 - x0, y1 - y0, tensor)
     patch = picture[y0:y1, x0:x1]
-    # sides that shrink first, by area; then those that grow, by linear interpolation
+    # first the sides that shrink, by area averaging; then the sides that grow, by linear interpolation
     patch = cv2.resize(patch, (min(width, x1 - x0), min(height, y1 - y0)), interpolation=cv2.INTER_AREA)
     if patch.shape[:2] != (height, width):
         patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_LINEAR)

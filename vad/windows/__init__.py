@@ -1,5 +1,6 @@
 """Windows, tensors of consecutive frames of a region: the contract between resize and train.
 
-Import from its modules, since each stage needs others: `spec` (which frames, which size), `planes` (names and
-values), `stride` (every n-th frame), `dataset` (reading what resize wrote). Imports `pipeline` and `store`.
+Re-exports nothing, because the stages use different modules: `spec` (frames and size of a window), `planes`
+(names and values of planes), `stride` (every n-th frame), `dataset` (reads the tensors). Imports `pipeline`
+and `store`.
 """

@@ -1,12 +1,12 @@
-"""The windows of a split, read from the tensors that `resize` wrote.
+"""Reads the windows of a split from the tensors that `resize` wrote.
 
-A window belongs to a region in frame t, and consists of frames around t or up to t (`WindowSpec`), each cut
-at the same box. At the edges of a clip the first or the last frame is repeated, so that every frame has its
-window. Windows are made for the regions of every `stride`-th frame (`vad.windows.stride` says which of them
-the frames between take).
+A window belongs to a region in frame t. It consists of frames around t or up to t (`WindowSpec`), all cut out
+at the same box. At the ends of a clip the first or last frame is repeated, so that windows exist for all
+frames. Windows are made for the regions of every `stride`-th frame (`vad.windows.stride`).
 
-On disk a cut-out picture of C planes is stored once, however many windows it is part of: <clip>.npy holds the
-pictures, uint8 [M, C, height, width], and <clip>.parquet a row per window with the numbers of its pictures.
+On disk, a cut-out picture of C planes is stored only once, even if it is part of several windows: <clip>.npy
+holds the pictures, uint8 [M, C, height, width], and <clip>.parquet a row per window with the numbers of its
+pictures.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,14 +22,19 @@ from vad.store.cards import read_card
 from vad.store.tables import read_table
 from vad.windows.spec import WindowSpec
 
-OPEN_CLIPS = 512  # kept open at a time: files are limited, clips are not
+OPEN_CLIPS = 512  # maximum number of clips kept open, since the number of open files is limited
 
 
 class Windows:
-    """All windows of a split, read from memory maps as they are asked for.
+    """The windows of a split, read from memory maps on access.
 
-    `len(windows)` is their number; `windows[[3, 1, 2]]` gives uint8 [3, C, frames, height, width]. Memory
-    does not grow with the number of clips.
+    `len(windows)` is their number; `windows[[3, 1, 2]]` is uint8 [3, C, frames, height, width]. Memory does
+    not grow with the number of clips.
+
+    Args:
+        folder: of the tensors of a split.
+        names: of the clips to read, which may have no windows; None for all clips of the folder, which must
+            have some.
 
     Attributes:
         folder: of the tensors.
@@ -37,13 +42,8 @@ class Windows:
         shape: of a window: planes, frames, height, width.
         channels: names of the planes.
 
-    Args:
-        folder: of the tensors of a split.
-        names: of the clips wanted, which may all be without windows; None for all clips of the folder, which
-            may not.
-
     Raises:
-        UserError: if the folder holds no window, or clips differ in shape.
+        UserError: if there are no clips, no windows (unless `names` is given), or clips differ in shape.
     """
 
     def __init__(self, folder: Path, names: Sequence[str] | None = None):
@@ -53,11 +53,12 @@ class Windows:
         shapes = {(card["shape"][1], card["window"], *card["shape"][2:]) for card in cards}
         if len(shapes) > 1:
             raise UserError(f"{folder}: clips differ in shape: {sorted(shapes)}; `dvc repro resize`")
+        # the windows of all clips are numbered consecutively; clip i has those from _ends[i - 1] to _ends[i]
         self._ends = np.cumsum([card["windows"] for card in cards], dtype=np.int64)
         if not cards or (names is None and not len(self)):
             raise UserError(
-                f"{folder}: there is not a single window in it; see reports/preprocess for the regions of "
-                "its clips, and lower resize.stride if it is above 1"
+                f"{folder}: contains no windows; see reports/preprocess for the regions of its clips, and "
+                "lower resize.stride if it is above 1"
             )
         self.shape: tuple[int, int, int, int] = shapes.pop()
         self.channels: list[str] = cards[0]["channels"]
@@ -72,25 +73,26 @@ class Windows:
         return self._gather(np.asarray(indices), lambda clip, rows, _: self._open(clip)[1][rows])
 
     def skipping(self, indices: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """Like `windows[indices]`, with frames further apart.
+        """Like `windows[indices]`, but with frames further apart.
 
-        A frame is taken as the region's track was cut out there, so a box moves along with its person. Where
-        the track is not in a frame, or the clip has ended, the nearest frame that has it is repeated.
+        Each frame is cut out at the box of the region's track in that frame, so that the box follows the
+        person. Where there is no such picture, because the track has no region there or the clip has ended,
+        the nearest picture of the track is repeated.
 
         Args:
             indices: of windows, int [N].
-            steps: how many times as far apart the frames of each are, int [N].
+            steps: factor by which the distance between frames is increased, for each window, int [N].
 
         Returns:
             uint8 [N, C, frames, height, width].
         """
 
-        def pictures(clip: int, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+        def pictures(clip: int, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
             tracks = self._tracks(clip)
             return np.array(
                 [
                     tracks.pictures(row, self._offsets * step)
-                    for row, step in zip(rows, steps[places], strict=True)
+                    for row, step in zip(rows, steps[positions], strict=True)
                 ]
             )
 
@@ -100,24 +102,29 @@ class Windows:
     def _gather(
         self, indices: np.ndarray, pictures: Callable[[int, np.ndarray, np.ndarray], np.ndarray]
     ) -> np.ndarray:
-        """Windows uint8 [N, C, frames, height, width], read clip by clip.
+        """Reads windows clip by clip.
 
         Args:
             indices: of windows, int [N].
-            pictures: of a clip's number, rows of its table [n] and their places in `indices` [n] makes the
-                numbers of their pictures, int [n, frames].
+            pictures: function of (number of a clip, rows of its table [n], positions of these windows in
+                `indices` [n]) that returns the numbers of their pictures, int [n, frames].
+
+        Returns:
+            uint8 [N, C, frames, height, width].
         """
         clips = np.searchsorted(self._ends, indices, side="right")
         channels, frames, height, width = self.shape
-        out = np.empty((len(indices), frames, channels, height, width), np.uint8)
+        # frames before channels, as pictures lie on disk; the order is changed without copying at the end
+        windows = np.empty((len(indices), frames, channels, height, width), np.uint8)
         for clip in np.unique(clips).tolist():
-            places = np.flatnonzero(clips == clip)
+            positions = np.flatnonzero(clips == clip)
             first = self._ends[clip - 1] if clip else 0
-            out[places] = self._open(clip)[0][pictures(clip, indices[places] - first, places)]
-        return out.transpose(0, 2, 1, 3, 4)
+            numbers = pictures(clip, indices[positions] - first, positions)
+            windows[positions] = self._open(clip)[0][numbers]
+        return windows.transpose(0, 2, 1, 3, 4)
 
     def _open_clip(self, clip: int) -> tuple[np.ndarray, np.ndarray]:
-        """(its pictures, the numbers of those of each window: int [windows, frames])."""
+        """Opens a clip: (its pictures, the numbers of the pictures of each window, int [windows, frames])."""
         stem = self.folder / self.names[clip]
         pictures, card = open_array(stem)
         columns = [f"plane_{i}" for i in range(card["window"])]
@@ -129,20 +136,20 @@ class Windows:
 
 
 class _Tracks:
-    """In which frames of a clip its tracks were cut out, and as which pictures.
+    """The frames in which the tracks of a clip were cut out, with the numbers of the pictures.
 
     Args:
-        table: of the windows, with the columns `frame` and `track`.
-        numbers: of their pictures, int [windows, frames].
-        offsets: of their frames, int [frames].
-        length: frames of the clip.
+        table: a row per window, with the columns `frame` and `track`.
+        numbers: of the pictures of each window, int [windows, frames].
+        offsets: of the frames of a window relative to its frame, int [frames].
+        length: number of frames of the clip.
     """
 
     def __init__(self, table: pd.DataFrame, numbers: np.ndarray, offsets: np.ndarray, length: int):
         self._frames, tracks = table["frame"].to_numpy(), table["track"].to_numpy()
-        # a region without a track (-1) has only its own window: a track for each of them
+        # each region without a track (-1) becomes a separate track with a negative number
         self._tracks = np.where(tracks < 0, -1 - np.arange(len(table)), tracks)
-        shown = pd.DataFrame(
+        pictures = pd.DataFrame(
             {
                 "track": np.repeat(self._tracks, len(offsets)),
                 "frame": (self._frames[:, None] + offsets).clip(0, length - 1).ravel(),
@@ -150,20 +157,30 @@ class _Tracks:
                 "distance": np.tile(np.abs(offsets), len(table)),
             }
         )
-        # windows overlap: of a frame's pictures that of the nearest window has the box nearest to the track
-        shown = shown.sort_values(["track", "frame", "distance"], kind="stable")
-        shown = shown.drop_duplicates(["track", "frame"])
+        # windows overlap, so a frame may have several pictures of a track; that of the window whose frame is
+        # nearest is kept, since its box fits best
+        pictures = pictures.sort_values(["track", "frame", "distance"], kind="stable")
+        pictures = pictures.drop_duplicates(["track", "frame"])
         self._pictures = {
             track: (rows["frame"].to_numpy(), rows["picture"].to_numpy())
-            for track, rows in shown.groupby("track")
+            for track, rows in pictures.groupby("track")
         }
 
     def pictures(self, row: int, offsets: np.ndarray) -> np.ndarray:
-        """Numbers of the pictures that show a window's track at, or nearest to, offsets from its frame."""
+        """Pictures of the track of a window in other frames, or in the nearest frames that have pictures.
+
+        Args:
+            row: of the window in the table.
+            offsets: of the frames relative to the frame of the window, int [n].
+
+        Returns:
+            Numbers of the pictures, int [n].
+        """
         frames, pictures = self._pictures[int(self._tracks[row])]
-        wanted = self._frames[row] + offsets
-        right = np.searchsorted(frames, wanted).clip(max=len(frames) - 1)
+        targets = self._frames[row] + offsets
+        # the neighbours of each target among the sorted frames; the nearer is taken
+        right = np.searchsorted(frames, targets).clip(max=len(frames) - 1)
         left = (right - 1).clip(min=0)
         return pictures[
-            np.where(np.abs(frames[left] - wanted) <= np.abs(frames[right] - wanted), left, right)
+            np.where(np.abs(frames[left] - targets) <= np.abs(frames[right] - targets), left, right)
         ]

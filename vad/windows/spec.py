@@ -1,6 +1,6 @@
-"""The contract between resize and train: which frames a window has, and how large its pictures are.
+"""The contract between resize and train: the frames of a window and the size of its pictures.
 
-Imports neither torch nor any model, so that resizing depends on none.
+Imports neither torch nor any model, so that resize does not depend on them.
 """
 
 from collections.abc import Mapping
@@ -21,57 +21,60 @@ class WindowSpec(Section):
     frames: int = Field(
         ge=1,
         le=256,
-        description="frames in a window; at a clip's edges the first or last frame is repeated",
+        description="frames in a window; at the ends of a clip the first or last frame is repeated",
     )
-    step: int = Field(1, ge=1, le=64, description="frames from one frame of a window to the next")
+    step: int = Field(1, ge=1, le=64, description="frames between successive frames of a window")
     position: Literal["middle", "last"] = Field(
         "middle",
-        description="which frame of a window it belongs to, and so its error; `last` needs no frame ahead, "
-        "and a model that predicts needs it",
+        description="frame of the window to which the window and its error belong; `last` uses no future "
+        "frames, and models that predict a frame require it",
     )
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> "WindowSpec":
-        """What `to_card` wrote into the card of a tensor."""
+        """Reads the entries of `to_card` from the card of a tensor."""
         return cls(frames=card["window"], step=card["step"], position=card["position"])
 
     def to_card(self) -> dict[str, Any]:
-        """Its entries in the card of a tensor."""
+        """The entries for the card of a tensor."""
         return {"window": self.frames, "step": self.step, "position": self.position}
 
     def offsets(self) -> np.ndarray:
-        """The frames of a window relative to the frame it belongs to, ascending: int64 [frames]."""
+        """Frame numbers relative to the frame to which the window belongs, ascending, int64 [frames]."""
         before = (self.frames - 1) // 2 if self.position == "middle" else self.frames - 1
         return self.step * (np.arange(self.frames) - before)
 
 
 class ResizeParams(Section):
-    """`resize`: the shape of a tensor. (Never a key called `size`: DVC's run cache drops it.)"""
+    """`resize`: the shape of a tensor. No key may be called `size`, which DVC's run cache would drop."""
 
     channels: list[Channel] = Field(
         ["gray", "flow"],
         min_length=1,
-        description="what goes into a tensor, in this order: `picture` is what preprocessing makes of the "
-        "frame (the frame itself, or `silhouette.output`); `flow` is two planes, `rgb` three",
+        description="content of a tensor, in this order: `picture` is the result of preprocessing (the frame "
+        "itself, or `silhouette.output`); `flow` has two planes, `rgb` three",
     )
     height: int = Field(
         16,
         ge=8,
         le=1024,
-        description="rows of a tensor; most models need a multiple of 2 to 16, and say which",
+        description="rows of a tensor; most models require a multiple of a number from 2 to 16, which the "
+        "error message names",
     )
-    width: int = Field(16, ge=8, le=1024, description="columns of a tensor; likewise")
+    width: int = Field(16, ge=8, le=1024, description="columns of a tensor; as `height`")
     stride: int = Field(
-        1, ge=1, description="a window for every n-th frame; frames between take the nearest score"
+        1,
+        ge=1,
+        description="windows are made for every n-th frame; frames in between take the score of the nearest",
     )
     fit: Literal["stretch", "letterbox"] = Field(
         "stretch",
-        description="fill the tensor, or keep the aspect and fill the rest with black (flow: with "
-        "stillness); the bars count in the error",
+        description="`stretch` fills the tensor; `letterbox` keeps the aspect ratio and adds black bars (for "
+        "flow, bars without motion), which count in the error",
     )
 
     def planes(self, color: str) -> list[str]:
-        """Names of the planes of a tensor, where preprocessing leaves frames as they are.
+        """Names of the planes of a tensor, if preprocessing leaves frames unchanged.
 
         Args:
             color: `extract.color`, gray or rgb.
@@ -81,25 +84,25 @@ class ResizeParams(Section):
 
 
 class ModelName(Section):
-    """`model`: the name of the chosen autoencoder, without its sub-sections."""
+    """`model`: the name of the chosen autoencoder, without the sub-sections."""
 
     model_config = ConfigDict(extra="ignore")
     name: str = Field(description="the autoencoder")
 
 
 class TensorSpec(ResizeParams):
-    """All that decides the tensors of a clip: `resize`, and the window of the chosen model."""
+    """All parameters of the tensors of a clip: `resize`, and the window of the chosen model."""
 
     window: WindowSpec
 
     @classmethod
     def of(cls, resize: ResizeParams, window: WindowSpec) -> "TensorSpec":
-        """Both in one section."""
+        """Combines both sections."""
         return cls(**resize.model_dump(), window=window)
 
 
 class TensorSize(Protocol):
-    """What `placement` reads of `ResizeParams`."""
+    """The part of `ResizeParams` that `placement` uses."""
 
     @property
     def height(self) -> int: ...
@@ -110,11 +113,11 @@ class TensorSize(Protocol):
 
 
 def placement(width: int, height: int, tensor: TensorSize) -> Box:
-    """Where a box lands in a tensor.
+    """Position of a resized box in a tensor.
 
     Args:
-        width: of the box, in pixels of the frame, from 1.
-        height: likewise.
+        width: of the box, in pixels of the frame, at least 1.
+        height: of the box, in pixels of the frame, at least 1.
         tensor: size of the tensor, and whether boxes are stretched or letterboxed.
 
     Returns:

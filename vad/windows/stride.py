@@ -1,20 +1,21 @@
-"""The grid in time: windows are made for every `stride`-th frame from 0 on, and for no other.
+"""Assigns frames to windows: windows are made only for the frames 0, stride, 2 * stride, …
 
-The regions of frame k * stride stand for all frames nearest to it, also where there are none. So every frame
-has exactly one score, whatever window and stride are.
+Each other frame takes the score of the nearest of these frames, even if that has no regions. So every frame
+gets a score, whatever the window and the stride.
 """
 
 import numpy as np
 
 
 def nearest(frames: int, stride: int) -> np.ndarray:
-    """For each frame of a clip the number k of the nearest frame k * stride.
+    """Finds, for each frame of a clip, the k whose frame k * stride is nearest.
 
     Args:
-        frames: of the clip, from 1.
-        stride: `resize.stride`, from 1.
+        frames: number of frames of the clip, at least 1.
+        stride: `resize.stride`, at least 1.
 
     Returns:
-        int64 [frames]; the earlier k where two frames are as near.
+        k, int64 [frames]; the smaller k if two frames are equally near.
     """
+    # rounds to the nearest multiple of stride; the end of the clip belongs to its last multiple
     return np.minimum((np.arange(frames) + (stride - 1) // 2) // stride, (frames - 1) // stride)
