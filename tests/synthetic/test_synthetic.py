@@ -255,7 +255,7 @@ def test_nothing_is_overwritten_unasked(tiny: Path, tmp_path: Path) -> None:
     mine.mkdir()
     (mine / "holiday.mp4").write_bytes(b"precious")
     for force in (False, True):
-        with pytest.raises(UserError, match="something else than an earlier sample"):
+        with pytest.raises(UserError, match="something other than an earlier sample"):
             generate(mine, clips=TINY, **SMALL, force=force)
     assert (mine / "holiday.mp4").read_bytes() == b"precious"
     with pytest.raises(UserError, match="--force"):

@@ -1,8 +1,8 @@
-"""Synthetic footage with labels and exact masks: drawn, never filmed, made by no learned model.
+"""Synthetic footage with labels and exact masks, drawn by geometry instead of a camera or a learned model.
 
-`generate` writes a data set in the `folder` layout; `render` gives the raw frames and masks of a clip,
-`instances` the masks of everybody in it. Nothing here was tuned to any model: the generator was fixed before
-a model was trained on its footage. No stage imports this package; it imports `store` and `footage.encode`.
+`generate` writes a data set in the layout `folder`; `render` returns the raw frames and masks of a clip, and
+`instances` a mask per person or thing. Nothing here was tuned to a model: the generator was fixed before any
+model was trained on its footage. No stage imports this package; it imports `store` and `footage.encode`.
 """
 
 import csv
@@ -29,22 +29,22 @@ TITLE = "# Synthetic sample"
 def render(
     script: Script, *, seed: int = 0, frames: int = 120, width: int = 176, height: int = 132
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Raw footage of a clip, before encoding, and its ground truth.
+    """Renders the raw footage of a clip, before encoding, and its ground truth.
 
-    The same arguments give the same arrays, whatever other clips there are.
+    The result depends only on the arguments, not on other clips.
 
     Args:
-        script: what happens.
-        seed: decides what the script leaves open, 0 or more.
-        frames: how many; a clip shows DURATION seconds, whatever their number.
-        width: pixels.
-        height: pixels.
+        script: what happens in the clip.
+        seed: of the random details that the script does not specify, 0 or more.
+        frames: number of frames; a clip always shows DURATION seconds.
+        width: of a frame, in pixels.
+        height: of a frame, in pixels.
 
     Returns:
-        frames, uint8 RGB [frames, height, width, 3], and masks, bool [frames, height, width], True on the
-        visible pixels of anomalies.
+        (footage, uint8 RGB [frames, height, width, 3]; masks, bool [frames, height, width], True for visible
+        pixels of anomalies).
     """
-    scene, actors, rng = _stage(script, seed, width, height)
+    scene, actors, rng = _set_up(script, seed, width, height)
     light = Light(scene.camera, rng)
     footage = np.empty((frames, height, width, 3), np.uint8)
     masks = np.empty((frames, height, width), bool)
@@ -58,22 +58,22 @@ def render(
 def instances(
     script: Script, *, seed: int = 0, frames: int = 120, width: int = 176, height: int = 132
 ) -> Iterator[np.ndarray]:
-    """Which pixels show whom in the footage that `render` gives for the same arguments.
+    """Instance masks of the footage that `render` returns for the same arguments.
 
     Yields:
-        of every frame, int32 [height, width]: 0 where nobody is, else the number of the person or thing, from
-        1, the same through the clip. Visible pixels alone, covered at least half, without shadows and
-        furniture.
+        For each frame, int32 [height, width]: the number of the visible person or thing, from 1 and constant
+        throughout the clip; 0 elsewhere. A pixel belongs to whoever covers at least half of it; shadows and
+        furniture are 0.
     """
-    scene, actors, _ = _stage(script, seed, width, height)
+    scene, actors, _ = _set_up(script, seed, width, height)
     for i in range(frames):
         yield scene.visible(actors, i * DURATION / frames)
 
 
-def _stage(
+def _set_up(
     script: Script, seed: int, width: int, height: int
 ) -> tuple[Scene, list[Actor], np.random.Generator]:
-    """(the place, all who appear, the generator of random numbers for the rest)."""
+    """Sets up a clip: (the scene, all actors, the random generator for light and noise)."""
     camera = Camera(width, height)
     scene = CAMERAS[script.camera](camera, _rng(seed, script.camera))
     rng = _rng(seed, script.name)
@@ -81,6 +81,8 @@ def _stage(
 
 
 def _rng(seed: int, name: str) -> np.random.Generator:
+    """A random generator that depends only on the seed and a name."""
+    # not Python's `hash`, which differs from process to process
     digest = hashlib.sha256(name.encode()).digest()
     return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
 
@@ -97,26 +99,26 @@ def generate(
     force: bool = False,
     progress: bool = False,
 ) -> dict[str, Intervals]:
-    """Writes videos, labels.csv, masks and a README. The data set is complete or not there at all.
+    """Writes videos, labels.csv, masks and a README. After an error, no partial data set is left.
 
     Args:
         out: folder of the data set.
-        seed: as for `render`; likewise frames, width and height, both even.
+        seed: of all random details, 0 or more.
         clips: scripts of the clips.
-        frames: per clip.
-        width: pixels.
-        height: pixels.
-        crf: error of the video codec, 0 (least) to 51.
-        force: replace an earlier output of this function.
-        progress: show a bar.
+        frames: number of frames per clip, 2 to 10 000.
+        width: of a frame, in pixels; even, 32 to 1920.
+        height: of a frame, in pixels; even, 32 to 1080.
+        crf: compression of the videos, 0 (best quality) to 51.
+        force: whether to replace an earlier output of this function.
+        progress: whether to show a progress bar.
 
     Returns:
-        anomalous intervals [start, end) by test clip.
+        Test clip -> anomalous intervals [start, end).
 
     Raises:
-        UserError: for arguments that cannot work, and for an `out` that holds something already.
+        UserError: for arguments out of range, and if `out` is not empty (unless `force` replaces a sample).
     """
-    # here, so that `render` needs nothing but NumPy and OpenCV
+    # imported here, so that `render` needs only NumPy and OpenCV
     from vad.footage.encode import encode
 
     _check(out, seed, frames, width, height, crf, force)
@@ -166,10 +168,11 @@ def _check(out: Path, seed: int, frames: int, width: int, height: int, crf: int,
         raise UserError(f"{out} is a file, expected a folder or nothing; choose another --out")
     if not any(out.iterdir()):
         return
+    # only a folder that begins its README like a sample may be deleted
     readme = out / "README.md"
-    ours = readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(TITLE)
-    if not ours:
-        raise UserError(f"{out} holds something else than an earlier sample; choose another --out")
+    is_sample = readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(TITLE)
+    if not is_sample:
+        raise UserError(f"{out} holds something other than an earlier sample; choose another --out")
     if not force:
         raise UserError(f"{out} holds an earlier sample; replace it with --force or choose another --out")
 
@@ -177,12 +180,13 @@ def _check(out: Path, seed: int, frames: int, width: int, height: int, crf: int,
 def _readme(
     clips: Sequence[Script], labels: dict[str, Intervals], frames: int, fps: float, options: str
 ) -> str:
+    """The README of the sample; `options` are those of the command that generates it."""
     rows = []
     for script in clips:
         split, _, name = script.name.partition("/")
-        what = {str(type(act).__doc__).splitlines()[0] for act in script.acts} or {"Walkers only."}
+        events = {str(type(act).__doc__).splitlines()[0] for act in script.acts} or {"Walkers only."}
         spans = ", ".join(f"[{a}, {b})" for a, b in labels[name]) if labels.get(name) else "none"
-        rows.append(f"| {split} | {name} | {frames} | {spans} | {' '.join(sorted(what))} |")
+        rows.append(f"| {split} | {name} | {frames} | {spans} | {' '.join(sorted(events))} |")
     return README.format(title=TITLE, fps=f"{fps:g}", options=options, rows="\n".join(rows))
 
 

@@ -1,4 +1,4 @@
-"""Command line: `python -m vad.synthetic --help`."""
+"""The command `python -m vad.synthetic`, which writes the synthetic sample."""
 
 import argparse
 import sys
@@ -9,20 +9,27 @@ from vad import UserError
 from vad.synthetic import CLIPS, DURATION, generate
 
 DESCRIPTION = f"""\
-Draws a small data set for video anomaly detection: {len(CLIPS)} clips of two fixed cameras with walkers, and
-in the test clips a runner, a cyclist, falls, a suitcase left behind and a loose dog, with labels and exact
+Draws a small data set for video anomaly detection: {len(CLIPS)} clips of two fixed cameras with walkers. The
+test clips also show a runner, a cyclist, falls, an abandoned suitcase and a loose dog, with labels and exact
 masks. The same options give the same frames.
 """
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Prints the message alone, without the usage above it."""
+        """Raises the message as a UserError, so that it is printed without the usage."""
         raise UserError(f"{message}; see python -m vad.synthetic --help")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the command; returns its exit status."""
+    """Runs the command.
+
+    Args:
+        argv: arguments; None for those of the process.
+
+    Returns:
+        Exit status: 0, or 2 after an error of the user.
+    """
     parser = _Parser(
         prog="python -m vad.synthetic",
         description=DESCRIPTION,
@@ -30,12 +37,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("--out", type=Path, default=Path("data/sample"), help="folder to write (default: %(default)s)")
-    add("--seed", type=int, default=0, help="another seed, other walkers (default: %(default)s)")
+    add("--seed", type=int, default=0, help="seed of all random details (default: %(default)s)")
     add(
         "--frames",
         type=int,
         default=120,
-        help=f"per clip (default: %(default)s); a clip shows {DURATION} seconds, whatever their number",
+        help=f"frames per clip (default: %(default)s); a clip always shows {DURATION} seconds",
     )
     add("--width", type=int, default=176, help="pixels, even (default: %(default)s)")
     add("--height", type=int, default=132, help="pixels, even (default: %(default)s)")
@@ -47,8 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    n = sum(b - a for intervals in labels.values() for a, b in intervals)
-    print(f"{args.out}: {len(CLIPS)} clips of {args.frames} frames, {n} of them anomalous")
+    anomalous = sum(b - a for intervals in labels.values() for a, b in intervals)
+    print(f"{args.out}: {len(CLIPS)} clips of {args.frames} frames, {anomalous} of them anomalous")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""The script of every clip: who crosses the view when, and what goes wrong.
+"""The scripts of all clips: which people and things cross the view, when, and which anomalies occur.
 
-A clip always shows the same DURATION seconds; more frames show them more finely.
+A clip always shows DURATION seconds, whatever its number of frames. Times are in seconds since its start.
 """
 
 from dataclasses import dataclass
@@ -15,23 +15,24 @@ from vad.synthetic.scene import Actor
 from vad.synthetic.things import BLACK, WHITE, Cyclist, Dog, Suitcase
 
 DURATION = 9.6  # seconds
-# Depths in metres. Walkers up front are fast in pixels; anomalies happen in the middle.
+# Ranges of depth of the three lanes, in metres. Anomalies happen in the middle lane; walkers in the near lane
+# are about as fast in pixels, so that speed in pixels does not give anomalies away.
 NEAR, MIDDLE, FAR = (4.1, 4.6), (4.9, 5.6), (6.8, 9.0)
 
 
 class Act(Protocol):
-    """An anomaly. The first line of the docstring of an act goes into the README of the sample."""
+    """An anomaly. The first line of the docstring of an act appears in the README of the sample."""
 
     def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
-        """The actors that it brings."""
+        """The actors of the act."""
 
 
 @dataclass(frozen=True)
 class Run:
     """Somebody in striped sportswear runs through."""
 
-    enter: float
-    facing: int
+    enter: float  # time at which the runner starts, outside the view
+    facing: int  # 1 to the right, -1 to the left
 
     def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
         outfit = dress(rng)._replace(shirt=WHITE, stripes=BLACK, trousers=BLACK, coat=False)
@@ -44,8 +45,8 @@ class Run:
 class Cycle:
     """Somebody cycles through."""
 
-    enter: float
-    facing: int
+    enter: float  # time at which the cyclist starts, outside the view
+    facing: int  # 1 to the right, -1 to the left
 
     def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
         z = rng.uniform(5.1, 5.5)
@@ -57,10 +58,10 @@ class Cycle:
 class Fall:
     """A walker falls, and gets up again or not."""
 
-    enter: float
-    facing: int
-    falls: float
-    up: float = FOREVER
+    enter: float  # time at which the walker starts, outside the view
+    facing: int  # 1 to the right, -1 to the left
+    falls: float  # time at which the walker begins to fall
+    up: float = FOREVER  # time at which the walker stands upright again
 
     def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
         z = rng.uniform(4.9, 5.1)
@@ -74,15 +75,15 @@ class Fall:
 class LeaveSuitcase:
     """Somebody tows a suitcase in and leaves it; somebody else tows it off."""
 
-    enter: float
-    facing: int
-    leaves: float
-    taken: float
+    enter: float  # time at which the first person starts, outside the view
+    facing: int  # 1 to the right, -1 to the left
+    leaves: float  # time at which the first person lets go of the suitcase
+    taken: float  # time at which the second person takes it
 
     def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
         z, reach = 5.0, camera.reach(5.0)
         first = Path(reach, z, self.facing, 1.5, self.enter, pauses=((self.leaves, self.leaves + 0.5),))
-        # the second comes the same way and is at the handle, where the first stood, at `taken`
+        # the second person takes the same path, timed to reach the handle at `taken`
         enter = self.taken - (self.leaves - self.enter)
         second = Path(reach, z, self.facing, 1.5, enter)
         suitcase = Suitcase(first, self.leaves, second, self.taken)
@@ -97,9 +98,9 @@ class LeaveSuitcase:
 class LooseDog:
     """A spotted dog without anybody: trots in, stands barking, trots off."""
 
-    enter: float
-    facing: int
-    barks: tuple[tuple[float, float], ...]
+    enter: float  # time at which the dog starts, outside the view
+    facing: int  # 1 to the right, -1 to the left
+    barks: tuple[tuple[float, float], ...]  # (start, end) of each pause in which it stands and barks
 
     def cast(self, camera: Camera, rng: np.random.Generator) -> list[Actor]:
         z = rng.uniform(4.8, 5.0)
@@ -108,19 +109,24 @@ class LooseDog:
 
 @dataclass(frozen=True)
 class Script:
-    """A clip: `name` is `<split>/<camera>/<clip>`."""
+    """The script of a clip.
+
+    Attributes:
+        name: `<split>/<camera>/<clip>`.
+        acts: the anomalies; none in a normal clip.
+    """
 
     name: str
     acts: tuple[Act, ...] = ()
 
     @property
     def camera(self) -> str:
-        """The folder between split and clip."""
+        """Name of the camera."""
         return PurePosixPath(self.name).parts[1]
 
 
-# When anomalies happen (early, in the middle, late; once or twice) was chosen so that time since the start
-# of the clip says little. TINY is for tests.
+# Anomalies are early, in the middle or late, and occur once or twice, so that the time since the start of the
+# clip predicts little. TINY is for tests.
 TRAIN = tuple(Script(f"train/{camera}/walk{i}") for camera in ("hall", "yard") for i in range(1, 7))
 TEST = (
     Script("test/hall/walk"),
@@ -137,39 +143,47 @@ TINY = (TRAIN[0], TRAIN[1], TRAIN[6], TEST[1], TEST[2])
 
 
 def cast(script: Script, camera: Camera, rng: np.random.Generator) -> list[Actor]:
-    """Everybody who appears in a clip.
+    """Creates all actors of a clip.
 
-    Three lanes have a walker nearly always. The actors of the script take the place of the walkers in the
-    middle lane, so that the number of people gives nothing away.
+    Each of three lanes has a walker most of the time. The actors of the script replace walkers of the middle
+    lane, so that the number of people does not reveal anomalies.
 
     Args:
         script: of the clip.
-        camera: that films it.
-        rng: decides what the script leaves open.
+        camera: whose view the actors cross.
+        rng: random generator for details that the script does not specify.
     """
     acts = [actor for act in script.acts for actor in act.cast(camera, rng)]
-    # A suitcase has no path: it is in view with those who tow it.
-    busy = [(a.path.enter, a.path.leave) for a in acts if hasattr(a, "path")]
+    # a suitcase has no path; it is in view together with the people who tow it
+    busy = [(actor.path.enter, actor.path.leave) for actor in acts if hasattr(actor, "path")]
 
-    def displaced(path: Path) -> bool:
-        """Whether an actor of the script is there for more than half of this crossing."""
+    def is_replaced(path: Path) -> bool:
+        """Whether an actor of the script is present during more than half of a walker's path."""
         shared = (min(path.leave, end) - max(path.enter, start) for start, end in busy)
         return any(s > (path.leave - path.enter) / 2 for s in shared)
 
-    between = [w for w in _walkers(camera, rng, MIDDLE, gap=(0.9, 1.15)) if not displaced(w.path)]
+    # the order of these calls decides which random numbers each lane gets, and so every frame
+    middle = [w for w in _walkers(camera, rng, MIDDLE, gap=(0.9, 1.15)) if not is_replaced(w.path)]
     near, far = _walkers(camera, rng, NEAR, gap=(0.85, 1.05)), _walkers(camera, rng, FAR, gap=(0.75, 1.1))
-    return [*near, *between, *far, *acts]
+    return [*near, *middle, *far, *acts]
 
 
 def _walkers(
     camera: Camera, rng: np.random.Generator, depths: tuple[float, float], gap: tuple[float, float]
 ) -> list[Person]:
-    """Walkers in a row at some depth; each starts `gap` crossing times after the walker before."""
+    """Creates the walkers of a lane.
+
+    Args:
+        camera: whose view they cross.
+        rng: random generator.
+        depths: range of their depth, in metres.
+        gap: range of the time from a walker's start to the next walker's, in durations of the first path.
+    """
     walkers, enter = [], None
     while enter is None or enter < DURATION:
         z, speed, facing = rng.uniform(*depths), rng.uniform(1.1, 1.75), int(rng.choice([-1, 1]))
         path = Path(camera.reach(z), z, facing, speed, 0.0, slope=rng.uniform(-0.04, 0.04))
-        if enter is None:  # somebody is on the way when the clip starts
+        if enter is None:  # the first walker is already on the way when the clip starts
             enter = -rng.uniform(0.15, 0.85) * path.leave
         path = Path(path.reach, z, facing, speed, enter, path.slope)
         walkers.append(Person(path, dress(rng), start=rng.uniform(0, 2 * np.pi)))

@@ -1,6 +1,6 @@
-"""People: where they go, what they wear, how they move.
+"""People: their paths, clothes and movements.
 
-All times are seconds since the start of the clip, all lengths metres, all angles radians.
+Times are in seconds since the start of the clip, lengths in metres, angles in radians.
 """
 
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ import numpy as np
 
 from vad.synthetic.drawing import ANOMALY, ORDINARY, Camera, Colour, Pen, lit
 
-MARGIN = 0.75  # actors start and end this far outside the view
-FOREVER = 1e6
-TIP, RISE = 0.7, 1.4  # seconds a fall and getting up take
+MARGIN = 0.75  # distance outside the view at which actors start and end
+FOREVER = 1e6  # a time after every clip
+TIP, RISE = 0.7, 1.4  # duration of a fall and of getting up
 
 
 @dataclass(frozen=True)
 class Path:
-    """A straight way through the view at constant speed, with pauses."""
+    """A straight path through the view at constant speed, with pauses."""
 
     reach: float  # largest |x| in view
-    z: float
+    z: float  # depth in the middle of the view
     facing: int  # 1 to the right, -1 to the left
     speed: float  # metres per second
     enter: float  # time at which the actor starts, MARGIN outside the view
-    slope: float = 0.0  # change of depth per metre
-    pauses: tuple[tuple[float, float], ...] = ()
+    slope: float = 0.0  # change of depth per metre of the path
+    pauses: tuple[tuple[float, float], ...] = ()  # (start, end) of each
 
     def distance(self, t: float) -> float:
-        """Metres since `enter`."""
+        """Metres walked since `enter`."""
         waited = sum(np.clip(t, a, b) - a for a, b in self.pauses)
         return self.speed * (t - self.enter - waited)
 
@@ -42,20 +42,20 @@ class Path:
         return self.z + self.slope * (self.distance(t) - self.reach - MARGIN)
 
     def pace(self, t: float) -> float:
-        """1 while moving, 0 while pausing, smoothly between."""
+        """1 while moving, 0 during a pause, with smooth transitions."""
         return (self.distance(t + 0.2) - self.distance(t - 0.2)) / (0.4 * self.speed)
 
     @cached_property
     def leave(self) -> float:
-        """Time at which the actor is MARGIN outside the view again."""
+        """Time at which the actor is MARGIN outside the view on the other side."""
         t = self.enter + 2 * (self.reach + MARGIN) / self.speed
-        for a, b in sorted(self.pauses):
-            t += b - a if a < t else 0
+        for start, end in sorted(self.pauses):
+            t += end - start if start < t else 0
         return t
 
 
 class Outfit(NamedTuple):
-    """Colours and build of a person."""
+    """Clothes, colours and build of a person."""
 
     shirt: Colour
     trousers: Colour
@@ -63,7 +63,7 @@ class Outfit(NamedTuple):
     hair: Colour
     coat: bool = False
     stripes: Colour | None = None
-    build: float = 1.0  # 1.0 is 1.75 m tall
+    build: float = 1.0  # factor of the body height of 1.75 m
 
 
 SHIRTS: list[Colour] = [
@@ -77,14 +77,17 @@ SHOES: Colour = (38, 38, 38)
 
 
 def dress(rng: np.random.Generator) -> Outfit:
-    """Plain everyday clothes."""
+    """Random plain everyday clothes."""
     shirt, trousers, skin, hair = (p[rng.integers(len(p))] for p in (SHIRTS, TROUSERS, SKINS, HAIRS))
     shirt = lit(shirt, rng.uniform(0.85, 1.15))
     return Outfit(shirt, trousers, skin, hair, coat=rng.random() < 0.3, build=rng.uniform(0.93, 1.06))
 
 
 class Pose(NamedTuple):
-    """Angles of the joints. Hanging straight down is 0, forward is positive; knees bend backward."""
+    """Angles of the joints: 0 for hanging straight down, positive forward; knees bend backward.
+
+    The first value of a pair is that of the near side, the second that of the far side.
+    """
 
     thighs: tuple[float, float]
     knees: tuple[float, float]
@@ -100,7 +103,12 @@ CROUCH = Pose(thighs=(1.3, 0.5), knees=(1.7, 1.6), arms=(0.9, 0.6), elbows=(0.4,
 
 
 def walking(phase: float, pace: float = 1.0) -> Pose:
-    """Pose at a phase of the steps (a cycle of two steps is 2 pi) and a pace from 0, standing, to 1."""
+    """Pose of a walker.
+
+    Args:
+        phase: of the steps; 2 pi for a cycle of two steps.
+        pace: 0 (standing) to 1 (walking).
+    """
     s, c = np.sin(phase), np.cos(phase)
     return Pose(
         thighs=(0.46 * s * pace, -0.46 * s * pace),
@@ -112,7 +120,7 @@ def walking(phase: float, pace: float = 1.0) -> Pose:
 
 
 def running(phase: float) -> Pose:
-    """Pose at a phase of the steps (a cycle of two steps is 2 pi)."""
+    """Pose of a runner at a phase of the steps; 2 pi for a cycle of two steps."""
     s, c = np.sin(phase), np.cos(phase)
     return Pose(
         thighs=(0.25 + 0.9 * s, 0.25 - 0.9 * s),
@@ -125,19 +133,20 @@ def running(phase: float) -> Pose:
 
 
 def blend(a: Pose, b: Pose, w: float) -> Pose:
-    """A pose between two: w = 0 gives a, w = 1 gives b."""
+    """Interpolates between two poses: w = 0 gives a, w = 1 gives b."""
     mixed = (np.asarray(p, float) * (1 - w) + np.asarray(q, float) * w for p, q in zip(a, b, strict=True))
     angles: list[Any] = [tuple(m) if m.ndim else float(m) for m in mixed]
     return Pose(*angles)
 
 
 def draw_person(pen: Pen, pose: Pose, outfit: Outfit) -> None:
-    """Draws a person from the side."""
+    """Draws a person from the side, standing or lying on the ground."""
     joints = _joints(pose)
     turn = np.array([[np.cos(pose.tilt), np.sin(pose.tilt)], [-np.sin(pose.tilt), np.cos(pose.tilt)]])
     joints = {name: turn @ p for name, p in joints.items()}
-    # Upright, the lower foot is on the ground. Lying, the trunk is: a limb below it in the picture lies
-    # on the ground too, nearer to the camera, which looks down a little.
+    # The body is shifted to the ground: by its lower foot when upright, by its trunk when lying, and by a
+    # mixture of both in between. Limbs drawn below the trunk of a lying person look as if they lay on the
+    # ground too, nearer to the camera, which looks down a little.
     feet_down = 0.05 + pose.hop - min(p[1] for p in joints.values())
     trunk_down = 0.14 - min(joints[name][1] for name in ("hip", "shoulder", "head"))
     down = feet_down + np.sin(pose.tilt) ** 2 * (trunk_down - feet_down)
@@ -147,7 +156,7 @@ def draw_person(pen: Pen, pose: Pose, outfit: Outfit) -> None:
 
 
 def _joints(pose: Pose) -> dict[str, np.ndarray]:
-    """Joints [2] as (u, v) relative to the hip; index 0 is the near side, 1 the far side."""
+    """Joints as (u, v) relative to the hip; in their names, 0 is the near side and 1 the far side."""
     joints = {"hip": np.zeros(2), "shoulder": 0.52 * _up(pose.lean), "head": 0.76 * _up(pose.lean * 0.9)}
     for i in (0, 1):
         knee = -0.43 * _up(-pose.thighs[i])
@@ -162,13 +171,13 @@ def _joints(pose: Pose) -> dict[str, np.ndarray]:
 
 
 def _up(angle: float) -> np.ndarray:
-    """Unit vector (u, v), turned forward from straight up."""
+    """Unit vector (u, v) that is turned forward by an angle from straight up."""
     return np.array([np.sin(angle), np.cos(angle)])
 
 
 def _draw_body(pen: Pen, joints: dict[str, np.ndarray], outfit: Outfit) -> None:
-    """Limbs far to near; everything on the far side is in shade."""
-    k = outfit.build
+    """Draws limbs and trunk from far to near; the far side is darker, as in shade."""
+    k = outfit.build  # all thicknesses grow with the build
     hip, shoulder, head = joints["hip"], joints["shoulder"], joints["head"]
 
     def leg(i: int, light: float) -> None:
@@ -205,23 +214,32 @@ def _draw_body(pen: Pen, joints: dict[str, np.ndarray], outfit: Outfit) -> None:
 def stripes(
     pen: Pen, hip: np.ndarray, shoulder: np.ndarray, at: tuple[float, ...], width: float, colour: Colour
 ) -> None:
-    """Bands across the trunk; positions and width in lengths of the spine."""
+    """Draws stripes across the trunk.
+
+    Args:
+        pen: of the figure.
+        hip: lower end of the spine, (u, v).
+        shoulder: upper end of the spine, (u, v).
+        at: positions of the lower edges, in lengths of the spine from the hip.
+        width: of a stripe, in lengths of the spine.
+        colour: of the stripes.
+    """
     spine = shoulder - hip
     side = 0.14 * np.array([spine[1], -spine[0]]) / np.linalg.norm(spine)
-    for a in at:
-        low, high = hip + a * spine, hip + (a + width) * spine
+    for position in at:
+        low, high = hip + position * spine, hip + (position + width) * spine
         pen.polygon(np.stack([low - side, low + side, high + side, high - side]), colour)
 
 
 @dataclass(frozen=True)
 class Person:
-    """Walks through the view; may run, may tow something for a while."""
+    """A person who walks through the view, or runs, or tows something for some time."""
 
     path: Path
     outfit: Outfit
     start: float = 0.0  # phase of the first step
     runs: bool = False
-    tows: tuple[float, float] | None = None
+    tows: tuple[float, float] | None = None  # time interval in which the near arm is held back to tow
 
     def depth(self, t: float) -> float:
         return self.path.depth(t)
@@ -231,67 +249,68 @@ class Person:
 
     def pose(self, t: float) -> Pose:
         """The pose at time t."""
-        gone = 2 * np.pi * self.path.distance(t) / self.outfit.build
+        # a cycle of two steps covers 2.3 m running and 1.45 m walking, times the build
+        angle = 2 * np.pi * self.path.distance(t) / self.outfit.build
         if self.runs:
-            return running(self.start + gone / 2.3)
-        pose = walking(self.start + gone / 1.45, self.path.pace(t))
+            return running(self.start + angle / 2.3)
+        pose = walking(self.start + angle / 1.45, self.path.pace(t))
         if self.tows and self.tows[0] <= t < self.tows[1]:
             pose = pose._replace(arms=(-0.55, pose.arms[1]), elbows=(0.0, pose.elbows[1]))
         return pose
 
     def draw(self, canvas: np.ndarray, camera: Camera, t: float) -> None:
-        owner = ANOMALY if self.runs else ORDINARY
-        pen = Pen(canvas, camera, self.path.x(t), self.depth(t), self.path.facing, owner)
+        label = ANOMALY if self.runs else ORDINARY
+        pen = Pen(canvas, camera, self.path.x(t), self.depth(t), self.path.facing, label)
         draw_person(pen, self.pose(t), self.outfit)
 
 
 @dataclass(frozen=True)
 class Faller(Person):
-    """A walker who falls at `falls`, scattering papers; is up again at `up`, papers gathered.
+    """A walker who falls and scatters papers, and may get up and gather them.
 
-    Anomalous from the moment the body tips until it stands upright.
+    Anomalous from the moment the body tips until it is upright again.
     """
 
-    falls: float = 0.0
-    up: float = FOREVER
+    falls: float = 0.0  # time at which the fall begins
+    up: float = FOREVER  # time at which the walker is upright again
 
     def down(self, t: float) -> float:
-        """0 upright, 1 lying."""
+        """How far the body is down, from 0 (upright) to 1 (lying)."""
         tipping = np.clip((t - self.falls) / TIP, 0, 1) ** 2
         rising = np.clip((t - self.up + RISE) / RISE, 0, 1)
         return float(tipping * (1 - rising**2 * (3 - 2 * rising)))
 
     def shadow(self, t: float) -> tuple[float, float]:
-        w = self.down(t)
-        return self.path.x(t) + 0.8 * w * self.path.facing, 0.38 + 0.55 * w
+        down = self.down(t)
+        return self.path.x(t) + 0.8 * down * self.path.facing, 0.38 + 0.55 * down
 
     def pose(self, t: float) -> Pose:
-        w = self.down(t)
+        down = self.down(t)
         walk = super().pose(t)
         if t < self.up - RISE:
-            return blend(walk, LYING, w)
-        # up by way of a crouch: nobody rises like a plank
-        return blend(CROUCH, LYING, 2 * w - 1) if w > 0.5 else blend(walk, CROUCH, 2 * w)
+            return blend(walk, LYING, down)
+        # people get up through a crouch, not as a straight body that rotates
+        return blend(CROUCH, LYING, 2 * down - 1) if down > 0.5 else blend(walk, CROUCH, 2 * down)
 
     def draw(self, canvas: np.ndarray, camera: Camera, t: float) -> None:
-        w = self.down(t)
+        down = self.down(t)
         x, z, facing = self.path.x(t), self.depth(t), self.path.facing
-        pen = Pen(canvas, camera, x, z, facing, ANOMALY if w > 0 else ORDINARY)
-        if w > 0:
-            self._draw_papers(pen, camera, x, z, w)
+        pen = Pen(canvas, camera, x, z, facing, ANOMALY if down > 0 else ORDINARY)
+        if down > 0:
+            self._draw_papers(pen, camera, x, z, down)
         draw_person(pen, self.pose(t), self.outfit)
 
-    def _draw_papers(self, pen: Pen, camera: Camera, x: float, z: float, w: float) -> None:
-        """Printed sheets that slide over the ground from the feet to where they come to lie."""
-        rng = np.random.default_rng(int(1000 * self.falls))
+    def _draw_papers(self, pen: Pen, camera: Camera, x: float, z: float, down: float) -> None:
+        """Draws printed sheets that slide over the ground from the feet as the person falls."""
+        rng = np.random.default_rng(int(1000 * self.falls))  # the same sheets in every frame
         for i in range(9):
             u, v = -0.5 + 0.36 * i + rng.uniform(-0.1, 0.1), rng.uniform(-0.65, 0.35)
             angle = rng.uniform(0, np.pi)
             turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-            centre = np.array([x + self.path.facing * (0.2 + w * (u - 0.2)), z + w * v])
+            centre = np.array([x + self.path.facing * (0.2 + down * (u - 0.2)), z + down * v])
 
             def sheet(box: list[list[float]], colour: Colour, turn=turn, centre=centre) -> None:
-                flat = centre + min(1, 4 * w) * np.array(box) @ turn.T
+                flat = centre + min(1, 4 * down) * np.array(box) @ turn.T
                 world = np.stack([flat[:, 0], np.full(len(flat), 0.02), flat[:, 1]], axis=1)
                 pen.on_ground(world, colour)
 

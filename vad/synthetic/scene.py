@@ -1,4 +1,4 @@
-"""Two places with a fixed camera, and the picture of what happens in them."""
+"""The two scenes with a fixed camera each, and how frames and masks of them are rendered."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import numpy as np
 
 from vad.synthetic.drawing import ANOMALY, NOBODY, ORDINARY, SS, Camera, Colour, Pen, fill, lit
 
-WALL = 10.0  # depth of the wall, metres
-LONGEST = 2.5  # nobody reaches this far from where they stand, metres
-NOISE = 2.0  # standard deviation of the sensor noise, gray levels
+WALL = 10.0  # depth of the wall, in metres
+LONGEST = 2.5  # more than the extent of any actor from its position, in metres
+NOISE = 2.0  # standard deviation of the sensor noise, in gray levels
 
 
 class Actor(Protocol):
-    """Whatever moves; `t` is in seconds since the start of the clip."""
+    """Anything that moves; `t` is in seconds since the start of the clip."""
 
     def depth(self, t: float) -> float:
         """Metres away from the camera."""
@@ -29,17 +29,33 @@ class Actor(Protocol):
 
 @dataclass(frozen=True)
 class Scene:
-    """What never moves: the background, and furniture that people can pass behind."""
+    """Everything that does not move: the background, and furniture that can hide people.
+
+    Attributes:
+        camera: that films the scene.
+        ground: the background, uint8 [H * SS, W * SS, 4], with the label NOBODY.
+        props: (depth in metres, canvas) of each piece of furniture.
+        sun: metres by which shadows fall to the right.
+    """
 
     camera: Camera
-    ground: np.ndarray  # uint8 [H * SS, W * SS, 4], covered by nobody
-    props: list[tuple[float, np.ndarray]]  # depth, canvas
-    sun: float  # metres by which shadows fall to the right
+    ground: np.ndarray
+    props: list[tuple[float, np.ndarray]]
+    sun: float
 
     def picture(self, actors: Iterable[Actor], t: float) -> tuple[np.ndarray, np.ndarray]:
-        """Frame without light and noise, uint8 [H, W, 3], and its anomalous pixels, bool [H, W]."""
+        """Renders a frame, before changes of light and noise.
+
+        Args:
+            actors: of the clip.
+            t: seconds since the start of the clip.
+
+        Returns:
+            (frame, uint8 [H, W, 3]; anomalous pixels, bool [H, W]).
+        """
         size = (self.camera.width, self.camera.height)
         actors = self._near_view(actors, t)
+        # shadows first, since they lie on the ground; labels are NOBODY, 0, so that shading keeps them
         canvas = cv2.multiply(self.ground, cv2.merge([self._shade(actors, t)] * 4), dtype=cv2.CV_8U)
         for thing in self._far_to_near(actors, t):
             if isinstance(thing, np.ndarray):
@@ -50,45 +66,54 @@ class Scene:
         return frame, self._at_least_half(canvas[..., 3] == ANOMALY)
 
     def visible(self, actors: Sequence[Actor], t: float) -> np.ndarray:
-        """Which actor each pixel shows: int32 [H, W], 0 nobody, else the actor's place in `actors`, from 1.
+        """Finds the actor that each pixel shows.
 
-        A pixel shows the actor who covers at least half of it; so a pixel that two share may show nobody.
+        A pixel shows the actor that covers at least half of it. A pixel shared by two actors may show none.
+
+        Args:
+            actors: of the clip.
+            t: seconds since the start of the clip.
+
+        Returns:
+            int32 [H, W]: position of the actor in `actors`, from 1; 0 for none.
         """
         numbers = {id(actor): i for i, actor in enumerate(actors, 1)}
-        owners = np.zeros(self.ground.shape[:2], np.int32)
+        on_canvas = np.zeros(self.ground.shape[:2], np.int32)
         for thing in self._far_to_near(self._near_view(actors, t), t):
             if isinstance(thing, np.ndarray):
-                owners[thing[..., 3] != NOBODY] = 0
+                on_canvas[thing[..., 3] != NOBODY] = 0
             else:
                 canvas = self.camera.canvas()
                 thing.draw(canvas, self.camera, t)
-                owners[canvas[..., 3] != NOBODY] = numbers[id(thing)]
-        labels = np.zeros((self.camera.height, self.camera.width), np.int32)
-        for number in np.unique(owners[owners > 0]):
-            labels[self._at_least_half(owners == number)] = number
-        return labels
+                on_canvas[canvas[..., 3] != NOBODY] = numbers[id(thing)]
+        in_frame = np.zeros((self.camera.height, self.camera.width), np.int32)
+        for number in np.unique(on_canvas[on_canvas > 0]):
+            in_frame[self._at_least_half(on_canvas == number)] = number
+        return in_frame
 
     def _near_view(self, actors: Iterable[Actor], t: float) -> list[Actor]:
+        """The actors that may be visible at time t."""
         return [a for a in actors if abs(a.shadow(t)[0]) < self.camera.reach(a.depth(t)) + LONGEST]
 
     def _far_to_near(self, actors: Iterable[Actor], t: float) -> list[Actor | np.ndarray]:
-        """Furniture and actors in the order in which they are painted."""
+        """Furniture and actors in the order of drawing, so that near things cover far things."""
         things: list[tuple[float, Actor | np.ndarray]] = [*self.props, *((a.depth(t), a) for a in actors)]
         return [thing for _, thing in sorted(things, key=lambda pair: -pair[0])]
 
     def _at_least_half(self, covered: np.ndarray) -> np.ndarray:
-        """Pixels, bool [H, W], of which at least half is covered: bool [H * SS, W * SS]."""
+        """Reduces bool [H * SS, W * SS] to bool [H, W]: pixels of which at least half is covered."""
         size = (self.camera.width, self.camera.height)
         return cv2.resize(covered.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
 
     def _shade(self, actors: Iterable[Actor], t: float) -> np.ndarray:
-        """How much light soft shadows leave, float32 [H * SS, W * SS], 0 to 1."""
+        """Share of light that remains in the soft shadows of actors, float32 [H * SS, W * SS], 0 to 1."""
         height, width = self.camera.height, self.camera.width
         dark: np.ndarray = np.zeros((height, width), np.float32)
         for actor in actors:
             (x, half), z = actor.shadow(t), actor.depth(t)
             half_pixels = (half + abs(self.sun) / 2) * self.camera.scale(z) / SS
             centre = self.camera.project([[x + self.sun / 2, 0, z]])[0] / SS
+            # fixed-point coordinates with 4 fractional bits, hence the factor 16 and `shift`
             axes = (int(16 * half_pixels), int(16 * max(0.22 * half_pixels, 1)))
             cv2.ellipse(dark, np.round(centre * 16).astype(int).tolist(), axes, 0, 0, 360, 0.42, -1, shift=4)
         dark = cv2.GaussianBlur(dark, (0, 0), 0.014 * height)
@@ -96,11 +121,11 @@ class Scene:
 
 
 class Light:
-    """Slow drift of brightness over time and across the picture, and sensor noise.
+    """Slow changes of brightness over time and across the frame, and sensor noise.
 
     Args:
-        camera: whose frames are lit.
-        rng: decides drift and noise.
+        camera: of the frames.
+        rng: random generator of the changes and the noise.
     """
 
     def __init__(self, camera: Camera, rng: np.random.Generator):
@@ -109,16 +134,33 @@ class Light:
         self.across = np.linspace(-1, 1, camera.width, dtype=np.float32)[None, :, None]
 
     def sensor(self, frame: np.ndarray, t: float) -> np.ndarray:
-        """The frame, uint8 [H, W, 3], as the sensor gives it at time t: likewise."""
+        """Adds light and noise to a frame.
+
+        Args:
+            frame: uint8 [H, W, 3].
+            t: seconds since the start of the clip.
+
+        Returns:
+            uint8 [H, W, 3].
+        """
         overall, sideways = np.sin(2 * np.pi * t / self.periods + self.phases)
         lit = frame * (1 + 0.05 * overall + 0.03 * sideways * self.across)
-        # the same noise for the three colours: cheap cameras mostly show noise of brightness
+        # the same for the three colours, since the noise of cheap cameras is mostly in the brightness
         noise = self.rng.normal(0, NOISE, (*frame.shape[:2], 1))
         return np.clip(np.rint(lit + noise), 0, 255).astype(np.uint8)
 
 
 def grain(shape: tuple[int, int], rng: np.random.Generator, strength: float) -> np.ndarray:
-    """Smooth random texture around 1, float32 [h, w, 1], made of several scales."""
+    """Smooth random texture at several scales, as a factor of brightness.
+
+    Args:
+        shape: (h, w) in pixels.
+        rng: random generator.
+        strength: of the deviations from 1.
+
+    Returns:
+        float32 [h, w, 1], around 1.
+    """
     total = np.zeros(shape, np.float32)
     for cells, weight in ((6, 1.0), (18, 0.7), (54, 0.5)):
         coarse = rng.normal(0, weight, (cells, cells * 4 // 3)).astype(np.float32)
@@ -127,7 +169,7 @@ def grain(shape: tuple[int, int], rng: np.random.Generator, strength: float) -> 
 
 
 class _Painter:
-    """Paints flat things in the world on a canvas."""
+    """Paints the background of a scene: flat surfaces in world coordinates."""
 
     def __init__(self, camera: Camera, rng: np.random.Generator):
         self.camera, self.rng, self.canvas = camera, rng, camera.canvas()
@@ -142,20 +184,21 @@ class _Painter:
         self.quad([(x0, 0, z0), (x1, 0, z0), (x1, 0, z1), (x0, 0, z1)], colour)
 
     def tiles(self, side: float, colour: Colour, contrast: float) -> None:
-        """A floor of tiles whose brightness varies a little."""
+        """Paints a floor of tiles whose brightness varies; `side` is in metres."""
         for z in np.arange(3.2, WALL, side):
             for x in np.arange(-8, 8, side):
                 light = 1 + contrast * self.rng.normal()
                 self.floor(x, z, x + side, min(z + side, WALL), lit(colour, light))
 
     def textured(self, strength: float) -> np.ndarray:
-        """The painting with grain: uint8 [H * SS, W * SS, 4], covered by nobody."""
+        """The painting with grain, uint8 [H * SS, W * SS, 4], with the label NOBODY."""
         picture = self.canvas * grain(self.canvas.shape[:2], self.rng, strength)
         picture[..., 3] = NOBODY
         return np.clip(picture, 0, 255).astype(np.uint8)
 
 
 def _prop(camera: Camera, x: float, z: float, draw: Callable[[Pen], None]) -> tuple[float, np.ndarray]:
+    """Draws a piece of furniture: (depth, canvas)."""
     pen = Pen(camera.canvas(), camera, x, z, 1, ORDINARY)
     draw(pen)
     return z, pen.canvas

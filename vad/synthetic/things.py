@@ -1,4 +1,4 @@
-"""Unusual things: a cyclist, a dog, a suitcase. All of them are anomalous whenever they are in view."""
+"""Anomalous actors: a cyclist, a dog and a suitcase, which are anomalies whenever they are in view."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ WHITE: Colour = (238, 238, 234)
 
 @dataclass(frozen=True)
 class Cyclist:
-    """Rides through the view on a bicycle with spoked wheels."""
+    """A person who rides through the view on a bicycle with spoked wheels."""
 
     path: Path
     outfit: Outfit
@@ -27,7 +27,7 @@ class Cyclist:
 
     def draw(self, canvas: np.ndarray, camera: Camera, t: float) -> None:
         pen = Pen(canvas, camera, self.path.x(t), self.depth(t), self.path.facing, ANOMALY)
-        roll, radius = self.path.distance(t) / 0.36, 0.36
+        roll, radius = self.path.distance(t) / 0.36, 0.36  # the wheels roll without slipping
         rear, front = uv(-0.55, radius), uv(0.55, radius)
         crank, saddle, bar = uv(-0.08, 0.3), uv(-0.25, 0.98), uv(0.36, 1.08)
         self._leg(pen, saddle, crank, -roll / 2 + np.pi, 0.72)
@@ -50,7 +50,7 @@ class Cyclist:
     def _leg(self, pen: Pen, hip: np.ndarray, crank: np.ndarray, angle: float, light: float) -> None:
         pedal = crank + 0.17 * uv(np.cos(angle), np.sin(angle))
         ankle = pedal + uv(-0.04, 0.07)
-        # the knee joins two bones of the same length, on the forward side
+        # thigh and shin have the same length, so the knee is in front of the middle between hip and ankle
         middle, span = (hip + ankle) / 2, ankle - hip
         length = float(np.linalg.norm(span))
         knee = middle + np.sqrt(max(0.46**2 - length**2 / 4, 0)) * np.array([-span[1], span[0]]) / length
@@ -75,7 +75,7 @@ class Cyclist:
 
 @dataclass(frozen=True)
 class Dog:
-    """A big spotted dog; trots, and barks where its path pauses."""
+    """A large spotted dog that trots, and barks during the pauses of its path."""
 
     path: Path
 
@@ -120,14 +120,14 @@ class Dog:
 
 @dataclass(frozen=True)
 class Suitcase:
-    """A big chequered suitcase on wheels, towed into view, left standing, then towed away."""
+    """A large chequered suitcase on wheels, which is towed into view, left standing, and then towed away."""
 
-    first: Path  # of whoever brings it
-    left: float  # time
-    second: Path  # of whoever takes it away
-    taken: float
+    first: Path  # of the person who brings it
+    left: float  # time at which it is left standing
+    second: Path  # of the person who takes it away
+    taken: float  # time at which it is taken away
 
-    BEHIND = 0.68  # metres behind whoever tows it
+    BEHIND = 0.68  # metres behind the person who tows it
 
     def x(self, t: float) -> float:
         """Metres to the right of the camera."""
