@@ -1,7 +1,7 @@
-"""A tiny copy of this project in a folder of its own, on which tests run DVC for real.
+"""A tiny copy of this project in a temporary folder, on which tests run DVC.
 
-The copy has all the code, footage of six clips of 24 small frames, parameters that make every stage
-cheap, its own git repository and its own DVC remote. A full run costs little more than ten starts of Python.
+The copy has all the code, six clips of 24 small frames, parameters that make every stage cheap, its git
+repository and its DVC remote. A full run takes little longer than starting Python a dozen times.
 """
 
 import os
@@ -34,7 +34,7 @@ STAGES = [
     "evaluate",
     "summarize",
 ]  # in their order
-TINY = {  # what makes a run short
+TINY = {  # parameters that make a run short
     "data.root": "data/tiny",
     "resize.height": 16,
     "resize.width": 16,
@@ -44,26 +44,26 @@ TINY = {  # what makes a run short
     "compute.workers": 1,  # no time for starting processes
 }
 CLIPS = scripts.TRAIN[:4] + scripts.TEST[1:3]
-WHOLE_FRAMES = recipe.overrides(["sample", "whole_frame"])  # now, while this is the current folder
+WHOLE_FRAMES = recipe.overrides(["sample", "whole_frame"])  # on import, since it reads the current folder
 WEIGHT_FREE = recipe.overrides(["sample", "weight_free"])
 SPARE = scripts.TRAIN[4:6] + scripts.TEST[:1]
 NOT_COPIED = ("data/sample/", "tests/", "docs/", "notebooks/", "dvc.lock", "metrics/", "reports/summary.md")
 
 
 def whole_frames() -> dict[str, Any]:
-    """params.yaml with the recipe of whole frames, whatever it holds just now."""
+    """params.yaml with the recipe of whole frames, independent of the present file."""
     raw = params.read(ROOT / "params.yaml")
     recipe.apply(raw, WHOLE_FRAMES)
     return raw
 
 
 def following(stage: str) -> set[str]:
-    """The stage and all that come after it."""
+    """The stage and all stages after it."""
     return set(STAGES[STAGES.index(stage) :])
 
 
 def ran(output: str) -> set[str]:
-    """The stages whose command DVC really ran."""
+    """The stages whose command DVC ran."""
     return set(re.findall(r"Running stage '([^']+)'", output))
 
 
@@ -80,15 +80,15 @@ def computed(output: str) -> dict[str, int]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Python and DVC of this interpreter, and nothing of the surroundings that could steer git or DVC."""
-    own = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "GIT_", "AWS_", "PYTHON"))}
+    """Environment with the Python and DVC of this interpreter, without variables that affect git or DVC."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "GIT_", "AWS_", "PYTHON"))}
     who = {f"GIT_{role}_{key}": "tests" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
-    return own | who | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull} | more
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    return kept | who | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull} | more
 
 
 class Project:
-    """A checkout; every method that runs something returns what it printed."""
+    """A checkout; methods that run a command return its output."""
 
     def __init__(self, folder: Path, **env: str):
         self.folder, self.env = folder, environment(**env)
@@ -98,7 +98,7 @@ class Project:
         return self.folder / path
 
     def run(self, *command: str | Path, fails: bool = False, **env: str) -> str:
-        """Runs a command in the project; `fails` says how it must end."""
+        """Runs a command in the project; it must fail if `fails` is set, else succeed."""
         done = subprocess.run(
             [str(word) for word in command],
             cwd=self.folder,
@@ -118,7 +118,7 @@ class Project:
         return output
 
     def set(self, changes: Mapping[str, Any]) -> None:
-        """Changes params.yaml, unchecked, and keeps the rest of it as it is."""
+        """Changes params.yaml without checking it, and keeps the rest of the file."""
         yaml = YAML()
         yaml.width = 4096
         document = yaml.load(self / "params.yaml")
@@ -160,7 +160,7 @@ def make(
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, project / name)
     generate(project / root, CLIPS)
-    # whatever params.yaml holds just now, the tests begin with whole frames
+    # tests begin with whole frames, independent of the present params.yaml
     project.set({**choices, **TINY, "data.root": root})
     project.run("git", "init", "-q")
     project.run("dvc", "config", "-q", "remote.storage.url", str(folder / "remote"))

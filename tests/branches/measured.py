@@ -1,4 +1,4 @@
-"""Clips small enough to be measured in no time, and an autoencoder whose residuals are plain."""
+"""Small clips that are measured quickly, and an autoencoder with simple residuals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ STATISTICS = {  # of class probabilities
 
 
 class Half(Autoencoder):
-    """Makes half of its input, so that its residual is x / 2."""
+    """Outputs half of its input, so that the residual is x / 2."""
 
     name = "half"
 
@@ -82,7 +82,7 @@ def write_inputs(
 def branches_of(
     model: Autoencoder = HALF, statistics: dict[str, np.ndarray] | None = None, **reconstruction
 ) -> list[Branch]:
-    """The branches as `open` leaves them, with parameters of the reconstruction."""
+    """All branches after `open`, with parameters of the branch reconstruction."""
     plain = {"reduce": "mean", "reduce_flow": "mean_vector", "top_share": 0.1, "patch": 3, "batch_size": 64}
     first = Reconstruction(Reconstruction.Params(**plain | reconstruction))
     first.model = model

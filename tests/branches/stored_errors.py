@@ -1,4 +1,4 @@
-"""Errors of a clip on disk, as `vad.branches.measure` writes them, for tests of whoever reads them."""
+"""Errors of a clip on disk, as `vad.branches.measure` writes them, for tests of their readers."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def write_errors(stem: Path, errors, at, **card) -> None:
         stem: of the files.
         errors: of the regions.
         at: their frames.
-        **card: entries of the card that differ; None leaves one out.
+        **card: entries of the card that differ; None removes an entry.
     """
     table = pd.DataFrame({"frame": at, "region": np.arange(len(errors)), "track": 0}).assign(x0=0, y0=0)
     table = table.assign(x1=16, y1=12).astype(np.int32).assign(error_look=np.float32(errors))

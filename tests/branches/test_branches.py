@@ -1,4 +1,4 @@
-"""One conformance suite for every branch: a registered branch is tested by being registered."""
+"""Conformance tests of all registered branches."""
 
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from vad.store import cards
 RAW = read(Path(__file__).resolve().parents[2] / "params.yaml")
 NAMES = BRANCHES.names()
 FITTED = BRANCHES.names(defines("fit"))
-SMALL = {"classes": {"components": 2}}  # parameters that suit the inputs, where the defaults do not
-# what a branch cannot do without, and then writes nothing
+SMALL = {"classes": {"components": 2}}  # parameters where the defaults do not suit the small inputs
+# inputs without which a branch writes nothing
 NOT_WITHOUT = {"classes": "statistics", "speed": "flow"}
 
 each = pytest.mark.parametrize("name", NAMES)
@@ -52,7 +52,7 @@ def fit(name: str, folder: Path, empty: bool = False) -> Path:
 def measured(
     name: str, folder: Path, autoencoder: Path, statistics: Path, stems: list[Path], out="a"
 ) -> Path:
-    """The stem of the errors of a clip in this branch alone."""
+    """Measures a clip with this branch alone; returns the stem of the errors."""
     branch = branch_of(name)
     branch.open(autoencoder, statistics)
     threads = torch.get_num_threads()
@@ -100,7 +100,7 @@ def test_statistics_are_read_as_they_were_fitted(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", FITTED)
-def test_nothing_to_fit_to_is_stored_too(tmp_path, name):
+def test_absent_statistics_are_stored_as_well(tmp_path, name):
     statistics = fit(name, tmp_path, empty=True)
     assert load_statistics(statistics) is None
     assert [file.name for file in statistics.iterdir()] == ["card.json"]
@@ -162,7 +162,7 @@ def test_inputs_stay_as_they_are(tmp_path, autoencoder, name):
 
 
 def test_all_branches_fit_into_the_files_of_a_clip(tmp_path, autoencoder):
-    """No two have a name in common."""
+    """So all branches have different names."""
     stems = write_inputs(tmp_path)
     branches = [branch_of(name) for name in NAMES]
     for branch in branches:
@@ -172,7 +172,7 @@ def test_all_branches_fit_into_the_files_of_a_clip(tmp_path, autoencoder):
     assert {*branches_of(table), *maps} >= {"reconstruction", "classes", "speed"}
 
 
-def test_a_branch_that_is_not_fitted_says_so():
+def test_fit_of_a_branch_without_fit_raises_an_error():
     class Plain(Branch):
         name = "plain"
 
@@ -195,7 +195,7 @@ def test_broken_statistics_are_refused(tmp_path, content):
 
 
 def test_arrays_of_any_layout_are_stored_in_c_order(tmp_path):
-    """safetensors would store the memory of a transposed array as it lies."""
+    """safetensors would store the memory of a transposed array without regard to its order."""
     array = np.arange(6.0).reshape(2, 3).T
     save_statistics(tmp_path / "a", {"basis": array})
     np.testing.assert_array_equal(load_statistics(tmp_path / "a")["basis"], array)

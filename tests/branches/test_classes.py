@@ -1,4 +1,4 @@
-"""Class novelty against principal components by scikit-learn."""
+"""Class novelty compared with scikit-learn's PCA."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ CLASSES = 12
 
 
 def probabilities(n: int, classes: int = CLASSES) -> np.ndarray:
-    """Of detections of two kinds, each a few classes to the detector: float16 [n, classes]."""
+    """Class probabilities of two kinds of detections, each with few likely classes: float16 [n, classes]."""
     kinds = np.zeros((2, classes))
     kinds[0, :3], kinds[1, 2:6] = (0.8, 0.3, 0.01), (0.2, 0.7, 0.05, 0.001)
     noise = RNG.uniform(0, 1e-3, (n, classes))
@@ -47,7 +47,7 @@ def fit(folder: Path, *clips: np.ndarray, components: int = 4) -> Statistics | N
 
 @pytest.mark.parametrize("components", [1, 4, 11, 12, 50])
 def test_errors_are_the_squared_residuals_of_scikit_learn(tmp_path, components):
-    """At most a component less than there are classes: with all of them no residual would be left."""
+    """At most one component less than classes: with all components, no residual would be left."""
     clips = probabilities(80), probabilities(0), probabilities(45)
     statistics = fit(tmp_path, *clips, components=components)
     normal = np.log(np.concatenate(clips).astype(float) + 1e-4)
@@ -70,7 +70,7 @@ def test_a_class_that_normal_footage_lacks_stands_out(tmp_path):
     assert novelty_of(cart, statistics) > 10 * novelty_of(probabilities(100), statistics).max()
 
 
-def test_a_class_that_never_varies_divides_by_no_zero(tmp_path):
+def test_a_class_that_never_varies_does_not_divide_by_zero(tmp_path):
     normal = probabilities(50)
     normal[:, 7] = 0
     without = np.delete(normal, 7, 1)
@@ -78,7 +78,7 @@ def test_a_class_that_never_varies_divides_by_no_zero(tmp_path):
     np.testing.assert_allclose(novelty_of(normal, fit(tmp_path, normal)), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_many_regions_are_thinned_out_evenly(tmp_path, monkeypatch):
+def test_many_regions_are_sampled_evenly(tmp_path, monkeypatch):
     monkeypatch.setattr(classes, "MAX_REGIONS", 40)
     many, few = probabilities(70), probabilities(30)
     thinned = fit(tmp_path, many, few)
@@ -118,7 +118,7 @@ def test_without_a_detector_there_are_no_statistics(tmp_path):
 
 @pytest.mark.parametrize("numbers", [[], [4], [0, 0], [2, 2]])
 def test_too_few_detections_are_refused(tmp_path, numbers):
-    """As many as components span nothing."""
+    """As many detections as components would leave no residual."""
     if not numbers:
         assert fit(tmp_path) is None
         return

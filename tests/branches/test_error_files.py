@@ -1,4 +1,4 @@
-"""The files between measure and calibrate: what is written is read, what is broken is refused."""
+"""The files of errors: written files are read back, broken files are refused."""
 
 from pathlib import Path
 

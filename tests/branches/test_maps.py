@@ -1,4 +1,4 @@
-"""Maps: where in the frame the errors of windows end up."""
+"""Error maps: the positions in the frame where errors of windows are painted."""
 
 import tracemalloc
 from pathlib import Path
@@ -23,7 +23,7 @@ def canvas(height: int, width: int, cell: int = 1) -> np.ndarray:
 
 
 def touched(height: int, width: int, box: tuple, cell: int) -> np.ndarray:
-    """Which cells hold a pixel of the box, by painting it."""
+    """The cells with a pixel of the box, by painting the box."""
     pixels = np.zeros((height, width), bool)
     pixels[box[1] : box[3], box[0] : box[2]] = True
     rows, columns = canvas(height, width, cell).shape
@@ -43,7 +43,7 @@ def cases(draw: st.DrawFn) -> tuple[int, int, tuple[int, int, int, int], TensorS
 
 @given(cases())
 def test_a_constant_fills_exactly_its_box(case):
-    """Also at the border; errors in the bars of a letterbox are painted nowhere."""
+    """Also at the border of the frame; errors in letterbox bars are not painted."""
     height, width, box, tensor, cell = case
     left, top, w, h = placement(box[2] - box[0], box[3] - box[1], tensor)
     error = np.full((tensor.height, tensor.width), 100, np.float32)
@@ -58,7 +58,7 @@ def test_a_constant_fills_exactly_its_box(case):
 def slowly(
     height: int, width: int, box: tuple, error: np.ndarray, tensor: TensorShape, cell: int
 ) -> np.ndarray:
-    """Means over a grid so fine that cells and the tensor's pixels consist of whole squares of it."""
+    """Means over a grid so fine that both cells and pixels of the tensor consist of whole squares."""
     x0, y0, x1, y1 = box
     left, top, w, h = placement(x1 - x0, y1 - y0, tensor)
     part = error[top : top + h, left : left + w].astype(float)
@@ -85,7 +85,7 @@ def test_a_cell_has_the_mean_of_the_errors_inside_it(case):
     np.testing.assert_allclose(painted, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_where_boxes_overlap_the_highest_counts():
+def test_cells_of_overlapping_boxes_have_the_highest_error():
     boxes = [(0, 0, 12, 8), (6, 4, 18, 12), (8, 4, 12, 8)]
     painted, expected = canvas(16, 24), np.zeros((16, 24))
     for value, (x0, y0, x1, y1) in zip((0.3, 0.9, 0.1), boxes, strict=True):
@@ -96,7 +96,7 @@ def test_where_boxes_overlap_the_highest_counts():
 
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("box", [(10, 20, 40, 60), (0, 0, 90, 70), (60, 5, 90, 70), (3, 60, 80, 70)])
-def test_errors_are_painted_where_the_window_was_cut_from(box, fit):
+def test_errors_are_painted_where_the_window_was_cut(box, fit):
     """A bright spot of the frame, resized as the resize stage does it, is brightest where it was."""
     x0, y0, x1, y1 = box
     frame = np.zeros((70, 90), np.uint8)
@@ -113,14 +113,14 @@ def test_errors_are_painted_where_the_window_was_cut_from(box, fit):
 
 
 def painter(stem: Path, frames=7, stride=1, size=(16, 24), cell=4) -> MapPainter:
-    """Of a clip whose tensors are 8 x 12 pixels, stretched."""
+    """A painter for a clip whose tensors are 8 x 12 pixels, stretched."""
     card = {"frames": frames, "stride": stride, "fit": "stretch", "shape": [1, 1, 8, 12]}
     shape = canvas(*size, cell).shape
     return MapPainter(arrays.ArrayWriter(stem, shape, np.float16), card, cell)
 
 
 def write(stem: Path, windows: list, **clip) -> np.ndarray:
-    """The maps of windows (frame, box, error of all pixels)."""
+    """The maps of windows given as (frame, box, error of all pixels)."""
     with painter(stem, **clip) as maps:
         for frame, box, value in windows:
             maps.add(frame, box, np.full((8, 12), value, np.float32))
@@ -146,24 +146,24 @@ def test_a_clip_has_a_map_for_every_frame(tmp_path):
         (9, [], [0] * 7),
     ],
 )
-def test_frames_between_have_the_map_of_the_nearest(tmp_path, stride, at, expected):
+def test_frames_without_windows_have_the_map_of_the_nearest_frame(tmp_path, stride, at, expected):
     maps = write(tmp_path / "a", [(frame, (0, 0, 24, 16), 1.0) for frame in at], stride=stride)
     assert maps.any((1, 2)).astype(int).tolist() == expected
 
 
-def test_errors_too_high_for_the_file_are_clipped_not_infinite(tmp_path):
+def test_errors_above_the_range_of_float16_are_clipped(tmp_path):
     maps = write(tmp_path / "a", [(0, (0, 0, 24, 16), 1e9)])
     assert (maps[0] == np.finfo(np.float16).max).all()
 
 
-def test_windows_come_in_the_order_of_frames(tmp_path):
+def test_windows_out_of_order_are_refused(tmp_path):
     with pytest.raises(ValueError, match="window of frame 1 after a window of frame 3"):
         write(tmp_path / "a", [(3, (0, 0, 24, 16), 1.0), (1, (0, 0, 24, 16), 1.0)])
     assert not (tmp_path / "a.json").exists()  # so it counts as not written
 
 
 def peak(folder: Path, frames: int) -> int:
-    """Bytes that are in use at most while maps of 20 kB each are written."""
+    """Peak memory in bytes while maps of 20 kB each are written."""
     error = RNG.random((8, 12), np.float32)
     tracemalloc.start()
     with painter(folder / f"{frames}", frames, size=(100, 100), cell=1) as maps:

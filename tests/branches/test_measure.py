@@ -1,4 +1,4 @@
-"""The errors of a clip from all branches together."""
+"""Measuring a clip with all branches."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_errors_do_not_depend_on_the_batch(tmp_path, batch_size, maps):
 
 
 def test_each_branch_has_a_column_or_maps(tmp_path):
-    """A window has the classes of its region, if that is a detection; speed is there for every frame."""
+    """Windows of detections have class novelty; every frame has speed."""
     stems = write_inputs(tmp_path)
     clip = measure(tmp_path, stems, branches_of(statistics=STATISTICS))
     classes = arrays.open_array(Path(f"{stems[1]}.classes"))[0]
@@ -58,8 +58,8 @@ def test_each_branch_has_a_column_or_maps(tmp_path):
     assert measure(tmp_path, stems, branches_of()).branches == ["reconstruction"]
 
 
-def test_the_cell_is_active():
-    """So that changing it measures every clip again."""
+def test_measure_cell_is_an_active_parameter():
+    """Otherwise a change of it would not recompute the clips."""
     assert MeasureParams(cell=4).active() != MeasureParams(cell=8).active()
 
 
@@ -70,8 +70,8 @@ def test_tensors_of_other_regions_are_refused(tmp_path):
             measure(tmp_path, stems, branches_of())
 
 
-def test_a_clip_without_regions_goes_all_the_way(tmp_path):
-    """It is measured and calibrated with; its frames have the lowest score there is."""
+def test_a_clip_without_regions_is_measured_and_calibrated(tmp_path):
+    """Its frames have the lowest score."""
     full, empty = (
         measure(
             tmp_path, write_inputs(tmp_path, windows, name=name), branches_of(statistics=STATISTICS), name

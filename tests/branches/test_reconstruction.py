@@ -1,4 +1,4 @@
-"""Residuals of windows to errors, reduction by reduction, and maps of them."""
+"""Reduction of residuals to errors of windows, and maps of pixel errors."""
 
 import numpy as np
 import pytest
@@ -57,8 +57,8 @@ def test_reductions_are_those_of_the_definition(shape, share, patch, size):
         np.testing.assert_allclose(errors, by_numpy(residual, how, share, patch), rtol=1e-4, atol=1e-5 * size)
 
 
-def test_in_a_mean_vector_noise_cancels_and_a_common_shift_stays():
-    """Two planes of flow, all pixels of which are off by the same."""
+def test_mean_vector_cancels_noise_and_keeps_a_common_shift():
+    """Two planes of flow with the same residual in all pixels."""
     noise = torch.from_numpy(RNG.normal(0, 1, (1, 2, 5, 16, 16)).astype(np.float32))
     shift = torch.zeros(1, 2, 5, 16, 16) + torch.tensor([0.3, -0.4]).view(2, 1, 1, 1)
     assert reduce_errors(shift, "mean_vector", params()) == pytest.approx(0.5, rel=1e-5)
@@ -66,13 +66,13 @@ def test_in_a_mean_vector_noise_cancels_and_a_common_shift_stays():
     assert reduce_errors(noise, "mean", params()) > 3 * reduce_errors(shift, "mean", params())
 
 
-def test_branches_of_flow_have_a_reduction_of_their_own():
+def test_branches_of_flow_use_reduce_flow():
     names = ["reconstruction", "prediction", "appearance", "flow", "translation"]
     assert [params(reduce="max").reduction(name) for name in names] == ["max"] * 3 + ["mean_vector"] * 2
 
 
 def test_parameters_that_no_reduction_uses_are_not_active():
-    """So that changing them measures no clip again without need."""
+    """So a change of an unused parameter recomputes no clip."""
     for key, values, used_by in (("top_share", (0.1, 0.2), "top_k"), ("patch", (3, 5), "patch_max")):
         for place in ("reduce", "reduce_flow"):
             unused = [params(**{key: value}).active() for value in values]
@@ -95,7 +95,7 @@ def test_windows_are_reduced_as_the_parameters_say(tmp_path, how):
 
 @pytest.mark.parametrize(("position", "first"), [("middle", 0), ("last", 1)])
 def test_maps_show_the_frame_that_a_window_belongs_to(tmp_path, position, first):
-    """Of two frames, pixel by pixel: 5 x 4 pixels of the frame to a pixel of the tensor."""
+    """Two frames, with 5 x 4 pixels of the frame per pixel of the tensor."""
     stems = write_inputs(tmp_path)
     clip = measure(tmp_path, stems, branches_of(Half(position), maps=True, reduce="max"), cell=1)
     maps = clip.maps["reconstruction"]
@@ -116,7 +116,7 @@ def test_windows_of_another_shape_are_refused():
 @given(st.integers(1, 6), st.integers(1, 4))
 @settings(max_examples=10, deadline=None)
 def test_the_error_of_a_window_does_not_depend_on_its_batch(n, at):
-    """What live use relies on: a window measured alone has the error that it has in a batch."""
+    """Live use needs this: a window alone has the same error as in a batch."""
     torch.manual_seed(0)
     conv2d = Conv2d.Params(window={"frames": 1}, channels=[4])
     model = models.create("conv2d", conv2d, (1, 1, 16, 16)).eval()

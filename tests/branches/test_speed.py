@@ -1,4 +1,4 @@
-"""Speed: how far things move, averaged over a box as large as a person."""
+"""Speed: the length of the flow, averaged over a box of the size of a person."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ SCALE = 0.25  # pixels of the frame per count
 
 
 def measure(folder: Path, size=(48, 64), cell=8, width=0.2, height=0.4) -> dict:
-    """Writes <folder>/errors/a of <folder>/flow/a; gives the card."""
+    """Measures <folder>/flow/a into <folder>/errors/a; returns the card."""
     card = {"frames": 3, "stride": 1, "frame": list(size), "fps": 10.0, "cell": cell}
     windows, sources = pd.DataFrame({"frame": []}, dtype=np.int32), np.array([], str)
     stems = (folder / kind / "a" for kind in ("tensors", "regions", "flow"))
@@ -39,8 +39,8 @@ def maps(folder: Path, counts: np.ndarray, size=(48, 64), **changed) -> tuple[np
 
 @pytest.mark.parametrize("picture", [(48, 64), (24, 32), (7, 9)])
 @pytest.mark.parametrize("cell", [1, 5, 8, 64])
-def test_an_even_flow_has_its_length_everywhere(tmp_path, picture, cell):
-    """In pixels of the frame, however small the picture of flow is; also at the border."""
+def test_uniform_flow_gives_its_length_everywhere(tmp_path, picture, cell):
+    """In pixels of the frame, independent of the resolution of the flow; also at the border."""
     counts = np.full((3, *picture, 2), (12, -16), np.int8)
     counts[2] = 0
     speed, card = maps(tmp_path, counts, cell=cell)
@@ -51,7 +51,7 @@ def test_an_even_flow_has_its_length_everywhere(tmp_path, picture, cell):
 
 
 def mirrored(i: int, n: int) -> int:
-    """The index in a picture that is continued by its mirror image, without its edge twice."""
+    """The index in a picture mirrored at its edge, where the edge itself is not repeated."""
     while not 0 <= i < n:
         i = -i if i < 0 else 2 * (n - 1) - i
     return i
@@ -92,8 +92,8 @@ def test_a_cell_has_the_mean_around_its_middle(tmp_path_factory, picture, more, 
             assert speed[row, column] == pytest.approx(expected, rel=2e-3, abs=1e-3)
 
 
-def test_speed_is_highest_where_something_fast_is(tmp_path):
-    """And the higher the more of the box it fills."""
+def test_speed_is_highest_at_a_fast_object_of_the_size_of_a_person(tmp_path):
+    """The more of the box the object fills, the higher the speed."""
     counts = np.zeros((2, 24, 32, 2), np.int8)
     counts[0, 8:18, 20:25] = (40, 0)  # a person of 10 x 20 pixels of the frame, running
     counts[1, 8:11, 20:23] = (40, 0)  # a bird
@@ -104,7 +104,7 @@ def test_speed_is_highest_where_something_fast_is(tmp_path):
     assert not person[:, :3].any()
 
 
-def test_without_flow_there_is_no_speed(tmp_path):
+def test_without_flow_there_are_no_maps_of_speed(tmp_path):
     NoFlow(NoFlow.Params()).flow(tmp_path / "flow/a", tmp_path / "frames", threads=1)
     card = measure(tmp_path)
     assert (card["maps"], card["learned"]) == ([], [])

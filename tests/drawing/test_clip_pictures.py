@@ -1,4 +1,4 @@
-"""Pictures of a frame say which signs they show; the legend explains these and no others."""
+"""Pictures of frames list the signs that they show, which the legend explains."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_sources_are_those_of_the_frame_alone(stores):
 
 
 @pytest.mark.parametrize(("speed", "full"), [(0.0, 0.5), (0.4, 0.5), (0.7, 1.0), (4.0, 5.0), (11.0, 20.0)])
-def test_full_colour_is_a_round_speed_above_that_of_what_moves(speed, full):
+def test_full_colour_is_a_round_speed_above_the_speed_of_moving_pixels(speed, full):
     field = np.zeros((6, 8, 2), np.float32)
     field[..., 0] = speed
     assert full_colour_speed([field]) == full

@@ -1,4 +1,4 @@
-"""Contact sheets: regions are drawn where they are, and counted; same input, same bytes."""
+"""Contact sheets: regions are drawn at their positions, and counted; the same input gives the same bytes."""
 
 import struct
 import tracemalloc
@@ -20,7 +20,7 @@ from vad.store import arrays, cards, tables
 from vad.store.manifest import Clip
 
 RNG = np.random.default_rng(0)
-GRAY = 100  # a gray level that is drawn as it is
+GRAY = 100  # a gray level that is drawn without rounding
 Row = tuple[int, int, int, int, int, int, str, float]  # frame, track, x0, y0, x1, y1, source, confidence
 
 
@@ -29,7 +29,7 @@ def clip(name: str, camera: str = "camera") -> Clip:
 
 
 class Stores:
-    """The folders of the stages, filled by hand; `write` makes the sheets."""
+    """The folders of the stages, with files written by the tests; `sheet` draws a contact sheet."""
 
     def __init__(self, folder: Path):
         self.folder, self.clips = folder, []
@@ -46,7 +46,7 @@ class Stores:
         silhouettes: np.ndarray | None = None,
         fps: float = 10.0,
     ) -> None:
-        """A clip; without `rows` it has one region per frame, the frame itself."""
+        """Adds a clip; without `rows`, the only region of each frame is the whole frame."""
         arrays.write_array(self.frames / name, frames, fps=fps)
         if flow is None:
             cards.write_json(Path(f"{self.flow / name}.json"), {"method": "none", "hash": "none"})
@@ -160,7 +160,7 @@ def test_a_track_has_its_color_and_its_past_second(stores):
 
 
 def test_numbers_and_confidences_are_written_if_there_is_room(stores):
-    """A tag that would cover another is left out; the legend explains those that are there."""
+    """A tag that would cover another tag is omitted; the legend explains the tags that occur."""
     stores.add("test/a", plain(4), [(t, 1, 20, 40, 60, 80, "detector", 0.5) for t in range(4)])
     twice = [(t, track, 20, 40, 60, 80, "detector", 0.5) for t in range(4) for track in (1, 2)]
     stores.add("test/b", plain(4), twice)
@@ -259,7 +259,7 @@ def test_frames_of_any_size_keep_their_aspect(stores):
 
 
 def mixed(stores: Stores) -> Stores:
-    """A bit of everything, in train and test."""
+    """Clips of all kinds, in train and test."""
     for i, (name, (height, width)) in enumerate(SIZES.items()):
         shape = (6, height, width) if i % 2 else (6, height, width, 3)
         frames = np.stack([cv2.blur(f, (25, 25)) for f in RNG.integers(0, 256, shape).astype(np.uint8)])
@@ -323,7 +323,7 @@ def test_every_split_has_a_picture_also_without_clips(stores):
     assert len(stores.sheet("train")) == 64
 
 
-def test_clips_without_regions(stores):
+def test_clips_without_regions_can_be_drawn(stores):
     stores.add("train/a", plain(7), [])
     assert all((cell == GRAY).all() for cell in cells(stores.sheet("train"))[0])
     row = stores.figures()[0]
@@ -332,29 +332,29 @@ def test_clips_without_regions(stores):
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
-def test_clips_of_few_frames(stores, length):
+def test_clips_of_few_frames_can_be_drawn(stores, length):
     stores.add("train/a", plain(length), [])
     there = [(cell == GRAY).all() for cell in cells(stores.sheet("train"))[0]]
     assert there == [i < length for i in range(4)]
 
 
 @pytest.mark.parametrize("name", ["n" * 200, "prévôt_жук_λ_中文_אבג", "WIDE" * 40, "_"])
-def test_names_of_any_kind(stores, name):
+def test_clips_with_long_and_unusual_names_can_be_drawn(stores, name):
     stores.add(f"test/{name}", plain(4), camera=name)
     sheet = stores.sheet()
     assert sheet.shape[1] == paper.WIDTH
-    assert (sheet[:, -paper.MARGIN :] == 255).all()  # nothing runs out of the page
+    assert (sheet[:, -paper.MARGIN :] == 255).all()  # no text extends beyond the page
     assert stores.figures()[0]["clip"] == f"test/{name}"
 
 
-def test_thousands_of_boxes(stores):
+def test_thousands_of_boxes_can_be_drawn(stores):
     stores.add("test/a", plain(4, 240, 360), random_rows(4, 240, 360, 2000))
     assert stores.sheet().shape[1] == paper.WIDTH
     assert stores.figures()[0]["regions"] == 2000
 
 
 def test_a_sheet_of_noise_stays_small(stores):
-    """DVC puts the pictures into its page, and noise compresses worst: then there are fewer rows."""
+    """DVC embeds the pictures in a page. Noise compresses worst, so its sheet has fewer rows."""
     for i in range(3):
         noise = RNG.normal(128, 40, (4, 240, 320, 3)).clip(0, 255).astype(np.uint8)
         stores.add(f"test/{i}", noise, random_rows(4, 240, 320, 40))
@@ -400,7 +400,7 @@ def test_cameras_have_equal_shares_of_the_sheet(names, count):
     assert contact_sheet.choose(clips[::-1], count) == chosen
     assert contact_sheet.choose(clips, count - 1) == chosen[: count - 1]
     shares, there = Counter(c.camera for c in chosen), Counter(c.camera for c in clips)
-    for camera in there:  # a camera is behind another by more than one only if it has no more clips
+    for camera in there:  # a camera has at least max - 1 clips on the sheet, or all its clips
         assert shares[camera] >= max(shares.values()) - 1 or shares[camera] == there[camera]
     without_last = contact_sheet.choose(clips[:-1], count)
     assert len(set(without_last) - set(chosen)) <= 1
@@ -426,7 +426,7 @@ def test_frames_are_spread_and_have_regions_if_possible(length, with_regions):
 # --- figures
 
 
-def test_figures_against_counting_by_hand(stores):
+def test_figures_of_clips_equal_counts_by_hand(stores):
     mixed(stores)
     stores.add("val/empty", plain(3), [])
     stores.add("val/whole", plain(3))

@@ -1,4 +1,4 @@
-"""Pictures of chosen frames: which are chosen, and what is drawn in them."""
+"""Heat maps: the choice of frames, and the contents of the pictures."""
 
 import warnings
 from dataclasses import replace
@@ -56,14 +56,14 @@ LABELS = np.array([0, 0, 1, 1, 0, 1], bool)
         ([0, 0, 0, 4, 0, 0], {TOP: 3, MISSED: 2}),  # nothing alarmed; 2 and 5 are as low
     ],
 )
-def test_choices_of_small_examples(scores, expected):
+def test_frames_chosen_in_small_examples(scores, expected):
     scores = np.array(scores, float)
     assert heatmaps.choose(scores, LABELS, scores > 5, 5.0) == expected
     assert heatmaps.choose(scores, None, scores > 5, 5.0) == {TOP: expected[TOP]}
 
 
 def panel(cells: np.ndarray | None = None, truth: np.ndarray | None = None, **other) -> Panel:
-    """A gray frame of WIDTH x HEIGHT with a map of 20 x 15 cells; by default a square of it is hot."""
+    """A gray frame of WIDTH x HEIGHT with a map of 20 x 15 cells; by default with a square of high scores."""
     if cells is None:
         cells = np.zeros((15, 20), np.float16)
         cells[4:8, 6:12] = 4.0
@@ -93,7 +93,7 @@ def draw(folder: Path, *panels: Panel, map_threshold: float = THRESHOLD, step: i
 
 
 def cut(sheet: np.ndarray, column: int, row: int = 0) -> np.ndarray:
-    """One of the pictures of frames of WIDTH x HEIGHT, twice as large: int [240, 320, 3]."""
+    """A picture of a frame of WIDTH x HEIGHT on the sheet, twice as large: int [240, 320, 3]."""
     x = MARGIN + column * (SIDE + MARGIN)
     y = MARGIN + 2 * LINE + row * (LINE + 2 * HEIGHT + MARGIN)
     return sheet[y : y + 2 * HEIGHT, x : x + 2 * WIDTH]
@@ -113,7 +113,7 @@ def test_the_frame_is_drawn_unchanged(tmp_path):
     assert (np.abs(cut(gray, 0) - GRAY) <= 8).all()
 
 
-def test_the_map_is_laid_where_it_belongs(tmp_path):
+def test_the_map_is_drawn_at_the_position_of_its_cells(tmp_path):
     picture = cut(draw(tmp_path, panel()), 1)
     red = picture[..., 0] - picture[..., 2] > 60
     expected = np.zeros_like(red)
@@ -122,7 +122,7 @@ def test_the_map_is_laid_where_it_belongs(tmp_path):
     assert np.abs(picture[~expected] - GRAY).max() <= 8  # nothing at all where the map is 0
 
 
-def test_colours_come_from_the_threshold_alone(tmp_path):
+def test_colours_depend_only_on_the_threshold(tmp_path):
     hot = panel().map
 
     def heat(factor: float, map_threshold: float) -> np.ndarray:
@@ -137,7 +137,7 @@ def test_colours_come_from_the_threshold_alone(tmp_path):
     assert full[at][1] < at_threshold[at][1] < heat(0.1, 4.0)[at][1]  # ever less green: from yellow to red
 
 
-def test_outlines_run_around_alarmed_cells_and_labelled_pixels(tmp_path):
+def test_outlines_surround_alarmed_cells_and_labelled_pixels(tmp_path):
     cells = panel().map.copy()
     cells[12, 2] = THRESHOLD  # not above
     truth = np.zeros((2 * HEIGHT, 3 * WIDTH), bool)  # of a source that is larger, and wider
@@ -165,7 +165,7 @@ def test_outlines_end_at_the_edge_of_the_frame(tmp_path):
     assert not alarmed[:, right + 3 :].any()
 
 
-def test_cells_that_reach_beyond_the_frame_move_nothing(tmp_path):
+def test_cells_that_extend_beyond_the_frame_do_not_shift_the_map(tmp_path):
     cells = np.zeros((18, 23))  # of 7 pixels
     cells[12:15, 10:20] = 4.0
     sheet = draw(tmp_path, panel(cells), step=7)
@@ -176,15 +176,15 @@ def test_cells_that_reach_beyond_the_frame_move_nothing(tmp_path):
         assert np.abs(np.subtract((columns.min(), columns.max() + 1), (10 * 14, 20 * 14))).max() <= 2
 
 
-def test_each_frame_has_a_row_and_the_truth_a_legend(tmp_path):
+def test_each_frame_has_a_row_and_labelled_pixels_have_a_legend(tmp_path):
     second = panel(0 * panel().map, kind=MISSED)
-    none, one = draw(tmp_path, panel()), draw(tmp_path, panel(truth=np.zeros((9, 9), bool)))
+    without_truth, with_truth = draw(tmp_path, panel()), draw(tmp_path, panel(truth=np.zeros((9, 9), bool)))
     two = draw(tmp_path, panel(), second)
-    assert len(two) - len(one) == LINE + 2 * HEIGHT + MARGIN
+    assert len(two) - len(with_truth) == LINE + 2 * HEIGHT + MARGIN
     assert not near(cut(two, 2, 1), heatmaps.ALARMED).any()
     assert (np.abs(cut(two, 1, 1) - GRAY) <= 8).all()
-    assert near(one, heatmaps.LABELLED).any()
-    assert not near(none, heatmaps.LABELLED).any()
+    assert near(with_truth, heatmaps.LABELLED).any()
+    assert not near(without_truth, heatmaps.LABELLED).any()
 
 
 @pytest.mark.parametrize(("height", "width"), [(5, 7), (700, 90), (1080, 1920)])
@@ -200,7 +200,7 @@ def test_frames_of_any_size_fit(tmp_path, height, width):
     assert near(picture, heatmaps.LABELLED).sum() > 300
 
 
-def test_a_threshold_that_is_not_above_0_still_has_a_picture(tmp_path):
+def test_a_threshold_of_0_or_less_can_be_drawn(tmp_path):
     hot = panel().map
     half, full = (draw(tmp_path, panel(hot * np.float16(f)), map_threshold=-0.5) for f in (0.125, 0.25))
     assert cut(half, 1)[96, 144, 1] > cut(full, 1)[96, 144, 1]

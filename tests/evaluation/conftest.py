@@ -1,4 +1,4 @@
-"""Runs that several modules of tests look at."""
+"""Reports that several test modules use."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A small run, from errors on: what `measure` and `extract` leave, scores, and all that `evaluate` writes."""
+"""A small run: outputs of `measure` and `extract`, scores from them, and all that `evaluate` writes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -88,7 +88,7 @@ def write_errors(stem: Path, errors: ClipErrors) -> None:
 
 
 def write_inputs(folder: Path, boxes: bool = False) -> Path:
-    """What `measure` and `extract` would have left: whole frames, or boxes with two branches beside speed.
+    """Outputs of `measure` and `extract`: whole frames, or boxes with two branches and speed.
 
     Of boxes there are three tracks and some without track in `fall`, in `walk` none. `fall` has masks.
     """
@@ -133,7 +133,7 @@ def write_times(stem: Path, source: np.ndarray) -> None:
 
 
 def score(inputs: Path, scores: Path, clips: Sequence[Clip], by: Calibration) -> None:
-    """What the stage `score` does."""
+    """Scores clips like the stage `score`."""
     for clip in clips:
         stems = (inputs / "errors" / clip.clip, inputs / "frames" / clip.clip)
         score_clip(scores / clip.clip, *stems, clip.clip, clip.camera, by)
@@ -154,7 +154,7 @@ def read(
 
 
 def figures(clips: Sequence[ScoredClip], by: Calibration = RECONSTRUCTION) -> dict[str, Any]:
-    """All figures but those of pixels."""
+    """All figures except those of pixels."""
     return evaluate(clips, trivial_scorers(clips, PARAMS.seed), by.threshold, PARAMS)
 
 
@@ -187,7 +187,7 @@ class Report:
         self.result |= locate(self.clips, by, inputs / "masks", PARAMS)
         write(folder, self.clips, trivial, by.threshold, self.result)
         draw(folder / "heatmaps", self.clips, by, inputs / "frames", inputs / "masks")
-        stored = read_json(folder / "metrics.json")  # as the next stage gets it
+        stored = read_json(folder / "metrics.json")  # as the next stage reads it
         self.metrics = summary.metrics(stored)
         self.events = summary.read_events(self.scores / "events.csv")
         self.markdown = summary.markdown(stored, folder, self.events, {"test/lost": "it is empty"})

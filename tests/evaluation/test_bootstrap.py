@@ -1,4 +1,4 @@
-"""Intervals against resamples that are really put together, and scored by scikit-learn."""
+"""Confidence intervals compared with scikit-learn's AUCs of concatenated resamples."""
 
 import time
 
@@ -28,20 +28,20 @@ def clips(draw: st.DrawFn, fewest: int = 1) -> tuple[list[np.ndarray], list[np.n
 
 
 def auc(labels: list[np.ndarray], scores: list[np.ndarray]) -> float:
-    """Of the clips put together; NaN where a class is missing."""
+    """Micro AUC of the concatenated clips; NaN if a class is missing."""
     y, s = np.concatenate(labels), np.concatenate(scores)
     return roc_auc_score(y, s) if 0 < y.sum() < len(y) else np.nan
 
 
 def mean_auc(labels: list[np.ndarray], scores: list[np.ndarray]) -> float:
-    """Over the clips that have both classes."""
+    """Macro AUC of the clips that have both classes."""
     by_clip = [auc([y], [s]) for y, s in zip(labels, scores, strict=True)]
     defined = [a for a in by_clip if a == a]
     return np.mean(defined) if defined else np.nan
 
 
 def resampled(labels, scores, weights: np.ndarray) -> tuple[list[float], list[float]]:
-    """(micro, macro) of every resample, each put together clip by clip."""
+    """(micro, macro) of every resample, computed on its concatenated clips."""
     draws = [[i for i, times in enumerate(row) for _ in range(times)] for row in weights]
     drawn = [([labels[i] for i in rows], [scores[i] for i in rows]) for rows in draws]
     return [auc(*clips) for clips in drawn], [mean_auc(*clips) for clips in drawn]
@@ -53,7 +53,7 @@ def counts(labels: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 @given(clips())
 @few
-def test_wins_are_those_of_all_pairs_of_frames(case):
+def test_wins_equal_a_count_over_all_pairs_of_frames(case):
     labels, scores, _ = case
     got = bootstrap.count_wins(labels, scores)
     assert got.dtype == np.float64
@@ -65,7 +65,7 @@ def test_wins_are_those_of_all_pairs_of_frames(case):
 
 @given(clips(), st.integers(0, 99))
 @few
-def test_micro_is_the_auc_of_the_resample_put_together(case, seed):
+def test_micro_is_the_auc_of_the_concatenated_resample(case, seed):
     labels, scores, _ = case
     weights = bootstrap.draw_weights(len(labels), 4, seed)
     got = bootstrap.micro(bootstrap.count_wins(labels, scores), *counts(labels), weights)
@@ -117,7 +117,7 @@ def test_the_interval_holds_the_middle_of_the_defined_values():
 
 @given(clips(2), st.integers(0, 99))
 @settings(max_examples=30, deadline=None)
-def test_headline_and_gain_are_those_of_resamples_put_together(case, seed):
+def test_headline_and_gain_equal_those_of_concatenated_resamples(case, seed):
     labels, scores, baseline = case
     weights = bootstrap.draw_weights(len(labels), 6, seed)
     of_model, of_baseline = (resampled(labels, s, weights) for s in (scores, baseline))
@@ -155,7 +155,7 @@ Y, N, B = np.ones(3, bool), np.zeros(3, bool), np.array([0, 1, 1], bool)
         ([B, B], None, None),
     ],
 )
-def test_there_is_no_interval_where_resamples_cannot_vary(labels, why_micro, why_macro):
+def test_there_is_no_interval_if_resamples_cannot_vary(labels, why_micro, why_macro):
     scores = [RNG.random(len(y)) for y in labels]
     head = bootstrap.headline(labels, scores, 50, 0)
     gain = bootstrap.gain(labels, scores, scores, 50, 0)
@@ -180,7 +180,7 @@ def test_resamples_that_lack_a_class_are_left_out_and_counted():
 
 
 def footage(clips: int, frames: int) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """Labels, good scores and worse ones; a clip that is hard is hard for both."""
+    """Labels, good scores and worse scores; a hard clip is hard for both."""
     rng = np.random.default_rng(0)
     labels = [rng.random(frames) < 0.3 for _ in range(clips)]
     good = [y * rng.normal(2, 1) + rng.normal(rng.normal(), 1, frames) for y in labels]
@@ -188,7 +188,7 @@ def footage(clips: int, frames: int) -> tuple[list[np.ndarray], list[np.ndarray]
 
 
 def test_a_gain_is_computed_on_the_same_resamples():
-    """So its interval is narrower than that of an AUC, and the gain over the same scores is exactly 0."""
+    """So its interval is narrower than that of an AUC, and the gain over equal scores is exactly 0."""
     labels, good, worse = footage(30, 100)
     head = bootstrap.headline(labels, good, 400, 0)
     gain = bootstrap.gain(labels, good, worse, 400, 0)

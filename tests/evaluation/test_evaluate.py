@@ -1,4 +1,4 @@
-"""What `evaluate` writes: figures, tables, plot data and pictures, and how they agree."""
+"""The outputs of `evaluate`: figures, tables, plot data and pictures, and their agreement."""
 
 import json
 from dataclasses import fields, replace
@@ -63,7 +63,7 @@ def test_the_same_inputs_give_the_same_bytes_over_an_earlier_report(
 
 
 def test_evaluate_reads_the_scores_and_computes_none(box_inputs, tmp_path, monkeypatch):
-    """Scores that no calibration gave are those that count."""
+    """Scores that differ from those of the calibration are used."""
     score(box_inputs, tmp_path / "scores", CLIPS, SEVERAL)
     stored = {clip.clip: read_scores(tmp_path / "scores" / clip.clip) for clip in CLIPS}
     rng = np.random.default_rng(5)
@@ -119,7 +119,7 @@ def test_every_frame_has_a_row(frame_inputs, frames_report):
 
 @pytest.mark.parametrize("which", ["frames_report", "boxes_report"])
 def test_figures_follow_from_the_table_of_frames(which, request):
-    """So people can compute everything in metrics.json anew from frames.csv."""
+    """The figures in metrics.json can be recomputed from frames.csv."""
     report = request.getfixturevalue(which)
     table = report.csv("frames.csv").dropna()
     frame = report.result["frame"]
@@ -148,7 +148,7 @@ def test_figures_follow_from_the_table_of_frames(which, request):
 
 
 def test_branches_are_calibrated_smoothed_and_judged_separately(box_inputs, boxes_report):
-    """`learned` is all but speed together; speed alone is a trivial scorer, too."""
+    """`learned` is the score of all branches except speed, which is also a trivial scorer."""
     assert set(boxes_report.result["branch"]) == {"appearance", "flow", "speed", "learned"}
     assert list(boxes_report.result["baseline"]) == ["random", "time", "speed"]
     assert boxes_report.result["baseline"]["speed"] == boxes_report.result["branch"]["speed"]
@@ -192,7 +192,9 @@ def leaves(value: Any, key: str = "") -> list[tuple[str, Any]]:
         ([CLIPS[0], CLIPS[3]], {FALL: [(0, 100)]}, "all labelled frames are anomalous"),
     ],
 )
-def test_without_labels_of_both_classes_everything_else_is_there(frame_inputs, tmp_path, chosen, labels, why):
+def test_without_labels_of_both_classes_other_results_are_written(
+    frame_inputs, tmp_path, chosen, labels, why
+):
     """An undefined figure is absent, with the reason, and neither 0 nor NaN."""
     report = Report(frame_inputs, tmp_path / "report", clips=chosen, labels=labels)
     names = [clip.clip.partition("/")[2] for clip in chosen]
@@ -217,7 +219,7 @@ def test_without_labels_of_both_classes_everything_else_is_there(frame_inputs, t
 
 
 def test_figures_that_single_clips_leave_undefined_are_left_out(frame_inputs, tmp_path):
-    """A clip anomalous throughout and a normal one: a micro AUC, no macro AUC, no interval."""
+    """A clip of anomalous frames and a clip of normal frames: a micro AUC, no macro AUC, no interval."""
     chosen, folder = [CLIPS[0], CLIPS[2]], tmp_path / "report"
     report = Report(frame_inputs, folder, clips=chosen, labels={FALL: [(0, 100)]})
     stored = read_json(folder / "metrics.json")

@@ -1,4 +1,4 @@
-"""Events against labels, by sets of frames and by hand."""
+"""Metrics of events, compared with sets of frames and with figures by hand."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ few = settings(max_examples=50, deadline=None)
 
 @st.composite
 def labelled_clips(draw: st.DrawFn) -> ClipEvents:
-    """A labelled clip with events, of scores that do not depend on the labels."""
+    """A labelled clip with events that do not depend on the labels."""
     frames = draw(st.integers(1, 40))
     scores, labels = (
         np.array(draw(st.lists(st.integers(0, 1), min_size=frames, max_size=frames))) for _ in range(2)
@@ -79,7 +79,7 @@ def figures_of(*spans: tuple[int, int], max_delay: float = 0.5, labels: np.ndarr
     return event_level([ClipEvents(happened, labels, 10.0)], max_delay)
 
 
-def test_figures_by_hand():
+def test_figures_of_events_by_hand():
     figures = figures_of((22, 24), (26, 28), (40, 44), (50, 65))
     assert figures == {
         "labelled": 2,
@@ -108,7 +108,7 @@ def test_figures_by_hand():
         ((30, 40), 0, 0, 1),
     ],
 )
-def test_a_frame_decides(event, found, on_time, false_alarms):
+def test_a_frame_more_or_less_decides_whether_an_event_is_detected(event, found, on_time, false_alarms):
     figures = figures_of(event)
     assert (figures["found"], figures["on_time"], figures["false_alarms"]) == (found, on_time, false_alarms)
 
@@ -118,7 +118,7 @@ def test_the_delay_counts_from_the_start_of_the_labelled_event(start, delay):
     assert figures_of((start, 31), (90, 95))["delay_mean"] == pytest.approx(delay)
 
 
-def test_an_alarm_that_never_ends_finds_all_but_shows_in_the_alarmed_fraction():
+def test_an_alarm_that_never_ends_detects_all_events_but_has_a_high_alarm_fraction():
     figures = figures_of((0, 100))
     assert (figures["found"], figures["on_time"], figures["delay_mean"], figures["false_alarms"]) == (
         2,
@@ -142,7 +142,7 @@ def test_what_is_undefined_is_left_out():
     assert event_level([], 1.0) == {"labelled": 0, "false_alarms": 0, "hours": 0.0}
 
 
-def test_a_delay_that_is_just_the_limit_is_on_time():
+def test_a_delay_equal_to_the_limit_is_on_time():
     """0.29 s * 100 is below 29 frames in floating point."""
     late = ClipEvents([Event(29, 40, 29, 1.0)], np.arange(50) < 40, 100.0)
     assert event_level([late], 0.29)["on_time"] == 1

@@ -1,4 +1,4 @@
-"""Metrics of frames and clips against scikit-learn and their definitions; and that mistakes lower them."""
+"""Metrics of frames and clips, compared with scikit-learn and definitions; mistakes lower them."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -50,7 +50,7 @@ def clip(labels, scores=None, name="test/a", seconds=None, causal=None, raw=None
 
 
 def against_trivial(clips: list[ScoredClip]) -> dict:
-    """The model beside the trivial scorers, which are computed first."""
+    """The results of `against_trivial`."""
     trivial = baselines.trivial_scorers(clips, PARAMS.seed)
     return baselines.against_trivial(clips, trivial, PARAMS)
 
@@ -148,7 +148,7 @@ def test_padded_macro_follows_its_definition(cases):
     assert got == pytest.approx(sum(aucs) / len(aucs))
 
 
-def test_padded_macro_flatters_clips_that_are_anomalous_throughout():
+def test_padded_macro_overrates_clips_with_only_anomalous_frames():
     scores = [RNG.random(99)]
     assert roc_metrics.auc_macro(scores, scores) is None
     assert roc_metrics.auc_macro_padded([np.ones(99, bool)], scores) == 1 - 0.5 / 100  # the lowest frame ties
@@ -219,7 +219,7 @@ INTERVAL = np.r_[np.zeros(30), np.ones(20), np.zeros(50)].astype(bool)
 
 @pytest.mark.parametrize("shift", [-1, 1])
 @pytest.mark.parametrize("what", ["labels", "scores"])
-def test_a_perfect_scorer_has_1_and_less_if_it_is_a_frame_off(what, shift):
+def test_a_perfect_scorer_has_auc_1_and_less_if_shifted_by_a_frame(what, shift):
     scores = INTERVAL.astype(float)
     got = frame_metrics.frame_level([clip(INTERVAL, scores)], 0.5)
     perfect = dict.fromkeys(HEADLINE, 1.0) | {"eer": 0.0}
@@ -245,7 +245,7 @@ def test_labels_of_another_clip_lower_the_auc():
     assert frame_metrics.frame_level(wrong, 0.5)["auc_micro"] < 0.5
 
 
-def test_shuffled_labels_bring_a_good_scorer_down_to_chance():
+def test_shuffled_labels_reduce_a_good_scorer_to_chance():
     scores = INTERVAL + RNG.normal(0, 0.3, 100)
     assert roc_metrics.auc(INTERVAL, scores) > 0.95
     shuffled = [roc_metrics.auc(RNG.permutation(INTERVAL), scores) for _ in range(50)]
@@ -342,7 +342,7 @@ def test_each_branch_has_aucs_of_its_scores_alone(case, other):
         assert got[branch]["auc_macro"] == pytest.approx(np.mean(by_clip))
 
 
-def test_the_identity_file_is_looked_for_before_any_work(tmp_path, monkeypatch):
+def test_a_missing_identity_file_is_reported_before_any_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = r"evaluate\.identity = 'who\.csv': no such file .*clip, track, person"
     with pytest.raises(UserError, match=message):

@@ -1,4 +1,4 @@
-"""Rows of tables against their definitions, frame by frame and region by region."""
+"""Rows of tables, compared with their definitions frame by frame and region by region."""
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,7 @@ def tracked(draw: st.DrawFn) -> ScoredClip:
     return with_regions(frames, rows, stride, person[-1], draw(st.sampled_from([labels, None])))
 
 
-def test_a_row_covers_all_frames_of_its_clips():
+def test_a_row_of_a_table_covers_all_frames_of_its_clips():
     clips = [
         clip([0, 1, 1, 0], [0, 2, 3, 2], look=[0, 1, 2, 3], move=[5, 5, 5, 5]),
         clip(None, [9, 0], "test/b", look=[4, 5], move=[5, 5]),
@@ -92,7 +92,7 @@ def test_a_row_covers_all_frames_of_its_clips():
 
 
 @pytest.mark.parametrize(("labels", "anomalous"), [(None, None), ([0, 0], 0), ([1, 1], 2)])
-def test_without_both_classes_a_row_has_all_but_an_auc(labels, anomalous):
+def test_without_both_classes_a_row_lacks_only_the_auc(labels, anomalous):
     got = groups.table_row([clip(labels, [0.5, 1.5], look=[1, 2])], 1.0)
     assert (got["auc"], got["anomalous_frames"]) == (None, anomalous)
     assert (got["anomaly_rate"], got["score_max"], got["look_error_mean"]) == (0.5, 1.5, 1.5)
@@ -100,7 +100,7 @@ def test_without_both_classes_a_row_has_all_but_an_auc(labels, anomalous):
 
 @given(st.lists(tracked(), min_size=1, max_size=4), st.sampled_from([0.0, 1.0, 2.5]))
 @few
-def test_a_row_equals_a_count_frame_by_frame(clips, threshold):
+def test_a_row_of_a_table_equals_counts_frame_by_frame(clips, threshold):
     frames = [
         (score, error, None if case.anomalous is None else case.anomalous[t])
         for case in clips
@@ -151,7 +151,7 @@ def test_the_row_of_a_track_is_computed_from_its_regions(case, threshold):
     assert not [name for name in got if name.startswith("speed")]  # it has no errors of regions
 
 
-def test_whole_frames_are_no_tracks():
+def test_tracks_of_whole_frames_are_omitted():
     case = with_regions(3, [(t, 0, FULL, t, NOBODY) for t in range(3)])
     assert groups.track_table(case, 1.0).empty
     assert groups.region_counts([case]) == {}
@@ -169,13 +169,13 @@ def test_thousands_of_tracks_have_a_row_each():
     assert got["frames"].tolist() == [4] * 5000
 
 
-def test_regions_are_counted_where_they_are_boxes():
+def test_regions_are_counted_unless_all_are_whole_frames():
     none, whole = with_regions(4, []), with_regions(4, [(t, 0, FULL, 0, NOBODY) for t in range(4)])
     some = with_regions(
         6, [(0, 1, LEFT, 0, NOBODY), (0, 2, LEFT, 0, NOBODY), (4, 2, LEFT, 0, NOBODY)], stride=2
     )
     assert groups.region_counts([none]) == {"per_frame": 0.0, "frames_without": 4, "tracks": 0}
-    # at 0, 2 and 4 of 6 frames two, none and one region; 1 counts like 0, 3 like 2, 5 like 4
+    # frames 0, 2 and 4 of 6 have 2, 0 and 1 regions; frame 1 counts like 0, 3 like 2, 5 like 4
     assert groups.region_counts([some]) == {"per_frame": 1.0, "frames_without": 2, "tracks": 2}
     assert groups.region_counts([whole, some, none]) == {
         "per_frame": 10 / 14,
@@ -213,7 +213,7 @@ def test_a_person_has_the_frames_with_a_region_of_theirs(case):
         assert groups.table_row([part], 1.0)["frames"] == len(frames)
 
 
-def test_a_clip_of_one_person_counts_with_its_empty_frames():
+def test_a_clip_of_a_single_person_keeps_its_empty_frames():
     alone = with_regions(4, [(1, 3, LEFT, 2.0, "anna")], subject="anna")
     (part,) = groups.by_person([alone])
     assert groups.table_row([part], 1.0)["anomaly_rate"] == 1 / 4

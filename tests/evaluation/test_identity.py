@@ -1,4 +1,4 @@
-"""The file of identities: what it may say, what is refused, and whom clips and regions belong to."""
+"""The file of identities: accepted and refused contents, and the persons of clips and regions."""
 
 from pathlib import Path
 
@@ -26,13 +26,13 @@ def read(folder: Path, text: str | bytes) -> Identity:
     return read_identity(path, CLIPS, TRACKS)
 
 
-def test_the_committed_file_names_nobody():
+def test_the_committed_identity_file_is_empty():
     path = Path(__file__).resolve().parents[2] / "data/identity.csv"
     assert path.read_text("utf-8") == "clip,track,person\n"
     assert read_identity(path, CLIPS, TRACKS) == Identity({}, {})
 
 
-def test_a_track_counts_before_its_clip_and_a_clip_before_the_manifest(tmp_path):
+def test_the_person_of_a_track_overrides_that_of_the_clip_and_of_the_manifest(tmp_path):
     regions = np.array([3, 0, -1, 12, 3])
     nobody = read(tmp_path, "clip,track,person\n")
     assert nobody.person(WARD) == "anna"
@@ -67,7 +67,7 @@ def test_clips_may_be_named_in_several_ways(tmp_path, text):
     assert identity.person(WARD) == "anna"  # train/ward is another clip
 
 
-def test_spaces_and_line_ends_in_a_name_are_one_space(tmp_path):
+def test_spaces_and_line_breaks_in_a_name_become_a_single_space(tmp_path):
     assert read(tmp_path, 'clip,track,person\nward,,"Anna \n  B"\n').person(WARD) == "Anna B"
 
 
@@ -95,7 +95,7 @@ def test_spaces_and_line_ends_in_a_name_are_one_space(tmp_path):
         (b"clip,track,person\nward,,\xff\n", r"who\.csv: not a CSV file in UTF-8"),
     ],
 )
-def test_faults_are_reported_with_file_and_line(tmp_path, text, message):
+def test_errors_are_reported_with_file_and_line(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         read(tmp_path, text)
 

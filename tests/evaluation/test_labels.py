@@ -1,4 +1,4 @@
-"""Labels meet the scores of their frames: by number of the source frame, and end to end from footage."""
+"""Labels are matched with scores by source frame; also end to end from footage."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ def scores(frame_inputs, tmp_path) -> Path:
     return tmp_path / "scores"
 
 
-def test_labels_meet_frames_by_number_of_the_source_frame(frame_inputs, scores):
+def test_labels_are_matched_with_frames_by_source_frame(frame_inputs, scores):
     late = read(frame_inputs, scores)[1]
     assert len(late.scores) == 120
     assert late.source_frames[late.anomalous].tolist() == [110, 112, 114, 116, 118]
@@ -80,7 +80,7 @@ def test_scores_of_other_errors_are_refused(frame_inputs, scores, column):
 
 
 def published(folder: Path, ranges: str) -> tuple[list[Clip], dict[str, Intervals]]:
-    """A test clip laid out like UCSD's, bright in its pictures 4 to 7 and 10 of 12, counted from 1."""
+    """A test clip in the layout of UCSD, whose pictures 4 to 7 and 10 of 12 (counted from 1) are bright."""
     bright = {"Test/Test001": (4, 5, 6, 7, 10), "Train/Train001": (), "Train/Train002": ()}
     for name, numbers in bright.items():
         (folder / "root" / name).mkdir(parents=True)
@@ -132,7 +132,7 @@ def score_by_brightness(folder: Path, ranges: str, stride: int, position: str) -
         (3, [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),  # windows at 0, 3, 6, 9
     ],
 )
-def test_ground_truth_counted_from_1_meets_scores_frame_by_frame(tmp_path, stride, position, alarmed):
+def test_ground_truth_counted_from_1_is_matched_with_scores(tmp_path, stride, position, alarmed):
     clip = score_by_brightness(tmp_path, "4:7, 10", stride, position)
     assert np.flatnonzero(clip.anomalous).tolist() == [3, 4, 5, 6, 9]
     assert np.flatnonzero(clip.scores > RECONSTRUCTION.threshold).tolist() == alarmed

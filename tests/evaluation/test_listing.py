@@ -1,4 +1,4 @@
-"""The listing of frames that people read."""
+"""The plain text listing of scores."""
 
 import re
 import tracemalloc

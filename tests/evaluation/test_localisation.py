@@ -1,4 +1,4 @@
-"""Score maps against masks, pixel by pixel, and which pictures are drawn of them."""
+"""Score maps compared with masks, pixel by pixel, and the pictures of both."""
 
 import json
 import tracemalloc
@@ -74,14 +74,14 @@ def clip(name: str, labels, look=None, boxes=(), frames: int = 10, step: int = 2
 
 
 def write_masks(where: Path, name: str, truth: np.ndarray) -> None:
-    """Masks bool [frames, height, width] as ingest leaves them."""
+    """Writes masks, bool [frames, height, width], like the stage `ingest`."""
     where.mkdir(exist_ok=True, parents=True)
     np.save(where / "truth.npy", truth)
     convert(where / "test" / name, where / "truth.npy", *np.array(truth.shape)[[0, 2, 1]].tolist())
 
 
 def moving(frames: int, first: int, end: int) -> np.ndarray:
-    """Masks of the source: an 8 x 8 square that moves on by its width, in the frames [first, end)."""
+    """Masks of the source: in the frames [first, end), an 8 x 8 square that moves by its width per frame."""
     truth = np.zeros((2 * frames, 24, 40), bool)
     for t in range(first, end):
         x = 8 * (t // 2 % 5)
@@ -117,7 +117,7 @@ def footage(tmp_path) -> tuple[list[ScoredClip], Path, dict[str, np.ndarray]]:
 def pixels(
     clips: list[ScoredClip], truths: dict[str, np.ndarray], sigma: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What is anomalous, and the score rounded to float16, of all pixels: [frames, pixels] each."""
+    """Labels, and scores rounded to float16, of all pixels: [frames, pixels] each."""
     y, s = [], []
     for clip in clips:
         if (name := clip.name) not in truths:
@@ -162,7 +162,7 @@ def test_pixel_figures_are_those_of_scikit_learn(footage, sigma):
     assert 0 <= located["rbdc"] <= 1
 
 
-def test_maps_equal_to_the_masks_are_perfect_and_those_a_frame_off_are_not(tmp_path):
+def test_maps_equal_to_the_masks_are_perfect_and_shifted_maps_are_not(tmp_path):
     truth = moving(10, 4, 16)
     write_masks(tmp_path, "a", truth)
     perfect = clip("a", truth[1::2].any((1, 2)), cells(truth))
@@ -208,7 +208,7 @@ def test_without_masks_there_are_no_figures(footage, tmp_path):
     assert locate(clips[2:], look, masks, PARAMS) == {}  # normal, without masks, without labels
 
 
-def test_empty_masks_leave_a_reason(tmp_path):
+def test_empty_masks_give_a_reason_in_place_of_figures(tmp_path):
     write_masks(tmp_path, "a", np.zeros((20, 24, 40), bool))
     normal = clip("a", np.zeros(10), np.ones((10, *MAP)))
     result = locate([normal], calibration("look"), tmp_path, PARAMS)

@@ -1,4 +1,4 @@
-"""The best threshold in hindsight, against all thresholds tried out."""
+"""The best threshold in hindsight, compared with trying all thresholds."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pixel level: cells counted pixel by pixel, figures against those of a list of all pixels."""
+"""Metrics of pixels, compared with counts and figures over a list of all pixels."""
 
 import tracemalloc
 from fractions import Fraction
@@ -23,7 +23,7 @@ RNG = np.random.default_rng(0)
     st.integers(0, 2**32 - 1),
 )
 @settings(max_examples=60)
-def test_a_pixel_counts_in_the_cell_that_its_centre_falls_into(source, frame, step, seed):
+def test_a_pixel_counts_in_the_cell_that_contains_its_centre(source, frame, step, seed):
     mask = np.random.default_rng(seed).random(source) < 0.4
     shape = [-(-side // step) for side in frame]
     expected, expected_total = np.zeros(shape, int), np.zeros(shape, int)
@@ -119,7 +119,7 @@ def test_figures_are_those_of_a_list_of_all_pixels(cases, threshold, percentile)
 @given(frames())
 @settings(max_examples=60)
 def test_mahadevan_s_figures_follow_their_definition(cases):
-    """At each threshold: which anomalous frames are covered to 40 %, which normal ones have any pixel."""
+    """At each threshold: anomalous frames covered to 40 %, and normal frames with any flagged pixel."""
     pixels = [spelled_out(case) for case in cases]
     anomalous = [(y, s) for y, s in pixels if y.any()]
     normal = [(y, s) for y, s in pixels if not y.any()]
@@ -145,14 +145,14 @@ def cells(scores: list, anomalous: list, total: list) -> Frame:
 
 @pytest.mark.parametrize(("covered", "highest"), [(3, 1.0), (4, 5.0)])
 def test_an_anomalous_frame_counts_with_the_score_that_covers_40_percent(covered, highest):
-    """10 anomalous pixels, `covered` of them at 5, the others at 1; beside a normal frame."""
+    """A frame with 10 anomalous pixels, `covered` of them with score 5, the others 1; and a normal frame."""
     frame = cells([5, 1, 9], [covered, 10 - covered, 0], [covered, 10 - covered, 50])
     for maximum, auc in ((highest - 0.5, 1.0), (highest, 0.5), (highest + 0.5, 0.0)):
         got = measured([frame, cells([maximum, 0, 0], [0, 0, 0], [1, 5, 5])])
         assert got["mahadevan_auc"] == auc
 
 
-def test_flags_on_normal_pixels_of_anomalous_frames_are_free_for_mahadevan_alone():
+def test_flagged_normal_pixels_of_anomalous_frames_do_not_affect_mahadevan_s_figures():
     normal = cells([0, 0], [0, 0], [4, 4])
     some, everything = ([cells([3, far], [4, 0], [4, 4]), normal] for far in (0, 3))
     exact, excessive = measured(some, 1), measured(everything, 1)
@@ -162,7 +162,7 @@ def test_flags_on_normal_pixels_of_anomalous_frames_are_free_for_mahadevan_alone
 
 
 def test_the_dynamic_threshold_is_a_percentile_of_each_frame():
-    """The anomaly of the dim frame is below all of the bright frame: no threshold suits both."""
+    """The anomaly of the dim frame scores below all pixels of the bright frame: no threshold suits both."""
     bright = cells([100, 101, 109], [0, 0, 1], [10, 9, 1])
     dim = cells([0, 1, 9], [0, 0, 1], [10, 9, 1])
     got = measured([bright, dim], 50.0, 95)
@@ -180,7 +180,7 @@ def test_the_area_is_exact_over_all_numbers_of_float16():
     assert got["auc"] == pytest.approx(sk.roc_auc_score(y, values.astype(float)), abs=1e-12)
 
 
-def test_scores_that_float16_cannot_tell_apart_tie():
+def test_scores_that_are_equal_in_float16_tie():
     for low, high, auc in ((0.1, 0.1 + 1e-6, 0.5), (0.1, 0.1 + 1e-3, 1.0), (7e4, 9e4, 0.5), (-0.0, 0.0, 0.5)):
         assert measured([cells([low, high], [0, 1], [1, 1])])["auc"] == auc
 
@@ -193,7 +193,7 @@ def test_the_threshold_is_not_rounded():
     assert measured([frame], 1e9)["recall"] == 0.0
 
 
-def test_many_pixels_do_not_overflow():
+def test_counts_of_many_pixels_do_not_overflow():
     got = measured([cells([1, 0], [10**10, 10**10], [10**10, 3 * 10**10])])
     assert got["auc"] == 0.75
 

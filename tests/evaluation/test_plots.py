@@ -1,4 +1,4 @@
-"""Plot data against counts and scikit-learn, and the templates that `dvc plots` draws it with."""
+"""Plot data compared with counts and scikit-learn, and the templates of `dvc plots`."""
 
 import json
 import re
@@ -213,7 +213,7 @@ def charts(shift: float) -> dict[str, tuple[str, str, pd.DataFrame]]:
 
 
 def fill(template: str, x: str, y: str, revisions: dict[str, pd.DataFrame]) -> dict:
-    """The chart as DVC makes it: cells are texts, and `rev` says whose they are."""
+    """The chart as DVC makes it: values are text, and `rev` is the revision."""
     rows = [
         dict(zip(table, map(str, row), strict=True)) | {"rev": revision}
         for revision, table in revisions.items()

@@ -1,4 +1,4 @@
-"""Region level: RBDC and TBDC by hand, and against their definitions spelled out in whole numbers."""
+"""RBDC and TBDC by hand, and compared with their definitions in integer arithmetic."""
 
 import tracemalloc
 from collections import Counter
@@ -19,7 +19,7 @@ EVERYWHERE = [(y, x) for y in range(4) for x in range(4)]
 
 
 def scores(cells: dict | None = None) -> np.ndarray:
-    """A map that is 0 but in some cells."""
+    """A map that is 0 except in some cells."""
     out = np.zeros((4, 4))
     for at, score in (cells or {}).items():
         out[at] = score
@@ -27,7 +27,7 @@ def scores(cells: dict | None = None) -> np.ndarray:
 
 
 def mask(*cells: tuple[int, int], scale: int = 1) -> np.ndarray:
-    """Anomalous cells, in pixels of a source so much larger than the frame."""
+    """A mask of anomalous cells, in pixels of a source larger than the frame by a factor."""
     small = np.zeros((4, 4), bool)
     for at in cells:
         small[at] = True
@@ -35,7 +35,7 @@ def mask(*cells: tuple[int, int], scale: int = 1) -> np.ndarray:
 
 
 def measured(thresholds: list, *clips: tuple[list, list], step: int = STEP, side: int = SIDE) -> dict:
-    """Of clips: lists of maps and of masks."""
+    """The figures of clips, given as lists of maps and of masks."""
     level = RegionLevel(thresholds)
     for number, (maps, masks) in enumerate(clips):
         level.add(f"test/{number}", iter(maps), iter(masks), (side, side), step)
@@ -47,7 +47,7 @@ def figures(*args, **kwargs) -> tuple[float, float]:
     return pytest.approx(got["rbdc"]), pytest.approx(got["tbdc"])
 
 
-def test_perfect_detections_have_1_and_none_have_0():
+def test_perfect_detections_score_1_and_no_detections_score_0():
     masks = [mask(A), mask(A, C), mask()]
     maps = [scores({A: 1}), scores({A: 1, C: 1}), scores()]
     counts = {"frames": 3, "regions": 3, "tracks": 2, "thresholds": 1}
@@ -63,11 +63,11 @@ def test_boxes_are_compared_in_pixels_of_the_source(scale):
     assert figures([0.5], ([scores({B: 1})], clip[1])) == (0, 0)
 
 
-def test_one_region_of_two_is_half():
+def test_detecting_one_of_two_regions_scores_a_half():
     assert figures([0.5], ([scores({A: 1})], [mask(A, C)])) == (0.5, 0.5)
 
 
-def test_a_curve_by_hand():
+def test_rbdc_and_tbdc_by_hand():
     """Thresholds fall to (0, 1/2), then (1/2, 1/2), then (1/2, 1)."""
     clip = [scores({A: 3, C: 2}), scores({A: 1})], [mask(A), mask(A)]
     assert figures([2.5, 1.5, 0.5], clip) == (0.5 * 0.5 + 0.5 * 1, 1)
@@ -81,7 +81,7 @@ def test_a_curve_is_cut_at_one_false_positive_per_frame():
     assert figures([0.5], clip) == (0.25, 0.25)
 
 
-def test_a_curve_that_ends_early_goes_on_flat():
+def test_a_curve_is_constant_after_its_last_point():
     """From (0, 0) to (1/2, 1)."""
     clip = [scores({A: 1, B: 1}), scores()], [mask(A), mask()]
     assert figures([0.5], clip) == (0.25 + 0.5, 0.75)
@@ -94,7 +94,7 @@ def test_regions_lost_at_a_lower_threshold_still_count():
     assert figures([0.5], clip) == (0, 0)
 
 
-def test_false_positives_that_grow_into_a_hit_are_gone():
+def test_false_positives_that_merge_into_a_detection_do_not_count():
     """First two of a 16th of the region each, at (2, 0), then all of it, at (0, 1)."""
     clip = [scores(dict.fromkeys(EVERYWHERE, 1) | {A: 3, C: 3})], [mask(*EVERYWHERE)]
     assert figures([2], clip) == (0, 0)
@@ -113,7 +113,7 @@ def test_an_iou_of_a_tenth_is_a_match(width, rbdc, scale):
 
 
 @pytest.mark.parametrize(("length", "tbdc"), [(10, 1), (11, 0)])
-def test_a_tenth_of_a_track_is_enough(length, tbdc):
+def test_a_track_is_detected_if_a_tenth_of_its_regions_is(length, tbdc):
     clip = [scores({A: 1})] + [scores()] * (length - 1), [mask(A)] * length
     assert figures([0.5], clip) == (1 / length, tbdc)
 
@@ -124,7 +124,7 @@ def test_corners_connect_in_masks_and_maps():
     assert (got["regions"], got["rbdc"]) == (1, 1.0)
 
 
-def test_a_box_around_two_regions_finds_both():
+def test_a_box_around_two_regions_detects_both():
     row = [(0, x) for x in range(4)]
     assert figures([0.5], ([scores(dict.fromkeys(row, 1))], [mask(A, B)])) == (1, 1)
 
@@ -255,7 +255,7 @@ def tracks_of(masks: list[np.ndarray]) -> list[list[tuple[int, tuple]]]:
 
 
 def area(points: list[tuple[Fraction, Fraction]]) -> Fraction:
-    """Below the points joined in their order, up to 1, each as high as the highest before it."""
+    """Area under the points joined in their order, up to x = 1, with y replaced by its running maximum."""
     total, best = Fraction(0), Fraction(0)
     curve = [(x, best := max(best, y)) for x, y in sorted([(Fraction(0), Fraction(0)), *points])]
     for (x0, y0), (x1, y1) in pairwise([*curve, (max(curve[-1][0], Fraction(1)), best)]):
@@ -268,7 +268,7 @@ def area(points: list[tuple[Fraction, Fraction]]) -> Fraction:
 
 @given(footage())
 @settings(max_examples=60)
-def test_rbdc_and_tbdc_are_what_their_definitions_say(case):
+def test_rbdc_and_tbdc_equal_a_computation_from_their_definitions(case):
     clips, frame, step, thresholds = case
     level = RegionLevel(thresholds)
     for maps, masks in clips:
@@ -311,7 +311,7 @@ def test_thresholds_are_not_rounded_to_the_maps_float16():
     assert figures([0.10001], clip) == (1, 1)
 
 
-def test_without_frames_or_anomalies_there_is_a_reason():
+def test_without_frames_or_anomalies_a_reason_is_given():
     assert measured([0.5]) == {"absent": "no test frame has a mask"}
     counts = {"frames": 1, "regions": 0, "tracks": 0, "thresholds": 1}
     why = {"absent": "no pixel of the frames with masks is anomalous"}
@@ -338,7 +338,7 @@ def test_thresholds_must_descend():
 
 
 def test_memory_does_not_grow_with_the_frames():
-    """Maps and masks are made frame by frame, and none is kept."""
+    """Maps and masks are created frame by frame, and not kept."""
     random = np.random.default_rng(0)
     picture = random.random((240, 360)) < 0.0005
 

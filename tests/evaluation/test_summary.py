@@ -1,4 +1,4 @@
-"""The summary: a page that people read, of figures, events and tables."""
+"""The summary: a page of figures, events and tables."""
 
 import numpy as np
 import pandas as pd
@@ -113,7 +113,7 @@ def test_events_have_a_row_each(frames_report):
 
 
 @pytest.mark.parametrize("more", [0, 1, 250])
-def test_many_events_are_cut_and_the_rest_is_counted(frames_report, more):
+def test_of_many_events_the_first_are_listed_and_the_rest_is_counted(frames_report, more):
     rows = [(f"clip{i}", "0:01", "0:02", 2.0, "flow 100%") for i in range(MAX_EVENTS + more)]
     lines = section(page(frames_report, table_of_events(*rows))).splitlines()
     listed = [line for line in lines[2:] if line.startswith("| ")]

@@ -1,4 +1,4 @@
-"""What is particular to convlstm, conv3d, memae, unet and cube; what all share is in test_base.py."""
+"""Tests of convlstm, conv3d, memae, unet and cube; test_base.py has the tests of all models."""
 
 import copy
 import math
@@ -75,7 +75,7 @@ def changed(x: Tensor, *index) -> Tensor:
         ("memae", (1, 16, 256, 256), (1, 256, 2, 16, 16), 5_979_585 + 2000 * 256),
     ],
 )
-def test_published_networks_have_their_sizes(name, shape, code, parameters):
+def test_networks_have_the_published_numbers_of_parameters(name, shape, code, parameters):
     with torch.device("meta"):  # shapes without memory
         model = create(name, shape, **PUBLISHED[name])
         x = torch.empty(1, *shape)
@@ -105,10 +105,10 @@ def test_the_small_conv3d_is_small():
 
 @pytest.mark.parametrize(("height", "width"), [(27, 27), (32, 35), (29, 64), (34, 28)])
 def test_convlstm_takes_any_side_from_27(height, width):
-    model = create("convlstm", (1, 2, height, width)).double()  # little comes through untrained
+    model = create("convlstm", (1, 2, height, width)).double()  # untrained outputs hardly differ
     x = windows(model).double()
     assert model(x).shape == x.shape
-    # the last pixels are seen and made like others, not left to a bias
+    # the last pixels affect the output and depend on the input, like all others
     corner = (slice(None), slice(None), 0, -1, -1)
     assert not torch.equal(model(changed(x, *corner)), model(x))
     assert model(x)[corner].std() > 0
@@ -173,7 +173,7 @@ def test_a_shape_that_does_not_fit_is_refused(name, shape, changed, message):
 
 
 @pytest.mark.parametrize("name", ["convlstm", "conv3d", "unet"])
-def test_translation_makes_flow_of_appearance(name):
+def test_translation_outputs_the_flow_planes_from_the_appearance_planes(name):
     model = create(name, (3, 4, 32, 32), objective="translate")
     x = windows(model)
     assert model(x).shape == model.target(x).shape == (2, 2, 4, 32, 32)
@@ -185,7 +185,7 @@ def test_translation_makes_flow_of_appearance(name):
 # -- convlstm
 
 
-def test_the_cell_is_that_of_shi_without_peepholes():
+def test_the_conv_lstm_equals_its_equations():
     torch.manual_seed(0)
     cell, size = ConvLSTM(2, 3), 3
     x = torch.randn(2, 4, 2, 5, 4)  # (B, T, C, h, w)
@@ -230,7 +230,7 @@ def test_convlstm_depends_on_the_past_and_not_on_the_future():
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(2, 3, 1, 1), (2, 3, 4, 5)], ids=str)
 def test_up_conv_is_upsampling_and_a_convolution(shape, bias):
-    """Output and gradients, edges included, against the two steps that it stands for."""
+    """Output and gradients, edges included, equal those of upsampling and convolution in two steps."""
     torch.manual_seed(0)
     layer = UpConv2d(3, 4, bias)
     plain = torch.nn.Conv2d(3, 4, 3, padding=1, bias=bias)
@@ -259,7 +259,7 @@ def test_the_memory_by_hand():
     torch.testing.assert_close(made[0, :, 0, 0], torch.tensor([0.900332, 2.749170]), rtol=0, atol=1e-5)
 
 
-def test_where_no_weight_is_left_the_memory_gives_nothing():
+def test_the_memory_outputs_0_if_shrinkage_removes_all_weights():
     memory = Memory(3, 2, shrinkage=0.9, cosine=True)
     made, weights = memory(torch.rand(1, 2, 4))
     assert not made.any()
@@ -295,10 +295,10 @@ def test_the_penalty_is_the_entropy_of_the_weights():
     model = create("memae", (1, 2, 8, 8), planes=["gray"])
     assert model.penalty() == 0
     x = windows(model)
-    seen = []
-    model.memory.register_forward_hook(lambda module, given, made: seen.append(made[1]))
+    weights = []
+    model.memory.register_forward_hook(lambda module, given, made: weights.append(made[1]))
     model(x)
-    w = seen[0].detach().numpy().astype(np.float64)
+    w = weights[0].detach().numpy().astype(np.float64)
     assert w.shape == (2 * 2, 2 * 2, 20)  # windows and frames, positions, slots
     per_position = [-sum(v * math.log(v) for v in row if v > 0) for row in w.reshape(-1, 20)]
     torch.testing.assert_close(model.penalty().item(), 0.01 * float(np.mean(per_position)), rtol=1e-4, atol=0)
@@ -339,7 +339,7 @@ def test_unet_predicts_a_frame_that_is_not_among_its_inputs():
 
 
 @pytest.mark.parametrize("cut", ["up", "skip"])
-def test_unet_has_two_ways(cut):
+def test_unet_uses_skip_connections_and_deeper_levels(cut):
     model = create("unet", (1, 3, 16, 16), planes=["gray"], objective="reconstruct")
     x = windows(model)
     half = changed(x, slice(None), slice(None), 0, 3, 3)
@@ -359,7 +359,7 @@ def test_unet_has_two_ways(cut):
 # -- cube
 
 
-def test_cube_has_the_branches_whose_planes_are_there():
+def test_cube_has_a_branch_for_each_kind_of_plane():
     for planes, branches in [
         (["gray"], ["appearance"]),
         (["flow_x", "flow_y"], ["flow"]),
@@ -388,8 +388,8 @@ def test_cube_branches_do_not_depend_on_each_other():
 
 
 @pytest.mark.parametrize(("position", "frame"), [("middle", 1), ("last", 3)])
-def test_cube_codes_the_appearance_of_a_moment_and_the_motion_of_all_frames(position, frame):
-    """Appearance is that of the frame that the window belongs to; others are neither input nor target."""
+def test_cube_codes_the_appearance_of_a_single_frame_and_the_flow_of_all_frames(position, frame):
+    """Other frames than that of the window are neither input nor target of the appearance network."""
     model = create("cube", (3, 4, 8, 8), planes=["flow_x", "gray", "flow_y"], position=position)
     x = windows(model)
     before = model.residuals(x)
@@ -402,7 +402,7 @@ def test_cube_codes_the_appearance_of_a_moment_and_the_motion_of_all_frames(posi
         assert all(y[:, [0, 2], t].any() for t in range(4))
 
 
-def test_cube_residuals_are_those_of_its_planes():
+def test_cube_residuals_have_the_planes_of_their_branch():
     model = create("cube", (3, 3, 8, 8), planes=["flow_x", "gray", "flow_y"])
     x = windows(model)
     residual = model.target(x) - model(x)
@@ -412,7 +412,7 @@ def test_cube_residuals_are_those_of_its_planes():
 
 
 def in_blocks(x: Tensor) -> Tensor:
-    """The means of 2 x 2 pixels in their place."""
+    """Replaces 2 x 2 pixels by their mean."""
     pairs = (x[..., ::2, ::2] + x[..., 1::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, 1::2]) / 4
     return pairs.repeat_interleave(2, -2).repeat_interleave(2, -1)
 
@@ -455,7 +455,7 @@ def test_cube_does_not_divide_by_zero():
     assert all(r.isfinite().all() for r in model.residuals(x).values())
 
 
-def test_cube_keeps_what_it_adapted_to(tmp_path):
+def test_cube_stores_the_scale_of_flow(tmp_path):
     model = create("cube", (3, 3, 8, 8))
     x = windows(model)
     model.adapt(x)

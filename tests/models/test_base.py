@@ -1,4 +1,4 @@
-"""One conformance suite for every autoencoder, and the files in which they are stored."""
+"""Conformance tests of all registered autoencoders, and of the files that store them."""
 
 import json
 from pathlib import Path
@@ -18,11 +18,11 @@ from vad.windows.planes import FLOW
 PLANES = ("gray", "red", "green")
 RAW = read(Path(__file__).resolve().parents[2] / "params.yaml")
 NAMES = MODELS.names()
-SIDES = (16, 32, 64, 128)  # the first that a model takes
+SIDES = (16, 32, 64, 128)  # a model is tested with the first that it accepts
 
 
 def params_of(name: str) -> AutoencoderParams:
-    """The parameters of a model as params.yaml has them."""
+    """The parameters of a model in params.yaml."""
     return load(f"model.{name}", MODELS.get(name).Params, RAW)
 
 
@@ -38,12 +38,12 @@ def create(name: str, seed: int = 0, planes: tuple[str, ...] = PLANES[:1]) -> Au
 
 
 def loss(model: Autoencoder, x: torch.Tensor) -> torch.Tensor:
-    """What training minimises."""
+    """A training loss."""
     return (model(x) - model.target(x)).square().mean() + model.penalty()
 
 
 def batch(model: Autoencoder, n: int = 3) -> torch.Tensor:
-    """Smooth pictures that do not move."""
+    """Windows of smooth pictures without motion."""
     generator = torch.Generator().manual_seed(1)
     planes, frames, height, width = model.shape
     coarse = torch.rand((n * planes, 1, 4, 4), generator=generator)
@@ -65,7 +65,7 @@ def test_the_model_that_params_yaml_names_is_the_default():
 
 
 @each
-def test_a_window_is_all_that_must_be_given(name):
+def test_window_is_the_only_required_parameter(name):
     params = MODELS.get(name).Params
     required = [key for key, field in params.model_fields.items() if field.is_required()]
     assert required == ["window"]
@@ -129,7 +129,7 @@ def test_every_parameter_learns(name):
 
 
 @each
-def test_it_can_learn_a_batch_by_heart(name):
+def test_a_model_can_overfit_a_batch(name):
     model = create(name)
     x = batch(model)
     adam = torch.optim.Adam(model.parameters(), 1e-3)
@@ -144,7 +144,7 @@ def test_it_can_learn_a_batch_by_heart(name):
 
 
 @each
-def test_it_is_deterministic_and_depends_on_the_seed(name):
+def test_weights_and_outputs_depend_only_on_the_seed(name):
     first, same, other = create(name), create(name), create(name, seed=1)
     x = batch(first)
     with torch.inference_mode():
@@ -164,7 +164,7 @@ def test_windows_of_a_batch_do_not_depend_on_each_other(name):
 
 
 @each
-def test_stored_and_loaded_it_is_the_same(name, tmp_path):
+def test_a_loaded_model_equals_the_stored_model(name, tmp_path):
     model = create(name).eval()
     models.save(model, tmp_path / "a", best={"epoch": 3, "val_loss": 0.5})
     back, card = models.load(tmp_path / "a")
@@ -203,7 +203,7 @@ def test_windows_of_another_shape_are_refused(name):
 
 
 @each
-def test_bytes_become_numbers_from_0_to_1(name):
+def test_uint8_is_scaled_to_0_to_1(name):
     model = create(name).eval()
     x = (batch(model, 2) * 255).round()
     with torch.inference_mode():
@@ -216,7 +216,7 @@ def test_bytes_become_numbers_from_0_to_1(name):
 
 
 @each
-def test_a_name_is_that_of_its_module(name):
+def test_models_are_named_after_their_modules(name):
     model = create(name)
     assert (model.name, type(model).__module__) == (name, f"vad.models.{name}")
     assert type(model).__doc__
@@ -227,7 +227,7 @@ def settings(channels: list[int], frames: int = 1) -> Conv2d.Params:
     return Conv2d.Params(window={"frames": frames}, channels=channels)
 
 
-def test_conv2d_has_as_many_parameters_as_it_should():
+def test_conv2d_has_the_documented_number_of_parameters():
     model = models.create("conv2d", settings([32, 64, 128]), (1, 1, 64, 64))
     assert model.describe() == "conv2d, 332,801 parameters, windows of 1x1x64x64"
     kinds = [type(layer).__name__ for layer in model.net]
@@ -237,7 +237,7 @@ def test_conv2d_has_as_many_parameters_as_it_should():
     assert convolutions == [32, 64, 128, 128, 64, 32, 1]
 
 
-def test_conv2d_codes_each_frame_of_a_window_by_itself():
+def test_conv2d_codes_the_frames_of_a_window_independently():
     model = models.create("conv2d", settings([4], frames=3), (1, 3, 8, 8)).eval()
     x = torch.rand(2, 1, 3, 8, 8)
     with torch.inference_mode():
@@ -260,7 +260,7 @@ def test_a_shape_that_does_not_fit_is_refused(shape, message):
         models.create("conv2d", settings([1, 1, 1]), shape)
 
 
-def test_tensors_of_other_windows_than_params_yaml_says_are_refused():
+def test_tensors_with_another_number_of_frames_are_refused():
     message = r"windows of 3 frames, but model\.conv2d\.window\.frames = 1; run `dvc repro resize`"
     with pytest.raises(UserError, match=message):
         models.create("conv2d", settings([4]), (1, 3, 8, 8))

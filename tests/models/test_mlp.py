@@ -1,4 +1,4 @@
-"""The two fully connected autoencoders: vad.models.mlp against scikit-learn itself, and vad.models.dense."""
+"""The fully connected autoencoders: vad.models.mlp compared with scikit-learn, and vad.models.dense."""
 
 import warnings
 
@@ -20,7 +20,7 @@ SHAPE = (2, 3, 4, 5)
 
 
 class Train(Section):
-    """What mlp takes of the section `train`."""
+    """The keys of the section `train` that mlp uses."""
 
     epochs: int = 12
     batch_size: int = 16
@@ -40,7 +40,7 @@ def create(hidden=(24, 6, 24), shape=SHAPE) -> Autoencoder:
 
 @pytest.fixture
 def windows() -> np.ndarray:
-    """Mixtures of three pictures; one pixel never changes, and another hardly."""
+    """Mixtures of three pictures; a pixel is constant, and another nearly constant."""
     rng = np.random.default_rng(3)
     mixed = rng.random((80, 3)) @ rng.random((3, int(np.prod(SHAPE)))) / 3
     mixed[:, 17] = 0.2
@@ -49,7 +49,7 @@ def windows() -> np.ndarray:
 
 
 def to_bytes(x: np.ndarray) -> np.ndarray:
-    """[0, 1] as the store has it."""
+    """Values in [0, 1] as uint8, as tensors are stored."""
     return np.rint(x * 255).astype(np.uint8)
 
 
@@ -77,7 +77,7 @@ def with_sklearn(x: np.ndarray, train: Train, hidden=(24, 6, 24)):
     return make_pipeline(scaler, network)
 
 
-def test_it_is_the_network_that_scikit_learn_fits(windows):
+def test_mlp_equals_the_network_that_scikit_learn_fits(windows):
     model, reference = create(), with_sklearn(windows, TRAIN)
     scaler, network = reference[0], reference[1]
     losses = fit(model, windows, TRAIN)
@@ -106,7 +106,7 @@ def test_it_is_the_network_that_scikit_learn_fits(windows):
         np.testing.assert_allclose(residual, by_hand, atol=2e-4)
 
 
-def test_the_windows_are_left_as_they_were(windows):
+def test_fitting_does_not_change_the_windows(windows):
     before = windows.copy()
     fit(create(), windows, TRAIN)
     np.testing.assert_array_equal(windows, before)
@@ -115,7 +115,7 @@ def test_the_windows_are_left_as_they_were(windows):
 def test_the_fit_repeats_and_depends_on_the_seed(windows):
     first, same, other = create(), create(), create()
     fit(first, windows, TRAIN)
-    torch.manual_seed(5)  # that of torch has no part in it
+    torch.manual_seed(5)  # torch's seed has no effect
     fit(same, windows, TRAIN)
     fit(other, windows, TRAIN.model_copy(update={"seed": 8}))
     for name, value in first.state_dict().items():
@@ -134,7 +134,7 @@ def test_warnings_of_scikit_learn_are_not_shown(windows):
         fit(create(), windows, TRAIN.model_copy(update={"epochs": 1, "batch_size": 1000}))
 
 
-def test_a_pixel_that_never_changes_is_scaled_by_one(windows):
+def test_a_constant_pixel_has_scale_1(windows):
     model = create()
     fit(model, windows, TRAIN)
     assert model.low.flatten()[17] == pytest.approx(0.2)
@@ -147,7 +147,7 @@ def test_a_pixel_that_never_changes_is_scaled_by_one(windows):
         assert torch.isfinite(black(x)).all()
 
 
-def test_stored_and_loaded_it_is_the_same_without_pickle(windows, tmp_path):
+def test_a_loaded_mlp_equals_the_stored_mlp_without_pickle(windows, tmp_path):
     model = create()
     fit(model, windows, TRAIN)
     models.save(model, tmp_path / "a")
@@ -182,7 +182,7 @@ def test_too_few_windows_are_refused(windows, n):
         fit(create(), windows[:n], TRAIN)
 
 
-def test_the_fewest_windows_will_do(windows):
+def test_the_minimum_number_of_windows_is_accepted(windows):
     before = create().net[0].weight
     model = create()
     fit(model, windows[:11], TRAIN)

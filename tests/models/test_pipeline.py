@@ -1,4 +1,4 @@
-"""Every autoencoder from the sample's video files to calibrated scores; one flag of DVC changes it."""
+"""Every autoencoder from the videos of the sample to calibrated scores; changing the model with DVC."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def footage(tmp_path_factory) -> Path:
 
 
 def tensors(footage: Path, out: Path, name: str, channels: list[str]) -> dict[str, Path]:
-    """Stems of the tensors that a model needs of each split, in a folder for each."""
+    """Stems of the tensors of each split for a model."""
     resize = ResizeParams(channels=channels, height=32, width=32, stride=2)
     spec = TensorSpec.of(resize, model_params(name).window)
     stems = {}
@@ -74,7 +74,7 @@ def test_from_video_to_scores(footage, tmp_path, name):
     fix_seed(0)
     model = create(name, model_params(name), train.shape, train.channels)
     where = [tmp_path / "reports", tmp_path / "throughput.csv", tmp_path / "cache"]
-    plain = {"loss": {"mse": 1.0, "l1": 0.0}, "pseudo": {"kind": "none"}}  # which mlp can do, too
+    plain = {"loss": {"mse": 1.0, "l1": 0.0}, "pseudo": {"kind": "none"}}  # as mlp needs
     fit(model, train, val, TrainParams(epochs=1, **plain), *where, lambda line: None)
     save(model, tmp_path / "autoencoder")
     branches = [
@@ -109,7 +109,7 @@ def project(tmp_path_factory) -> Project:
 
 
 def test_a_change_of_the_model_runs_resize_and_what_follows_it(project):
-    """The windows are those of the new model; and back again."""
+    """The tensors get the windows of the new model, and those of the first model after changing back."""
     project.reset()
     before = project.read("dvc.lock")
     output = project.run("dvc", "exp", "run", "-S", "model.name=conv3d")
@@ -125,7 +125,7 @@ def test_a_change_of_the_model_runs_resize_and_what_follows_it(project):
     assert project.read("dvc.lock") == before
 
 
-def test_dvc_goes_on_where_ctrl_c_interrupted_training(project):
+def test_dvc_resumes_a_training_interrupted_by_ctrl_c(project):
     """tests/test_resume.py does it with kill -9."""
     project.reset()
     project.set({"train.epochs": 200, "train.early_stopping": 200})

@@ -1,4 +1,4 @@
-"""vad.models.vgg16 with files of weights as torchvision makes them."""
+"""vad.models.vgg16 with weights in torchvision's file formats."""
 
 import hashlib
 import http.server
@@ -25,7 +25,7 @@ CONVOLUTIONS = [
 
 
 def random_weights() -> dict[str, torch.Tensor]:
-    """Named and shaped like torchvision's, but for a classifier that is smaller than theirs."""
+    """Random weights with torchvision's names and shapes, except for a smaller classifier."""
     generator = torch.Generator().manual_seed(2)
     state = {}
     for row in CONVOLUTIONS:
@@ -109,7 +109,7 @@ def test_features_are_those_of_the_file(state, file, tmp_path, depth, planes):
     assert ((y > 0) & (y < 1)).all()
     for b in range(2):
         for t in range(2):
-            frame = x[b, :, t].expand(3, -1, -1)[None]  # a gray one three times
+            frame = x[b, :, t].expand(3, -1, -1)[None]  # a gray plane is repeated three times
             torch.testing.assert_close(
                 codes[0][b * 2 + t][None], by_hand(state, frame, depth), rtol=1e-3, atol=1e-4
             )
@@ -123,7 +123,7 @@ def test_names_are_those_of_torchvision():
     assert len(shapes) == 26
 
 
-def test_each_frame_is_coded_by_itself():
+def test_frames_are_coded_independently():
     model = create(planes=3, frames=3).eval()
     x = torch.rand(2, 3, 3, 16, 16)
     with torch.inference_mode():
@@ -153,7 +153,7 @@ def test_the_decoder_is_trained_and_the_features_are_not(file, tmp_path):
     }
 
 
-def test_stored_it_does_not_need_the_file_any_more(file, tmp_path):
+def test_a_stored_model_does_not_need_the_weights_file(file, tmp_path):
     model, _ = prepared(file, tmp_path / "cache")
     models.save(model, tmp_path / "autoencoder")
     back, _ = models.load(tmp_path / "autoencoder")
@@ -173,7 +173,7 @@ def test_without_pretrained_it_warns_and_reads_no_file(tmp_path):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_random_features_do_not_fade():
+def test_random_features_keep_their_variance():
     model = create(depth=5, decoder=[2] * 5, side=64)
     with torch.inference_mode():
         code = model.features(torch.randn(2, 3, 64, 64))
@@ -197,7 +197,7 @@ def test_the_file_is_converted_once(state, file, tmp_path, monkeypatch):
         prepared(file, tmp_path)
 
 
-def test_safetensors_and_half_precision_serve_too(state, tmp_path):
+def test_safetensors_and_half_precision_are_accepted(state, tmp_path):
     path = tmp_path / "vgg16.safetensors"
     save_file({name: value.half() for name, value in state.items()}, path)
     model, _ = prepared(path, tmp_path / "cache")
@@ -205,7 +205,7 @@ def test_safetensors_and_half_precision_serve_too(state, tmp_path):
     assert torch.equal(model.features[14].weight, state["features.14.weight"].half().float())
 
 
-def test_an_address_is_downloaded_once(state, file, tmp_path):
+def test_a_url_is_downloaded_once(state, file, tmp_path):
     asked: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -292,7 +292,7 @@ def test_a_file_without_checksum_is_refused_with_its_checksum(file, tmp_path):
         model.prepare(tmp_path, print)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     message = refused(tmp_path / "none.pth", tmp_path, "ab" * 32)
     assert message.startswith(f"model.vgg16.weights: {tmp_path / 'none.pth'} not found; name torchvision's")
 

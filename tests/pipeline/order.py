@@ -1,4 +1,4 @@
-"""The packages of vad/ in the order of the data: one may import those before it, never those after it."""
+"""The packages of vad/ in the order of the data: a package may import only packages before it."""
 
 ORDER = [
     *(

@@ -1,4 +1,4 @@
-"""The loop over clips: only what is missing is made, whatever happened before, and never a half."""
+"""The loop over clips: only missing results are computed, and no partial result is ever used."""
 
 import os
 import signal
@@ -24,17 +24,17 @@ from vad.store import arrays
 from vad.windows import spec
 
 ROOT = Path(__file__).resolve().parents[2]
-SIZE = 1000  # bytes that one clip of `Loop` weighs, at least
+SIZE = 1000  # least bytes of a clip of `Loop`
 
 
 class Params(Section):
-    """Whatever a work function has."""
+    """Parameters of a work function."""
 
     a: Any = None
 
 
 class Loop:
-    """A loop whose work writes what it was told, and remembers for which clips it was called."""
+    """A loop whose work function writes a given content, and records the clips that it was called for."""
 
     def __init__(self, folder: Path):
         self.out, self.cache, self.made, self.bad = folder / "out", folder / "cache", [], {}
@@ -42,7 +42,7 @@ class Loop:
         self.cache_gb, self.name, self.plugin = 1.0, "loop", None
 
     def params(self, section: str, model: type[ComputeParams]) -> ComputeParams:
-        """As a stage gives them."""
+        """Parameters as from `stage.Run.params`."""
         assert (section, model) == ("compute", ComputeParams)
         return ComputeParams(workers=1, cache_gb=self.cache_gb)
 
@@ -56,7 +56,7 @@ class Loop:
         Path(f"{stem}.json").write_text(repr(section))
 
     def __call__(self, clips: dict[str, str], **options: Any) -> list[str]:
-        """Makes clips of the given content; returns those that were really made, in their order."""
+        """Runs the loop over clips with the given contents; returns those that were computed, in order."""
         self.made = []
         more = (self.section,) if self.plugin is None else (self.section, (self.plugin,))
         jobs = [Job(clip, clip, (content,), (clip, content, *more)) for clip, content in clips.items()]
@@ -64,7 +64,7 @@ class Loop:
         return self.made
 
     def found(self) -> dict[str, str]:
-        """Clip -> content, of the output folder."""
+        """The content of each clip in the output folder."""
         return {
             p.relative_to(self.out).with_suffix("").as_posix(): p.read_text()[0]
             for p in sorted(self.out.rglob("*.npy"))
@@ -87,7 +87,7 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
 ABC = {"train/a": "1", "train/b": "2", "test/c": "3"}
 
 
-def test_nothing_is_made_twice(loop):
+def test_a_finished_clip_is_not_computed_again(loop):
     assert loop(ABC) == list(ABC)
     before = snapshot(loop.cache)
     assert loop(ABC) == []
@@ -108,7 +108,7 @@ def test_a_removed_clip_is_gone(loop):
     assert {p.name for p in loop.out.iterdir()} == {"train"}
 
 
-def test_what_lay_in_the_output_does_not_matter(loop):
+def test_earlier_files_in_the_output_folder_do_not_matter(loop):
     loop(ABC)
     (loop.out / "train/stray.npy").write_text("s")
     (loop.out / "train/a.npy").unlink()
@@ -116,7 +116,7 @@ def test_what_lay_in_the_output_does_not_matter(loop):
     assert loop.found() == ABC
 
 
-def test_a_changed_input_is_made_anew_and_back_again_is_not(loop):
+def test_a_changed_input_is_computed_and_the_previous_input_comes_from_the_cache(loop):
     loop(ABC)
     assert loop(ABC | {"train/a": "9"}) == ["train/a"]
     assert loop.found() == ABC | {"train/a": "9"}
@@ -125,7 +125,7 @@ def test_a_changed_input_is_made_anew_and_back_again_is_not(loop):
 
 
 @pytest.mark.parametrize("value", [2, "1", None, [1], {"a": 1}])
-def test_changed_parameters_make_all_anew(loop, value):
+def test_changed_parameters_recompute_all_clips(loop, value):
     loop(ABC)
     loop.section = Params(a=value)
     assert loop(ABC) == list(ABC)
@@ -133,7 +133,7 @@ def test_changed_parameters_make_all_anew(loop, value):
 
 
 def test_the_parameters_of_a_plug_in_count_too(loop):
-    """Of one among the arguments; that of a bound method is the same case."""
+    """Parameters of a plug-in among the arguments; the plug-in of a bound method is the same case."""
     loop.plugin = SimpleNamespace(params=Params(a=1))
     assert loop(ABC) == list(ABC)
     loop.plugin = SimpleNamespace(params=Params(a=1))
@@ -160,7 +160,7 @@ def test_a_section_counts_by_its_values(loop):
 
 
 class Switch(Section):
-    """Values some of which another switches off."""
+    """A section in which a value disables another."""
 
     mode: str
     strength: int
@@ -170,7 +170,7 @@ class Switch(Section):
         return self.model_dump(mode="json", exclude={"strength"} if self.mode == "off" else set())
 
 
-def test_of_a_section_only_what_has_an_effect_counts(loop):
+def test_only_active_values_of_a_section_count(loop):
     def made(mode: str, strength: int, *names: str) -> list[str]:
         loop.section = Switch(mode=mode, strength=strength, names=list(names))
         return loop(ABC)
@@ -183,12 +183,12 @@ def test_of_a_section_only_what_has_an_effect_counts(loop):
     assert made("on", 1) == []
 
 
-def test_all_values_of_a_section_count_unless_it_says_otherwise():
+def test_all_values_of_a_section_count_by_default():
     assert ComputeParams(workers="auto", cache_gb=2.5).active() == {"workers": "auto", "cache_gb": 2.5}
 
 
-def test_a_clip_may_have_more_files_of_its_own(loop):
-    """Beside <clip>.npy, such as silhouettes: each keeps its name behind the clip's."""
+def test_a_clip_may_have_further_files(loop):
+    """Files beside <clip>.npy, for example silhouettes; each keeps its suffix after the clip's name."""
 
     def work(stem: Path, clip: str, content: str, section: Section, *, threads: int) -> None:
         Loop.work(loop, stem, clip, content, section, threads=threads)
@@ -213,7 +213,7 @@ def test_a_clip_may_have_more_files_of_its_own(loop):
 
 
 @pytest.mark.parametrize("edited", ["worker.py", "part.py", "chosen.py"])
-def test_edited_code_makes_all_anew(loop, tmp_path, monkeypatch, edited):
+def test_edited_code_recomputes_all_clips(loop, tmp_path, monkeypatch, edited):
     """The work's module, what it imports, and the modules of plug-ins among the arguments."""
     code = tmp_path / "code"
     code.mkdir()
@@ -237,7 +237,7 @@ def test_the_longest_clip_comes_first(loop):
     assert loop.made == ["l", "m", "s"]
 
 
-def test_clips_alike_are_made_once_and_both_are_there(loop):
+def test_identical_clips_are_computed_once_and_both_are_written(loop):
     assert len(loop({"a": "1", "b": "1"})) == 1
     assert loop.found() == {"a": "1", "b": "1"}
 
@@ -255,18 +255,18 @@ def test_an_error_names_the_clip_and_leaves_the_output_as_it_was(loop):
     assert loop.found() == {"train/x": "7", "train/y": "8", "train/z": "9"}
 
 
-def test_skipping_leaves_the_clip_out_and_says_why(loop):
+def test_a_skipped_clip_is_omitted_with_the_reason(loop):
     loop.bad = {"train/b": UserError("is broken")}
     assert loop(ABC, on_error="skip") == list(ABC)
     assert loop.skipped == {"train/b": "is broken"}
     assert loop.found() == {"train/a": "1", "test/c": "3"}
-    assert loop(ABC, on_error="skip") == ["train/b"]  # tried again, never taken for made
+    assert loop(ABC, on_error="skip") == ["train/b"]  # computed again, never taken as finished
     loop.bad = {}
     assert loop(ABC, on_error="skip") == ["train/b"]
     assert (loop.skipped, loop.found()) == ({}, ABC)
 
 
-def test_skipping_a_clip_skips_those_alike(loop):
+def test_clips_identical_to_a_skipped_clip_are_skipped(loop):
     loop.bad = {"a": UserError("bad"), "b": UserError("bad")}
     loop({"a": "1", "b": "1", "c": "2"}, on_error="skip")
     assert loop.skipped == {"a": "bad", "b": "bad"}
@@ -275,7 +275,7 @@ def test_skipping_a_clip_skips_those_alike(loop):
 
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
 @pytest.mark.parametrize("error", [ValueError("bug"), OSError(28, "No space left on device")])
-def test_what_is_no_clip_s_fault_is_never_skipped(loop, on_error, error):
+def test_errors_that_are_not_due_to_a_clip_are_never_skipped(loop, on_error, error):
     loop.bad = {"train/b": error}
     with pytest.raises(type(error)) as caught:
         loop(ABC, on_error=on_error)
@@ -293,14 +293,14 @@ def test_no_clips_make_an_empty_folder(loop):
 def test_half_written_entries_are_never_used(loop):
     loop(ABC)
     shelf = loop.cache / "clips"
-    for entry in list(shelf.iterdir()):  # as after a kill in mid-write
+    for entry in list(shelf.iterdir()):  # as if killed while writing
         part = entry.rename(shelf / f"{entry.name}.4711.part")
         (part / "data.npy").write_text("half")
     assert loop(ABC) == list(ABC)
     assert loop.found() == ABC
 
 
-def test_half_written_entries_go_when_they_are_old(loop):
+def test_old_half_written_entries_are_removed(loop):
     loop(ABC)
     old, new = (loop.cache / f"clips/{name}.1.part" for name in ("old", "new"))
     for part in (old, new):
@@ -343,14 +343,14 @@ def test_a_kill_in_the_middle_costs_only_the_clip_in_work(tmp_path):
         return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
 
     assert run("c").returncode == -signal.SIGKILL
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["earlier.npy"]  # nothing happened to it
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["earlier.npy"]  # it was not changed
     done = run("nobody")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["c", "d"]
     assert {p.name: p.read_text() for p in (tmp_path / "out").iterdir()} == {f"{c}.npy": c for c in "abcd"}
 
 
-def test_the_cache_lets_go_of_what_was_not_used_for_longest(loop):
+def test_the_cache_removes_the_least_recently_used_entries(loop):
     for i, clip in enumerate("abcd"):
         loop({clip: str(i)})
         for entry in (loop.cache / "clips").iterdir():  # a second passes
@@ -379,7 +379,7 @@ def test_the_cache_within_its_limit_keeps_all(loop):
     assert len(loop.entries()) == 4
 
 
-def test_trimming_leaves_alone_what_others_are_writing(loop):
+def test_trimming_keeps_entries_that_other_processes_are_writing(loop):
     loop(ABC)
     part = loop.cache / "clips/0123.4711.part"
     part.mkdir()
@@ -452,7 +452,7 @@ def cut_all(footage: Path, where: Path, names: str | list[str], workers: int, on
 
 
 def test_workers_change_no_byte(footage, tmp_path):
-    """With real work in processes of its own; a clip that fails there is named as well."""
+    """With real work in worker processes; a clip that fails there is named as well."""
     for workers in (1, 2):
         cut_all(footage, tmp_path / str(workers), "abcd", workers)
     one, two = ({k: v[0] for k, v in snapshot(tmp_path / f"{n}/out").items()} for n in (1, 2))
@@ -474,4 +474,4 @@ def test_progress_is_plain_lines_elsewhere_than_on_a_terminal(loop, capsys):
     assert err.endswith(" frames/s\n")
     assert "\r" not in err
     loop(ABC)
-    assert capsys.readouterr().err == ""  # nothing to do, nothing to say
+    assert capsys.readouterr().err == ""  # nothing is printed if there is nothing to do

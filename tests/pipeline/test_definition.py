@@ -1,4 +1,4 @@
-"""dvc.yaml held against the code: dependencies, imports that run one way, what a file may be."""
+"""dvc.yaml compared with the code: dependencies, import order, sizes of files."""
 
 import ast
 import json
@@ -26,7 +26,7 @@ DEFINITION = params.read(ROOT / "dvc.yaml")
 STAGES = list(DEFINITION["stages"])
 SCRIPTS = {p.stem for p in (ROOT / "stages").glob("*.py")}
 REGISTRIES = [LAYOUTS, FLOW_METHODS, REGION_MODES, MODELS, BRANCHES]
-CHOOSES: dict[str, Registry] = {  # the stages whose result a chosen alternative makes
+CHOOSES: dict[str, Registry] = {  # the stages that run a chosen alternative
     "ingest": LAYOUTS,
     "flow": FLOW_METHODS,
     "preprocess": REGION_MODES,
@@ -62,7 +62,7 @@ def alternatives(stage: str) -> set[str]:
 
 
 def needed(stage: str) -> set[str]:
-    """Files that a stage is made of, whatever it chooses, without the alternatives themselves."""
+    """Files in the import closure of a stage, without the alternatives."""
     modules = [f"stages.{stage}", *(BRANCHES.module(name) for name in ALL_OF.get(stage, []))]
     if registry := CHOOSES.get(stage):
         modules += [registry.module(name) for name in registry.names()]
@@ -105,8 +105,8 @@ def test_the_chosen_alternative_is_a_dependency_and_no_other(name):
     static = [d for d in code_deps(name) if "$" not in d]
     assert not {f for f in alternatives(name) if any(holds(d, f) for d in static)}
     for alternative in registry.names() if registry else []:
-        own = {f.as_posix() for f in closure.sources(registry.module(alternative))}
-        missing = {f for f in own if not any(holds(d, f) for d in static)}
+        sources = {f.as_posix() for f in closure.sources(registry.module(alternative))}
+        missing = {f for f in sources if not any(holds(d, f) for d in static)}
         assert missing == {file_of(registry, alternative)}
 
 
@@ -208,7 +208,7 @@ def test_modules_are_small_and_import_one_way(path):
 
 
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
-def test_stage_scripts_are_a_screen(name):
+def test_stage_scripts_fit_on_a_screen(name):
     assert len((ROOT / f"stages/{name}.py").read_text("utf-8").splitlines()) <= 100
 
 
@@ -310,8 +310,8 @@ def test_every_parameter_says_what_it_means_and_may_be():
         assert parameter.allowed, parameter.key
 
 
-def test_params_yaml_is_short_and_holds_known_keys():
-    """What nobody changes has its default in code."""
+def test_params_yaml_is_short_and_has_only_existing_keys():
+    """Keys that are hardly ever changed are absent from the file."""
 
     def keys(value, prefix=""):
         for key, below in value.items():
@@ -319,8 +319,8 @@ def test_params_yaml_is_short_and_holds_known_keys():
 
     raw = params.read(ROOT / "params.yaml")
     assert len(list(keys(raw))) <= 110
-    known = {p.key for p in parameters.parameters()}
-    assert {key for key in keys(raw) if key.split(".")[-1] not in {"{}"}} - known <= {
+    existing = {p.key for p in parameters.parameters()}
+    assert {key for key in keys(raw) if key.split(".")[-1] not in {"{}"}} - existing <= {
         key for key in keys(raw) if params_is_empty(raw, key)
     }
 

@@ -1,4 +1,4 @@
-"""Which stages an edit of a source file re-runs, as DVC tells it."""
+"""Which stages an edit of a source file re-runs, according to DVC."""
 
 import csv
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_the_table_names_every_source_file():
     )
 
 
-def test_what_does_not_train_retrains_nothing():
+def test_edits_outside_training_retrain_nothing():
     free = (
         "evaluation",
         "drawing",

@@ -1,4 +1,4 @@
-"""params.yaml: every fault is one line that names the key, what was found and what is allowed."""
+"""params.yaml: every error is a single line with the key, its value and the allowed values."""
 
 import copy
 import os
@@ -16,7 +16,7 @@ from vad.pipeline import params, renamed
 
 ROOT = Path(__file__).resolve().parents[2]
 RAW = params.read(ROOT / "params.yaml")
-recipe.apply(RAW, recipe.overrides(["sample", "whole_frame"]))  # whatever the file holds just now
+recipe.apply(RAW, recipe.overrides(["sample", "whole_frame"]))  # independent of the present file
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 SECTIONS = dict(check.models())
 CHOICES = [section for section, model in SECTIONS.items() if issubclass(model, params.Choice)]
@@ -24,7 +24,7 @@ MISSING = object()
 
 
 def changed(key: str, value: Any) -> dict[str, Any]:
-    """params.yaml with one dotted key set, or taken out."""
+    """params.yaml with a dotted key set or removed."""
     raw = copy.deepcopy(RAW)
     *path, last = key.split(".")
     section = raw
@@ -58,7 +58,7 @@ def test_this_project_is_valid():
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
-        # one of each kind; the ranges stand in docs/parameters.md, which is generated from the same models
+        # an example of each kind; docs/parameters.md lists all ranges, and is generated from the same models
         ("data.val_fraction", 0.95, "less than or equal to 0.9"),
         ("data.on_error", "ignore", "'fail' or 'skip'"),
         ("data.allow_anomalous_train", "yes", "valid boolean"),
@@ -97,10 +97,10 @@ def test_bad_workers_are_named_with_what_is_allowed(value):
     [
         ("compute.workers", "auto"),
         ("compute.workers", 3),
-        ("calibrate.threshold.percentile", 99),  # an integer where a number is asked for
+        ("calibrate.threshold.percentile", 99),  # an integer for a number
         ("extract.fps", 12.5),
         ("data.ucsd", None),  # `ucsd:` without anything is an empty sub-section
-        ("train.lr_factor", 0.3),  # keys that do not stand in the file
+        ("train.lr_factor", 0.3),  # a key that is absent in the file
         ("preprocess.foreground", None),
         ("branches", {}),
     ],
@@ -172,12 +172,12 @@ def test_a_renamed_stage_is_refused_with_its_new_name():
         check.main(["novelty"])
 
 
-def test_a_section_that_is_no_word_is_refused():
+def test_a_section_name_that_is_not_text_is_refused():
     assert "unknown key" in complaint({**RAW, 5: {}})
 
 
 @pytest.mark.parametrize("key", [p.key for p in parameters()])
-def test_a_key_that_is_absent_has_its_default_and_one_without_is_asked_for(key):
+def test_an_absent_key_has_its_default_and_a_required_key_is_asked_for(key):
     section, _, rest = key.partition(".")
     raw = copy.deepcopy(RAW)
     here = raw[section]
@@ -225,7 +225,7 @@ def test_a_section_must_have_keys(value):
     assert f"train = {value!r}" in complaint(changed("train", value))
 
 
-def test_no_key_is_one_that_dvc_loses():
+def test_no_key_has_a_name_that_dvc_drops():
     keys = [k for f in [ROOT / "params.yaml", *RECIPES] for k in leaves(params.read(f))]
     keys += [p.key for p in parameters()]
     assert len(keys) > 50
@@ -305,7 +305,7 @@ def test_all_sub_sections_are_loaded_in_the_order_of_the_file():
         ("resize.height", 60, r"conv2d needs resize\.height divisible by 8, got 60: try 56 or 64"),
     ],
 )
-def test_what_values_alone_do_not_tell_is_verified(key, value, message, monkeypatch):
+def test_sections_are_checked_against_each_other_and_against_files(key, value, message, monkeypatch):
     monkeypatch.chdir(ROOT)
     check.verify(RAW)
     check.check(changed(key, value))

@@ -32,7 +32,7 @@ def first(tmp_path_factory) -> tuple[Project, str]:
 
 @pytest.fixture
 def project(first) -> Project:
-    """The project as it was committed, whatever earlier tests did."""
+    """The project as committed, independent of earlier tests."""
     first[0].reset()
     return first[0]
 
@@ -56,7 +56,7 @@ def numbers(value: object) -> list[float]:
     return [value] if isinstance(value, int | float) else []
 
 
-def test_first_run_makes_everything(first):
+def test_the_first_run_computes_everything(first):
     project, output = first
     assert ran(output) == set(STAGES)
     assert computed(output) == {
@@ -79,7 +79,7 @@ def test_first_run_makes_everything(first):
     assert kept == {METRICS, SUMMARY}
 
 
-def test_nothing_changed(project):
+def test_a_run_without_changes_runs_no_stage(project):
     output = project.repro()
     assert ran(output) == restored(output) == set()
 
@@ -109,7 +109,7 @@ def test_a_parameter_reruns_what_depends_on_it(project, key, value, expected):
 
 
 def test_a_key_written_with_its_default_runs_its_stage_once_and_changes_no_byte(project):
-    """`++` sets a key that does not stand in params.yaml."""
+    """`++` sets a key that is absent in params.yaml."""
     before = project.read(METRICS), project.read("reports/summary.md")
     output = project.run("dvc", "exp", "run", "-S", "++train.lr_factor=0.5")
     assert ran(output) == {"train"}
@@ -155,7 +155,7 @@ def test_resize_reruns_all_that_follows_and_going_back_runs_nothing_heavy(projec
     assert (project.read(METRICS), project.read("dvc.lock")) == before
 
 
-def test_a_new_test_video_costs_one_video_and_no_training(project, spare):
+def test_a_new_test_video_is_processed_alone_and_retrains_nothing(project, spare):
     shutil.copy(spare / "test/hall/walk.mp4", project / "data/tiny/test/hall/Straße mit Bäumen 1.mp4")
     output = project.repro()
     assert ran(output) == set(STAGES) - {"train"}
@@ -249,7 +249,7 @@ def test_plots_of_two_revisions_are_drawn_without_a_network(project, tmp_path):
     project.run("dvc", "plots", "diff", "HEAD", "-o", "dvc_plots")
     page = project / "dvc_plots/index.html"
     assert not re.findall(r"""(?:src|href)=["']?https?:""", page.read_text("utf-8"))
-    # no host is ever found, so whatever the page asked of the network would be missing
+    # no host name is resolved, so a page that needs the network would lack something
     quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000", "--dump-dom"]
     offline = ["--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'chromium'}"]
     command = [CHROMIUM, *quiet, *offline, page.as_uri()]
@@ -285,7 +285,7 @@ os.fsync = hang
 
 @pytest.mark.slow
 def test_a_killed_clone_ends_with_the_same_bytes(project, tmp_path):
-    """A colleague's clone, with an empty cache and two workers, is killed amid extract and goes on."""
+    """A clone with an empty cache and two workers is killed during extract, and run again."""
     clone = project.clone(tmp_path / "a clone", DVC_SITE_CACHE_DIR=str(tmp_path / "site"))
     assert not (clone / "data/frames").exists()
     clone.set({"compute.workers": 2})
@@ -306,7 +306,7 @@ def test_a_killed_clone_ends_with_the_same_bytes(project, tmp_path):
         os.killpg(dvc.pid, signal.SIGKILL)
         dvc.wait()
     assert len(done) < 6
-    for half in halves:  # as if killed a little earlier, amid the pictures
+    for half in halves:  # as if killed a little earlier, while writing frames
         array = half.with_suffix(".npy")
         os.truncate(array, array.stat().st_size // 2)
 
@@ -322,7 +322,7 @@ def finished(shelf: Path) -> list[Path]:
     return [entry for entry in shelf.glob("*") if entry.suffix != ".part"]
 
 
-def test_a_lock_file_cut_off_by_a_kill_is_mended(project):
+def test_a_truncated_lock_file_is_restored(project):
     lock = project / "dvc.lock"
     whole = lock.read_bytes()
     lock.write_bytes(whole[: whole.index(b"cmd:", len(whole) // 2) + 2])  # in the middle of a word
@@ -359,7 +359,7 @@ if "stages.extract" in sys.orig_argv:
         ("data/tiny/test/hall/run.mp4", b"mdat", b"damt", "data/tiny/test/hall/run.mp4"),
     ],
 )
-def test_what_is_edited_while_a_stage_runs_makes_it_fail(project, tmp_path, path, old, new, named):
+def test_a_stage_fails_if_its_inputs_are_edited_meanwhile(project, tmp_path, path, old, new, named):
     """The edit happens when the first clip is written."""
     shutil.rmtree(project / ".cache/clips")
     project.set({"extract.max_side": 40})

@@ -1,4 +1,4 @@
-"""Push from one clone and go on in another: through a folder, through S3, and footage as a data set."""
+"""Pushing from a clone and continuing in another: through a folder, through S3, and footage as a data set."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.project import Project, computed, ran, restored
 METRICS, SUMMARY = "metrics/evaluate.json", "reports/summary.md"
 SECRET = "not-a-real-secret-7f3a"
 
-Prepare = Callable[[Project], None]  # tells a clone where the data lies
+Prepare = Callable[[Project], None]  # configures the remote of a clone
 
 
 @pytest.fixture(scope="module")
@@ -64,21 +64,21 @@ def push_and_continue(first: Project, folder: Path, prepare: Prepare) -> None:
     assert lazy.read(METRICS) == first.read(METRICS)
 
 
-def same_files(one: Path, other: Path) -> int:
+def same_files(first: Path, other: Path) -> int:
     """The number of files below two folders, which must be the same."""
-    files = {path.relative_to(one): path.read_bytes() for path in one.rglob("*") if path.is_file()}
+    files = {path.relative_to(first): path.read_bytes() for path in first.rglob("*") if path.is_file()}
     assert {path.relative_to(other) for path in other.rglob("*") if path.is_file()} == files.keys()
     for name, data in files.items():
         assert (other / name).read_bytes() == data, name
     return len(files)
 
 
-def test_through_a_folder(first, tmp_path):
+def test_sharing_through_a_folder(first, tmp_path):
     push_and_continue(first, tmp_path, prepare=lambda clone: None)
 
 
 @pytest.mark.slow
-def test_through_s3_with_secrets_outside_git(first, s3, tmp_path):
+def test_sharing_through_s3_with_secrets_outside_git(first, s3, tmp_path):
     def prepare(clone: Project) -> None:
         clone.run("dvc", "remote", "add", "-q", "--local", "--default", "bucket", "s3://footage/store")
         for key, value in {
@@ -98,7 +98,7 @@ def test_through_s3_with_secrets_outside_git(first, s3, tmp_path):
 
 
 def test_footage_as_a_shared_data_set(tmp_path):
-    """`dvc add data/raw`; the colleague pulls it; one more video is added to it and decoded alone."""
+    """`dvc add data/raw`, pulled in a clone; a further video is added, and only this video is decoded."""
     project = tiny.make(tmp_path, root="data/raw", commit=False)
     project.run("dvc", "add", "data/raw")
     project.commit("footage")

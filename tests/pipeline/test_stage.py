@@ -1,4 +1,4 @@
-"""The frame around every stage: one-line errors, exit status, and inputs that change meanwhile."""
+"""What all stages share: errors of a single line, exit status, and inputs that change meanwhile."""
 
 import errno
 import os
@@ -63,7 +63,7 @@ def edit(path: str, text: str, times: int | None = None) -> Callable[[stage.Run]
     return main
 
 
-def test_a_stage_that_is_done_says_nothing(project, capsys):
+def test_a_successful_stage_prints_nothing(project, capsys):
     assert run(lambda run: None) == 0
     assert capsys.readouterr() == ("", "")
 
@@ -82,7 +82,7 @@ def test_its_log_goes_to_stderr(project, capsys):
         (OSError(errno.EDQUOT, "Quota exceeded", "data/x.npy"), 2, "probe: error: the disk is full ("),
     ],
 )
-def test_what_a_user_can_mend_is_one_line(project, capsys, error, status, line):
+def test_a_user_error_is_a_line_without_traceback(project, capsys, error, status, line):
     assert run(fail(error)) == status
     out, err = capsys.readouterr()
     assert err.startswith(line)
@@ -102,7 +102,7 @@ def test_a_folder_that_cannot_be_written_is_named(project, capsys):
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), OSError(errno.EBADF, "no"), ZeroDivisionError()])
-def test_a_bug_keeps_its_traceback(project, error):
+def test_other_errors_keep_their_traceback(project, error):
     with pytest.raises(type(error)) as caught:
         run(fail(error))
     assert caught.value is error
@@ -121,7 +121,7 @@ def test_parameters_are_read_before_any_work(project, capsys):
         ("input/new.txt", "new", "input/new.txt"),
         ("stages/probe.py", "from vad import part  # edited", "stages/probe.py"),
         ("vad/part.py", "# edited", "vad/part.py"),
-        ("vad/layouts/folder.py", "# edited", "vad/layouts/folder.py"),  # the chosen one
+        ("vad/layouts/folder.py", "# edited", "vad/layouts/folder.py"),  # the chosen layout
     ],
 )
 def test_a_change_meanwhile_is_refused_and_named(project, capsys, path, text, named):
@@ -132,7 +132,7 @@ def test_a_change_meanwhile_is_refused_and_named(project, capsys, path, text, na
 
 
 @pytest.mark.parametrize("path", ["vad/other.py", "output/result.txt", "vad/layouts/ucsd.py"])
-def test_a_change_of_what_does_not_matter_is_none(project, path, capsys):
+def test_changes_of_files_that_are_no_inputs_are_allowed(project, path, capsys):
     assert run(edit(path, "# edited")) == 0, capsys.readouterr().err
 
 
@@ -163,7 +163,7 @@ def test_an_input_of_the_same_length_and_content_touched_is_a_change(project, ca
     assert run(main) == 2
 
 
-def test_a_change_before_the_stage_reads_is_none(project):
+def test_a_change_before_the_stage_starts_is_allowed(project):
     Path("input/deep/a.txt").write_text("before")
     assert run(lambda run: None) == 0
 
@@ -198,7 +198,7 @@ def test_a_parameter_changed_meanwhile_is_refused_and_named(project, capsys, old
     ("old", "new"),
     [
         ("epochs: 10", "epochs: 5"),  # of another stage
-        ("# What people change", "# What people often change"),
+        ("# The keys that", "# All keys that"),
         ("workers: auto", "workers: 1"),  # changes no result
         ("file: table.csv", "file: other.csv"),  # of an inactive alternative
     ],
@@ -207,14 +207,14 @@ def test_a_parameter_without_effect_may_change_meanwhile(project, capsys, old, n
     assert run(replaced(old, new)) == 0, capsys.readouterr().err
 
 
-def test_params_are_those_of_the_start(project):
+def test_params_are_those_at_the_start_of_the_stage(project):
     def main(run: stage.Run) -> None:
         Path("params.yaml").write_text("broken: [", "utf-8")
         assert run.params("compute", clipwise.ComputeParams).workers == "auto"
         _, method, params = run.choice("flow", flow.FlowParams)
         assert (method.name, params) == ("none", method.Params())
 
-    assert run(main) == 2  # and that the file is broken now is said at the end
+    assert run(main) == 2  # since the file is broken at the end
 
 
 def test_the_cache_is_that_of_the_main_checkout(project, monkeypatch):
@@ -226,8 +226,8 @@ def test_the_cache_is_that_of_the_main_checkout(project, monkeypatch):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_help_is_the_stage_s_own_text(name, monkeypatch, capsys):
-    """--help of every stage: exit 0 and its docstring, which names its files. Not run as a process of
-    its own, which would cost seconds of imports each; the train stage is (below)."""
+    """--help of every stage: exit 0 and its docstring, which names its files. Not run as processes, which
+    would cost seconds of imports each; only the train stage is (below)."""
     text = (ROOT / f"stages/{name}.py").read_text("utf-8")
     doc = text.split('"""')[1]
     monkeypatch.setattr(sys, "argv", [f"stages/{name}.py", "--help"])

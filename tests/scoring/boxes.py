@@ -26,7 +26,7 @@ def whole_frame_regions(errors, frames: int | None = None, at=None, stride=1) ->
 
 @st.composite
 def boxed_clips(draw: st.DrawFn, strides: tuple[int, ...] = (1, 2, 3)) -> ClipErrors:
-    """A few frames, each with some boxes of a few tracks or none; of the branches `speed` alone has a map."""
+    """A few frames, with boxes of a few tracks or none; only the branch `speed` has maps."""
     frames, stride = draw(st.integers(1, 14)), draw(st.sampled_from(strides))
     size, cell = (draw(st.integers(1, 14)), draw(st.integers(1, 14))), draw(st.integers(1, 5))
     rng = np.random.default_rng(draw(st.integers(0, 9999)))
@@ -41,5 +41,5 @@ def boxed_clips(draw: st.DrawFn, strides: tuple[int, ...] = (1, 2, 3)) -> ClipEr
 
 
 def nearest_with_windows(clip: ClipErrors, t: int) -> int:
-    """The frame with windows that stands for frame t: the nearest, the earlier of two."""
+    """The frame with windows that is nearest to frame t, the earlier of two."""
     return min(range(0, clip.frames, clip.stride), key=lambda frame: (abs(frame - t), frame))

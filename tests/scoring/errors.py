@@ -8,7 +8,7 @@ from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.params import CalibrateParams
 
-PLAIN = {  # nothing is smoothed, and any two frames are enough for the threshold
+PLAIN = {  # no smoothing, and a threshold that needs only two frames
     "branches": "all",
     "aggregate": "region",
     "error_sigma": 0.0,
@@ -31,7 +31,7 @@ PLAIN = {  # nothing is smoothed, and any two frames are enough for the threshol
 
 
 def params(**changed) -> CalibrateParams:
-    """PLAIN, changed; sections within take what changes in them."""
+    """The parameters PLAIN with changes; sub-sections are merged."""
     sections = {key: PLAIN[key] | changed.pop(key) for key in ("smooth", "threshold") if key in changed}
     return CalibrateParams(**PLAIN | changed | sections)
 
@@ -51,16 +51,16 @@ def clip_errors(errors, frames: int | None = None, at=None, clip="val/a", camera
 
 
 def three_branches(rng: np.random.Generator, frames: int = 60) -> ClipErrors:
-    """Branches of different size; `speed` has maps alone."""
+    """A clip with branches on different scales; `speed` has only maps."""
     move, speed = 100 * rng.random(frames), 9 * rng.random((frames, 3, 4))
     return clip_errors(rng.random(frames), move=move, speed=speed)
 
 
 def calibrated(*normal: ClipErrors, **changed) -> Calibration:
-    """The calibration on normal clips with PLAIN, changed."""
+    """The calibration on normal clips, with the parameters PLAIN and changes."""
     return calibrate(list(normal), params(**changed))
 
 
 def squeezed(z) -> np.ndarray:
-    """Standardised errors as they are fused: those below the median hardly count."""
+    """Standardised errors as they are fused, with those below the median compressed."""
     return np.where(np.asarray(z) > 0, z, (np.exp(z) - 1) / 100)

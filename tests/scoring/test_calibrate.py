@@ -1,4 +1,4 @@
-"""What is fitted to normal errors: standardisations of frames, cameras and cells, and thresholds."""
+"""Fitting to normal errors: standardisation of frames, cameras and cells, and thresholds."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ floats = st.floats(0, 1, width=32).map(lambda x: round(x, 4))
 @given(st.lists(floats, min_size=5, max_size=60), st.lists(floats, min_size=2, max_size=60))
 @few
 def test_scores_keep_the_order_of_errors(normal, errors):
-    """Ranks, ties included, are those of the errors: calibrating a single branch changes no AUC."""
+    """Scores have the ranks and ties of the errors, so calibrating a single branch changes no AUC."""
     normal, errors = np.float32(normal), np.sort(np.float32(errors))
     centre, high = np.quantile(normal.astype(float), (0.5, 0.95))
     if not high > centre:
@@ -55,7 +55,7 @@ def test_the_median_becomes_0_and_the_95th_percentile_1_or_mean_and_deviation(no
 
 
 def test_branches_of_regions_are_standardised_on_frames_with_regions():
-    """Most frames are empty, and yet there is a spread; of maps every frame counts."""
+    """Although most frames are empty, there is a spread; for maps, every frame counts."""
     errors, at, maps = RNG.random(9).astype(np.float32), np.arange(9) * 3, RNG.random((200, 3, 4))
     for aggregate in ("region", "cell"):
         calibration = calibrated(clip_errors(errors, 200, at, speed=maps), aggregate=aggregate)
@@ -95,7 +95,7 @@ def test_each_camera_is_standardised_on_its_normal_frames():
     assert sorted(calibration.standardisation) == ["", "a", "b"]
     for camera, clips in (("a", [a, more]), ("b", [b]), ("", [a, b, more])):
         assert calibration.standardisation[camera] == calibrated(*clips).standardisation[""]
-    # a camera without normal footage is scored like all together
+    # a camera without normal footage has the standardisation of all cameras
     unseen = replace(b, camera="c")
     assert calibration.frame_scores(unseen).tolist() == calibrated(a, b, more).frame_scores(b).tolist()
     assert calibration.frame_scores(b).tolist() == calibrated(b).frame_scores(b).tolist()
@@ -109,7 +109,7 @@ def test_a_camera_without_spread_is_standardised_like_all():
 
 
 def test_causal_errors_are_standardised_by_themselves():
-    """So half of the normal frames lie below 0, as with the centred ones."""
+    """Half of the normal frames have scores below 0, as with centred smoothing."""
     normal = clip_errors(np.repeat(RNG.random(20), 10))
     calibration = calibrated(normal, aggregate="track", error_sigma=3.0)
     for causal, standardisation in (
@@ -126,7 +126,7 @@ def test_causal_errors_are_standardised_by_themselves():
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("policy", ["percentile", "sigma", "fixed", "false_alarms"])
 def test_thresholds_are_those_of_the_policy(policy, causal):
-    """Of all normal frames, empty ones included; clip by clip where events count."""
+    """Over all normal frames, also empty frames; per clip for the policy that counts events."""
     changed = {"smooth": {"median": 3, "gaussian": 1.0, "causal": causal}, "threshold": {"policy": policy}}
     normal = [clip_errors(RNG.random(40), 50, np.arange(40)), clip_errors(RNG.random(30))]
     log: list[str] = []
@@ -170,7 +170,7 @@ def test_a_percentile_beyond_the_number_of_frames_is_refused():
         ),
     ],
 )
-def test_normal_errors_that_tell_nothing_are_refused(clips, changed, message):
+def test_normal_errors_without_clips_regions_or_spread_are_refused(clips, changed, message):
     with pytest.raises(UserError, match=message):
         calibrated(*clips, **changed)
 
@@ -186,8 +186,8 @@ def test_a_branch_without_spread_is_left_out_unless_it_is_named():
         calibrate([still], params(branches=["look", "classes"]))
 
 
-def test_empty_clips_lower_the_threshold_but_not_what_is_normal():
-    """Frames without regions have the lowest score there is."""
+def test_empty_clips_lower_the_threshold_but_do_not_change_standardisation():
+    """Frames without regions have the lowest score."""
     full, empty = clip_errors(RNG.random(40), move=RNG.random(40)), clip_errors([], 40, move=[])
     both, alone = calibrated(full, empty), calibrated(full)
     assert both.frames == 80

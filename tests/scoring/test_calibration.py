@@ -1,4 +1,4 @@
-"""A calibration applied: branches standardised and fused, scores of frames, regions and cells; its file."""
+"""Applying a calibration: standardised and fused branches, scores of frames, regions and cells; its file."""
 
 from dataclasses import replace
 
@@ -25,12 +25,12 @@ def calibration_of(
     gains: dict[str, list] | None = None,
     cells: dict[str, dict[str, float]] | None = None,
 ) -> Calibration:
-    """A calibration with these standardisations, the same for causal errors."""
+    """A calibration with the given standardisation, the same for causal errors."""
     return Calibration(chosen, {"": norms}, {"": norms}, cells or {}, gains or {}, 0.0, 0.0, 0.0, 1, 1.0)
 
 
 def test_an_error_below_the_median_does_not_outweigh_a_high_one():
-    """Who lies still after a fall does not move, but looks odd."""
+    """A person lying motionless after a fall has a low error of flow and a high error of appearance."""
     calibration = calibration_of({b: {"centre": 10.0, "spread": 0.5} for b in ("look", "move")}, params())
     scores = calibration.fuse({"look": [11.0, 10.0, 9.5], "move": [0.0, 9.75, 10.0]})
     np.testing.assert_allclose(scores, [1.99, (np.exp(-0.5) - 1) / 100, (np.exp(-1) - 1) / 100], atol=1e-9)
@@ -38,12 +38,12 @@ def test_an_error_below_the_median_does_not_outweigh_a_high_one():
 
 @pytest.mark.parametrize(("fuse", "fused"), [("sum", np.sum), ("max", np.max)])
 @pytest.mark.parametrize("chosen", ["all", ["look", "move"], ["speed"]])
-def test_branches_are_standardised_each_and_then_fused(fuse, fused, chosen):
+def test_branches_are_standardised_separately_and_then_fused(fuse, fused, chosen):
     normal, other = three_branches(RNG), three_branches(RNG)
     calibration = calibrated(normal, fuse=fuse, branches=chosen)
     names = ["look", "move", "speed"] if chosen == "all" else chosen
     assert calibration.branches == names
-    # those that are not fused as well
+    # also branches that are not fused
     assert sorted(calibration.standardisation[""]) == ["look", "move", "speed"]
     each = [calibrated(normal, branches=[name]).frame_scores(other) for name in names]
     np.testing.assert_allclose(calibration.frame_scores(other), fused(each, axis=0))
@@ -51,8 +51,8 @@ def test_branches_are_standardised_each_and_then_fused(fuse, fused, chosen):
     np.testing.assert_allclose(alone, calibrated(normal, branches=["move"]).frame_scores(other))
 
 
-def test_branches_meet_in_the_frame_not_in_the_region():
-    """A region looks odd, another moves oddly: the frame has both."""
+def test_branches_are_fused_per_frame_not_per_region():
+    """A region has a high error of appearance, another of flow; the score of the frame has both."""
     norms = {"look": UNIT, "move": {"centre": 0.0, "spread": 5.0}}
     calibration = calibration_of(norms, params())
     both = clip_errors([1.0, 0.0], 1, [0, 0], move=[0.0, 10.0], speed=np.ones((1, 3, 4)))
@@ -131,7 +131,7 @@ def test_a_broken_calibration_is_refused(tmp_path, content):
 @given(st.integers(1, 25), st.sampled_from([[], [2, 3]]), st.booleans(), st.integers(0, 999))
 @few
 def test_the_highest_cell_is_the_score_of_the_frame(frames, grid, causal, seed):
-    """Of a single branch, without smoothing of scores; errors are smoothed cell by cell in both."""
+    """For a single branch without smoothing of scores; errors of cells are smoothed in both."""
     rng = np.random.default_rng(seed)
     clip = clip_errors(rng.random(frames) + 0.1, speed=rng.random((frames, 3, 4)))
     for branch in ("look", "speed"):
@@ -148,7 +148,7 @@ def test_the_highest_cell_is_the_score_of_the_frame(frames, grid, causal, seed):
 
 @pytest.mark.parametrize("fuse", ["sum", "max"])
 def test_scores_of_cells_are_fused_cell_by_cell(fuse, monkeypatch):
-    """Chunk by chunk; for some of the frames they are the same, smoothed by the frames around."""
+    """Also in chunks; scores of some of the frames only are the same, as neighbours are smoothed in."""
     monkeypatch.setattr(pooling, "CHUNK", 7)
     clip = three_branches(RNG, 20)
     calibration = calibrated(clip, fuse=fuse, aggregate="region")

@@ -1,4 +1,4 @@
-"""The errors of a clip as calibration and scoring see them."""
+"""The errors of a clip for calibration and scoring."""
 
 import numpy as np
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Events against sets of frames: an event is what somebody would mark by hand, frame by frame."""
+"""Events compared with sets of frames that are marked frame by frame, as by hand."""
 
 import time
 
@@ -32,12 +32,12 @@ def spans(happened: list[Event]) -> list[tuple[int, int]]:
 
 
 def seconds(gap: int, shortest: int, fps: float, extra: float = 0.0) -> EventParams:
-    """Parameters for lengths given in frames."""
+    """Parameters with durations in frames."""
     return EventParams(merge_gap=(gap + extra) / fps, min_duration=max(0.0, shortest - extra) / fps)
 
 
 def marked(scores: np.ndarray, threshold: float, gap: int, shortest: int) -> list[set[int]]:
-    """Events as sets of frames: every alarmed frame joins the set of any that is near enough to it."""
+    """Events as sets of frames: every alarmed frame joins the set of an alarmed frame near enough."""
     groups: list[set[int]] = []
     for t in (t for t, score in enumerate(scores) if score > threshold):
         near = [g for g in groups if min(abs(t - other) for other in g) - 1 <= gap]
@@ -51,7 +51,7 @@ scored = st.lists(st.integers(0, 6), min_size=0, max_size=40).map(lambda x: np.a
 
 @given(scored, st.integers(-1, 6), lengths, lengths, RATES, st.sampled_from([0.0, 0.4]))
 @few
-def test_events_are_the_marked_frames(scores, threshold, gap, shortest, fps, extra):
+def test_events_equal_sets_of_frames_marked_one_by_one(scores, threshold, gap, shortest, fps, extra):
     happened = events.find(scores, threshold, fps, seconds(gap, shortest, fps, extra))
     expected = marked(scores, threshold, gap, shortest)
     assert [set(range(*span)) for span in spans(happened)] == expected
@@ -64,7 +64,7 @@ def test_events_are_the_marked_frames(scores, threshold, gap, shortest, fps, ext
     assert len(inside) == len(scores)
 
 
-def test_by_hand():
+def test_events_of_small_examples_by_hand():
     scores = digits("0020030000500104")
     # 10 frames per second: gaps of two frames at most are merged, what is below three frames is dropped
     happened = events.find(scores, 1, 10.0, EventParams(merge_gap=0.2, min_duration=0.3))
@@ -74,22 +74,22 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize(("frames", "expected"), [(3, [(1, 2), (6, 7)]), (4, [(1, 7)]), (5, [(1, 7)])])
-def test_a_gap_that_is_just_the_limit_is_merged(frames, expected):
+def test_a_gap_equal_to_the_limit_is_merged(frames, expected):
     assert spans(events.find(digits("010000100"), 0, 25.0, seconds(frames, 0, 25.0))) == expected
 
 
 @pytest.mark.parametrize(("frames", "expected"), [(2, [(1, 4)]), (3, [(1, 4)]), (4, [])])
-def test_an_event_that_just_lasts_is_kept(frames, expected):
+def test_an_event_of_exactly_the_minimum_duration_is_kept(frames, expected):
     assert spans(events.find(digits("011100000"), 0, 25.0, seconds(0, frames, 25.0))) == expected
 
 
-def test_short_runs_merge_before_they_are_measured():
+def test_short_runs_are_merged_before_durations_are_compared():
     assert spans(events.find(digits("10101000"), 0, 1.0, EventParams(merge_gap=1, min_duration=5))) == [
         (0, 5)
     ]
 
 
-def test_lengths_in_seconds_are_not_spoilt_by_binary_fractions():
+def test_lengths_in_seconds_tolerate_floating_point_errors():
     """0.29 s * 100 is below 29 frames in floating point, 0.28 s * 25 above 7."""
     scores = np.r_[1, np.zeros(29), 1]
     assert spans(events.find(scores, 0, 100.0, EventParams(merge_gap=0.29, min_duration=0))) == [(0, 31)]
@@ -97,8 +97,8 @@ def test_lengths_in_seconds_are_not_spoilt_by_binary_fractions():
     assert events.find(np.ones(6), 0, 25.0, EventParams(merge_gap=0, min_duration=0.28)) == []
 
 
-def test_a_minute_allows_an_event_at_sixty_per_hour():
-    """Nine clips of 100 frames at 15 per second: added up in floating point, a little below a minute."""
+def test_a_minute_of_footage_allows_an_event_at_60_per_hour():
+    """Nine clips of 100 frames at 15 per second, whose sum in floating point is slightly below a minute."""
     clips = [(np.zeros(100), 15.0)] * 8 + [(np.r_[np.zeros(50), 3, 2, np.zeros(48)], 15.0)]
     assert events.threshold_for(clips, 60.0, PLAIN) == 0
     assert events.threshold_for(clips, 59.9, PLAIN) == 3
@@ -112,7 +112,7 @@ def test_negative_durations_are_refused(key):
 
 
 def rate(clips, threshold: float, gap: int, shortest: int) -> float:
-    """Events per hour, by marking."""
+    """Events per hour, counted by marking frames."""
     hours = sum(len(scores) / fps / 3600 for scores, fps in clips)
     return sum(len(marked(scores, threshold, gap, shortest)) for scores, _ in clips) / hours
 
@@ -143,7 +143,7 @@ def test_clips_of_different_rates_have_the_limits_in_seconds():
 
 
 def test_the_rate_must_hold_at_all_higher_thresholds_too():
-    """Above 0 all is a single event, above 1 it breaks into three."""
+    """At threshold 0 there is a single event, at threshold 1 it breaks into three."""
     clips = [(digits("11511511511"), 1.0)]
     hourly = 1 / (11 / 3600)  # of a single event
     assert len(events.find(clips[0][0], 0, 1.0, PLAIN)) == 1
@@ -163,7 +163,7 @@ def test_a_threshold_without_frames_is_refused(clips):
         events.threshold_for(clips, 1.0, PLAIN)
 
 
-def test_an_hour_of_frames_takes_no_time_whatever_the_limits():
+def test_the_threshold_of_an_hour_of_frames_is_computed_quickly():
     clips = [(np.convolve(RNG.normal(size=10_000), np.ones(9) / 9, "same"), 25.0) for _ in range(10)]
     for limits in (EventParams(merge_gap=2, min_duration=1), EventParams(merge_gap=1e300, min_duration=9e3)):
         start = time.perf_counter()
@@ -173,7 +173,7 @@ def test_an_hour_of_frames_takes_no_time_whatever_the_limits():
         assert number <= 20 * 100_000 / 25 / 3600
 
 
-def test_the_table_is_in_source_frames_and_reads_like_labels():
+def test_the_table_of_events_counts_source_frames_like_labels():
     source, times = 100 + 5 * np.arange(20), 4 + np.arange(20) / 5  # every fifth of 25 frames per second
     scores = digits("00120000000000000003")
     happened = events.find(scores, 0.5, 5.0, PLAIN, {"look": scores * 0.25, "move": scores * 0.75})
@@ -208,14 +208,14 @@ def test_a_log_lists_the_first_events_and_counts_the_rest():
     assert len(events.event_lines(table.head(20))) == 20
 
 
-def test_a_clip_without_events_has_the_columns_alone():
+def test_the_table_of_a_clip_without_events_has_only_columns():
     table = events.table("a", [], 25.0, np.arange(5), np.arange(5) / 25)
     assert table.empty
     assert table.columns.tolist() == events.COLUMNS
 
 
 def test_shares_are_those_of_the_branches_at_the_peak():
-    """Positive alone, the largest first; a branch below the median has none."""
+    """Only positive shares, the largest first; a branch below the median has no share."""
     scores = digits("0150")
     branches = {
         "low": -digits("0010"),

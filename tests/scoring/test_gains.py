@@ -1,4 +1,4 @@
-"""Gains of areas of the picture, against quantiles taken by hand."""
+"""Gains of areas of the picture, compared with quantiles computed by hand."""
 
 from dataclasses import replace
 
@@ -20,13 +20,13 @@ MAPS = np.ones((FRAMES, 3, 4)) * [1, 1, 2, 2] * RNG.random((FRAMES, 1, 1))
 
 
 def normal() -> ClipErrors:
-    """On the right errors are twice as high."""
+    """On the right, errors are twice as high as on the left."""
     clip = clip_errors(ERRORS, FRAMES, AT, speed=MAPS)
     return replace(clip, table=clip.table.assign(x0=X0, x1=X0 + 2))
 
 
 def test_an_area_has_the_quantile_of_its_errors_over_that_of_all(monkeypatch):
-    """In the middle there are too few regions to tell."""
+    """The middle has too few regions, and gain 1."""
     monkeypatch.setattr(gains, "MIN_ERRORS", 101)
     calibration = calibrated(normal(), grid=[1, 3], branches=["look"])
     overall = np.quantile(ERRORS, 0.95)
@@ -50,7 +50,7 @@ def test_gains_of_maps_are_those_of_the_cells():
 
 @pytest.mark.parametrize("times", [0.001, 0.5, 2.0, 1000.0])
 def test_gains_stay_within_a_factor_of_three(times):
-    """A hundred of 2300 regions, less than 5 %, are on the right."""
+    """On the right there are 100 of 2300 regions, less than 5 %."""
     right = np.arange(2300) >= 2200
     errors = np.where(right, times, 1) * (1 + 0.01 * RNG.random(2300))
     clip = clip_errors(errors.astype(np.float32))
@@ -60,7 +60,7 @@ def test_gains_stay_within_a_factor_of_three(times):
 
 
 def test_errors_of_0_do_not_count():
-    """They say how often there is something in an area, not how odd it looks."""
+    """Their number depends on how often an area is empty, not on the errors in it."""
     left = np.arange(800) < 600
     errors = np.where(np.arange(800) < 400, 0, RNG.random(800)).astype(np.float32)  # of 600 on the left 200
     clip = clip_errors(errors)

@@ -1,4 +1,4 @@
-"""Errors of regions and cells to errors of frames, against the definition written out in loops."""
+"""Pooling of errors of regions and cells to errors of frames, compared with the definition in loops."""
 
 import tracemalloc
 from dataclasses import replace
@@ -21,7 +21,7 @@ from vad.scoring.smoothing import radius
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
-GAINS = {  # of areas, two for each branch and more
+GAINS = {  # of areas, at least two for each branch
     "look": np.array([[1.0, 2.0], [4.0, 0.5]], np.float32),
     "speed": np.array([[1.0, 3.0, 0.25]], np.float32),
 }
@@ -71,7 +71,7 @@ def map_of(clip: ClipErrors, branch: str, t: int, gains: dict) -> list[float]:
 
 
 def slowly(clip: ClipErrors, branch: str, chosen: CalibrateParams, causal: bool, gains: dict) -> list[float]:
-    """The errors of frames, word by word."""
+    """The errors of frames, computed literally from the definition."""
     sigma, reach = chosen.error_sigma, radius(chosen.error_sigma)
     weight = {d: exp(-((d / sigma) ** 2) / 2) if d else 1.0 for d in range(-reach, reach + 1)}
     weight = {d: w for d, w in weight.items() if d <= 0 or not causal}
@@ -124,7 +124,7 @@ def test_errors_of_frames_are_those_of_the_definition(clip, chosen, causal, gain
 
 @given(boxed_clips(), CHOSEN, st.booleans(), st.integers(1, 5))
 @few
-def test_nothing_changes_where_a_chunk_ends(clip, chosen, causal, chunk):
+def test_errors_do_not_depend_on_the_length_of_chunks(clip, chosen, causal, chunk):
     whole = frame_errors(clip, clip.branches, chosen, causal, GAINS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pooling, "CHUNK", chunk)
@@ -139,7 +139,7 @@ def test_nothing_changes_where_a_chunk_ends(clip, chosen, causal, chunk):
 @given(boxed_clips(strides=(1, 2)), CHOSEN, st.integers(0, 13))
 @few
 def test_causal_errors_do_not_depend_on_later_frames(clip, chosen, last):
-    """With windows for each third frame, or fewer, the nearest may lie ahead."""
+    """With a stride of 3 or more, the nearest frame with windows may lie ahead."""
     t = min(last, clip.frames - 1)
     later, maps = clip.table["frame"] > t, {name: np.array(m) for name, m in clip.maps.items()}
     maps["speed"][t + 1 :] = 7
@@ -166,7 +166,7 @@ def test_a_frame_without_regions_has_0(aggregate):
 
 
 def test_a_branch_with_regions_and_maps_uses_its_map_only_for_cells():
-    """Its map, not its regions painted."""
+    """For cells it uses its map, not its painted regions."""
     clip = whole_frame_regions([1.0, 2.0])
     clip = replace(clip, maps={"look": np.full((2, 3, 4), 0.5, np.float16), "speed": np.ones((2, 3, 4))})
     assert clip.branches == ["look", "move", "speed"]
@@ -182,7 +182,7 @@ def test_a_cell_has_the_highest_of_the_regions_that_touch_it():
     assert maps[0, 0].tolist() == [[1, 3, 3, 0], [0, 3, 3, 0], [0, 0, 0, 2]]
 
 
-def test_what_lasts_in_a_cell_or_on_a_track_counts_more_than_what_flickers():
+def test_lasting_errors_of_a_cell_or_track_count_more_than_flickering_errors():
     moving = [(t, 7, 2 * t, 0, 2 * t + 2, 2, 1.0, 0.0) for t in range(8)]
     flicker = [(t, 9, 0, 8, 2, 10, 2.0 * (t == 3), 0.0) for t in range(8)]
     both = boxed_clip(sorted(moving + flicker), 8, cell=2)
@@ -204,7 +204,7 @@ def test_a_track_with_a_gap_is_weighed_by_its_boxes():
     assert look(without_tracks, params("track", 1)).tolist() == [4, 0, 1, 0]
 
 
-def test_where_normal_errors_are_twice_as_high_errors_count_half():
+def test_errors_are_divided_by_the_gain_of_their_area():
     rows = [(0, 0, 0, 0, 7, 12, 1, 1), (1, 0, 9, 0, 16, 12, 2, 2), (2, 0, 0, 0, 16, 12, 2, 2)]
     gains = {"look": np.array([[1.0, 2.0]], np.float32)}
     clip = boxed_clip(rows, 3)
@@ -219,7 +219,7 @@ def test_where_normal_errors_are_twice_as_high_errors_count_half():
     ("stride", "expected"),
     [(1, [0, 1, 2, 3, 4, 5, 6]), (2, [0, 0, 2, 2, 4, 4, 6]), (3, [0, 0, 3, 3, 3, 6, 6]), (9, [0] * 7)],
 )
-def test_frames_between_strides_take_the_nearest_the_earlier_of_two(stride, expected):
+def test_frames_without_windows_take_the_nearest_frame_or_the_earlier_of_two(stride, expected):
     at = np.arange(0, 7, stride)
     assert pool_regions(whole_frame_regions(at, 7, at, stride), at).tolist() == expected
 
@@ -227,19 +227,19 @@ def test_frames_between_strides_take_the_nearest_the_earlier_of_two(stride, expe
 @given(boxed_clips())
 @few
 def test_a_frame_is_not_less_anomalous_with_an_additional_region(clip):
-    """Of `max` alone; with `mean_top` somebody normal may lower it, as its docs say."""
+    """Only with `max`; with `mean_top`, an additional normal person may lower the error, as documented."""
     parts = (clip.select(np.arange(len(clip.table)) < n) for n in range(len(clip.table) + 1))
     values = [look(part, params()) for part in parts]
     assert all((after >= before).all() for before, after in pairwise(values))
 
 
-def test_with_fewer_than_k_regions_those_there_are_count():
-    """Somebody alone is on the scale of a crowd, not a k-th of it."""
+def test_with_fewer_than_k_regions_the_mean_is_over_all_of_them():
+    """So a person alone is scored on the same scale as a crowd."""
     values, at = np.array([6.0, 1.0, 2.0, 3.0]), [0, 1, 1, 1]
     assert pool_regions(whole_frame_regions(values, 3, at), values, 3).tolist() == [6.0, 2.0, 0.0]
 
 
-def test_thousands_of_regions_a_frame_are_no_trouble():
+def test_thousands_of_regions_per_frame_are_pooled_quickly():
     at = np.repeat(np.arange(50), 1000)
     values = RNG.random(len(at)).astype(np.float32)
     expected = np.sort(values.reshape(50, 1000), 1)[:, -5:].astype(float).mean(1)

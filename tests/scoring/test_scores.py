@@ -1,4 +1,4 @@
-"""Scores and events of a clip: what the calibration gives, written and read back."""
+"""Scores and events of a clip: computed by the calibration, written and read back."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from vad.store import cards, tables
 
 FRAMES, FPS = 60, 10.0
 SMOOTH = {"median": 3, "gaussian": 1.0}
-CHOSEN = [  # how errors become scores
+CHOSEN = [  # parameters of the calibration
     {},
     {"smooth": SMOOTH, "aggregate": "cell", "error_sigma": 1.0},
     {"smooth": SMOOTH | {"causal": True}, "fuse": "max", "aggregate": "track", "error_sigma": 1.0},
@@ -42,7 +42,7 @@ def write_frames(stem: Path, frames: int) -> None:
 
 
 def write_clip(folder: Path, clip: str, seed: int, frames: int = FRAMES, scale: float = 1.0) -> None:
-    """Errors and frames of a clip, with two regions in most frames; `speed` has maps and learned nothing."""
+    """Errors and frames of a clip, with two regions in most frames; `speed` has maps and does not learn."""
     rng = np.random.default_rng(seed)
     at = np.sort(rng.integers(0, frames, 2 * frames)).astype(np.int32)
     x0, y0 = rng.integers(0, 8, (2, len(at))).astype(np.int32)
@@ -61,7 +61,7 @@ def write_clip(folder: Path, clip: str, seed: int, frames: int = FRAMES, scale: 
 
 
 def calibration_for(folder: Path, **changed) -> Calibration:
-    """Fitted to two clips of cameras `hall` and `yard`."""
+    """A calibration fitted to two clips of the cameras `hall` and `yard`."""
     normal = []
     for seed, camera in ((1, "hall"), (2, "yard")):
         write_clip(folder, f"val/{camera}", seed)
@@ -108,8 +108,8 @@ def test_scores_are_those_of_the_calibration(tmp_path, changed, camera):
     ("branches", "learned"),
     [
         ("all", ["look", "move"]),
-        (["look", "move"], None),  # all learned, so it would be the headline again
-        (["look", "speed"], None),  # only one did, so it would be that branch again
+        (["look", "move"], None),  # all branches learned, so it would equal the headline
+        (["look", "speed"], None),  # a single branch learned, so it would equal that branch
         (["move", "look", "speed"], ["move", "look"]),
     ],
 )
@@ -139,7 +139,7 @@ def test_shares_are_of_the_fused_branches_and_sum_to_1(tmp_path):
 
 
 def clip_scores(**changed) -> ClipScores:
-    """Numbers that no format with few digits would keep."""
+    """Numbers that need all digits."""
     rng = np.random.default_rng(0)
     n = 7
     scores = ClipScores(
@@ -216,8 +216,8 @@ def test_all_events_stand_in_a_table_in_source_frames():
         assert (len(empty), empty.columns.tolist()) == (0, events.COLUMNS)
 
 
-def test_a_clip_needs_nothing_but_its_errors_and_frames(tmp_path):
-    """No manifest, labels or masks: unlabelled footage has scores and events, too."""
+def test_scoring_reads_only_errors_and_frames_of_a_clip(tmp_path):
+    """Neither manifest, labels nor masks, so unlabelled footage has scores and events."""
     calibration = calibration_for(tmp_path / "normal")
     write_clip(tmp_path / "new", "test/a", 3, scale=1.3)
     scores = score(tmp_path / "new", calibration)
@@ -244,7 +244,7 @@ def test_a_clip_without_regions_has_scores(tmp_path):
 
 
 @pytest.mark.parametrize("extracted", [FRAMES - 1, FRAMES + 1])
-def test_another_number_of_frames_is_refused_in_a_line(tmp_path, extracted):
+def test_errors_and_frames_of_different_number_are_refused_in_a_line(tmp_path, extracted):
     calibration = calibration_for(tmp_path)
     write_clip(tmp_path, "test/a", 3)
     write_frames(tmp_path / "frames/test/a", extracted)
@@ -271,7 +271,7 @@ def test_broken_scores_are_refused(tmp_path, file, content):
     assert "\n" not in str(caught.value)
 
 
-def test_a_table_of_something_else_is_refused(tmp_path):
+def test_a_table_with_other_columns_is_refused(tmp_path):
     write_scores(tmp_path / "a", clip_scores())
     tables.write_table(tmp_path / "a", pd.DataFrame({"frame": [1, 2]}))
     with pytest.raises(UserError, match=r"a: not the scores of a clip .*'score'.*dvc repro score"):

@@ -1,4 +1,4 @@
-"""Smoothing over time, against scipy where it has the same, else frame by frame from the definition."""
+"""Smoothing over time, compared with scipy, or with the definition frame by frame."""
 
 from math import exp
 
@@ -22,7 +22,7 @@ def params(median=1, sigma=0.0, causal=False) -> SmoothParams:
 
 
 def values_at(values: np.ndarray, frames: range, causal: bool) -> list[float]:
-    """Values of frames that may lie beyond the clip's ends: those of its mirror image, or none."""
+    """Values of frames, also beyond the clip's ends, from its mirror image or absent."""
     there_and_back = [*range(len(values)), *reversed(range(len(values)))]
     if causal:
         return [values[t] for t in frames if t >= 0]
@@ -41,7 +41,7 @@ def slow_gaussian(values: np.ndarray, sigma: float, causal: bool) -> list[float]
 
 
 def slow_median(values: np.ndarray, size: int, causal: bool) -> list[float]:
-    """The middle of `size` sorted values, the higher of two; an even window reaches farther back."""
+    """The middle of `size` sorted values, the higher of two; an even window extends further back."""
     first = 1 - size if causal else -(size // 2)
     windows = (values_at(values, range(t + first, t + first + size), causal) for t in range(len(values)))
     return [sorted(window)[len(window) // 2] for window in windows]
@@ -66,7 +66,7 @@ def test_gaussians_are_those_of_the_definition(values, sigma, causal):
 
 @given(scores, st.integers(2, 40), st.booleans())
 @few
-def test_medians_are_those_of_the_definition_even_ones_too(values, size, causal):
+def test_medians_of_odd_and_even_length_follow_the_definition(values, size, causal):
     """Also where the window is longer than the clip."""
     assert smooth(values, params(size), causal).tolist() == slow_median(values, size, causal)
 
@@ -90,7 +90,7 @@ def test_a_causal_score_does_not_depend_on_later_frames(values, later, size, sig
 
 @pytest.mark.parametrize(("median", "sigma"), [(1, 0), (1, 2), (1, 0.4), (4, 0), (5, 0), (3, 1)])
 def test_a_causal_score_depends_on_its_history_alone(median, sigma):
-    """And on the first frame of it: a gaussian reaches that far, a median may."""
+    """It does depend on the first frame of its history: with a gaussian always, with a median sometimes."""
     chosen = params(median, sigma)
     back = history(chosen)
     scores = np.zeros(2 * back + 10)
@@ -102,7 +102,7 @@ def test_a_causal_score_depends_on_its_history_alone(median, sigma):
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_nothing_changes_where_smoothing_is_off(causal):
+def test_smoothing_that_is_off_changes_nothing(causal):
     values = RNG.random(9).astype(np.float32)
     smoothed = smooth(values, params(), causal)
     assert smoothed.dtype == np.float64
@@ -123,8 +123,8 @@ def test_a_median_keeps_an_onset_and_drops_a_flicker():
         assert not smooth(flicker, params(5), causal).any()
 
 
-def test_beyond_its_ends_a_clip_goes_on_as_its_mirror_image():
-    """So an even clip stays even, and an outlier at an end counts no more than elsewhere."""
+def test_centred_filters_mirror_the_clip_at_its_ends():
+    """So a constant clip stays constant, and an outlier at an end counts no more than elsewhere."""
     even = np.full(6, 3.0)
     for causal in (False, True):
         np.testing.assert_allclose(smooth(even, params(4, 2), causal), even)

@@ -1,4 +1,4 @@
-"""Live: scores of frames as they come."""
+"""Live: causal scores frame by frame."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Thresholds: each policy from its definition."""
+"""Thresholds: each policy compared with its definition."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_the_percentile_leaves_this_share_of_frames_below(percentile, lengths):
     ("percentile", "required"),
     [(50.0, 2), (90.0, 10), (99.0, 100), (99.9, 1000), (99.99, 10_000), (98.5, 67)],
 )
-def test_a_percentile_needs_a_frame_above_it(percentile, required):
+def test_a_percentile_needs_enough_frames_to_have_a_frame_above_it(percentile, required):
     chosen = params(percentile=percentile)
     threshold(chosen, normal(1, required - 1))
     with pytest.raises(UserError) as caught:
@@ -74,7 +74,7 @@ def test_fixed_is_the_value():
 @given(st.integers(0, 1000), st.sampled_from([0.0, 30.0, 60.0, 600.0]))
 @few
 def test_false_alarms_are_at_most_as_frequent_as_per_hour(seed, per_hour):
-    """And would not be at the next lower score; clips count by their frame rates."""
+    """At the next lower score they would be too frequent; durations follow from the frame rates of clips."""
     rng = np.random.default_rng(seed)
     clips = [(rng.integers(0, 30, n).astype(float), fps) for n, fps in ((200, 10.0), (300, 5.0))]
     log: list[str] = []
@@ -96,7 +96,7 @@ def test_false_alarms_are_at_most_as_frequent_as_per_hour(seed, per_hour):
 
 
 def test_only_keys_that_the_policy_uses_are_active():
-    """So that another policy's number runs nothing again; cells always use the percentile."""
+    """So a change of an unused key re-runs nothing; the threshold of cells always uses the percentile."""
     for policy, key in (("sigma", "deviations"), ("fixed", "value"), ("false_alarms", "per_hour")):
         assert set(params(policy).active()) == {"policy", "percentile", key}
     assert set(params().active()) == {"policy", "percentile"}

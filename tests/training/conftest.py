@@ -1,4 +1,4 @@
-"""Windows that all tests of training share."""
+"""Windows shared by the tests of training."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from vad.windows.dataset import Windows
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory) -> dict[str, Windows]:
-    """10 training windows, 6 of the same kind, and 6 brighter ones, whose loss rises with what is learnt."""
+    """10 training windows, 6 similar windows, and 6 brighter windows, whose loss rises during training."""
     folder = tmp_path_factory.mktemp("data")
     return {
         "train": tensors(folder / "train", ramps(10, 20)),

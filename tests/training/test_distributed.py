@@ -39,7 +39,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def footage(tmp_path_factory):
-    """17 windows: not a multiple of the batch, and the last step has fewer than there are processes."""
+    """17 windows: no multiple of the batch size, and fewer windows than processes in the last step."""
     folder = tmp_path_factory.mktemp("footage")
     return folder, {
         "train": tensors(folder / "train", ramps(19, 20)),
@@ -80,7 +80,7 @@ def test_two_processes_learn_what_a_single_process_learns_from_doubled_batches(f
 
 
 @pytest.mark.parametrize(("n", "batch", "processes"), [(10, 2, 2), (7, 2, 3), (1, 4, 2), (12, 4, 1)])
-def test_processes_share_the_windows_out(n, batch, processes):
+def test_windows_are_divided_among_processes(n, batch, processes):
     orders = [Order(n, batch, seed=3, rank=rank, processes=processes) for rank in range(processes)]
     together = Order(n, batch * processes, seed=3)
     for order in [*orders, together]:

@@ -1,4 +1,4 @@
-"""What goes wrong: losses that are no numbers, interrupts, too little memory, a missing GPU."""
+"""Failures of training: losses that are not finite, interrupts, too little memory, a missing GPU."""
 
 import signal
 from pathlib import Path
@@ -16,7 +16,7 @@ from vad.training.fit import fix_seed
 
 
 class Broken(Autoencoder):
-    """Its output is no number once its weight is below zero, which the first step makes it."""
+    """A model whose output is NaN when its weight is negative, as it is after the first step."""
 
     name = "broken"
 
@@ -30,19 +30,19 @@ class Broken(Autoencoder):
         return x + 1 + torch.sqrt(self.weight)
 
 
-def test_a_loss_that_is_no_number_stops_and_names_the_learning_rate(data, tmp_path):
+def test_a_training_loss_that_is_not_finite_stops_with_the_learning_rate_in_the_message(data, tmp_path):
     with pytest.raises(UserError, match=r"epoch 1, batch 2; lower train\.learning_rate \(now 0\.01\)"):
         Trained(data, tmp_path, model=Broken())
     assert list((tmp_path / "cache/checkpoints").iterdir()) == []
 
 
-def test_a_validation_loss_that_is_no_number_stops_too(data, tmp_path):
-    """The last step broke the weights: one batch, one epoch, so no later training loss shows it."""
+def test_a_validation_loss_that_is_not_finite_stops_training(data, tmp_path):
+    """The last step makes the weights NaN; in a single step, only the validation loss shows it."""
     with pytest.raises(UserError, match=r"validation loss became nan in epoch 1; lower train\.learning_rate"):
         Trained(data, tmp_path, model=Broken(), epochs=1, batch_size=100)
 
 
-def test_after_a_loss_that_is_no_number_the_best_weights_are_kept(data, tmp_path):
+def test_the_best_weights_are_stored_when_a_loss_is_not_finite(data, tmp_path):
     model = Failing(lambda y: y * float("nan"))
     message = (
         r"training loss became nan in epoch 2, batch 2; lower .+ best weights so far, of epoch 1, are in "
@@ -56,14 +56,14 @@ def test_after_a_loss_that_is_no_number_the_best_weights_are_kept(data, tmp_path
     Trained(data, tmp_path / "again", epochs=1, learning_rate=1e-4, init_from=str(folder))
 
 
-def test_other_errors_keep_their_kind(data, tmp_path):
+def test_other_errors_keep_their_type(data, tmp_path):
     with pytest.raises(ZeroDivisionError):
         Trained(data, tmp_path, model=Broken(ZeroDivisionError))
     assert list((tmp_path / "cache/checkpoints").iterdir()) == []
 
 
-def test_an_interrupt_ends_the_run_as_one(data, tmp_path):
-    """In the second epoch: the weights of the first could be taken for a result if it were swallowed."""
+def test_an_interrupt_raises_keyboard_interrupt(data, tmp_path):
+    """In the second epoch, so that a swallowed interrupt would return the weights of the first."""
 
     def interrupt(y):
         raise KeyboardInterrupt
@@ -72,7 +72,7 @@ def test_an_interrupt_ends_the_run_as_one(data, tmp_path):
     try:
         with pytest.raises(KeyboardInterrupt):
             Trained(data, tmp_path, model=Failing(interrupt))
-        assert signal.getsignal(signal.SIGINT) == before  # the next Ctrl-C must count, too
+        assert signal.getsignal(signal.SIGINT) == before  # the next Ctrl-C must work as well
     finally:
         signal.signal(signal.SIGINT, before)
     assert not (tmp_path / "model").exists()
@@ -97,7 +97,7 @@ def test_out_of_memory_names_what_to_lower(data, tmp_path, error):
         Trained(data, tmp_path, model=Failing(fail))
 
 
-def test_other_runtime_errors_stay_what_they_are(data, tmp_path):
+def test_other_runtime_errors_are_not_replaced(data, tmp_path):
     def fail(y):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
@@ -115,14 +115,14 @@ def test_a_batch_of_a_single_window_is_refused_if_the_model_has_batch_norm(tmp_p
         Trained(both, tmp_path / "run", model=model, batch_size=4)
 
 
-def test_a_model_that_fits_into_no_memory_is_refused():
+def test_a_model_too_large_for_memory_is_refused():
     huge = Dense.Params.model_validate({"window": {"frames": 1}, "hidden": [10**9]})
     with pytest.raises(UserError, match=r"model\.dense does not fit into memory"):
         create("dense", huge, (1, 1, 64, 64), ["gray"])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_a_user_error(data, tmp_path):
+def test_a_missing_gpu_is_a_user_error(data, tmp_path):
     fix_seed(0)
     with pytest.raises(UserError, match=r"train\.accelerator = 'gpu' .+ cannot be had"):
         Trained(data, tmp_path, accelerator="gpu")

@@ -41,7 +41,7 @@ def test_history_and_log_have_a_line_per_epoch(data, tmp_path, capfd):
 
 
 def test_the_first_loss_is_that_of_the_first_weights(data, tmp_path):
-    """One batch of all windows: the history has the error before anything was learnt."""
+    """With a single batch of all windows, the training loss is that of the initial weights."""
     before = mean_error(model(), data["train"])
     trained = Trained(data, tmp_path, epochs=1, batch_size=100)
     assert trained.history.loc[0, "train_loss"] == pytest.approx(before, rel=1e-5)
@@ -97,7 +97,7 @@ def orders(data: dict[str, Windows], folder: Path, **changed: object) -> list[li
     return [flat[i : i + len(recorded)] for i in range(0, len(flat), len(recorded))]
 
 
-def test_windows_are_shuffled_anew_in_each_epoch_as_the_seed_says(data, tmp_path):
+def test_each_epoch_shuffles_the_windows_by_the_seed(data, tmp_path):
     first = orders(data, tmp_path / "first", epochs=3)
     assert len(first) == 3
     for order in first:  # each window once
@@ -109,7 +109,7 @@ def test_windows_are_shuffled_anew_in_each_epoch_as_the_seed_says(data, tmp_path
 
 
 @pytest.mark.parametrize("name", MODELS.names())
-def test_every_model_is_trained_and_stored_as_params_yaml_has_it(name, tmp_path):
+def test_every_model_is_trained_and_stored_with_the_parameters_of_params_yaml(name, tmp_path):
     model_params = params_file.load(f"model.{name}", MODELS.get(name).Params, RAW)
     spec = tensor_spec(32, 32, **model_params.window.model_dump())
     both = {
@@ -159,7 +159,7 @@ print(peak, len(split))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_grow_with_the_data(tmp_path):
-    """41 MB of windows instead of 4: the process's anonymous memory grows by far less, after as many steps.
+    """With 41 MB of windows instead of 4, anonymous memory grows by far less, after as many steps.
 
     What is left is the allocator's, which differs by 10 MB from run to run.
     """

@@ -69,7 +69,7 @@ def test_terms_are_weighted_and_added(weights):
 
 @pytest.mark.parametrize("side", [8, 9, 11, 12])
 @pytest.mark.parametrize("term", ["mse", "l1", "ssim", "gradient"])
-def test_a_perfect_output_costs_nothing_and_another_has_gradients(term, side):
+def test_a_perfect_output_has_loss_0_and_other_outputs_have_gradients(term, side):
     output, target = pair((2, 1, 1, side, side))
     assert losses.loss(target, target, only(**{term: 1.0})).item() == pytest.approx(0, abs=1e-5)
     output.requires_grad_()
@@ -79,7 +79,7 @@ def test_a_perfect_output_costs_nothing_and_another_has_gradients(term, side):
 
 
 def test_moving_pixels_count_more():
-    """A white column steps to the right in a gray window: it alone differs from the frame before."""
+    """A white column moves to the right in a gray window; only this column differs between frames."""
     x = torch.full((1, 1, 3, 8, 8), 0.5)
     for t in range(3):
         x[0, 0, t, :, t] = 1.0
@@ -98,7 +98,7 @@ def test_moving_pixels_count_more():
     torch.testing.assert_close(losses.motion_weight(x, ["gray"], 0.0), torch.ones_like(weight))
 
 
-def test_flow_and_difference_show_motion_in_a_single_frame():
+def test_motion_weight_of_a_single_frame_comes_from_flow_or_difference():
     x = torch.full((1, 3, 1, 8, 8), 128 / 255)
     x[0, 1, 0, 2, 3] = 1.0
     weight = losses.motion_weight(x, ["gray", "flow_x", "flow_y"], 1.0)

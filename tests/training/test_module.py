@@ -1,4 +1,4 @@
-"""Steps, schedules and precision: what a step learns of its batch."""
+"""Training steps, schedules and precision."""
 
 import shutil
 
@@ -53,7 +53,7 @@ def test_bf16_learns_the_same(data, tmp_path):
 
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="no C++ compiler")
 def test_a_compiled_model_learns_the_same(data, tmp_path):
-    alike = data | {"val": data["train"]}  # a shape of batches more would be compiled anew
+    alike = data | {"val": data["train"]}  # batches of another shape would be compiled again
     eager = Trained(alike, tmp_path / "eager", epochs=1, batch_size=10)
     compiled = Trained(alike, tmp_path / "compiled", epochs=1, batch_size=10, compile=True)
     assert compiled.best["val_loss"] == pytest.approx(eager.best["val_loss"], rel=1e-3)

@@ -1,4 +1,4 @@
-"""The section `train`: no torch, and windows or models that a training does not suit are refused."""
+"""The section `train`: it needs no torch, and refuses unsuitable windows and models."""
 
 import copy
 import subprocess
@@ -71,12 +71,12 @@ def check_windows(train, planes: list[str], frames: int, message: str | None) ->
 @pytest.mark.parametrize(
     "changed", [{"motion_weight": 1.0}, {"pseudo": {"kind": "jitter"}}, {"pseudo": {"kind": "skip_frame"}}]
 )
-def test_a_training_checks_its_windows(data, tmp_path, changed):
+def test_fit_checks_the_windows(data, tmp_path, changed):
     with pytest.raises(UserError, match=r"train\.(motion_weight needs|pseudo\.kind = )"):
         Trained(data, tmp_path, **changed)
 
 
-def test_params_yaml_as_a_whole_is_checked_for_the_same(monkeypatch):
+def test_the_check_of_params_yaml_checks_the_windows_as_well(monkeypatch):
     monkeypatch.chdir(ROOT)
     raw = copy.deepcopy(params_file.read())
     raw["resize"] |= {"channels": ["gray"], "height": 64, "width": 64}

@@ -43,8 +43,8 @@ def value(frame: int, x0: int) -> int:
     x0=st.sampled_from([0, 4]),
 )
 @settings(max_examples=25)
-def test_frames_of_a_whole_frame_lie_that_far_apart(tmp_path_factory, window, position, stride, step, x0):
-    """With strides, too: the frames between come from the windows of their neighbours."""
+def test_skip_frame_takes_frames_further_apart(tmp_path_factory, window, position, stride, step, x0):
+    """Also with strides, where frames in between come from the windows of their neighbours."""
     folder = tmp_path_factory.mktemp("clip")
     made = make(folder, [(t, 0, x0) for t in range(LENGTH)], window, position, stride)
     frames = tables.read_table(folder / "tensors/clip")["frame"].to_numpy()
@@ -59,7 +59,7 @@ def test_frames_of_a_whole_frame_lie_that_far_apart(tmp_path_factory, window, po
     assert (got == made.skipping(np.arange(len(made)), np.full(len(made), step))).all()
 
 
-def test_a_box_moves_along_with_its_track(tmp_path):
+def test_skip_frame_follows_the_boxes_of_a_track(tmp_path):
     """Track 1 is at the left until frame 5, then at the right; track 2 must not be mixed in."""
     rows = [(t, 1, 0 if t < 6 else 4) for t in range(LENGTH)] + [(t, 2, 2) for t in range(3)]
     made = make(tmp_path, sorted(rows), 3, "middle")
@@ -70,7 +70,7 @@ def test_a_box_moves_along_with_its_track(tmp_path):
     assert got[1, 0, :, 0, 0].tolist() == [value(1, 0), value(5, 0), value(9, 4)]
 
 
-def test_regions_without_a_track_are_not_taken_for_one_another(tmp_path):
+def test_skip_frame_does_not_mix_regions_without_track(tmp_path):
     made = make(tmp_path, [(t, -1, x) for t in range(LENGTH) for x in (0, 4)], 3, "middle")
     table = tables.read_table(tmp_path / "tensors/clip")
     got = made.skipping(np.arange(len(made)), np.full(len(made), 2))
@@ -82,7 +82,7 @@ def test_regions_without_a_track_are_not_taken_for_one_another(tmp_path):
     )  # of a region there is nothing beyond its window
 
 
-def test_a_share_is_altered_and_the_rest_is_as_it_was(tmp_path):
+def test_only_a_share_of_the_windows_is_altered(tmp_path):
     made = make(tmp_path, [(t, 0, 0) for t in range(LENGTH)], 3, "last")
     indices = np.repeat(np.arange(LENGTH), 50)
     clean = made[indices]
@@ -106,7 +106,7 @@ class Flowing:
     channels = ("gray", "flow_x", "flow_y")
 
 
-def test_jitter_multiplies_speed_and_nothing_else():
+def test_jitter_multiplies_only_the_flow():
     rng = np.random.default_rng(0)
     clean = rng.integers(0, 256, (200, 3, 2, 4, 4), np.uint8)
     shown, altered = alter(clean, np.arange(200), Flowing(), params(kind="jitter", share=1.0), rng)

@@ -9,7 +9,7 @@ from vad.training import progress
 from vad.windows.dataset import Windows
 
 
-def test_steps_and_throughput_are_written_as_they_come(data, tmp_path):
+def test_steps_and_throughput_are_written_during_training(data, tmp_path):
     lengths = []
 
     class Watching(Windows):
@@ -24,7 +24,7 @@ def test_steps_and_throughput_are_written_as_they_come(data, tmp_path):
     np.testing.assert_allclose(steps["epoch"], np.arange(1, 11) / 5, rtol=1e-5)  # 10 windows, 5 batches
     np.testing.assert_allclose(speed["epoch"], steps["epoch"])
     assert (speed["samples_per_second"] > 0).all()
-    assert len({n for n, _ in lengths}) > 5  # there while it ran, not at the end
+    assert len({n for n, _ in lengths}) > 5  # written during training, not at the end
     history = pd.read_csv(tmp_path / "reports/history.csv")
     means = steps["loss"].to_numpy().reshape(2, 5).mean(1)
     np.testing.assert_allclose(means, history["train_loss"], rtol=1e-4)
@@ -41,7 +41,7 @@ def test_steps_have_the_loss_of_their_windows_whatever_is_accumulated(data, tmp_
     assert mean == pytest.approx(history["train_loss"][0], rel=1e-5)
 
 
-def test_a_long_epoch_has_lines_in_between(data, tmp_path, monkeypatch):
+def test_a_long_epoch_logs_intermediate_lines(data, tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "LINE_INTERVAL", 0.0)
     trained = Trained(data, tmp_path, epochs=1, batch_size=2)
     shares = [line.split()[2] for line in trained.log if line.startswith("epoch 1/1, ")]

@@ -1,4 +1,4 @@
-"""Interrupted trainings: they go on from the last whole epoch and end as if nothing had happened."""
+"""Interrupted trainings: they resume after the last finished epoch and end with the same result."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from vad.training.fit import fit
 
 @pytest.fixture(autouse=True)
 def every_epoch(monkeypatch):
-    """Also where an epoch is shorter than saving a state."""
+    """Saves the state after every epoch, however short."""
     monkeypatch.setattr(callbacks, "SAVE_SPACING", 0.0)
 
 
@@ -28,7 +28,7 @@ HARD = {"epochs": 6, "lr_patience": 0, "early_stopping": 4}  # the schedule and 
 
 
 class Interrupted(Exception):
-    """What a log raises in the middle of a training, as Ctrl-C would."""
+    """Raised by a log in the middle of a training, in place of Ctrl-C."""
 
 
 def stop_after(epoch: int):
@@ -49,13 +49,13 @@ def interrupted(data, folder: Path, after: int, **changed: object) -> None:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """What a training leaves that must not differ."""
+    """The results of a training that must be equal."""
     names = ["reports/history.csv", "reports/steps.csv", "model/weights.safetensors", "model/card.json"]
     return {name: (folder / name).read_bytes() for name in names}
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "cosine", "constant"])
-def test_a_resumed_training_ends_as_an_uninterrupted_one(data, tmp_path, schedule):
+def test_a_resumed_training_equals_an_uninterrupted_training(data, tmp_path, schedule):
     settings = HARD | {"schedule": schedule, "accumulate": 2, "clip_gradient": 0.5, "weight_decay": 0.01}
     whole = Trained(data, tmp_path / "whole", "bright", **settings)
     for after in (2, 4):  # twice on the way
@@ -73,7 +73,7 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(data, tmp_path, schedul
 
 
 def test_a_resumed_training_uses_the_saved_weights(data, tmp_path):
-    """The test above would pass, too, if training always began anew: here the saved weights are altered."""
+    """The saved weights are altered: the test above would also pass if training always started again."""
     interrupted(data, tmp_path, 4, **HARD)
     (state,) = (tmp_path / "cache/checkpoints").glob("*/state.pt")
     broken = torch.load(state, weights_only=True)
@@ -88,7 +88,7 @@ def test_a_resumed_training_uses_the_saved_weights(data, tmp_path):
 
 @pytest.mark.parametrize("early_stopping", [20, 2])
 def test_a_finished_training_waits_until_its_weights_are_stored(data, tmp_path, early_stopping):
-    """What comes after it may fail: a full disk, a parameter that was changed meanwhile."""
+    """Storing the weights may fail, for example on a full disk or after a parameter was changed."""
     settings = params(epochs=5, early_stopping=early_stopping)
     results = []
     for log in ([], []):
@@ -120,7 +120,7 @@ def test_early_stopping_counts_over_the_interruption(data, tmp_path):
         ({"batch_size": 5, "clip_gradient": 1.0}, "train.batch_size, train.clip_gradient"),
     ],
 )
-def test_a_changed_parameter_starts_afresh_and_says_so(data, tmp_path, changed, named):
+def test_a_changed_parameter_starts_a_new_training_and_is_logged(data, tmp_path, changed, named):
     interrupted(data, tmp_path, 3, **HARD)
     (folder,) = (p for p in (tmp_path / "cache/checkpoints").iterdir() if p.is_dir())
     fitted = Trained(data, tmp_path, "bright", **HARD | changed)
@@ -129,14 +129,14 @@ def test_a_changed_parameter_starts_afresh_and_says_so(data, tmp_path, changed, 
     assert folder.is_dir()  # the parameter may be set back
 
 
-def test_other_data_start_afresh_and_it_says_so(data, tmp_path):
+def test_changed_data_start_a_new_training_and_are_logged(data, tmp_path):
     interrupted(data, tmp_path, 3, **HARD)
     fitted = Trained(data, tmp_path, "val", **HARD)
     assert any(line.endswith("differs in validation data") for line in fitted.log)
 
 
 @pytest.mark.parametrize("wrong", [{}, [1], {"epochs": 1}], ids=str)
-def test_a_checkpoint_of_another_kind_is_no_bug(data, tmp_path, wrong):
+def test_an_unreadable_checkpoint_raises_no_error(data, tmp_path, wrong):
     with Checkpoints(tmp_path, {"a": 1}, print) as kept:
         kept.save({"epochs": 1})
         torch.save(wrong, kept.state_file)
@@ -151,7 +151,7 @@ def test_a_checkpoint_of_another_kind_is_no_bug(data, tmp_path, wrong):
 
 
 @pytest.mark.parametrize("left", [0, 1, 100, -1], ids=str)
-def test_a_checkpoint_cut_off_starts_afresh_and_says_so(data, tmp_path, left):
+def test_a_truncated_checkpoint_starts_a_new_training_and_is_logged(data, tmp_path, left):
     interrupted(data, tmp_path, 3, **HARD)
     (state,) = (tmp_path / "cache/checkpoints").glob("*/state.pt")
     state.write_bytes(state.read_bytes()[:left])
@@ -160,8 +160,8 @@ def test_a_checkpoint_cut_off_starts_afresh_and_says_so(data, tmp_path, left):
     assert fitted.weights == Trained(data, tmp_path / "new", "bright", **HARD).weights
 
 
-def test_a_power_cut_in_mid_write_leaves_the_state_before(tmp_path):
-    """A new state is written beside the old; until it is whole the old state counts."""
+def test_a_power_cut_while_saving_leaves_the_previous_state(tmp_path):
+    """A new state is written beside the old state, which is used until the new state is complete."""
     with Checkpoints(tmp_path, {"a": 1}, print) as kept:
         kept.save({"epochs": 1})
 
@@ -184,7 +184,7 @@ def test_no_pickle_is_executed(tmp_path):
     assert "cannot be read" in lines[0]
 
 
-def test_two_at_once_are_refused(tmp_path):
+def test_two_processes_cannot_run_the_same_training(tmp_path):
     with Checkpoints(tmp_path, {"a": 1}, print):
         second = Checkpoints(tmp_path, {"a": 1}, print)
         with pytest.raises(UserError, match="very same"):
@@ -194,7 +194,7 @@ def test_two_at_once_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_forgotten_trainings_are_swept(tmp_path):
+def test_old_checkpoints_are_removed(tmp_path):
     with Checkpoints(tmp_path, {"a": 1}, print) as kept:
         kept.save({"epochs": 1})
     (tmp_path / "tmpabc").mkdir()
@@ -207,7 +207,7 @@ def test_forgotten_trainings_are_swept(tmp_path):
         assert not kept.folder.exists()
 
 
-def test_a_killed_training_goes_on(data, tmp_path):
+def test_a_killed_training_is_resumed(data, tmp_path):
     """kill -9 of another process, in the middle of an epoch."""
     script = tmp_path / "train.py"
     script.write_text(
@@ -235,7 +235,7 @@ def test_a_killed_training_goes_on(data, tmp_path):
     (state,) = (tmp_path / "parts/cache/checkpoints").glob("*/state.pt")
     epochs = torch.load(state, weights_only=True)["epochs"]
     assert 1 <= epochs < 1499
-    # the rest would take long: what was kept is what an uninterrupted training has after so many epochs
+    # to save time, only the stored state is compared with an uninterrupted training after as many epochs
     interrupted(data, tmp_path / "whole", epochs + 1, epochs=1500, early_stopping=1500)
     (whole,) = (tmp_path / "whole/cache/checkpoints").glob("*/state.pt")
     parts, complete = (torch.load(f, weights_only=True) for f in (state, whole))

@@ -21,7 +21,7 @@ SMALL = Conv2d.Params.model_validate({"window": {"frames": 1}, "channels": [4]})
 
 
 def params(**changed: Any) -> TrainParams:
-    """Few epochs of small batches, the squared error alone; `pseudo` and `loss` take what changes in them."""
+    """Few epochs of small batches, only the squared error; `pseudo` and `loss` change these sections."""
     plain = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "schedule": "plateau", "lr_patience": 9}
     plain |= {"weight_decay": 0.0, "early_stopping": 9, "accelerator": "cpu"}
     loss = LossParams(**{"mse": 1.0, "l1": 0.0} | changed.pop("loss", {}))
@@ -62,10 +62,10 @@ class Trained:
     """A finished training.
 
     Args:
-        data: windows by name; those called `train` are learnt.
-        folder: for all that it writes.
+        data: windows by name; those called `train` are learned.
+        folder: folder of all outputs.
         val: name of the windows to validate with.
-        model: is trained; a small one by default.
+        model: the model to train; by default a small model.
         **changed: parameters that differ from `params()`.
     """
 
@@ -114,7 +114,7 @@ class Failing(Autoencoder):
 
 
 def mean_error(model: Autoencoder, windows: Windows) -> float:
-    """The squared error anew, in float64 over all pixels at once."""
+    """The mean squared error, computed in float64 over all pixels at once."""
     x = torch.from_numpy(np.stack([windows[[i]][0] for i in range(len(windows))])).float() / 255
     with torch.inference_mode():
         return (model(x) - x).double().square().mean().item()
