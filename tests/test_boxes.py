@@ -58,7 +58,7 @@ def test_large_boxes_do_not_overflow():
 
 
 @given(boxes_of(), st.sampled_from([0, 0.3, 0.5, 1]))
-def test_of_boxes_that_overlap_the_first_is_kept(boxes, limit):
+def test_distinct_keeps_the_first_of_overlapping_boxes(boxes, limit):
     kept: list[set[tuple[int, int]]] = []
     expected = []
     for box in boxes:
@@ -147,7 +147,7 @@ def test_without_boxes_there_are_no_crops():
     assert large_enough(array([]), 1, 1).shape == (0,)
 
 
-def test_the_boxes_themselves_do_not_change():
+def test_crop_boxes_does_not_modify_its_input():
     boxes = array([(1, 2, 3, 9)], float)
     crop_boxes(boxes, 1, "square", 50, 40)
     assert boxes.tolist() == [[1, 2, 3, 9]]
@@ -163,7 +163,7 @@ def test_large_enough_boxes_have_both_sides_and_an_area(boxes, width, height):
 @given(
     st.builds(array, st.lists(ANYWHERE, max_size=5), st.just(float)), st.integers(1, 40), st.integers(1, 40)
 )
-def test_a_clipped_box_is_its_part_in_the_frame(boxes, width, height):
+def test_clip_cuts_boxes_at_the_border_of_the_frame(boxes, width, height):
     got = clip(boxes, width, height)
     assert got.dtype == boxes.dtype
     frame = array([(0, 0, width, height)], float)

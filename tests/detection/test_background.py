@@ -41,7 +41,7 @@ def run(frames: np.ndarray, p: ForegroundSettings) -> np.ndarray:
 
 
 def place(length: int, color: bool = False, noise: float = 2.0, seed: int = 0) -> np.ndarray:
-    """An empty place with texture, float [T, H, W] or [T, H, W, 3], and sensor noise."""
+    """An empty scene with texture and sensor noise, float [T, H, W] or [T, H, W, 3]."""
     rng = np.random.default_rng(seed)
     shape = (HEIGHT, WIDTH, 3) if color else (HEIGHT, WIDTH)
     ground = 120 + 6 * cv2.GaussianBlur(rng.normal(0, 4, shape), (0, 0), 2)
@@ -55,7 +55,7 @@ def film(scene: np.ndarray) -> np.ndarray:
 def walk(
     length: int = 60, starts: int = 0, color: bool = False, speed: float = 1.0, value: float = 210.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Footage with somebody of 30x12 pixels who walks in at frame `starts` (0: is there), and the truth."""
+    """(frames with a person of 30x12 pixels who enters in frame `starts`, 0: is present at first; masks)."""
     scene, truth = place(length, color), np.zeros((length, HEIGHT, WIDTH), bool)
     for t in range(starts, length):
         x = round((5 if starts == 0 else -12) + speed * (t - starts))
@@ -87,7 +87,7 @@ def test_a_person_who_walks_in_later_is_foreground(method, color):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_person_who_is_there_from_the_start_leaves_no_ghost(method):
-    """In frame 0 the walker is foreground and the rest is not; nor is later the place where they stood."""
+    """In frame 0 only the walker is foreground; later the place where they stood is not."""
     frames, truth = walk(speed=1.2)
     masks = run(frames, how(method))
     assert min(iou(a, b) for a, b in zip(masks, truth, strict=True)) > 0.9
@@ -97,7 +97,7 @@ def test_a_person_who_is_there_from_the_start_leaves_no_ghost(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_person_who_stays_for_a_while_is_foreground(method):
-    """Somebody stands for a seventh of the time, then walks off."""
+    """A person stands still for a seventh of the clip, then walks off."""
     frames, truth = walk(length=105)
     frames[:15], truth[:15] = frames[0], truth[0]
     masks = run(frames, how(method, learning_rate=0, history=105))
@@ -108,8 +108,8 @@ def test_a_person_who_stays_for_a_while_is_foreground(method):
 
 
 @pytest.mark.parametrize("method", ["mog2", "knn"])
-def test_the_learning_rate_says_how_fast_things_become_background(method):
-    """What is put down becomes background, unless nothing is learned."""
+def test_the_learning_rate_decides_how_fast_things_become_background(method):
+    """A thing that is put down becomes background, unless the learning rate is 0."""
     frames = film(place(110))
     frames[60:, 20:40, 30:50] = 220
     for rate, left in ((0.0, 1.0), (0.2, 0.0)):
@@ -119,8 +119,8 @@ def test_the_learning_rate_says_how_fast_things_become_background(method):
     assert not run(frames, how(method, history=10))[109].any(), "1 / history"
 
 
-def test_a_median_follows_the_background_alone():
-    """Light that changes here and there is followed at the rate; what differs at once is not."""
+def test_a_median_learns_only_from_background_pixels():
+    """Slow changes of light are learned at the rate; a thing that differs at once is not learned."""
     frames = np.full((60, HEIGHT, WIDTH), 100, np.uint8)
     frames[:, :, 60:] = np.linspace(100, 160, 60)[:, None, None]
     frames[30:, 20:40, 10:30] = 200
@@ -137,7 +137,7 @@ def test_a_median_follows_the_background_alone():
     history=st.integers(1, 30),
 )
 def test_median_against_numpy(frames, history):
-    """Each `history` frames have their median as background; the last ones look back to be as many."""
+    """Each period of `history` frames has its median; the last is extended backwards to full length."""
     p = how("median", history=history, initial_frames=1000, learning_rate=0, threshold=20.0, min_area=0)
     masks = run(frames, p)
     for t, frame in enumerate(frames):
@@ -150,7 +150,7 @@ def test_median_against_numpy(frames, history):
         assert np.array_equal(masks[t][clear], difference[clear] > 20)
 
 
-def test_a_median_is_taken_of_frames_spread_over_the_history():
+def test_a_median_is_computed_from_frames_spread_over_the_history():
     frames = np.full((40, 8, 8), 50, np.uint8)
     frames[20:, :4, :4] = 200  # half of the time
     frames[20, :4, :4] = frames[39, :4, :4] = 50
@@ -180,7 +180,7 @@ def test_a_low_threshold_finds_a_walker_and_a_high_one_nothing(method, low, high
 
 
 def shaded(color: bool, length: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A walker with a soft shadow before them; (frames, walker, shadow)."""
+    """(frames of a walker with a soft shadow in front, masks of the walker, masks of the shadow)."""
     scene, (_, walker) = place(length, color, noise=1.0), walk(length, speed=2)
     shade = np.zeros((length, HEIGHT, WIDTH), np.float32)
     for t in range(length):
@@ -204,7 +204,7 @@ def test_shadows_are_removed(method, color):
 
 
 def test_dark_clothes_are_no_shadow():
-    """Plain and darker than the background, as a shadow is, but with an edge."""
+    """They are plain and darker than the background, like a shadow, but have an edge."""
     background = film(place(1, noise=0))[0].astype(np.float32)
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[15:45, 30:60] = True
@@ -263,7 +263,7 @@ def test_clean_against_scipy(mask, opening, closing, min_area):
     assert np.array_equal(mask, before)
 
 
-def test_opening_closing_and_the_smallest_area_act():
+def test_opening_closing_and_the_smallest_area_have_their_effect():
     frames, truth = walk()
     frames[30, 5, 5] = 0  # a speck
     frames[30, 35, 35:47] = frames[0, 35, 75]  # a gap through the walker
@@ -323,9 +323,9 @@ def test_memory_is_flat(method, tmp_path):
     assert peaks[1] < 1500 * 48 * 64 * 3 / 4
 
 
-def test_frames_are_read_as_they_are_asked_for():
+def test_frames_are_read_lazily():
     class Film:
-        """Frames of which the first alone can be read, once the background is learned."""
+        """Frames of which only the first can be read once the background is learned."""
 
         shape = (10**6, HEIGHT, WIDTH)
 
@@ -360,7 +360,7 @@ def test_bad_parameters_are_refused(changes, words):
         params.load("foreground", ForegroundParams, raw)
 
 
-def test_a_camera_that_pans_changes_most_pixels_and_one_that_stands_few():
+def test_most_pixels_change_for_a_panning_camera_and_few_for_a_fixed_camera():
     rng = np.random.default_rng(0)
     wide = cv2.GaussianBlur(rng.normal(0, 1, (120, 400)), (0, 0), 3) * 500 + 128
     wide = np.clip(wide, 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Boxes of what moves: against brute force, on drawn shapes, on rendered clips."""
+"""Boxes of moving things: against brute force, on drawn shapes, on rendered clips."""
 
 import tracemalloc
 from itertools import pairwise
@@ -49,7 +49,7 @@ def filled(mask: np.ndarray, close: int) -> np.ndarray:
 
 
 def blobs(mask: np.ndarray, how: MotionParams) -> list[np.ndarray]:
-    """Brute force: the blobs that count, each as a mask of the frame."""
+    """Brute force: the blobs that are large enough, each as a mask of the frame."""
     labels, number = ndimage.label(filled(mask, how.close), np.ones((3, 3)))
     every = [labels == i for i in range(1, number + 1)]
     sizes = [(blob.any(0).sum(), blob.any(1).sum(), blob.sum()) for blob in every]
@@ -66,14 +66,14 @@ def bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 @given(MASKS, st.integers(0, 6), SMALL, SMALL, SMALL)
-def test_boxes_are_those_of_the_blobs_that_count(mask, close, area, width, height):
+def test_boxes_surround_the_blobs_that_are_large_enough(mask, close, area, width, height):
     how = params(close=close, min_area=area, min_width=width, min_height=height)
     assert [tuple(box) for box in boxes(mask, how)] == sorted(bounds(blob) for blob in blobs(mask, how))
 
 
 @given(MASKS, st.integers(0, 4), SMALL, st.sampled_from([0.0, 0.2, 0.5, 0.9]))
-def test_boxes_cover_what_moves(mask, close, area, split):
-    """Whatever is split: every pixel of a blob that counts is in a box, and no box leaves its blob's."""
+def test_boxes_cover_the_moving_pixels(mask, close, area, split):
+    """Every pixel of a large enough blob is in a box, and every box lies in the bounds of its blob."""
     how = params(close=close, min_area=area, split=split)
     got = boxes(mask, how)
     assert got.dtype == np.int32
@@ -132,20 +132,20 @@ def test_a_thin_bridge_is_cut(way):
 
 @pytest.mark.parametrize("way", DIRECTIONS)
 def test_a_thick_bridge_is_not_cut(way):
-    """As thick as the discs are, no outline dips, no neck is thin."""
+    """It is as thick as the discs, so that there are neither dips nor necks."""
     mask, _ = discs(way, bridge=29)
     assert len(boxes(mask, params(**SPLIT))) == 1
 
 
-def test_split_says_how_thin_a_neck_must_be():
-    """One disc below the other, where no heads are: the bridge is 9 px thick, the discs are 31."""
+def test_split_is_the_relative_thickness_at_which_necks_are_cut():
+    """A disc above another, without heads: the bridge is 9 px thick, the discs are 31 px."""
     mask, _ = discs("below", bridge=9)
     counts = [len(boxes(mask, params(**SPLIT | {"split": split}))) for split in (0.0, 0.2, 0.4, 0.8)]
     assert counts == [1, 1, 1, 2]
 
 
 def person(mask: np.ndarray, x: int, feet: int, height: int = 60) -> tuple[int, int, int, int]:
-    """Draws somebody upright, 14 px broad if 60 px tall; returns the box."""
+    """Draws an upright person, 14 px wide for a height of 60 px; returns the box."""
     u = height / 60
     figure = np.zeros(mask.shape, np.uint8)
 
@@ -172,7 +172,7 @@ def test_people_side_by_side_are_split_between_their_heads(second, feet):
 
 
 @pytest.mark.parametrize("height", [30, 60, 120])
-def test_one_person_stays_one(height):
+def test_a_single_person_is_not_split(height):
     mask = np.zeros((140, 100), bool)
     truth = person(mask, 50, 130, height)
     noise = np.random.default_rng(0).random(mask.shape) < 0.3  # ragged by a pixel, as masks are
@@ -183,8 +183,8 @@ def test_one_person_stays_one(height):
         assert fit([truth], got) > 0.7
 
 
-def test_a_person_who_lies_is_not_cut_at_bumps():
-    """Head, hip and feet stand out of somebody on the ground; nobody stands there, wider than tall."""
+def test_a_lying_person_is_not_cut_at_bumps():
+    """Head, hip and feet are bumps in the outline, but cuts would leave parts wider than tall."""
     mask = np.zeros((60, 100), bool)
     mask[40:52, 10:90] = True
     for x in (14, 44, 76):
@@ -192,7 +192,7 @@ def test_a_person_who_lies_is_not_cut_at_bumps():
     assert boxes(mask, params(**SPLIT)).tolist() == [[10, 34, 90, 52]]
 
 
-def test_fragments_of_one_person_are_joined_and_neighbours_are_not():
+def test_fragments_of_a_person_are_joined_and_neighbours_are_not():
     mask = np.zeros((100, 120), bool)
     truth = [person(mask, 40, 90), person(mask, 56, 90)]
     mask[50:58] = False  # the shirts are as gray as the wall
@@ -200,14 +200,14 @@ def test_fragments_of_one_person_are_joined_and_neighbours_are_not():
     assert boxes(mask, params(close=8, min_area=20)).tolist() == [list(box) for box in truth]
 
 
-def test_what_is_near_the_border_does_not_grow_to_it():
+def test_blobs_near_the_border_do_not_grow_to_it():
     mask = np.zeros((40, 30), bool)
     mask[4:36, 5:15] = True
     assert boxes(mask, params(close=12)).tolist() == [[5, 4, 15, 36]]
 
 
 def test_boxes_do_not_depend_on_the_number_of_threads():
-    """Blobs may be numbered otherwise; boxes come from left to right."""
+    """The order of blobs may differ, but boxes are sorted from left to right."""
     mask = cv2.blur(np.random.default_rng(0).random((240, 360)), (9, 9)) > 0.5
     got = []
     before = cv2.getNumThreads()
@@ -223,7 +223,7 @@ def test_boxes_do_not_depend_on_the_number_of_threads():
 
 
 def crossing(gap: int = 1) -> list[tuple[np.ndarray, list[tuple[int, int, int, int]]]]:
-    """Two people who walk through each other, one a little farther off: masks, and their boxes."""
+    """Masks and boxes of two people who cross, at slightly different depths."""
     out = []
     for t in range(0, 61, gap):
         mask = np.zeros((100, 140), bool)
@@ -242,7 +242,7 @@ def apart(people: list[tuple[int, int, int, int]], got: np.ndarray) -> bool:
 
 @pytest.mark.parametrize("gap", [1, 2, 3])
 def test_people_who_cross_are_kept_apart(gap):
-    """While they are one blob each is where his steps lead, until one hides the other and thereafter."""
+    """While they are a single blob, both have boxes where their motion leads, except when one is hidden."""
     clip, how = crossing(gap), params(**SPLIT)
     middle = len(clip) // 2
     alone = [apart(people, boxes(mask, how)) for mask, people in clip]
@@ -252,20 +252,20 @@ def test_people_who_cross_are_kept_apart(gap):
     assert kept[-middle // 2 :] == alone[-middle // 2 :] == [True] * -(-middle // 2)
 
 
-def test_nobody_is_kept_apart_if_nothing_is_split():
+def test_without_splitting_people_who_cross_share_a_box():
     how = params(**SPLIT | {"split": 0.0})
     for (mask, _), got in zip(crossing(), boxes_of_clip(crossing(), how), strict=True):
         assert got.tolist() == boxes(mask, how).tolist()
 
 
-def test_nothing_is_predicted_for_a_first_mask():
+def test_the_first_mask_has_no_predicted_boxes():
     mask, _ = crossing()[30]
     for _ in range(3):
         assert (MotionBoxes(params(**SPLIT)).next(mask) == boxes(mask, params(**SPLIT))).all()
 
 
-def test_a_blob_with_more_in_it_than_was_predicted_stays_whole():
-    """Two come together where a third thing, larger than both, comes in."""
+def test_a_blob_with_much_outside_the_predicted_boxes_is_not_divided():
+    """Two people meet where a third thing, larger than both, appears."""
     finder = MotionBoxes(params(**SPLIT))
     for t in range(20):
         mask = np.zeros((100, 140), bool)
@@ -276,8 +276,8 @@ def test_a_blob_with_more_in_it_than_was_predicted_stays_whole():
     assert finder.next(mask).tolist() == boxes(mask, params(**SPLIT)).tolist()
 
 
-def test_a_person_who_is_almost_hidden_has_no_box():
-    """Two posts, one 7 px broad that comes up to the other, until 5 px of it stick out."""
+def test_an_almost_hidden_person_has_no_box():
+    """A post 7 px wide moves behind another until only 5 px of it are visible."""
     finder = MotionBoxes(params(**SPLIT))
     for x in range(60, 27, -1):
         mask = np.zeros((60, 80), bool)
@@ -311,14 +311,14 @@ def masks_of(frames: np.ndarray, how: MotionParams, flow=None) -> np.ndarray:
 
 
 def square(*places: tuple[int, int]) -> np.ndarray:
-    """A bright square of 12 px in each place, one per frame."""
+    """Frames that each show a bright square of 12 px at the next position."""
     frames = np.full((len(places), 48, 64), 80, np.uint8)
     for frame, (x, y) in zip(frames, places, strict=True):
         frame[y : y + 12, x : x + 12] = 160
     return frames
 
 
-def test_difference_is_where_something_came_or_went():
+def test_difference_marks_where_something_appeared_or_disappeared():
     moving_pixels = masks_of(square((10, 10), (10, 10), (40, 20)), params("difference"))
     assert not moving_pixels[:2].any()
     assert moving_pixels[2][10:22, 10:22].all()
@@ -341,7 +341,7 @@ def test_difference_is_above_its_threshold(step, moves):
 
 
 @pytest.mark.parametrize("channel", [0, 1, 2])
-def test_a_colour_that_changes_moves(channel):
+def test_a_change_of_colour_alone_is_motion(channel):
     frames = np.full((2, 20, 30, 3), 100, np.uint8)
     frames[1, 5:15, 5:15, channel] = 130
     moving_pixels = masks_of(frames, params("difference"))
@@ -352,7 +352,7 @@ def test_a_colour_that_changes_moves(channel):
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
 def test_flow_is_scaled_to_the_frame(factor):
-    """What moves by 3 px of the frame, in a flow of fewer pixels whose counts are worth 0.1 px."""
+    """A motion of 3 px of the frame, in smaller flow with steps of 0.1 px."""
     height, width = 96, 128
     counts = np.zeros((2, height // factor, width // factor, 2), np.int8)
     box = np.array([40, 24, 80, 72]) // factor
@@ -368,7 +368,7 @@ def test_flow_is_scaled_to_the_frame(factor):
 
 @pytest.mark.parametrize(("scale", "moves"), [(0.021, True), (0.019, False)])
 def test_flow_is_above_its_threshold(scale, moves):
-    """30 and 40 counts make 50, hence about 1 px."""
+    """30 and 40 steps in x and y are 50 steps, about 1 px."""
     counts = np.full((1, 20, 30, 2), (30, 40), np.int8)
     moving_pixels = masks_of(
         np.zeros((1, 20, 30), np.uint8), params("flow", flow_threshold=1.0), (counts, {"scale": scale})
@@ -377,7 +377,7 @@ def test_flow_is_above_its_threshold(scale, moves):
 
 
 def test_flow_is_cut_at_half_the_speed_nearby():
-    """Dense flow falls off gradually: of a hill of speed, the upper half moves."""
+    """Dense flow falls off gradually: of a peak of speed, the upper half is motion."""
     hill = np.abs(np.arange(101) - 50)
     counts = np.zeros((1, 60, 101, 2), np.int8)
     counts[..., 0] = np.clip(120 - 10 * np.clip(hill - 10, 0, None), 0, None)
@@ -417,7 +417,7 @@ def test_memory_does_not_grow_with_the_clip(tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def clips() -> list[tuple[np.ndarray, np.ndarray]]:
-    """Two clips before encoding: gray frames and the people in them, [T, H, W] both."""
+    """Gray frames and instance masks of two rendered clips, [T, H, W] each."""
     out = []
     for script in (CLIPS[0], CLIPS[8]):  # hall/walk1, yard/walk3
         frames = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in render(script)[0]])
@@ -426,8 +426,8 @@ def clips() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 @pytest.mark.parametrize(("source", "least"), [("foreground", 0.9), ("difference", 0.85)])
-def test_people_who_move_have_boxes(clips, source, least):
-    """All clips and sources: python -m benchmarks.sample_regions."""
+def test_moving_people_have_boxes(clips, source, least):
+    """`python -m benchmarks.sample_regions` measures all clips and sources."""
     count = Count()
     for frames, actors in clips:
         finder, walking = MotionBoxes(params(**SPLIT | {"close": 24})), moving(actors, second=12)

@@ -214,7 +214,7 @@ def test_classes_without_names_end_to_end(tmp_path):
 
 
 @given(st.integers(0, 10**6))
-def test_raw_and_decoded_are_told_apart(seed):
+def test_raw_and_decoded_outputs_of_yolox_are_distinguished(seed):
     out = raw(seed % 1000)
     out[:, :2] = np.random.default_rng(seed).normal(0.5, 1.5, (N, 2))
     assert yolo.recognise(out, H, W) == ["yolox"]
@@ -236,7 +236,7 @@ def test_nms_against_plain_python(candidates, iou):
     assert yolo.nms(boxes, scores, classes, iou).tolist() == plain_nms(boxes.tolist(), scores, classes, iou)
 
 
-def test_nms_on_known_boxes():
+def test_nms_on_chosen_boxes():
     boxes = np.array([(0, 0, 10, 10), (0, 0, 10, 9), (0, 0, 10, 4), (0, 0, 10, 10)], np.float32)
     scores = np.array([0.5, 0.9, 0.7, 0.4], np.float32)
     assert yolo.nms(boxes, scores, np.array([0, 0, 0, 1]), 0.5).tolist() == [1, 2, 3]
@@ -245,7 +245,7 @@ def test_nms_on_known_boxes():
     assert yolo.nms(boxes, scores[:2], np.array([0, 1]), 0.5).tolist() == [1, 0]
 
 
-def test_what_is_no_box_is_left_out(tmp_path):
+def test_invalid_boxes_are_dropped(tmp_path):
     out = np.zeros((N, 8), np.float32)
     out[:, 4:6] = 0.9  # class 0 everywhere, each in a box apart
     out[:, 2:4] = -3
@@ -263,7 +263,7 @@ def test_what_is_no_box_is_left_out(tmp_path):
     assert len(one.boxes) == N - 5
 
 
-def test_nothing_found(tmp_path):
+def test_without_detections_the_arrays_are_empty(tmp_path):
     (one,) = Detector(export(tmp_path / "a.onnx", raw() * 0), params(confidence=0), threads=1).detect(
         [blank()]
     )
@@ -302,7 +302,7 @@ def test_letterbox_round_trip(height, width, rows, columns, centred, data):
     assert abs(shown[0] / height - shown[1] / width) <= 0.5 / min(height, width) + 1e-9 or min(shown) == 1
 
 
-def test_letterbox_puts_things_where_unletterbox_finds_them():
+def test_unletterbox_returns_where_letterboxed_things_were():
     frame = np.zeros((90, 210, 3), np.uint8)
     frame[30:60, 70:140] = 255
     for centred in (False, True):
@@ -316,7 +316,7 @@ def test_letterbox_puts_things_where_unletterbox_finds_them():
 @pytest.mark.parametrize("color", range(3))
 @pytest.mark.parametrize("layout", ["yolox", "yolov8"])
 def test_order_and_range_of_colors(tmp_path, layout, color):
-    """The score of class i is the mean of input channel i: the detected class is the color's place."""
+    """The score of class i is the mean of input channel i, so the detected class is the brightest channel."""
     yolox = layout == "yolox"
     tint = np.zeros((3, N, 8))
     for channel in range(3):
@@ -398,7 +398,7 @@ def test_batches(tmp_path, shape, size, batch):
     assert detector.detect([]) == []
 
 
-def test_batch_that_is_dynamic_by_name_only(tmp_path):
+def test_a_falsely_declared_dynamic_batch_is_run_picture_by_picture(tmp_path):
     path = export(tmp_path / "a.onnx", raw(), inside=1)
     detector = Detector(path, params(), threads=1)
     assert detector.batch == 1
@@ -431,7 +431,7 @@ def test_frames_of_a_memory_map_and_of_several_sizes(tmp_path):
 # sizes and names
 
 
-def test_size_that_only_the_metadata_know(tmp_path):
+def test_the_input_size_may_be_in_the_metadata_only(tmp_path):
     path = export(tmp_path / "a.onnx", raw(), shape=["b", 3, "h", "w"], meta={"imgsz": f"[{H}, {W}]"})
     detector = Detector(path, params(), threads=1)
     assert (detector.height, detector.width, detector.layout) == (H, W, "yolox")
@@ -470,7 +470,7 @@ def test_class_filter(tmp_path):
 
 
 @pytest.mark.parametrize("wanted", ["persom", 3, -1, "Person"])
-def test_class_that_does_not_exist(tmp_path, wanted):
+def test_an_unknown_class_is_refused(tmp_path, wanted):
     path = export(tmp_path / "a.onnx", raw(), meta={"names": NAMES})
     with pytest.raises(UserError) as error:
         check(path, params(classes=["car", wanted]))
@@ -503,7 +503,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_export_that_is_not_understood(tmp_path, name):
+def test_unsupported_exports_are_refused(tmp_path, name):
     make, said = WRONG[name]
     path = make(tmp_path / "a.onnx")
     with pytest.raises(UserError) as error:
@@ -521,7 +521,7 @@ def test_yolox_stated_as_yolov8_does_not_fit(tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["yolox", "yolox_decoded", "end_to_end"])
-def test_stated_layout_that_does_not_fit(tmp_path, layout):
+def test_a_stated_layout_that_does_not_fit_is_refused(tmp_path, layout):
     with pytest.raises(UserError, match=f"not {layout}, as"):
         check(export(tmp_path / "a.onnx", as_yolov8(raw())), params(layout=layout))
 
@@ -534,7 +534,7 @@ def test_stated_yolov8_with_other_anchors_has_no_map(tmp_path):
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, -50, "text", "lfs", "missing"])
-def test_broken_file(tmp_path, capfd, kept):
+def test_a_broken_file_is_refused(tmp_path, capfd, kept):
     path = export(tmp_path / "a.onnx", raw())
     if kept == "missing":
         path.unlink()
@@ -549,7 +549,7 @@ def test_broken_file(tmp_path, capfd, kept):
     assert not capfd.readouterr().err
 
 
-def test_onnxruntime_is_loaded_when_needed():
+def test_onnxruntime_is_imported_only_when_needed():
     code = "import sys, vad.detection.detector; sys.exit('onnxruntime' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
 
@@ -573,7 +573,7 @@ def picture() -> np.ndarray:
 
 @pytest.mark.datasets
 @needs_weights
-def test_a_person_is_found(picture):
+def test_a_person_is_detected(picture):
     gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     detector = Detector(NANO, params(classes=["person"], batch_size=2), threads=1)
     assert (detector.layout, detector.batch, detector.names) == ("yolox", 1, yolo.COCO)
@@ -586,7 +586,7 @@ def test_a_person_is_found(picture):
 
 @pytest.mark.datasets
 @needs_weights
-def test_threads_change_nothing(picture):
+def test_results_do_not_depend_on_the_number_of_threads(picture):
     results = [Detector(NANO, params(), threads=threads).detect([picture])[0] for threads in (1, 2)]
     assert [m.tobytes() for m in results[0].class_maps] == [m.tobytes() for m in results[1].class_maps]
     assert results[0].boxes.tobytes() == results[1].boxes.tobytes()

@@ -1,4 +1,4 @@
-"""Tracks: people who walk on keep their number; after a long absence or a jump they get another."""
+"""Tracking: people who walk on keep their track; after a long absence or a jump they get a new track."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_straight_motion_keeps_its_number(step, min_iou):
 
 
 def test_two_people_who_pass_each_other_at_different_rows_keep_their_numbers():
-    """They overlap for a while, by up to 20 of 50 rows; the order of boxes says nothing."""
+    """They overlap for some time, by up to 20 of 50 rows; the order of boxes is random."""
     frames, order = [], []
     for t in range(50):
         boxes = [person(10 + 4 * t, 100), person(210 - 4 * t, 130)]
@@ -91,7 +91,7 @@ def test_a_track_has_a_number_from_its_confirming_box_on(confirm):
 
 @pytest.mark.parametrize("confirm", [2, 3])
 def test_boxes_that_never_occur_twice_in_a_row_are_no_track(confirm):
-    """Noise uses up no numbers, and is not bridged by max_gap."""
+    """Noise gets no track numbers, and max_gap does not connect it."""
     frames = [[person(50, 50)] if t % 2 else [person(300, 50)] for t in range(20)]
     assert track(frames, confirm=confirm) == [[-1]] * 20
     frames = frames + [[person(50, 50)]] * 4
@@ -99,7 +99,7 @@ def test_boxes_that_never_occur_twice_in_a_row_are_no_track(confirm):
 
 
 @pytest.mark.parametrize("confirm", [1, 0])
-def test_a_single_box_cannot_be_a_track(confirm):
+def test_confirm_must_be_at_least_2(confirm):
     with pytest.raises(ValidationError):
         params(confirm=confirm)
 
@@ -115,9 +115,9 @@ def test_a_jump_beyond_min_iou_is_another_track(min_iou, jump, kept):
 
 
 @pytest.mark.parametrize(("steps", "speed"), [(2, 3), (3, 6), (5, 6), (8, 1), (4, -5)])
-def test_between_two_frames_walkers_walk(steps, speed):
+def test_interpolated_boxes_move_with_the_walkers(steps, speed):
     def at(t: int) -> np.ndarray:
-        """Two people with their confidence; the detector names them in another order each time."""
+        """Two people with their confidence; the detector returns them in a different order each time."""
         both = np.array([[*person(100 + speed * t, 50), 0.4], [*person(300 - speed * t, 60), 0.8]])
         return both if t == 0 else both[::-1]
 
@@ -128,7 +128,7 @@ def test_between_two_frames_walkers_walk(steps, speed):
         np.testing.assert_allclose(boxes[boxes[:, 4].argsort()], expected)
 
 
-def test_a_box_without_counterpart_stays_for_half_of_the_time():
+def test_an_unpaired_box_stays_for_half_of_the_frames():
     came, went = np.array([[*person(10, 10), 0.5]]), np.array([[*person(200, 10), 0.6]])
     got = interpolate(came, went, 4)
     assert [boxes.tolist() for boxes in got] == [came.tolist(), went.tolist(), went.tolist()]
@@ -151,7 +151,7 @@ def test_integer_boxes_are_tracked_too():
     assert got == [[-1], [0], [0]]
 
 
-def test_every_clip_begins_anew_and_gives_the_same():
+def test_tracks_of_a_clip_do_not_depend_on_other_clips():
     rng = np.random.default_rng(3)
     frames = []
     for t in range(60):
@@ -163,7 +163,7 @@ def test_every_clip_begins_anew_and_gives_the_same():
     assert {n for numbers in first for n in numbers} >= {-1, 0, 1}
 
 
-def test_a_number_stands_for_one_box_in_a_frame():
+def test_a_track_has_at_most_a_single_box_per_frame():
     rng = np.random.default_rng(4)
     for numbers in track([[person(*rng.uniform(0, 150, 2)) for _ in range(10)] for _ in range(40)]):
         tracks = [n for n in numbers if n >= 0]

@@ -1,4 +1,4 @@
-"""Optical flow: the tensors of a texture that moves by a given way show that way, whatever their size."""
+"""Optical flow: the tensors of a texture show its displacement, whatever their size."""
 
 import tracemalloc
 from pathlib import Path
@@ -34,7 +34,7 @@ def texture(x: np.ndarray, y: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def moving(right: float, down: float, length=3, height=HEIGHT, width=WIDTH, seed=0) -> np.ndarray:
-    """Frames [T, H, W] of a texture all of which moves by so many pixels per frame."""
+    """Frames [T, H, W] of a texture that moves as a whole by so many pixels per frame."""
     y, x = np.mgrid[:height, :width]
     return np.stack([texture(x - right * t, y - down * t, seed) for t in range(length)])
 
@@ -44,7 +44,7 @@ def dis(preset="medium", height=HEIGHT, limit=8.0) -> Dis:
 
 
 def flow_of(folder: Path, frames: np.ndarray, method: Dis, threads=1) -> tuple[np.ndarray, dict]:
-    """(counts, card) of the flow of a clip, whose frames then lie there as well."""
+    """Writes the frames and the flow of a clip; returns the array of the flow and its card."""
     arrays.write_array(folder / "frames", frames, fps=10.0)
     method.flow(folder / "flow", folder / "frames", threads=threads)
     return open_flow(folder / "flow", "a test")
@@ -114,7 +114,7 @@ def test_every_preset_gives_the_shift(tmp_path, preset):
 
 
 def test_crops_at_the_corners_show_their_part_of_the_flow(tmp_path):
-    """The left half moves right, the right half left: a box has the motion of what is in it."""
+    """The left half moves right, the right half left: each box shows the motion of its content."""
     half = WIDTH // 2
     frames = np.concatenate([moving(2, 0, width=half, seed=1), moving(-2, 0, width=half, seed=2)], axis=2)
     flow_of(tmp_path, frames, dis(height=60))
@@ -125,7 +125,7 @@ def test_crops_at_the_corners_show_their_part_of_the_flow(tmp_path):
 
 
 @pytest.mark.parametrize("step", [(6, 0), (-6, 0), (0, 6), (0, -6), (5, -5)])
-def test_what_moves_does_so_inside_its_box_of_the_same_frame(tmp_path, step):
+def test_flow_lies_inside_the_box_of_the_same_frame(tmp_path, step):
     """A patch over a still background: flow[t] lies where the patch is in frame t, not where it was."""
     still, patch, side = moving(0, 0, length=1)[0], moving(0, 0, 1, seed=7)[0], 40
     frames, boxes = [], []
@@ -159,8 +159,8 @@ def test_frame_0_repeats_frame_1(tmp_path):
     assert (counts[1] != counts[2]).any()
 
 
-def test_two_frames_are_compared_the_right_way_round(tmp_path):
-    """Backwards in time is the other way."""
+def test_playing_backwards_reverses_the_flow(tmp_path):
+    """The flow has the direction of time."""
     flow_of(tmp_path, moving(3.0, -1.0, length=2)[::-1], dis())
     assert_moves(in_tensor(tmp_path, MIDDLE), (-3.0, 1.0))
 
@@ -173,7 +173,7 @@ def test_a_single_frame_does_not_move(tmp_path):
     assert not in_tensor(tmp_path, MIDDLE).any()
 
 
-def test_colour_frames_move_like_gray_ones(tmp_path):
+def test_colour_frames_have_the_flow_of_gray_frames(tmp_path):
     gray = moving(2.0, -3.0)
     counts, _ = flow_of(tmp_path / "gray", gray, dis())
     same, _ = flow_of(tmp_path / "same", np.repeat(gray[..., None], 3, axis=3), dis())
@@ -184,7 +184,7 @@ def test_colour_frames_move_like_gray_ones(tmp_path):
 
 
 def test_red_weighs_more_than_blue(tmp_path):
-    """As in any gray picture: what is bright moves right, though as much of the dim moves left."""
+    """As in luma: the red texture moves right, and prevails over the blue texture, which moves left."""
     red, blue = moving(3, 0, seed=1), moving(-3, 0, seed=2)
     flow_of(tmp_path, np.stack([red, np.zeros_like(red), blue], axis=3), dis())
     assert np.median(in_tensor(tmp_path, MIDDLE)[..., 0]) == pytest.approx(3, rel=0.1)
@@ -205,7 +205,7 @@ def test_where_nothing_moves_every_value_is_128(tmp_path, fit, picture):
 
 
 @pytest.mark.parametrize(("shift", "expected"), [((5.0, 0.0), (2, 0)), ((0.5, -5.0), (0.5, -2))])
-def test_beyond_the_limit_is_the_limit(tmp_path, shift, expected):
+def test_displacements_are_clipped_to_the_limit(tmp_path, shift, expected):
     counts, card = flow_of(tmp_path, moving(*shift), dis(limit=2.0))
     assert counts.min() >= -127
     shown = np.median(in_tensor(tmp_path, MIDDLE), axis=(0, 1, 2))
@@ -233,7 +233,7 @@ def test_frames_are_not_enlarged(tmp_path):
     assert counts.shape == (3, HEIGHT, WIDTH, 2)
 
 
-def test_threads_change_no_byte(tmp_path):
+def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path):
     frames = moving(3.3, -1.2, height=240, width=360)
     for threads in (1, 2, 4):
         flow_of(tmp_path / str(threads), frames, dis(height=240), threads)
@@ -243,7 +243,7 @@ def test_threads_change_no_byte(tmp_path):
     assert files[0] == files[1] == files[2]
 
 
-def test_a_clip_says_the_same_twice_and_after_others(tmp_path):
+def test_the_flow_of_a_clip_is_repeatable_and_independent_of_other_clips(tmp_path):
     frames = moving(1.5, 2.5)
     once, _ = flow_of(tmp_path / "a", frames, dis())
     flow_of(tmp_path / "b", moving(-3, 0, seed=5), dis())
@@ -253,7 +253,7 @@ def test_a_clip_says_the_same_twice_and_after_others(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_clip(tmp_path):
-    """3000 frames of 18 kB are 55 MB; as many counts come out. What numpy holds stays below one of them."""
+    """3000 frames of 18 kB are 55 MB, as large as their flow. The memory of numpy stays below that."""
     y, x = np.mgrid[:96, :192]
     few = [texture(x - t, y) for t in range(4)]
     with arrays.ArrayWriter(tmp_path / "frames", (96, 192), np.uint8) as writer:
@@ -269,15 +269,15 @@ def test_memory_does_not_grow_with_the_clip(tmp_path):
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize(("height", "width"), [(12, 200), (24, 120), (200, 12), (31, 91), (8, 12)])
-def test_pictures_that_opencv_dies_of_are_compared_too(tmp_path, preset, height, width):
-    """Wide ones with fewer rows than the finest scale of the preset needs (opencv#14554)."""
+def test_sizes_that_crash_opencv_are_handled(tmp_path, preset, height, width):
+    """Wide frames with fewer rows than the finest scale of the preset needs (opencv#14554)."""
     counts, _ = flow_of(tmp_path, moving(1.0, 0.0, height=height, width=width), dis(preset, 200))
     if min(height, width) >= 24:
         assert np.median(counts[..., 0]) * 8 / 127 == pytest.approx(1, rel=0.1)
 
 
 @pytest.mark.parametrize(("height", "width"), [(4, 100), (8, 11), (100, 7), (1, 1)])
-def test_pictures_too_small_to_compare_are_refused(tmp_path, height, width):
+def test_frames_too_small_for_dis_are_refused(tmp_path, height, width):
     frames = np.zeros((3, height, width), np.uint8)
     with pytest.raises(
         UserError, match=rf"frames of {width}x{height} are .* too small .* raise flow.dis.height"
@@ -297,7 +297,7 @@ def test_without_flow_the_message_says_what_to_set(tmp_path):
     require_flow("dis", "anything")
 
 
-def test_flow_that_was_never_written_is_missing_not_none(tmp_path):
+def test_missing_files_of_flow_are_not_taken_for_the_method_none(tmp_path):
     with pytest.raises(UserError, match=r"flow\.json: cannot be read.*dvc repro"):
         open_flow(tmp_path / "flow", "a test")
 

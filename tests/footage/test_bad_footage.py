@@ -1,4 +1,4 @@
-"""Footage that cannot be read is refused in a line that names the file and the facts."""
+"""Footage that cannot be read is refused with a single line that names the file and the reason."""
 
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def test_a_clip_needs_two_frames(tmp_path):
 
 
 def whole(tmp_path: Path, suffix: str) -> Path:
-    """120 frames of noise, so that a cut is far from the end of the file's index."""
+    """120 frames of noise, so that the file is much longer than its index."""
     path = tmp_path / f"whole{suffix}"
     noise = np.random.default_rng(0).integers(0, 256, (120, 32, 48), dtype=np.uint8)
     encode(path, noise, 25)
@@ -136,7 +136,7 @@ def test_a_video_whose_size_changes_is_refused(tmp_path):
     refused(lambda: list(frames(tmp_path / "both.mjpeg", "gray")), "both.mjpeg", "frame 6", "64x48", "48x32")
 
 
-def test_folders_of_unlike_or_broken_pictures_are_refused(tmp_path):
+def test_folders_of_broken_or_differently_sized_pictures_are_refused(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     refused(lambda: probe(empty), "empty", "without pictures", ".png")

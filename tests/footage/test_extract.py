@@ -46,7 +46,7 @@ def test_impossible_parameters_are_refused(wrong):
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".mov", ".ts", ".flv"])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_every_frame_once_and_in_order(tmp_path, suffix, threads):
+def test_every_frame_is_decoded_once_and_in_order(tmp_path, suffix, threads):
     source = tmp_path / f"clip{suffix}"
     encode(source, numbered(90), 25, crf=5)
     got = list(frames(source, "gray", threads))
@@ -144,7 +144,7 @@ def test_resampling_against_brute_force(milliseconds, fps):
 
 
 def test_avi_with_frames_coded_out_of_order(tmp_path):
-    """AVI has no times of display; what PyAV calls pts there goes back and forth."""
+    """AVI has no display times; the values that PyAV reports as pts are not monotonic."""
     y, x = np.mgrid[:96, :128]
     waves = [127 + 60 * np.sin(x / 5 + i / 3) + 60 * np.cos(y / 7 - i / 4) for i in range(50)]
     encode(tmp_path / "a.avi", [w.astype(np.uint8) for w in waves], 25)
@@ -182,7 +182,7 @@ def test_file_without_time_stamps(tmp_path):
 # --- gray, colour, size, rotation
 
 
-def test_limited_and_full_range_and_pictures_give_one_gray(tmp_path):
+def test_limited_and_full_range_and_pictures_give_the_same_gray(tmp_path):
     picture = texture()
     times = [Fraction(i, 25) for i in range(3)]
     write_timed(tmp_path / "limited.mp4", [picture] * 3, times)
@@ -210,7 +210,7 @@ def test_gray_of_other_pixel_formats(tmp_path, pixels):
     assert np.abs(array[1].astype(int) - texture()).max() <= 4
 
 
-def test_rgb_comes_back(tmp_path):
+def test_rgb_is_decoded_as_encoded(tmp_path):
     picture = np.stack([texture(), texture()[::-1], 255 - texture() // 2], -1)
     encode(tmp_path / "a.mp4", [picture] * 3, 25, crf=1)
     array, card, _ = extracted(tmp_path, tmp_path / "a.mp4", color="rgb")
@@ -290,7 +290,7 @@ def test_real_clip_equals_ffmpeg(tmp_path):
 
 
 @pytest.mark.datasets
-def test_real_sources_are_whole():
+def test_real_sources_are_probed_with_their_published_properties():
     videos = [*(DATA / "samples").glob("*.mp4"), *(DATA / "samples").glob("*.avi")]
     if not videos:
         pytest.skip(f"no footage under {DATA}; set VAD_DATASETS")
@@ -355,7 +355,7 @@ def test_file_names_of_any_kind_can_be_read(tmp_path, name):
     assert [number(f) for f in array] == [0, 1, 2]
 
 
-def test_a_name_with_a_colon_is_no_protocol(tmp_path, monkeypatch):
+def test_a_name_with_a_colon_is_not_taken_for_a_protocol(tmp_path, monkeypatch):
     """ffmpeg would take "http:" for a protocol."""
     monkeypatch.chdir(tmp_path)
     source = Path("http: 12:30.mp4")

@@ -32,7 +32,7 @@ def splits_of(clips: list[SourceClip]) -> dict[str, set[str]]:
 
 
 def by_hash(clips: list[SourceClip], camera: str, fraction: float) -> tuple[int, int]:
-    """(clips of a camera whose hash says val, clips of the camera)."""
+    """(number of clips of a camera whose hash is below the fraction, number of its clips)."""
     of_camera = [clip for clip in clips if clip.split == "train" and clip.camera == camera]
     return sum(splits._rank(clip) < fraction for clip in of_camera), len(of_camera)
 
@@ -45,7 +45,7 @@ def test_every_camera_has_both_splits(clips, fraction):
 
 
 @given(training_sets(), fractions)
-def test_cut_is_by_clip_and_loses_none(clips, fraction):
+def test_each_clip_is_held_out_as_a_whole_and_none_is_lost(clips, fraction):
     cut = splits.cut_validation(clips, fraction)
     assert set(splits_of(cut)) == set(splits_of(clips))
     counts = {c: by_hash(clips, c, fraction)[1] for c in {clip.camera for clip in clips}}
@@ -82,7 +82,7 @@ def test_order_of_clips_does_not_matter(clips, fraction):
 
 @pytest.mark.parametrize("frames", [2, 3, 10, 101, 2550])
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5, 0.9])
-def test_a_single_clip_gives_its_tail(frames, fraction):
+def test_of_a_single_clip_the_tail_is_held_out(frames, fraction):
     train, val = splits.cut_validation(
         [SourceClip("train", "a", Path("a"), first=5, end=5 + frames)], fraction
     )
@@ -92,13 +92,13 @@ def test_a_single_clip_gives_its_tail(frames, fraction):
     assert abs((end - again) - fraction * frames) <= 0.5
 
 
-def test_accents_in_two_spellings_are_one_name():
+def test_both_encodings_of_accents_give_the_same_name():
     composed, decomposed = (SourceClip("train", n, Path("x")) for n in ("caf\u00e9", "cafe\u0301"))
     assert composed.id == decomposed.id
     assert splits._rank(composed) == splits._rank(decomposed)
 
 
-def test_given_val_clips_are_kept_and_zero_cuts_nothing():
+def test_nothing_is_held_out_if_there_are_val_clips_or_the_fraction_is_0():
     clips = [SourceClip("train", str(i), Path(str(i))) for i in range(5)]
     assert splits.cut_validation(clips, 0) == clips
     clips.append(SourceClip("val", "v", Path("v")))

@@ -1,4 +1,4 @@
-"""The survey: opens footage, checks labels and masks against it, cuts validation."""
+"""The survey: opens footage, checks labels and masks, holds out validation clips."""
 
 import json
 import os
@@ -101,7 +101,7 @@ def test_second_survey_reads_only_what_is_new(tree, ingest, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"code": "old", "footage": {}}'])
-def test_a_broken_memory_is_no_harm(tree, ingest, tmp_path, text):
+def test_a_broken_cache_of_results_is_ignored(tree, ingest, tmp_path, text):
     first = ingest(tree)
     memory = tmp_path / "cache/footage.json"
     memory.write_text(text)
@@ -164,8 +164,8 @@ def test_skipping_leaves_no_split_empty(tree, ingest):
         ingest(tree, on_error="skip")
 
 
-def test_validation_is_cut_from_what_can_be_read(tree, ingest):
-    """A camera keeps both splits also when the clip that would be its validation is broken."""
+def test_validation_clips_are_held_out_from_readable_clips(tree, ingest):
+    """A camera has clips in both splits even if the clip that would be held out is broken."""
     val = next(row.clip for row in ingest(tree).clips if row.split == "val")
     (tree / "train" / val.removeprefix("val/") / "0.png").write_bytes(b"")
     result = ingest(tree, on_error="skip")
@@ -177,7 +177,7 @@ def test_a_val_split_is_needed(tree, ingest):
         ingest(tree, val_fraction=0.0)
 
 
-def test_a_single_clip_gives_its_tail_to_validation(tmp_path, ingest):
+def test_the_tail_of_a_single_clip_becomes_validation(tmp_path, ingest):
     root = tmp_path / "root"
     pictures(root / "train/a", frames=20)
     pictures(root / "test/b")
@@ -205,7 +205,7 @@ def test_a_file_name_that_is_not_utf8_is_refused(tree, ingest):
         ingest(tree)
 
 
-def test_labels_are_held_against_the_footage(tree, ingest):
+def test_labels_that_do_not_fit_the_footage_stop_the_survey(tree, ingest):
     labels = tree / "labels.csv"
     labels.write_text("clip,start,end\nd,5,11\n")
     with pytest.raises(
@@ -218,7 +218,7 @@ def test_labels_are_held_against_the_footage(tree, ingest):
 
 
 @pytest.mark.parametrize("name", ["train/a", "train/b", "train/c"])
-def test_training_must_be_normal(tree, ingest, name):
+def test_anomalies_in_train_and_val_are_refused_unless_allowed(tree, ingest, name):
     (tree / "labels.csv").write_text(f"clip,start,end\n{name},1,3\n")
     with pytest.raises(
         UserError, match=r"frames \[1, 3\) are labelled anomalous, but (train|val) clips must"
@@ -228,7 +228,7 @@ def test_training_must_be_normal(tree, ingest, name):
     assert list(result.labels.values()) == [[(1, 3)]]
 
 
-def test_masks_make_labels_where_there_are_none(tree, ingest, tmp_path):
+def test_masks_label_clips_without_other_labels(tree, ingest, tmp_path):
     truth = np.zeros((10, 8, 12), bool)
     truth[3:6, 2, 4] = truth[8:, 0, 0] = True
     np.savez(tree / "truth.npz", truth)
@@ -264,7 +264,7 @@ def test_masks_make_labels_where_there_are_none(tree, ingest, tmp_path):
         ("0,1", "4 of 10 frames; the first, counted from 0, is frame 0"),
     ],
 )
-def test_labels_a_frame_off_their_masks_are_noticed(tree, ingest, interval, says):
+def test_labels_a_frame_off_their_masks_are_reported(tree, ingest, interval, says):
     truth = np.zeros((10, 8, 12), bool)
     truth[3:6, 2, 4] = True
     (tree / "masks/test").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Small videos and folders of pictures, and what extract makes of them."""
+"""Writes small videos and folders of pictures, and reads the outputs of extract."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffm
 
 
 def texture(width: int = 64, height: int = 48) -> np.ndarray:
-    """A smooth picture that uses all levels from 0 to 255 and looks the same from no two sides."""
+    """A smooth picture with all levels from 0 to 255 that changes under every rotation and reflection."""
     y, x = np.mgrid[:height, :width]
     return np.rint(255 * (0.6 * x / (width - 1) + 0.4 * (y / (height - 1)) ** 2)).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""Layouts: each finds its clips, converts labels once, and says what is wrong with a tree."""
+"""Layouts: each lists its clips, converts its labels, and refuses other folders with a clear message."""
 
 import os
 from pathlib import Path
@@ -84,7 +84,7 @@ def test_every_layout_has_defaults_and_descriptions_and_reads_its_tree(tmp_path,
     assert any(recognised), "no layout would be suggested for this tree"
 
 
-def test_what_every_stage_needs_of_the_section_data_does_not_depend_on_the_layout():
+def test_source_params_are_read_whatever_the_layout():
     raw = {"data": {"format": "table", "root": "x", "on_error": "skip", "table": {"file": "t.csv"}}}
     source = params.load("data", SourceParams, raw)
     chosen = params.load("data", DataParams, raw)
@@ -133,7 +133,9 @@ FOLDER_TREE = ["train/a.mp4", "test/b.mp4"]
         (CAMERA, [f"{i}.mp4" for i in range(12)], {}, r"0.mp4, .*, … \(12 in all\)", ""),
     ],
 )
-def test_mismatch_says_found_expected_and_what_would_fit(tmp_path, layout, paths, texts, inside, hint):
+def test_a_mismatch_names_the_content_the_expectation_and_a_layout_that_fits(
+    tmp_path, layout, paths, texts, inside, hint
+):
     make(tmp_path, *paths, **texts)
     with pytest.raises(UserError, match=rf"does not match data.format = '.*': found {inside}; expected") as e:
         layout.read(tmp_path)
@@ -216,7 +218,7 @@ def test_folder_reads_labels_csv(tmp_path):
     assert next(clip for clip in clips if clip.split == "train").intervals is None
 
 
-def test_folder_labels_of_training_clips_reach_the_check_for_them(tmp_path):
+def test_folder_keeps_labels_of_training_clips_for_the_survey_to_refuse(tmp_path):
     make(tmp_path, *FOLDER_TREE, "val/b.mp4", labels_csv="clip,start,end\ntrain/a,1,2\nb,3,4\n")
     assert {clip.id: clip.intervals for clip in CAMERA.read(tmp_path)} == {
         "train/a": [(1, 2)],
@@ -339,7 +341,7 @@ def test_ucsd_without_ground_truth_is_unlabelled(tmp_path):
     assert {clip.intervals for clip in clips} == {None}
 
 
-def test_ucsd_takes_the_folder_above(tmp_path):
+def test_ucsd_accepts_the_folder_above_a_single_data_set(tmp_path):
     make_ucsd(tmp_path / "UCSDped1", GT, "UCSDped1.m")
     assert len(UCSD.read(tmp_path)) == 4
     make_ucsd(tmp_path / "UCSDped2", GT)
@@ -390,7 +392,7 @@ def test_ucsd_refuses_other_trees(tmp_path):
 # --- persons
 
 
-def test_persons_is_a_clip_per_person(tmp_path):
+def test_persons_lists_a_clip_per_person(tmp_path):
     make(tmp_path, "train/person1/1.jpg", "train/Jörg B/1.jpg", "test/person1/1.jpg", "test/list.txt")
     clips = PERSONS.read(tmp_path)
     assert ids(clips) == ["test/person1", "train/Jörg_B", "train/person1"]
@@ -479,7 +481,7 @@ def test_table_refuses_wrong_rows(tmp_path, text, message):
         TABLE.read(tmp_path)
 
 
-def test_table_lies_below_the_root(tmp_path):
+def test_a_table_outside_the_root_is_refused(tmp_path):
     make(tmp_path, "a.mp4")
     with pytest.raises(UserError, match=r"data.table.file = '../t.csv'; expected a path below"):
         Table(Table.Params(file="../t.csv")).read(tmp_path)

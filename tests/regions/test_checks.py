@@ -1,4 +1,4 @@
-"""What the stage refuses and what its log says: sizes of frames, clips whose regions look wrong."""
+"""Checks of preprocessing: sizes of frames, clips with doubtful regions."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def write_frames(folder: Path, clips: dict[Clip, tuple[int, ...]]) -> list[Clip]
     return list(clips)
 
 
-def test_frames_of_one_size_per_camera_pass(tmp_path):
+def test_frames_of_the_same_size_per_camera_pass(tmp_path):
     clips = write_frames(
         tmp_path,
         {clip("a", "east"): (20, 30), clip("b", "east", "test"): (20, 30, 3), clip("c", "west"): (40, 30)},
@@ -46,7 +46,7 @@ def test_frames_of_one_size_per_camera_pass(tmp_path):
     check_sizes([], tmp_path)
 
 
-def test_frames_of_different_sizes_of_one_camera_are_refused(tmp_path):
+def test_frames_of_different_sizes_of_a_camera_are_refused(tmp_path):
     clips = write_frames(
         tmp_path,
         {
@@ -65,7 +65,7 @@ def test_frames_of_different_sizes_of_one_camera_are_refused(tmp_path):
 
 
 def reviewed(folder: Path, cards: dict[Clip, dict[str, Any]]) -> list[str]:
-    """What the log says."""
+    """The lines of the log."""
     for clip, card in cards.items():
         write_json(folder / f"{clip.clip}.json", card)
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""What every mode of preprocessing must do, whichever it is."""
+"""The contract that every mode of preprocessing must fulfil."""
 
 import pickle
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_the_same_input_gives_the_same_bytes_with_any_number_of_threads(name, tm
 
 
 @pytest.mark.parametrize("name", MODES)
-def test_modes_travel_to_other_processes_once_they_are_prepared(name, tmp_path):
+def test_prepared_modes_can_be_pickled(name, tmp_path):
     mode = create(name)
     mode.prepare(tmp_path / "cache")
     copy = pickle.loads(pickle.dumps(mode))
@@ -128,7 +128,7 @@ def test_modes_without_flow_do_not_read_it(name, tmp_path):
         ("person_crop", "mog2", (10.0, 0, 3, 10)),
     ],
 )
-def test_null_means_what_suits_the_mode(name, method, expected):
+def test_null_is_replaced_by_the_default_of_the_mode(name, method, expected):
     settings = create(name, method=method).foreground
     assert (settings.threshold, settings.open, settings.close, settings.min_area) == expected
     explicit = {"threshold": 20.0, "open": 5, "close": 0, "min_area": 0}
@@ -137,7 +137,7 @@ def test_null_means_what_suits_the_mode(name, method, expected):
 
 
 @pytest.mark.parametrize("defaults", [SILHOUETTES, MOTION_BOXES])
-def test_a_null_and_its_value_have_the_same_key(defaults):
+def test_null_and_the_default_have_the_same_cache_key(defaults):
     null, explicit = ForegroundParams(), ForegroundParams(**defaults)
     assert null.resolve(defaults).active() == explicit.resolve(defaults).active()
 

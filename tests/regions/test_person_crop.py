@@ -49,7 +49,7 @@ def texture(height: int, width: int, seed: int = 1) -> np.ndarray:
 
 
 def walk(length: int = 30, speed: int = 3, size: tuple[int, int] = (40, 20), at: int = 30) -> np.ndarray:
-    """A textured thing that crosses a still frame; it is at column `speed * t + 8` in frame t."""
+    """A textured thing crosses a still frame; its left edge is at column `speed * t + 8` in frame t."""
     height, width = size
     video = np.repeat(texture(HEIGHT, WIDTH, seed=2)[None] // 3 + 60, length, axis=0)
     for t in range(length):
@@ -133,7 +133,7 @@ def test_motion_adds_what_the_detector_misses(tmp_path):
     assert about["hash"] != card["hash"]
 
 
-def test_a_detector_shown_every_nth_frame_has_boxes_in_all(tmp_path):
+def test_a_detector_run_on_every_nth_frame_gives_boxes_in_all_frames(tmp_path):
     still = (110.0, 20.0, 140.0, 80.0)
     every, _ = run(tmp_path / "1", walk(), how(detectors=["onnx"], **detecting(tmp_path, still)))
     p = how(detectors=["onnx"], onnx__every_n=4, **detecting(tmp_path, still))
@@ -161,7 +161,7 @@ def test_a_thing_detected_as_two_classes_is_a_single_region(tmp_path):
         ({"crop": "square"}, (60, 60)),
     ],
 )
-def test_margin_and_square(tmp_path, changes, sides):
+def test_margin_and_square_crops(tmp_path, changes, sides):
     p = how(detectors=["onnx"], **detecting(tmp_path, (70.0, 20.0, 100.0, 80.0)), **changes)
     table, _ = run(tmp_path, walk(3), p)
     first = table.iloc[0]
@@ -175,7 +175,7 @@ def test_small_boxes_are_dropped(tmp_path):
 
 @pytest.mark.parametrize("detectors", [["motion"], ["onnx"], ["onnx", "motion"]])
 @pytest.mark.parametrize("source", ["foreground", "difference", "flow"])
-def test_every_choice_has_a_key(detectors, source):
+def test_each_choice_activates_its_parameters(detectors, source):
     p = how(detectors=detectors, motion__source=source)
     active = p.active()
     assert ("onnx" in active) == ("onnx" in detectors)
@@ -186,7 +186,7 @@ def test_every_choice_has_a_key(detectors, source):
     assert mode(p).reads_flow == ("motion" in detectors and source == "flow")
 
 
-def test_what_is_not_in_use_changes_no_key(tmp_path):
+def test_unused_parameters_do_not_change_the_cache_key(tmp_path):
     motion = how()
     assert motion.active() == how(onnx__confidence=0.9, suppress_margin=0.9).active()
     assert motion.active() == how(motion__flow_threshold=9.0).active()
@@ -244,7 +244,7 @@ def test_weights_are_in_the_hashes(tmp_path):
 @pytest.mark.datasets
 @pytest.mark.skipif(not NANO.is_file(), reason=f"{NANO} is not there")
 def test_interpolated_boxes_are_near_those_of_the_detector(tmp_path):
-    """People who walk: boxes between two detections against the detector's boxes of the same frame."""
+    """For walking people: interpolated boxes against the detector's boxes in the same frame."""
     video = cv2.VideoCapture(str(DATA / "samples/one-by-one-person-detection.mp4"))
     video.set(cv2.CAP_PROP_POS_FRAMES, 250)
     frames = [cv2.resize(video.read()[1], (384, 216))[..., ::-1] for _ in range(24)]

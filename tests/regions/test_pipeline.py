@@ -1,4 +1,4 @@
-"""Runs DVC for real with the modes of preprocessing: what is computed anew and what is not, bad input."""
+"""Runs DVC with the modes of preprocessing: which stages and clips are recomputed, and bad input."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ SHEETS = {f"reports/preprocess/{split}.png" for split in ("train", "val", "test"
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Project:
-    """A project that ran with whole frames, results committed."""
+    """A project that has run with whole frames, with its results committed."""
     project = tiny.make(tmp_path_factory.mktemp("whole"))
     project.repro()
     project.commit("whole frames")
@@ -36,7 +36,7 @@ def whole(tmp_path_factory) -> Project:
 
 @pytest.fixture(scope="module")
 def crops(whole) -> tuple[Project, str]:
-    """The same project after it ran with crops, and what that run printed."""
+    """The same project after a run with crops, and the output of that run."""
     whole.set(CROPS)
     output = whole.repro()
     whole.commit("crops")
@@ -49,7 +49,7 @@ def project(crops) -> Project:
     return crops[0]
 
 
-def test_crops_run_to_the_end(crops):
+def test_the_pipeline_runs_with_crops(crops):
     project, output = crops
     assert ran(output) == following("flow")
     assert computed(output)["flow"] == computed(output)["preprocess"] == CLIPS
@@ -62,7 +62,7 @@ def test_crops_run_to_the_end(crops):
     assert card["channels"] == ["gray", "flow_x", "flow_y"]
 
 
-def test_pictures_are_dvc_plots(project):
+def test_contact_sheets_are_dvc_plots(project):
     output = project.run("dvc", "plots", "diff", "HEAD~1", "-o", "page")
     page = (project / "page/index.html").read_text("utf-8")
     assert "file://" in output
@@ -72,19 +72,19 @@ def test_pictures_are_dvc_plots(project):
     assert page.count(".png") >= 2 * len(SHEETS), "both revisions"
 
 
-def test_resize_computes_neither_flow_nor_regions_anew(project):
+def test_a_change_of_resize_recomputes_neither_flow_nor_regions(project):
     project.set({"resize.height": 24, "resize.width": 24})
     assert ran(project.repro()) == following("resize")
 
 
-def test_an_inactive_mode_runs_nothing(project):
+def test_parameters_of_an_inactive_mode_rerun_nothing(project):
     project.set({"preprocess.silhouette.output": "binary", "preprocess.person_crop.onnx.confidence": 0.6})
     output = project.repro("preprocess")
     assert ran(output) <= {"preprocess"}  # the section is that of the active mode, its detector is not in use
     assert "preprocess" not in computed(output)
 
 
-def test_going_back_is_restored(project):
+def test_going_back_restores_earlier_outputs(project):
     whole = tiny.WHOLE_FRAMES
     project.set({key: value for key, value in whole.items() if key in CROPS})
     output = project.repro()
@@ -92,7 +92,7 @@ def test_going_back_is_restored(project):
     assert restored(output) == following("flow") - {"summarize"}
 
 
-def test_one_more_clip_is_one_more_clip(project, tmp_path):
+def test_adding_a_clip_computes_that_clip_only(project, tmp_path):
     spare = tiny.generate(tmp_path / "spare", tiny.SPARE)
     clip = min((spare / "train/hall").iterdir())
     (project / "data/tiny/train/hall" / clip.name).write_bytes(clip.read_bytes())
@@ -102,7 +102,7 @@ def test_one_more_clip_is_one_more_clip(project, tmp_path):
     assert counts.get("resize train", 0) + counts.get("resize val", 0) == 1
 
 
-def test_switching_to_silhouettes(project):
+def test_the_pipeline_runs_with_silhouettes(project):
     project.set({"preprocess.mode": "silhouette", "flow.method": "none", "resize.channels": ["picture"]})
     output = project.repro()
     assert ran(output) == following("preprocess") or restored(output) >= {"flow"}
@@ -124,7 +124,7 @@ def test_switching_to_silhouettes(project):
         ({"resize.channels": ["silhouette"]}, "set preprocess.mode: silhouette"),
     ],
 )
-def test_bad_input_is_told_in_a_single_line(project, changes, message):
+def test_bad_input_gives_a_single_line(project, changes, message):
     kept = project.read("metrics/evaluate.json")
     project.set(changes)
     output = project.repro(fails=True)
@@ -133,7 +133,7 @@ def test_bad_input_is_told_in_a_single_line(project, changes, message):
     assert project.read("metrics/evaluate.json") == kept
 
 
-def test_frames_of_a_camera_must_have_one_size(project, tmp_path):
+def test_frames_of_a_camera_must_have_the_same_size(project, tmp_path):
     from vad import synthetic
 
     synthetic.generate(tmp_path / "odd", clips=tiny.SPARE[:1], frames=24, width=80, height=48)

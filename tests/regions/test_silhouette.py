@@ -1,4 +1,4 @@
-"""preprocess.mode: silhouette. What it writes, and how good its silhouettes of drawn people are."""
+"""The mode `silhouette`: its files, and the quality of silhouettes of drawn people."""
 
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def test_the_region_is_the_frame(tmp_path):
     ("output", "picture"),
     [("binary", ["silhouette"]), ("masked", ["masked"]), ("frame+mask", ["frame", "silhouette"])],
 )
-def test_the_output_says_what_becomes_of_the_frame(tmp_path, output, picture):
+def test_the_card_names_the_content_of_the_chosen_output(tmp_path, output, picture):
     assert cards.read_card(run(tmp_path, walk(), mode(output)))["picture"] == picture
 
 
@@ -109,7 +109,7 @@ def test_an_unknown_output_is_refused_with_those_that_exist():
 # How good it is
 
 
-def test_the_truth_holds_those_who_move_and_nobody_else():
+def test_the_ground_truth_of_this_test_contains_only_moving_people():
     actors = np.zeros((30, 4, 40), np.int32)
     for t in range(30):
         actors[t, 0, t : t + 5] = 1  # walks on
@@ -123,7 +123,7 @@ def test_the_truth_holds_those_who_move_and_nobody_else():
 
 @pytest.mark.parametrize("name", ["train/hall/walk4", "train/yard/walk3"])
 def test_silhouettes_of_drawn_people(name):
-    """Mean IoU with whatever moves at least 0.6, parameters as shipped, gray; the first second as well."""
+    """Mean IoU with moving people of at least 0.6, with default parameters, in gray, from the start."""
     script = next(s for s in CLIPS if s.name == name)
     frames = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in render(script)[0]])
     truth = moving(np.stack(list(instances(script))), 12) > 0

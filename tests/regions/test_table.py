@@ -55,7 +55,7 @@ def test_columns_have_their_order_and_types(tmp_path):
     assert (card["regions"], card["picture"]) == (2, ["frame"])
 
 
-def test_an_empty_table_has_them_too(tmp_path):
+def test_an_empty_table_has_the_same_columns_and_types(tmp_path):
     card = card_of(tmp_path, table(0))
     written = tables.read_table(tmp_path / "r")
     assert len(written) == card["regions"] == 0
@@ -63,13 +63,13 @@ def test_an_empty_table_has_them_too(tmp_path):
     assert card["hash"] != card_of(tmp_path, table(2))["hash"]
 
 
-def test_further_values_stand_in_the_card(tmp_path):
+def test_the_card_holds_further_values(tmp_path):
     card = card_of(tmp_path, table(), ["frame", "silhouette"], foreground=0.25)
     assert (card["picture"], card["foreground"]) == (["frame", "silhouette"], 0.25)
 
 
-def test_the_hash_changes_with_anything_that_is_written(tmp_path):
-    """It alone tells the next stage whether anything changed."""
+def test_the_hash_depends_on_everything_that_is_written(tmp_path):
+    """The next stage sees changes only by the hash."""
     first = card_of(tmp_path, table())["hash"]
     assert card_of(tmp_path, table())["hash"] == first
     assert card_of(tmp_path, table()[list(TYPES)])["hash"] == first  # the same once written
@@ -94,7 +94,7 @@ def test_the_same_regions_have_the_same_bytes(tmp_path):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
 
 
-def test_a_column_that_is_missing_is_a_bug(tmp_path):
+def test_a_missing_column_raises_a_key_error(tmp_path):
     with pytest.raises(KeyError):
         region_table.write(tmp_path / "r", table().drop(columns="source"))
 

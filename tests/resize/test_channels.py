@@ -1,4 +1,4 @@
-"""Channels: each holds what it says, pixel by pixel, against plain numpy."""
+"""Channels: each is compared pixel by pixel with plain numpy."""
 
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def written(
 
 
 def planes(folder: Path, channels: list[str], keep: int = 8, **clip: Any) -> tuple[list[str], np.ndarray]:
-    """(names, uint8 [T, C, H, W]) of all layers, asked for in some order."""
+    """(names, uint8 [T, C, H, W]) of all layers, read from the last frame to the first."""
     layers = Layers(channels, *written(folder, **clip), keep=keep)
     out = np.zeros((layers.length, len(layers.names), *layers.frame_shape), np.uint8)
     for t in [*reversed(range(layers.length)), 0, 0]:
@@ -139,8 +139,8 @@ def bilinear(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     return upper * (1 - fy) + lower * fy
 
 
-def test_smaller_flow_is_brought_to_the_size_of_the_frame(tmp_path):
-    """Its values stay: they are in pixels of the frame already."""
+def test_smaller_flow_is_enlarged_to_the_size_of_the_frame(tmp_path):
+    """The values are unchanged, since they are already in pixels of the frame."""
     small = COUNTS[:, :6, :9]
     _, made = planes(tmp_path, ["flow"], counts=small)
     for t in range(LENGTH):
@@ -148,7 +148,7 @@ def test_smaller_flow_is_brought_to_the_size_of_the_frame(tmp_path):
         assert np.abs(made[t].transpose(1, 2, 0) - expected).max() <= 1
 
 
-def test_the_card_has_the_scale_of_flow_and_the_value_of_stillness(tmp_path):
+def test_the_card_has_the_scale_of_flow_and_the_value_of_no_motion(tmp_path):
     layers = Layers(["gray", "flow"], *written(tmp_path, counts=COUNTS))
     assert layers.card == {"flow": {"scale": 0.25, "still": 128}}
     assert [layer.padding for layer in layers] == [0, STILL]
@@ -165,7 +165,7 @@ def test_the_card_has_the_scale_of_flow_and_the_value_of_stillness(tmp_path):
         (["silhouette", "frame"], ["silhouette", "gray"], [OUTLINE * 255, GRAY]),
     ],
 )
-def test_the_picture_is_what_preprocessing_says_in_its_order(tmp_path, picture, names, expected):
+def test_the_channel_picture_follows_the_card_of_the_regions(tmp_path, picture, names, expected):
     got_names, made = planes(tmp_path, ["picture"], picture=picture, outline=OUTLINE)
     assert got_names == names
     np.testing.assert_array_equal(made, np.stack(expected, axis=1))
@@ -175,7 +175,7 @@ RGB_NAMES = ("red", "green", "blue")
 
 
 @pytest.mark.parametrize("picture", [["frame"], ["masked"], ["frame", "silhouette"]])
-def test_the_picture_of_colour_frames_is_in_colour(tmp_path, picture):
+def test_the_channel_picture_of_colour_frames_is_in_colour(tmp_path, picture):
     names, made = planes(tmp_path, ["picture"], frames=RGB, picture=picture, outline=OUTLINE)
     shown = np.where(OUTLINE[..., None], RGB, 0) if picture == ["masked"] else RGB
     expected = shown if len(picture) == 1 else np.concatenate([shown, OUTLINE[..., None] * 255], axis=3)
@@ -184,7 +184,7 @@ def test_the_picture_of_colour_frames_is_in_colour(tmp_path, picture):
     np.testing.assert_array_equal(made.transpose(0, 2, 3, 1), expected)
 
 
-def test_a_picture_without_silhouettes_needs_none(tmp_path):
+def test_the_channel_picture_needs_silhouettes_only_if_it_shows_them(tmp_path):
     _, made = planes(tmp_path, ["picture"])
     np.testing.assert_array_equal(made[:, 0], GRAY)
 
@@ -193,7 +193,7 @@ ALL = ["picture", "rgb", "difference", "flow", "silhouette"]
 
 
 def test_planes_come_in_the_order_of_the_channels(tmp_path):
-    """In the tensor as well, whose box here is the whole frame at its own size."""
+    """Also in the tensor, for a box that is the whole frame at its original size."""
     clip = {"frames": RGB, "outline": OUTLINE, "counts": COUNTS}
     single = {c: planes(tmp_path, [c], **clip) for c in ["gray", *ALL[1:]]}
     for channels in (["flow", "gray", "silhouette"], ["silhouette", "rgb", "difference", "gray", "flow"]):
@@ -254,8 +254,8 @@ def test_unknown_channels_are_refused(channels):
 
 
 @pytest.mark.parametrize("keep", [1, 3])
-def test_the_latest_pictures_are_remembered(tmp_path, keep):
-    """As many as a window has frames: the boxes of a frame share them."""
+def test_the_latest_pictures_are_cached(tmp_path, keep):
+    """As many pictures as a window has frames, since the boxes of a frame share them."""
     layers = Layers(["silhouette"], *written(tmp_path, outline=OUTLINE), keep=keep)
     (layer,) = layers
     window = list(range(keep))

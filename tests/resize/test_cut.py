@@ -1,4 +1,4 @@
-"""Tensors: which pictures they hold, and where the pixels of a box land in them."""
+"""Tensors: the pictures in them, and the positions of the pixels of a box."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_a_picture_is_stored_once(tmp_path, frames, stride, step, pictures):
 
 
 def test_each_region_of_a_frame_has_a_window(tmp_path):
-    """Two people side by side, one of whom appears later: each window follows one box."""
+    """Two people side by side, one of whom appears later: all frames of a window have the same box."""
     frames = np.zeros((4, 8, 16), np.uint8)
     frames[:, :, :8], frames[:, :, 8:] = numbered(4), numbered(4) + 100
     rows = [(0, 5, 0), (1, 5, 0), (1, 6, 8), (2, 6, 8), (3, 6, 8)]
@@ -154,7 +154,7 @@ PLACES = st.tuples(st.integers(0, 8), st.integers(0, W - CROP[1]), st.integers(0
 
 
 def naive_boxes(planes: np.ndarray, rows: list, spec: TensorSpec) -> list[np.ndarray]:
-    """The windows [C, window, h, w] of rows (frame, x0, y0), one by one, by indexing."""
+    """Yields the window [C, window, h, w] of each row (frame, x0, y0), by indexing."""
     out = []
     for frame, x0, y0 in rows:
         if frame % spec.stride == 0:
@@ -172,8 +172,8 @@ def naive_boxes(planes: np.ndarray, rows: list, spec: TensorSpec) -> list[np.nda
     position=st.sampled_from(["middle", "last"]),
 )
 @settings(max_examples=50)
-def test_cubes_of_boxes_are_those_of_naive_cutting(footage, rows, twins, frames, stride, step, position):
-    """Many boxes in a frame, the same box in several, coinciding ones, all channels at once."""
+def test_windows_equal_those_of_a_naive_implementation(footage, rows, twins, frames, stride, step, position):
+    """Several boxes in a frame, a box in several frames, identical boxes, all channels together."""
     folder, planes = footage
     rows = sorted(rows + [rows[i] for i in twins if i < len(rows)], key=lambda row: row[0])
     spec = tensor_spec(*CROP, frames, stride=stride, channels=CHANNELS, step=step, position=position)
@@ -193,7 +193,7 @@ def test_cubes_of_boxes_are_those_of_naive_cutting(footage, rows, twins, frames,
     assert len(array) == len(shown)  # each stored once
 
 
-def test_boxes_that_coincide_share_their_pictures_and_stay_two_windows(tmp_path):
+def test_identical_boxes_share_their_pictures_but_are_separate_windows(tmp_path):
     same, other = (0, 0, 8, 8), (8, 0, 16, 8)
     rows = [(0, 1, *same), (0, 2, *same), (0, 3, *other), (1, 2, *same), (1, 1, *same)]
     stem = cut_clip(tmp_path, numbered(2, 8, 16), tensor_spec(frames=2), boxes=table_of(rows))
@@ -204,7 +204,7 @@ def test_boxes_that_coincide_share_their_pictures_and_stay_two_windows(tmp_path)
     assert len(arrays.open_array(stem)[0]) == 4
 
 
-def test_the_card_says_how_a_tensor_lies_in_the_frame(footage):
+def test_the_card_describes_the_tensor(footage):
     folder, planes = footage
     boxes = table_of([(0, 0, 3, 2, 20, 19)])
     stem = cut_clip(folder, planes[:, 0], tensor_spec(8, 8, fit="letterbox", channels=CHANNELS), boxes=boxes)
@@ -216,7 +216,7 @@ def test_the_card_says_how_a_tensor_lies_in_the_frame(footage):
 
 @pytest.mark.parametrize("box", [(0, 0, 27, 5), (3, 0, 6, 20)])
 def test_letterbox_bars_are_black_and_still(footage, box):
-    """128 in planes of flow, which is no motion; black elsewhere."""
+    """128, no motion, in planes of flow; black in all others."""
     folder, planes = footage
     spec = tensor_spec(24, 24, fit="letterbox", channels=CHANNELS)
     stem = cut_clip(folder, planes[:, 0], spec, boxes=table_of([(4, 0, *box)]))
@@ -232,8 +232,8 @@ def test_letterbox_bars_are_black_and_still(footage, box):
 
 @given(data=st.data())
 @settings(max_examples=60)
-def test_pixels_outside_a_box_have_no_part_in_its_tensor(data):
-    """Also at the borders of the frame and for a single pixel; no filter reaches over the edge."""
+def test_pixels_outside_a_box_do_not_influence_its_tensor(data):
+    """Also at the borders of the frame and for a single pixel: no filter reaches beyond the box."""
     x0, y0 = data.draw(st.integers(0, W - 1)), data.draw(st.integers(0, H - 1))
     x1, y1 = data.draw(st.integers(x0 + 1, W)), data.draw(st.integers(y0 + 1, H))
     fit, channels = (
@@ -254,7 +254,7 @@ def test_pixels_outside_a_box_have_no_part_in_its_tensor(data):
 
 @pytest.mark.parametrize("fit", ["stretch", "letterbox"])
 @pytest.mark.parametrize("tensor", [(8, 8), (16, 40), (33, 9)])
-def test_an_even_box_stays_even_in_any_size(fit, tensor):
+def test_a_uniform_box_stays_uniform_at_any_size(fit, tensor):
     """Flow is in pixels of the frame, whatever the size of the tensor."""
     got = resize(
         np.full((20, 27, 2), (77, 201), np.uint8), (3, 4, 20, 17), tensor_spec(*tensor, fit=fit), padding=128
@@ -266,7 +266,7 @@ def test_an_even_box_stays_even_in_any_size(fit, tensor):
         np.testing.assert_array_equal(plane, expected)
 
 
-def test_a_resized_picture_has_the_same_planes_as_each_channel_by_itself(tmp_path):
+def test_channels_together_have_the_same_planes_as_each_alone(tmp_path):
     frames = RNG.integers(0, 256, (3, 30, 40, 3), np.uint8)
     boxes = table_of([(t, 0, 5 + t, 2, 31 + t, 29) for t in range(3)])
     both = cut_clip(tmp_path, frames, tensor_spec(12, 9, channels=["difference", "rgb"]), "both", boxes)
@@ -278,7 +278,7 @@ def test_a_resized_picture_has_the_same_planes_as_each_channel_by_itself(tmp_pat
 
 
 def test_regions_in_any_order_give_the_same_windows(footage):
-    """They are written in the order of frames; were they not, pictures would be stored twice, no more."""
+    """Regions are written in the order of frames; in another order, pictures may be stored twice."""
     folder, planes = footage
     rows = [(5, 3, 4), (0, 1, 1), (5, 2, 2), (1, 1, 1), (4, 3, 4)]
     spec = tensor_spec(*CROP, 4, channels=CHANNELS)

@@ -1,4 +1,4 @@
-"""Array files with their cards, tables, JSON: whole or refused, same content, same bytes."""
+"""Arrays with their cards, tables and JSON: incomplete files are refused, same content gives same bytes."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def folder(tmp_path_factory) -> Path:
 
 @given(array=ARRAYS)
 @settings(max_examples=60, deadline=None)
-def test_an_array_comes_back_as_it_was(folder, array):
+def test_an_array_is_read_as_written(folder, array):
     arrays.write_array(folder / "x", array, fps=25.0)
     back, card = arrays.open_array(folder / "x")
     assert back.dtype == array.dtype
@@ -41,7 +41,7 @@ def test_an_array_comes_back_as_it_was(folder, array):
 
 @given(array=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=3)), data=st.data())
 @settings(max_examples=60, deadline=None)
-def test_the_hash_is_that_of_the_content(folder, array, data):
+def test_the_hash_depends_only_on_the_content(folder, array, data):
     arrays.write_array(folder / "a", array)
     arrays.write_array(folder / "same", array.copy(order="F"))
     other = array.copy()
@@ -62,8 +62,8 @@ def test_shape_and_type_are_part_of_the_content(folder):
 
 
 @pytest.mark.parametrize("length", [0, 1, 9, 10, 99, 100, 12345])
-def test_the_header_holds_any_length(folder, length):
-    """It is written before the length is known and again at the end, in the same place."""
+def test_the_header_has_room_for_any_length(folder, length):
+    """It is written before the length is known and overwritten at the end."""
     with arrays.ArrayWriter(folder / "long", (), np.uint8) as writer:
         for i in range(length):
             writer.append(np.array(i % 256, np.uint8))
@@ -76,8 +76,8 @@ def test_the_header_holds_any_length(folder, length):
 
 @pytest.mark.parametrize("item", [(), (3,), (2, 8, 12), (0, 4)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.float16])
-def test_an_array_without_items_is_whole(tmp_path, item, dtype):
-    """As the windows of a clip in which nobody is seen."""
+def test_an_array_without_items_is_valid(tmp_path, item, dtype):
+    """For example the windows of a clip without regions."""
     with arrays.ArrayWriter(tmp_path / "x", item, dtype, windows=0):
         pass
     back, card = arrays.open_array(tmp_path / "x")
@@ -104,7 +104,7 @@ def test_an_error_leaves_no_card(tmp_path):
 
 
 @pytest.mark.parametrize("item", [np.zeros(3, np.uint8), np.zeros((2, 1), np.uint8), np.zeros(2, np.int8)])
-def test_an_item_of_another_kind_is_refused(tmp_path, item):
+def test_an_item_of_another_shape_or_type_is_refused(tmp_path, item):
     with (
         pytest.raises(ValueError, match=r"expected uint8 \(2,\), got"),
         arrays.ArrayWriter(tmp_path / "x", (2,), np.uint8) as writer,
@@ -158,7 +158,7 @@ def corrupt(stem: Path, how: str) -> None:
         pytest.param("card of another kind"),
     ],
 )
-def test_what_is_not_whole_is_refused_with_its_name(tmp_path, how):
+def test_an_incomplete_array_is_refused_with_its_name(tmp_path, how):
     stem = tmp_path / "Test001"
     arrays.write_array(stem, np.zeros((4, 3), np.uint8))
     corrupt(stem, how)
@@ -167,7 +167,7 @@ def test_what_is_not_whole_is_refused_with_its_name(tmp_path, how):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1", b"junk" * 100])
-def test_a_table_that_is_not_whole_is_refused_with_its_name(tmp_path, content):
+def test_an_incomplete_table_is_refused_with_its_name(tmp_path, content):
     if content is not None:
         (tmp_path / "x.parquet").write_bytes(content)
     with pytest.raises(UserError, match=r"x\.parquet: cannot be read"):
@@ -191,7 +191,7 @@ def table(**changed: object) -> pd.DataFrame:
     return pd.DataFrame(columns | changed)
 
 
-def test_a_table_comes_back_as_it_was(tmp_path):
+def test_a_table_is_read_as_written(tmp_path):
     tables.write_table(tmp_path / "deep/x", table())
     pd.testing.assert_frame_equal(tables.read_table(tmp_path / "deep/x"), table())
 
@@ -205,7 +205,7 @@ def test_a_table_without_rows_keeps_its_columns(tmp_path):
     assert tables.hash_table(back) == tables.hash_table(empty) != tables.hash_table(empty[["frame"]])
 
 
-def test_a_table_says_no_versions_and_has_the_same_bytes_twice(tmp_path):
+def test_a_table_has_no_versions_and_is_repeatable(tmp_path):
     for name in "ab":
         tables.write_table(tmp_path / name, table())
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
@@ -227,7 +227,7 @@ def test_a_table_says_no_versions_and_has_the_same_bytes_twice(tmp_path):
     ],
     ids=["value", "type", "tiny", "text", "name", "column order", "length", "row order"],
 )
-def test_the_hash_of_a_table_changes_with_anything(other):
+def test_the_hash_of_a_table_depends_on_names_types_and_values(other):
     assert tables.hash_table(table()) == tables.hash_table(table())
     assert tables.hash_table(other) != tables.hash_table(table())
 
@@ -241,7 +241,7 @@ def test_json_has_the_same_bytes_for_the_same_value(tmp_path):
     assert cards.read_json(tmp_path / "new/a.json") == json.loads(text) == {"a": [1.5, None], "b": 1}
 
 
-def test_json_never_holds_what_json_cannot(tmp_path):
+def test_json_refuses_numbers_that_it_cannot_represent(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         cards.write_json(tmp_path / "x.json", float("nan"))
     assert not (tmp_path / "x.json").exists()

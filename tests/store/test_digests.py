@@ -1,4 +1,4 @@
-"""Digests: equal for equal content, and what they are made of."""
+"""Digests: equal for equal content, and different for different content."""
 
 import hashlib
 

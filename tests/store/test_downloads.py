@@ -96,7 +96,7 @@ def test_url_is_downloaded_once(server, cache, capfd):
     assert [p.name for p in cache.iterdir()] == [f"{SHA}.onnx"]
 
 
-def test_cached_needs_no_network(server, cache):
+def test_a_cached_download_needs_no_network(server, cache):
     url = f"{server.address}/a.onnx"
     path = fetch(url, SHA, cache)
     server.shutdown()
@@ -104,7 +104,7 @@ def test_cached_needs_no_network(server, cache):
     assert fetch(url, SHA, cache) == path
 
 
-def test_cached_but_damaged_is_downloaded_anew(server, cache):
+def test_a_damaged_download_is_downloaded_again(server, cache):
     path = fetch(f"{server.address}/a.onnx", SHA, cache)
     path.write_bytes(GOOD[:-1])
     assert fetch(f"{server.address}/a.onnx", SHA, cache).read_bytes() == GOOD
@@ -168,7 +168,7 @@ def test_a_checksum_needs_64_digits(server, cache, sha256):
         ("page", "web page"),
     ],
 )
-def test_a_download_that_is_no_weights_is_refused(server, cache, name, said):
+def test_a_download_of_a_placeholder_or_web_page_is_refused(server, cache, name, said):
     message = refused(f"{server.address}/{name}.onnx", SHA, cache)
     assert said in message
     assert f"{server.address}/{name}.onnx" in message
@@ -228,7 +228,7 @@ def test_other_schemes_are_refused(cache):
     assert "https" in message
 
 
-def test_a_path_is_used_where_it_lies(tmp_path, cache, monkeypatch):
+def test_a_local_file_is_not_copied(tmp_path, cache, monkeypatch):
     (tmp_path / "a.onnx").write_bytes(GOOD)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))

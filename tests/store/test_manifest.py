@@ -1,4 +1,4 @@
-"""Intervals of frames, and the files that list clips, labels and what was left out."""
+"""Intervals of frames, and the files that list clips, labels and skipped clips."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -14,7 +14,7 @@ from vad.store.manifest import Clip
 
 
 @given(st.lists(st.tuples(st.integers(-2, 12), st.integers(-2, 12)), max_size=4), st.integers(1, 10))
-def test_check_intervals_as_by_brute_force(drawn, frames):
+def test_check_intervals_against_brute_force(drawn, frames):
     covered = [i for start, end in drawn for i in range(start, end)]
     good = (
         all(start < end for start, end in drawn)
@@ -29,7 +29,7 @@ def test_check_intervals_as_by_brute_force(drawn, frames):
         assert good
 
 
-def test_check_intervals_says_both_counts():
+def test_check_intervals_names_both_counts():
     with pytest.raises(UserError, match=r"'test/a'.*\[5, 11\) needs 11 frames, but the clip has 10"):
         intervals.check_intervals("test/a", [(5, 11)], 10)
     with pytest.raises(UserError, match=r"\[1, 5\) and \[4, 6\) overlap"):
@@ -53,7 +53,7 @@ clip = Clip(
 )
 
 
-def test_the_manifest_comes_back_as_it_was(tmp_path):
+def test_the_manifest_is_read_as_written(tmp_path):
     rows = [clip, replace(clip, clip="test/日本", source="日本/x.mp4", labelled=False, subject="", fps=1 / 3)]
     manifest.write_manifest(tmp_path / "m.csv", rows)
     assert manifest.read_manifest(tmp_path / "m.csv") == rows
@@ -67,13 +67,13 @@ def test_the_manifest_comes_back_as_it_was(tmp_path):
         st.text("aä, \"日'", min_size=1), st.lists(st.tuples(st.integers(0), st.integers(0)), min_size=1)
     )
 )
-def test_labels_come_back_sorted(tmp_path_factory, labels):
+def test_labels_are_written_sorted(tmp_path_factory, labels):
     path = tmp_path_factory.getbasetemp() / "labels.csv"
     manifest.write_labels(path, labels)
     assert manifest.read_labels(path) == {name: sorted(pairs) for name, pairs in labels.items()}
 
 
-def test_skipped_clips_come_back_as_they_were(tmp_path):
+def test_skipped_clips_are_read_as_written(tmp_path):
     skipped = {"train/ä": "a, b\nc", "test/x": "empty"}
     manifest.write_skipped(tmp_path / "s.csv", skipped)
     assert manifest.read_skipped(tmp_path / "s.csv") == skipped

@@ -1,4 +1,4 @@
-"""The synthetic sample: what is committed, and the generator that made it."""
+"""The synthetic sample in data/sample, and its generator."""
 
 import csv
 import time
@@ -108,7 +108,7 @@ def test_labels_are_the_frames_with_mask_pixels() -> None:
         assert labels.get(name, []) == intervals_of(mask.any(axis=(1, 2)))
 
 
-def test_sample_is_what_the_generator_makes() -> None:
+def test_sample_equals_the_output_of_the_generator() -> None:
     name = "hall/fall"
     frames, masks = render(script(f"test/{name}"))
     assert psnr(decode(SAMPLE / f"test/{name}.mp4"), frames) > 32
@@ -179,8 +179,8 @@ def test_walkers_are_normal(name: str) -> None:
     assert not masks.any()
 
 
-def test_a_mask_covers_what_differs() -> None:
-    """Where the mask changes, so does the picture: masks lie on the frames they belong to."""
+def test_masks_cover_the_pixels_that_an_anomaly_changes() -> None:
+    """Masked pixels differ from the background, so masks and frames are aligned."""
     frames, masks = render(script("test/yard/cycle"), frames=60)
     background = np.median(frames, axis=0)
     difference = np.abs(frames - background).max(axis=3)
@@ -191,7 +191,7 @@ def test_a_mask_covers_what_differs() -> None:
 
 @pytest.mark.parametrize("one", [s for s in CLIPS if s.name.startswith("test/")], ids=lambda s: s.name)
 def test_instances_agree_with_masks(one: Script) -> None:
-    """What is anomalous is one actor per act, whole, and nobody else; a pixel has one owner."""
+    """The anomalous pixels are exactly those of an actor per act; a pixel belongs to a single actor."""
     _, masks = render(one, **SMALL)
     anomalous = set()
     for labels, mask in zip(instances(one, **SMALL), masks, strict=True):
@@ -204,8 +204,8 @@ def test_instances_agree_with_masks(one: Script) -> None:
     assert len(anomalous) == len(one.acts)
 
 
-def test_instances_lie_on_the_picture() -> None:
-    """What is brighter than the empty place, so no shadow, is somebody; what is nobody's does not change."""
+def test_instances_cover_the_pixels_that_actors_change() -> None:
+    """Pixels brighter than the background, so no shadows, have a label; unlabelled pixels do not change."""
     frames, _ = render(script("train/hall/walk2"), frames=60)
     labels = np.stack(list(instances(script("train/hall/walk2"), frames=60)))
     gray = frames.mean(axis=3)
@@ -218,7 +218,7 @@ def test_instances_lie_on_the_picture() -> None:
 
 
 def test_instances_keep_their_numbers() -> None:
-    """Each number is one connected way through the view, at a walker's pace; they come from 1 on."""
+    """Each number follows a connected path at walking speed; the numbers start from 1."""
     labels = np.stack(list(instances(script("test/yard/dog"))))
     numbers = set(np.unique(labels).tolist()) - {0}
     assert numbers <= set(range(1, 20))
@@ -241,7 +241,7 @@ def test_instances_keep_their_numbers() -> None:
         (["--frames", "many"], "invalid int value"),
     ],
 )
-def test_bad_arguments_are_one_line(
+def test_bad_arguments_give_a_single_line(
     options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert main(["--out", str(tmp_path / "new"), *options]) == 2
@@ -250,7 +250,7 @@ def test_bad_arguments_are_one_line(
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_is_overwritten_unasked(tiny: Path, tmp_path: Path) -> None:
+def test_nothing_is_overwritten_without_force(tiny: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "holiday.mp4").write_bytes(b"precious")

@@ -16,7 +16,7 @@ WINDOW = ("frames", "step", "position")
 
 
 def tensor_spec(height: int = 8, width: int = 8, frames: int = 1, **changed: Any) -> TensorSpec:
-    """What is not said is the simplest: the picture alone, stretched, of every frame."""
+    """A specification whose defaults are the simplest: only the channel `picture`, stretched, every frame."""
     window = {"frames": frames} | {key: changed.pop(key) for key in WINDOW if key in changed}
     plain = {"channels": ["picture"], "stride": 1, "fit": "stretch"}
     return TensorSpec(**plain | {"height": height, "width": width} | changed, window=window)
@@ -59,12 +59,12 @@ def cut_clip(
 
 
 def numbered(length: int, height: int = 8, width: int = 8) -> np.ndarray:
-    """Frames whose pixels all are the frame's number."""
+    """Frames in which all pixels have the value of the frame number."""
     return np.full((length, height, width), np.arange(length)[:, None, None], np.uint8)
 
 
 def shown_frames(frame: int, length: int, spec: TensorSpec) -> list[int]:
-    """The frames of a clip that the window of `frame` consists of."""
+    """Numbers of the frames in the window of `frame`."""
     window = spec.window
     before = (window.frames - 1) // 2 if window.position == "middle" else window.frames - 1
     first = frame - before * window.step

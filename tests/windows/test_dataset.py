@@ -17,7 +17,7 @@ NO_REGIONS = table_of([])
 
 
 def frames_of_windows(folder: Path, length: int, spec: TensorSpec) -> list[list[int]]:
-    """Which frames each window shows."""
+    """Numbers of the frames in each window."""
     cut_clip(folder, numbered(length), spec)
     windows = Windows(folder / "tensors")
     return windows[np.arange(len(windows))][:, 0, :, 0, 0].tolist()
@@ -65,7 +65,7 @@ def naive(clips: dict[str, np.ndarray], spec: TensorSpec) -> np.ndarray:
 
 @given(data=st.data())
 @settings(deadline=None)
-def test_windows_are_those_of_naive_cutting(split, data):
+def test_windows_equal_those_of_a_naive_implementation(split, data):
     folder, clips, spec = split
     windows, expected = Windows(folder), naive(clips, spec)
     assert len(windows) == len(expected)
@@ -106,7 +106,7 @@ def test_clips_with_other_channels_are_refused(tmp_path):
 
 @pytest.mark.parametrize("frames", [1, 3])
 @pytest.mark.parametrize("at", ["first", "middle", "last", "several"])
-def test_clips_without_regions_may_stand_anywhere_among_the_others(tmp_path, at, frames):
+def test_clips_without_regions_may_be_anywhere_among_the_others(tmp_path, at, frames):
     spec = tensor_spec(8, 8, frames, channels=["gray", "difference"])
     names = ["a", "b", "c", "d", "e"]
     empty = {"first": "a", "middle": "c", "last": "e", "several": "abde"}[at]
@@ -132,7 +132,7 @@ def test_a_split_without_regions_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("frame", "step", "shown"), [(2, 1, [1, 2, 3]), (2, 2, [0, 2, 4]), (4, 9, [0, 4, 5])]
 )
-def test_skipping_shows_frames_further_apart_as_the_track_was_cut_out_there(tmp_path, frame, step, shown):
+def test_skipping_takes_frames_further_apart_at_the_boxes_of_the_track(tmp_path, frame, step, shown):
     """A box that moves to the right with its track, over frames that are brighter by 10 per column."""
     frames = numbered(6, 8, 20) + (np.arange(20, dtype=np.uint8) * 10)
     cut_clip(
@@ -143,7 +143,7 @@ def test_skipping_shows_frames_further_apart_as_the_track_was_cut_out_there(tmp_
     assert got.tolist() == [t + 10 * t for t in shown]
 
 
-def test_a_region_without_a_track_has_only_its_own_window_to_skip_in(tmp_path):
+def test_skipping_without_a_track_stays_within_the_window(tmp_path):
     cut_clip(
         tmp_path, numbered(6), tensor_spec(frames=3), boxes=table_of([(t, -1, 0, 0, 8, 8) for t in range(6)])
     )

@@ -1,4 +1,4 @@
-"""Which frames a window has, and where a box lands in a tensor."""
+"""The frames of a window, and the position of a box in a tensor."""
 
 import pytest
 from hypothesis import given
@@ -21,18 +21,18 @@ from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowSpec, pl
         ({"frames": 3, "step": 2, "position": "last"}, [-4, -2, 0]),
     ],
 )
-def test_offsets_of_frames_count_from_the_frame_that_a_window_belongs_to(changed, offsets):
+def test_offsets_are_relative_to_the_frame_of_the_window(changed, offsets):
     assert WindowSpec(**changed).offsets().tolist() == offsets
 
 
 @given(st.integers(1, 256), st.integers(1, 64), st.sampled_from(["middle", "last"]))
-def test_a_card_of_a_tensor_gives_the_window_back(frames, step, position):
+def test_a_window_is_read_from_a_card_as_written(frames, step, position):
     spec = WindowSpec(frames=frames, step=step, position=position)
     assert spec.to_card() == {"window": frames, "step": step, "position": position}
     assert WindowSpec.from_card(spec.to_card()) == spec
 
 
-def test_frames_of_a_window_must_be_given():
+def test_the_number_of_frames_of_a_window_is_required():
     with pytest.raises(UserError, match=r"model\.cube\.window\.frames is missing"):
         load("model.cube.window", WindowSpec, {"model": {"cube": {"window": {"step": 2}}}})
 
@@ -60,7 +60,7 @@ def test_names_of_planes_follow_the_channels(channels, color, planes):
     assert ResizeParams(channels=channels).planes(color) == planes
 
 
-def test_models_are_shown_stillness_as_a_share_of_white():
+def test_the_input_value_of_no_motion_is_128_of_255():
     assert STILL_INPUT == STILL / WHITE == 128 / 255
 
 
