@@ -5,6 +5,7 @@ python -m vad.check train      also refuses the old name of a renamed stage
 """
 
 import importlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,6 +40,9 @@ SECTIONS = {
     "evaluate": "vad.evaluation.params:EvaluateParams",
     "compute": "vad.pipeline.clipwise:ComputeParams",
 }
+
+DEFINITION = Path("dvc.yaml")
+ABSENT = object()
 
 
 def models() -> Iterator[tuple[str, type[Section]]]:
@@ -83,12 +87,35 @@ def verify(raw: dict[str, Any] | None = None) -> None:
     """
     raw = read() if raw is None else raw
     check(raw)
-    for rule in RULES:
-        rule(raw)
-    for section, model in models():
-        if issubclass(model, Choice):
-            _, plugin, params = load_choice(section, model, raw)
-            plugin.verify(params, raw)
+    try:
+        for rule in RULES:
+            rule(raw)
+        for section, model in models():
+            if issubclass(model, Choice):
+                _, plugin, params = load_choice(section, model, raw)
+                plugin.verify(params, raw)
+    except UserError as e:  # rules name the key alone
+        raise UserError(str(e) if str(e).startswith(str(FILE)) else f"{FILE}: {e}") from None
+
+
+def check_tracked(raw: dict[str, Any]) -> None:
+    """Checks that all keys stand in the file that DVC tracks; it stops at keys that are absent."""
+    if not DEFINITION.is_file():
+        return
+    for stage in read(DEFINITION)["stages"].values():
+        for template in stage.get("params", []):
+            key = re.sub(r"\$\{([\w.]+)\}", lambda match: str(_value(raw, match[1])), template)
+            if _value(raw, key) is ABSENT:
+                raise UserError(f"{key} is missing; DVC tracks it: add it, `{{}}` for a section of defaults")
+
+
+def _value(raw: Any, key: str) -> Any:
+    """The value of a dotted key, ABSENT if there is none."""
+    for part in key.split("."):
+        if not isinstance(raw, dict) or part not in raw:
+            return ABSENT
+        raw = raw[part]
+    return raw
 
 
 def check_footage(raw: dict[str, Any]) -> None:
@@ -124,15 +151,28 @@ def check_model(raw: dict[str, Any]) -> None:
     resize, train = load("resize", ResizeParams, raw), load("train", TrainParams, raw)
     choice, model, params = load_choice("model", ModelParams, raw)
     planes = resize.planes(load("extract", ExtractParams, raw).color)
+    shape = len(planes), params.window.frames, resize.height, resize.width
     with torch.device("meta"):  # a device of tensors with shapes but without memory
-        create(
-            choice.chosen, params, (len(planes), params.window.frames, resize.height, resize.width), planes
-        )
+        autoencoder = create(choice.chosen, params, shape, planes)
+    _check_branches(raw, autoencoder)
     train.require(planes, params.window.frames)
     if model.fit_at_once is not None:
         train.require_plain(choice.chosen)
     if train.init_from is not None:
         find_folder(train.init_from)
+
+
+def _check_branches(raw: dict[str, Any], autoencoder: Any) -> None:
+    """Checks that the branches exist that `calibrate.branches` names."""
+    from vad.branches.base import BRANCHES
+    from vad.scoring.params import CalibrateParams
+
+    named = load("calibrate", CalibrateParams, raw).branches
+    names = [name for b in BRANCHES.names() for name in BRANCHES.get(b).error_names(autoencoder)]
+    if named != "all" and (unknown := [name for name in named if name not in names]):
+        raise UserError(
+            f"calibrate.branches: {', '.join(unknown)} is none of the branches {', '.join(sorted(names))}"
+        )
 
 
 def check_identity(raw: dict[str, Any]) -> None:
@@ -148,6 +188,7 @@ def check_identity(raw: dict[str, Any]) -> None:
 
 
 RULES: list[Callable[[dict[str, Any]], None]] = [
+    check_tracked,
     check_footage,
     check_channels,
     check_model,
@@ -159,6 +200,8 @@ def main(stages: list[str]) -> None:
     for stage in stages:
         if stage in renamed.STAGES:
             raise UserError(f"the stage {stage!r} is now called {renamed.STAGES[stage]!r}")
+        if stage not in (known := read(DEFINITION)["stages"]):
+            raise UserError(f"{DEFINITION}: no stage {stage!r}; there are: {', '.join(known)}")
     verify()
     print(f"{FILE}: all sections are valid")
 

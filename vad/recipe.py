@@ -47,7 +47,8 @@ def names() -> dict[str, str]:
 def overrides(chosen: Sequence[str], root: str | None = None, detector: str | None = None) -> dict[str, Any]:
     """The changes of recipes to params.yaml, `{"data.root": …, "train.epochs": …}`.
 
-    They include the defaults of all keys that other recipes of the same kinds set.
+    They include the defaults of all keys that other recipes of the same kinds set. Of two recipes of a kind
+    only the later counts.
 
     Args:
         chosen: names of recipes; later recipes override earlier recipes.
@@ -62,15 +63,12 @@ def overrides(chosen: Sequence[str], root: str | None = None, detector: str | No
         if name not in texts:
             raise UserError(f"no recipe {name!r}; there are: {', '.join(texts)}")
     kinds = {name: text.partition(":")[0] for name, text in texts.items()}
-    default = defaults()
+    default, last = defaults(), {kinds[name]: name for name in chosen}
     changes: dict[str, Any] = {
-        key: default[key]
-        for name in texts
-        if kinds[name] in {kinds[other] for other in chosen}
-        for key in _read(name)
+        key: default[key] for name in texts if kinds[name] in last for key in _read(name)
     }
     required: dict[str, str] = {}
-    for name in chosen:
+    for name in last.values():
         settings = _read(name)
         changes |= settings
         required |= {k: what for k, what in GIVEN_BY_USER.items() if k in settings and settings[k] is None}
@@ -212,4 +210,7 @@ if __name__ == "__main__":
         main()
     except UserError as e:
         print(f"error: {e}", file=sys.stderr)
+        sys.exit(2)
+    except PermissionError as e:
+        print(f"error: {e.filename}: no permission ({e.strerror})", file=sys.stderr)
         sys.exit(2)

@@ -333,3 +333,32 @@ def test_the_command_checks_the_whole_file(tmp_path, bad):
         assert done.stderr.count("\n") == 1
     else:
         assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("preprocess.foreground", MISSING, r"params\.yaml: preprocess\.foreground is missing; DVC tracks it"),
+        ("data.on_error", MISSING, r"params\.yaml: data\.on_error is missing; DVC tracks it"),
+        (
+            "calibrate.branches",
+            ["speed", "lookz"],
+            r"branches: lookz is none of the branches .*speed",
+        ),
+        ("model.name", "mlp", "params.yaml: .*scikit-learn"),
+    ],
+)
+def test_what_would_stop_a_later_stage_is_refused_before_the_first(key, value, message, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    raw = changed(key, value)
+    if key == "model.name":
+        raw["train"]["pseudo"]["share"], raw["train"]["motion_weight"] = 0.5, 1.0
+        raw["model"]["mlp"]["window"] = {"frames": 2}
+    with pytest.raises(UserError, match=message):
+        check.verify(raw)
+
+
+def test_a_stage_that_does_not_exist_is_named(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(UserError, match=r"dvc\.yaml: no stage 'nosuch'; there are: ingest, extract, "):
+        check.main(["nosuch"])

@@ -85,3 +85,14 @@ def test_missing_files_and_columns_are_refused(tmp_path):
     (tmp_path / "m.csv").write_text("clip,start\n")
     with pytest.raises(UserError, match=r"columns \['clip', 'end', 'start'\] expected, found"):
         manifest.read_labels(tmp_path / "m.csv")
+
+
+def test_a_manifest_that_was_cut_off_is_refused_with_its_line(tmp_path):
+    values = {"split": "train", "camera": "c", "subject": "", "source": "a", "first": 0, "end": 5}
+    more = {"labelled": False, "frames": 5, "fps": 25.0, "width": 8, "height": 8, "hash": "0123456789abcdef"}
+    path = tmp_path / "manifest.csv"
+    manifest.write_manifest(path, [Clip(clip=f"train/{n}", **values, **more) for n in "ab"])
+    assert len(manifest.read_manifest(path)) == 2
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(UserError, match=r"manifest\.csv: is cut off in line 3; `dvc checkout --force`"):
+        manifest.read_manifest(path)

@@ -95,6 +95,15 @@ class Branch(Plugin):
         self.statistics = load_statistics(statistics)
         return hash_statistics(statistics)
 
+    @classmethod
+    def error_names(cls, autoencoder: Any) -> list[str]:
+        """Names of the errors that the branch may write; by default its own name.
+
+        Args:
+            autoencoder: the model (`vad.models.base.Autoencoder`), whose error branches some have.
+        """
+        return [cls.name]
+
     def errors(self, clip: ClipData, out: ErrorWriter) -> None:
         """Writes the errors of a clip: columns of regions, maps of cells, or both.
 

@@ -64,6 +64,10 @@ class Reconstruction(Branch):
     params: Params
     model: Autoencoder
 
+    @classmethod
+    def error_names(cls, autoencoder: Autoencoder) -> list[str]:
+        return autoencoder.branches
+
     def open(self, autoencoder: Path, statistics: Path) -> str:
         self.model, _ = load(autoencoder)
         code = closure.sources(type(self.model).__module__)  # no import statement names the chosen model

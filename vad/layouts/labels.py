@@ -1,7 +1,7 @@
 """Reads labels.csv: the anomalous intervals of the clips."""
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,10 +53,11 @@ def _clip_by_name(clips: Sequence[SourceClip]) -> dict[str, SourceClip]:
     return clip_by_name
 
 
-def _suggestion(name: str, names: Collection[str]) -> str:
-    """End of the message about an unknown clip: the expected form and similar names."""
-    similar = [f"{split}/{name}" for split in SPLITS if f"{split}/{name}" in names]
-    similar += difflib.get_close_matches(name, names, n=3)
+def _suggestion(name: str, names: Mapping[str, SourceClip]) -> str:
+    """End of the message about an unknown clip: the expected form and similar names, one for each clip."""
+    close = [f"{split}/{name}" for split in SPLITS if f"{split}/{name}" in names]
+    close += difflib.get_close_matches(name, names, n=9)
+    similar = list({names[candidate].id: candidate for candidate in reversed(close)}.values())[::-1][:3]
     if similar:
         return f"expected its path below test/; similar: {', '.join(similar)}"
     examples = [name for name in names if name.startswith("test/")][:3]

@@ -84,7 +84,7 @@ class Job:
             name=name or clip,
             inputs=(*(digest(card) for card in contents), *also),
             args=(*stems, *args),
-            frames=contents[0].get("frames") or contents[0]["shape"][0],
+            frames=contents[0].get("frames") or contents[0].get("shape", [1])[0],
         )
 
 

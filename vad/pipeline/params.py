@@ -113,7 +113,8 @@ def read(path: Path = FILE) -> dict[str, Any]:
     except (YAMLError, ValueError) as e:  # invalid characters, impossible dates
         raise UserError(f"{path}: not valid YAML: {str(e).splitlines()[0]}") from None
     if not isinstance(raw, dict):
-        raise UserError(f"{path}: expected sections such as `data:`, found {type(raw).__name__}")
+        kind = "nothing" if raw is None else type(raw).__name__
+        raise UserError(f"{path}: expected sections such as `data:`, found {kind}")
     return raw
 
 

@@ -15,7 +15,7 @@ KEYS = {
     "preprocess.person_crop.reach": "preprocess.person_crop.suppress_margin",
     "preprocess.foreground.warm_up": "preprocess.foreground.initial_frames",
     "train.warm_up": "train.warmup_epochs",
-    "model.*.window": "model.*.window.frames",
+    "model.*.window": "model.*.window.frames (window: {frames: …})",
     "model.*.step": "model.*.window.step",
     "model.*.position": "model.*.window.position",
 }

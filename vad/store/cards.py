@@ -24,6 +24,8 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; `dvc repro` makes it") from None
     except (OSError, ValueError) as e:
         raise UserError(f"{path}: cannot be read ({e}); `dvc repro` makes it anew") from None
 

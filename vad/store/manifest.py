@@ -5,6 +5,7 @@ end exclusive. Only `vad.layouts` knows the conventions of data sets and convert
 """
 
 import csv
+import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -135,10 +136,13 @@ def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Iterable[Any]]) 
 def _read_csv(path: Path, names: set[str]) -> list[dict[str, str]]:
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            rows, columns = list(reader), set(reader.fieldnames or [])
+            text = file.read()
     except FileNotFoundError:
         raise UserError(f"{path} not found: run `dvc repro`") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    rows, columns = list(reader), set(reader.fieldnames or [])
     if not names <= columns:
         raise UserError(f"{path}: columns {sorted(names)} expected, found {sorted(columns)}")
+    if not text.endswith("\n"):  # as every file that was written to its end
+        raise UserError(f"{path}: is cut off in line {reader.line_num}; `dvc checkout --force` restores it")
     return rows
