@@ -26,8 +26,8 @@ def main(run: stage.Run) -> None:
     empty = sum(int((clip.counts() == 0).sum()) for clip in normal)
     run.log(
         f"threshold {calibration.threshold:.4f} ({params.threshold.policy}) from {calibration.frames} normal "
-        f"frames in {len(normal)} clips, branches {', '.join(calibration.branches)}"
-        + (f"; {empty} frames have no regions" if empty else "")
+        f"frames in {len(normal)} clip{'s' * (len(normal) != 1)}, branches {', '.join(calibration.branches)}"
+        + (f"; frames without regions: {empty}" if empty else "")
     )
 
 

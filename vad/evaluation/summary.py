@@ -118,7 +118,7 @@ def _event_level(result: dict[str, Any]) -> list[str]:
     """A sentence that compares events with labels; empty without labels."""
     if not (event := result.get("event")):
         return []
-    alarms = f"{event['false_alarms']} false alarms in {event['hours']:.3g} hours of normal footage."
+    alarms = f"False alarms: {event['false_alarms']} in {event['hours']:.3g} hours of normal footage."
     if not event["labelled"]:
         return ["", f"Events: {alarms}"]
     delay = f", {event['delay_median']:.2f} s after the start (median)" if "delay_median" in event else ""
