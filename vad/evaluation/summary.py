@@ -63,6 +63,11 @@ def read_events(path: Path) -> pd.DataFrame:
     )
 
 
+def _branch_label(name: str) -> str:
+    """How the table of scorers calls the scores of a branch, or of all that learned (`learned`)."""
+    return "all learned branches" if name == "learned" else f"branch {name} alone"
+
+
 def _headline(result: dict[str, Any]) -> list[str]:
     """A paragraph on the number of test frames and the confidence intervals."""
     frame, interval, gain = result["frame"], result["interval"]["auc_micro"], result["gain"]["auc_micro"]
@@ -92,7 +97,7 @@ _OF_MODEL = ("auc_micro", "auc_macro", "average_precision", "eer", "precision", 
 def _scorers(result: dict[str, Any]) -> list[str]:
     """The table of the model, its variants, its branches and the trivial scorers."""
     frame, branches = result["frame"], result["branch"]
-    others = {f"branch {name} alone": aucs for name, aucs in branches.items() if len(branches) > 1}
+    others = {_branch_label(name): aucs for name, aucs in branches.items() if len(branches) > 1}
     others |= {"model, causal": frame["causal"], "model, min-max per clip": frame["minmax_per_clip"]}
     others |= {f"{name} (learns nothing)": aucs for name, aucs in result["baseline"].items()}
     empty = [""] * (len(_OF_MODEL) - 2)
