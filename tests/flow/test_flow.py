@@ -298,7 +298,7 @@ def test_without_flow_the_message_says_what_to_set(tmp_path):
 
 
 def test_missing_files_of_flow_are_not_taken_for_the_method_none(tmp_path):
-    with pytest.raises(UserError, match=r"flow\.json: cannot be read.*dvc repro"):
+    with pytest.raises(UserError, match=r"flow\.json: not found; `dvc repro` makes it"):
         open_flow(tmp_path / "flow", "a test")
 
 
