@@ -1,7 +1,7 @@
 """Reconstruction error: the difference between a window and the output of the trained autoencoder.
 
-It writes the error branches of the autoencoder: either one of `reconstruction`, `prediction` and
-`translation`, or `appearance` and `flow`.
+It writes the error branches of the autoencoder: `reconstruction`, `prediction` or `translation`, depending on
+the objective; or `appearance` and `flow`.
 """
 
 import math

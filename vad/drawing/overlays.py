@@ -98,14 +98,25 @@ def outline(picture: np.ndarray, mark: Mark) -> None:
 
 
 def path(picture: np.ndarray, points: np.ndarray, color: Color) -> None:
-    """Draws a line through points [N, 2], x and y in pixels of the picture."""
+    """Draws a line through points.
+
+    Args:
+        picture: changed in place.
+        points: float [N, 2], x and y in pixels of the picture.
+        color: of the line.
+    """
     # fixed-point numbers for OpenCV, where the centre of the first pixel is 0, not 0.5
     sixteenths = np.rint((points - 0.5) * 16).astype(np.int32)
     cv2.polylines(picture, [sixteenths], False, color, 2, cv2.LINE_AA, shift=4)
 
 
 def tint(picture: np.ndarray, silhouette: np.ndarray) -> None:
-    """Tints a silhouette, bool [h, w] of any size, and draws its outline."""
+    """Tints a silhouette and draws its outline.
+
+    Args:
+        picture: changed in place.
+        silhouette: bool [h, w], of any size with the aspect of the picture.
+    """
     inside = cv2.resize(silhouette.astype(np.float32), picture.shape[1::-1]) > 0.5
     picture[inside] = np.rint(picture[inside] * 0.55 + np.array(SILHOUETTE) * 0.45)
     edges, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)

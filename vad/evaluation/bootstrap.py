@@ -45,7 +45,16 @@ def count_wins(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> np
 
 
 def draw_weights(clips: int, resamples: int, seed: int) -> np.ndarray:
-    """Draws resamples: how often each clip occurs in each of them, int64 [resamples, clips]."""
+    """Draws resamples of the clips, with replacement.
+
+    Args:
+        clips: number of clips, at least 1, and size of each resample.
+        resamples: number of resamples.
+        seed: seed of the random numbers.
+
+    Returns:
+        How often each clip occurs in each resample, int64 [resamples, clips].
+    """
     return np.random.default_rng(seed).multinomial(clips, np.full(clips, 1 / clips), resamples)
 
 

@@ -217,7 +217,15 @@ def create(name: str, params: AutoencoderParams, shape: Shape, channels: Sequenc
 
 
 def to_input(windows: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """Scales windows to the input of a model: uint8 (B, C, T, h, w) -> float32 in [0, 1]."""
+    """Converts stored windows to the input of a model.
+
+    Args:
+        windows: uint8 (B, C, T, h, w).
+        device: of the result.
+
+    Returns:
+        float32 (B, C, T, h, w) in [0, 1].
+    """
     return torch.from_numpy(windows).to(device).float().div_(WHITE)
 
 

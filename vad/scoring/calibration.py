@@ -95,7 +95,15 @@ class Calibration:
         return np.sum(standardised, axis=0) if self.params.fuse == "sum" else np.max(standardised, axis=0)
 
     def frame_errors(self, clip: ClipErrors, causal: bool = False) -> dict[str, np.ndarray]:
-        """Errors of the frames by branch, float64 [T], before standardisation."""
+        """Errors of the frames before standardisation.
+
+        Args:
+            clip: the errors of a clip.
+            causal: whether errors of cells and tracks are smoothed without frames ahead.
+
+        Returns:
+            float64 [T] by branch, for the calibrated branches that the clip has.
+        """
         calibrated = [branch for branch in clip.branches if branch in self.standardisation[ALL_CAMERAS]]
         return frame_errors(clip, calibrated, self.params, causal, self._gains)
 
@@ -122,7 +130,14 @@ class Calibration:
         causal: bool,
         branches: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """Scores as from `frame_scores`, for errors that `frame_errors` returned for the same `causal`."""
+        """Scores as from `frame_scores`, from errors of frames.
+
+        Args:
+            errors: the result of `frame_errors` for the same `causal`.
+            camera: the camera that filmed the clip.
+            causal: whether to use no frames ahead.
+            branches: the branches to fuse; by default those of the calibration.
+        """
         return smooth(self.fuse(errors, camera, branches, causal), self.params.smooth, causal)
 
     def region_scores(self, clip: ClipErrors) -> np.ndarray:

@@ -75,7 +75,15 @@ def _shares(branches: Mapping[str, np.ndarray], frame: int) -> dict[str, float]:
 
 
 def alarms(events: Sequence[Event], frames: int) -> np.ndarray:
-    """Whether each of a clip's frames lies in an event, merged gaps included: bool [frames]."""
+    """Whether each frame of a clip lies in an event, merged gaps included.
+
+    Args:
+        events: the events of the clip.
+        frames: its number of frames.
+
+    Returns:
+        bool [frames].
+    """
     inside = np.zeros(frames, bool)
     for event in events:
         inside[event.start : event.end] = True

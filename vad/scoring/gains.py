@@ -14,7 +14,15 @@ QUANTILE = 0.95  # that gains compare
 
 
 def at_regions(clip: ClipErrors, grid: np.ndarray) -> np.ndarray:
-    """Values of a coarse grid [rows, columns] at the centres of the regions: [N]."""
+    """Values of a coarse grid at the centres of the regions.
+
+    Args:
+        clip: provides the boxes of the regions.
+        grid: [rows, columns] of areas that divide the frame.
+
+    Returns:
+        [N], of the dtype of `grid`.
+    """
     (height, width), (rows, columns), boxes = clip.size, grid.shape, clip.boxes
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     row = np.minimum(y * rows / height, rows - 1).astype(int)

@@ -58,7 +58,16 @@ def frame_errors(
 
 
 def region_errors(clip: ClipErrors, branch: str, gains: Gains | None = None) -> np.ndarray:
-    """The errors of the regions, float32 [N], divided by the gain at the centre of each box."""
+    """The errors of the regions, divided by the gain at the centre of each box.
+
+    Args:
+        clip: the errors of a clip.
+        branch: name of a branch with errors of regions.
+        gains: gains by branch; a branch without gains is not divided.
+
+    Returns:
+        float32 [N].
+    """
     errors = clip.errors(branch)
     return errors / at_regions(clip, gains[branch]) if gains and branch in gains else errors
 

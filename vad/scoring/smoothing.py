@@ -46,7 +46,16 @@ def gaussian(values: np.ndarray, sigma: float, causal: bool) -> np.ndarray:
 
 
 def smooth(scores: np.ndarray, params: SmoothParams, causal: bool) -> np.ndarray:
-    """Smooths scores [T] by the median and the gaussian of `calibrate.smooth`: float64 [T]."""
+    """Smooths scores over time, first by a median, then by a gaussian.
+
+    Args:
+        scores: float [T].
+        params: the section `calibrate.smooth`.
+        causal: whether to use no frames ahead.
+
+    Returns:
+        float64 [T].
+    """
     scores = np.asarray(scores, np.float64)
     if params.median > 1:
         # shifts the window into the past; for an even length, scipy's window already begins a frame earlier

@@ -55,7 +55,13 @@ def fit_at_once(
 
 @torch.inference_mode()
 def mean_squared_error(model: Autoencoder, windows: Windows, batch_size: int) -> float:
-    """Mean over all windows and pixels of the squared difference between output and target."""
+    """Mean over all windows and pixels of the squared difference between output and target.
+
+    Args:
+        model: in eval mode.
+        windows: the windows of a split.
+        batch_size: windows at a time.
+    """
     errors = []
     for start in range(0, len(windows), batch_size):
         indices = np.arange(start, min(start + batch_size, len(windows)))

@@ -48,7 +48,7 @@ class PseudoParams(Section):
     share: float = Field(0.5, ge=0, le=1, description="share of the windows of a batch that are altered")
     steps: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)] = Field(
         [2, 3, 4, 5],
-        description="skip_frame: factors of the distance between frames, of which each window draws one",
+        description="skip_frame: factors of the distance between frames; each window draws a factor",
     )
     factors: Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=2, max_length=2)] = Field(
         [1.5, 4.0], description="jitter: lowest and highest factor of the flow"
@@ -121,7 +121,7 @@ class TrainParams(Section):
         False, description="use torch.compile; it needs a C++ compiler, and is faster only on a GPU"
     )
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(
-        "auto", description="auto takes a GPU if there is one"
+        "auto", description="where to train; auto uses a GPU if the machine has a GPU"
     )
     devices: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         1, description="number of GPUs, or of CPU processes, per machine"

@@ -47,16 +47,34 @@ class Reports:
                 _write(path, "w", [COLUMNS[name], *self.rows.get(name, [])])
 
     def add_epoch(self, epoch: int, train_loss: float, val_loss: float | None, learning_rate: float) -> None:
-        """Adds a row to history.csv; `epoch` is counted from 0."""
+        """Adds a row to history.csv.
+
+        Args:
+            epoch: index of the epoch.
+            train_loss: mean loss of the training windows.
+            val_loss: mean loss of the validation windows; None leaves the column empty.
+            learning_rate: learning rate at the start of the epoch.
+        """
         val = "" if val_loss is None else f"{val_loss:.8g}"
         self._add("history", [str(epoch), f"{train_loss:.8g}", val, f"{learning_rate:.8g}"])
 
     def add_step(self, epochs_done: float, loss: float, learning_rate: float) -> None:
-        """Adds a row to steps.csv."""
+        """Adds a row to steps.csv.
+
+        Args:
+            epochs_done: number of finished epochs, with a fraction.
+            loss: mean loss since the last row.
+            learning_rate: present learning rate.
+        """
         self._add("steps", [f"{epochs_done:.6g}", f"{loss:.8g}", f"{learning_rate:.8g}"])
 
     def add_speed(self, epochs_done: float, samples_per_second: float) -> None:
-        """Adds a row to throughput.csv."""
+        """Adds a row to throughput.csv.
+
+        Args:
+            epochs_done: number of finished epochs, with a fraction.
+            samples_per_second: training windows per second since the last row.
+        """
         self._add("throughput", [f"{epochs_done:.6g}", f"{samples_per_second:.1f}"])
 
     def remove_throughput(self) -> None:
