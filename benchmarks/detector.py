@@ -18,7 +18,8 @@ from statistics import median
 import cv2
 import numpy as np
 
-from vad.detection.detector import Detector, DetectorParams
+from vad.detection.detector import Detector
+from vad.detection.detector_params import DetectorParams
 from vad.footage.probe import probe
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))

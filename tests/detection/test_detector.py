@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from vad import UserError
 from vad.detection import yolo
-from vad.detection.detector import Detections, Detector, DetectorParams, check
+from vad.detection.detector import Detections, Detector, check
+from vad.detection.detector_params import DetectorParams
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[3] / "shared" / "data"))
 NANO, CLIP = DATA / "weights" / "yolox_nano.onnx", DATA / "samples" / "one-by-one-person-detection.mp4"

@@ -19,7 +19,8 @@ from vad import boxes as box_arrays
 from vad.detection.background import changing_share
 from vad.detection.blobs import MotionBoxes
 from vad.detection.class_scores import ClassScoresWriter
-from vad.detection.detector import Detections, Detector, DetectorParams, check
+from vad.detection.detector import Detections, Detector, check
+from vad.detection.detector_params import DetectorParams
 from vad.detection.foreground_params import MOTION_BOXES, ForegroundParams
 from vad.detection.motion import MotionParams, motion_masks
 from vad.detection.tracking import Tracker, TrackParams, interpolate
