@@ -7,7 +7,6 @@ stands still at the beginning and then leaves does not leave a ghost. To do so, 
 """
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -131,18 +130,6 @@ def clean(mask: np.ndarray, opening: int, closing: int, min_area: int) -> np.nda
     return cleaned.view(bool)
 
 
-class _BackgroundModel(Protocol):
-    """A model of the background of a clip, updated frame by frame."""
-
-    def apply(self, t: int, frame: np.ndarray) -> np.ndarray:
-        """Pixels of frame t that differ from the background, bool [H, W]; then updates the background."""
-        ...
-
-    def background(self) -> np.ndarray:
-        """The background at the latest frame, [H, W] or [H, W, 3]."""
-        ...
-
-
 class _OpenCV:
     """The background models of OpenCV.
 
@@ -161,9 +148,7 @@ class _OpenCV:
             self.model: cv2.BackgroundSubtractor = mog2
         else:
             knn = cv2.createBackgroundSubtractorKNN(settings.history, settings.threshold, detectShadows=False)
-            samples = (
-                3 * knn.getNSamples()
-            )  # it keeps three sets of samples, of short, medium and long memory
+            samples = 3 * knn.getNSamples()  # three sets, of short, medium and long memory
             knn.setkNNSamples(max(1, round((1 - settings.background_ratio) * samples)))
             self.model = knn
             repeats = max(repeats, samples)  # fewer updates would leave samples uninitialised
@@ -176,9 +161,11 @@ class _OpenCV:
             self._learn(int(t), frames[t], 1 / (n + 1))  # a running mean: all frames have the same weight
 
     def apply(self, t: int, frame: np.ndarray) -> np.ndarray:
+        """Pixels of frame t that differ from the background, bool [H, W]; then updates the background."""
         return self._learn(t, frame, self.rate) > 0
 
     def background(self) -> np.ndarray:
+        """The background at the latest frame, [H, W] or [H, W, 3]."""
         return self.model.getBackgroundImage()
 
     def _learn(self, t: int, frame: np.ndarray, rate: float) -> np.ndarray:
