@@ -362,3 +362,11 @@ def test_a_stage_that_does_not_exist_is_named(monkeypatch):
     monkeypatch.chdir(ROOT)
     with pytest.raises(UserError, match=r"dvc\.yaml: no stage 'nosuch'; there are: ingest, extract, "):
         check.main(["nosuch"])
+
+
+@pytest.mark.parametrize(
+    "target", ["data/raw.dvc", "data/errors", "models", "dvc.yaml:train", "tra*", "train"]
+)
+def test_other_targets_of_dvc_repro_pass(target, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    check.main([target])
