@@ -103,9 +103,10 @@ def test_comments_and_inactive_sections_change_nothing(project):
 )
 def test_a_parameter_reruns_what_depends_on_it(project, key, value, expected):
     project.set({key: value})
+    before = project.run("dvc", "status")  # says what has changed, should the wrong stages run
     output = project.repro()
-    assert ran(output) == expected
-    assert restored(output) == set()
+    assert ran(output) == expected, before
+    assert restored(output) == set(), before
 
 
 def test_a_key_written_with_its_default_runs_its_stage_once_and_changes_no_byte(project):

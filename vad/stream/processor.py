@@ -1,0 +1,82 @@
+"""The base class of all processors, and a wrapper that runs one in a thread."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class Processor(Generic[In, Out]):
+    """Handles a stream item by item.
+
+    The result of an item depends on the items before it and on at most `lookahead` items after it; at the end
+    of the stream, on fewer. So memory is bounded by the lookahead and by what is kept of the past, not by the
+    length of the stream. Results come in the order of the items, one for each unless a class says otherwise.
+
+        for item in items:
+            for result in processor.process(item): ...
+        for result in processor.finish(): ...
+
+    Attributes:
+        lookahead: number of items after an item that its result needs.
+    """
+
+    lookahead: int = 0
+
+    def process(self, item: In) -> list[Out]:
+        """Takes the next item.
+
+        Returns:
+            The results that have become ready, in order; none, one or several.
+        """
+        raise NotImplementedError
+
+    def finish(self) -> list[Out]:
+        """Ends the stream; call once, after the last item.
+
+        Returns:
+            The results still owed, in order.
+        """
+        return []
+
+
+def results(processor: Processor[In, Out], items: Iterable[In]) -> Iterator[Out]:
+    """Yields the results of all items of a stream that ends."""
+    for item in items:
+        yield from processor.process(item)
+    yield from processor.finish()
+
+
+class Threaded(Processor[In, Out]):
+    """Runs a processor in a thread of its own, so that its work overlaps with that of the caller.
+
+    Results are the same; they come up to `pending` items later. An error of the thread is raised at the next
+    call.
+
+    Args:
+        processor: to run; nothing else may use it.
+        pending: number of items that may wait for the thread; `process` waits for it beyond that.
+    """
+
+    def __init__(self, processor: Processor[In, Out], pending: int = 4):
+        self.processor, self.pending = processor, pending
+        self.lookahead = processor.lookahead
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=type(processor).__name__)
+        self._waiting: deque[Future[list[Out]]] = deque()
+
+    def process(self, item: In) -> list[Out]:
+        self._waiting.append(self._thread.submit(self.processor.process, item))
+        out: list[Out] = []
+        while self._waiting and (len(self._waiting) > self.pending or self._waiting[0].done()):
+            out += self._waiting.popleft().result()
+        return out
+
+    def finish(self) -> list[Out]:
+        self._waiting.append(self._thread.submit(self.processor.finish))
+        out = [result for future in self._waiting for result in future.result()]
+        self._waiting.clear()
+        self._thread.shutdown()
+        return out
