@@ -1,0 +1,126 @@
+"""Configurations of the pipeline that together use every registered plug-in and recipe, for tests of live use.
+
+Not the whole product: each alternative is in at least one, and alternatives that meet in a processor are
+paired (windows of the last position with a stride, interpolated boxes with class scores, …).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.detection.test_detector import N, export, raw
+from vad import recipe
+from vad.pipeline import params
+from vad.store.downloads import hash_file
+
+Choices = Mapping[str, Any]
+DETECTOR = "detector.onnx"  # in the root folder of the project
+CROPS = {"preprocess.mode": "person_crop", "resize.channels": ["gray", "flow"], "calibrate.aggregate": "cell"}
+ONNX = {"preprocess.person_crop.onnx.weights": DETECTOR, "preprocess.person_crop.onnx.confidence": 0.25}
+# recipes, changes; the recipe `sample` stands for the other recipes of footage as well, whose layouts end at
+# `ingest`; what they change behind it is in `resampled`
+CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
+    "whole_frame": (["whole_frame"], {}),
+    "weight_free": (["weight_free"], {}),
+    "objects": (["objects"], {**ONNX, "preprocess.person_crop.onnx.every_n": 3}),
+    "resampled": (
+        ["objects"],
+        {**ONNX, "extract.fps": 9.0, "extract.max_side": 48, "extract.color": "rgb"},
+    ),
+    "no_lookahead": (
+        ["weight_free"],
+        {"calibrate.lookahead": 0, "model.cube.window.position": "last"},
+    ),
+    "little_lookahead": (
+        ["weight_free"],
+        {"calibrate.lookahead": 9, "calibrate.smooth.median": 4, "preprocess.foreground": {"method": "knn"}},
+    ),
+    "silhouettes": (
+        ["whole_frame"],
+        {
+            "flow.method": "dis",
+            "preprocess.mode": "silhouette",
+            "resize.channels": ["picture", "flow"],
+            "resize.stride": 3,
+            "model.name": "unet",
+            "calibrate.smooth": {"median": 5, "gaussian": 1.0},
+        },
+    ),
+    "frame_and_mask": (
+        ["whole_frame"],
+        {
+            "preprocess.mode": "silhouette",
+            "preprocess.silhouette.output": "frame+mask",
+            "resize.fit": "letterbox",
+            "model.name": "convlstm",
+            "model.convlstm": {"window": {"frames": 4}, "channels": [4, 8]},
+        },
+    ),
+    "tracks": (
+        ["weight_free"],
+        {
+            "preprocess.person_crop.motion.source": "difference",
+            "preprocess.person_crop.crop": "square",
+            "resize.stride": 2,
+            "model.name": "memae",
+            "model.memae.channels": [4, 8],
+            "calibrate.aggregate": "track",
+            "calibrate.pool": "mean_top",
+        },
+    ),
+    "areas": (
+        ["weight_free"],
+        {
+            "preprocess.person_crop.motion.source": "flow",
+            "model.name": "dense",
+            "model.dense.hidden": [16, 8, 16],
+            "branches.reconstruction.maps": True,
+            "calibrate.grid": [3, 1],
+            "calibrate.fuse": "max",
+            "calibrate.per_camera": True,
+        },
+    ),
+    "difference_of_frames": (
+        ["whole_frame"],
+        {
+            "extract.color": "rgb",
+            "resize.channels": ["rgb", "difference"],
+            "model.name": "conv3d",
+            "model.conv3d.window": {"frames": 8, "step": 2},
+        },
+    ),
+    "vgg16": (
+        ["whole_frame"],
+        {"resize.height": 32, "resize.width": 32, "model.name": "vgg16"},
+    ),
+    "mlp": (
+        ["whole_frame"],
+        {"model.name": "mlp", "model.mlp.hidden": [16, 8, 16], "calibrate.normalisation": "z_score"},
+    ),
+}
+
+
+def choices(name: str, detector: Path) -> dict[str, Any]:
+    """All changes to params.yaml of a configuration; writes the detector if it needs one."""
+    recipes, changes = CONFIGURATIONS[name]
+    weights = None
+    if "objects" in recipes:
+        write_detector(detector)
+        weights = str(detector)
+    overrides = recipe.overrides(["sample", *recipes], detector=weights)
+    if weights is not None:
+        overrides["preprocess.person_crop.onnx.sha256"] = hash_file(detector)
+    return {**overrides, **changes}
+
+
+def write_detector(path: Path) -> None:
+    """A detector whose boxes and classes change with the picture, so that every frame has other ones."""
+    tint = np.random.default_rng(1).normal(0, 2e-3, (3, N, 8)).astype(np.float32)
+    export(path, raw(0), tint, meta={"names": "{0: 'person', 1: 'bicycle', 2: 'car'}"})
+
+
+def sections(project: Path) -> dict[str, Any]:
+    """params.yaml of a project."""
+    return params.read(project / "params.yaml")

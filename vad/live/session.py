@@ -1,0 +1,247 @@
+"""A session: a trained model at work on one camera."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from vad import UserError
+from vad.branches.base import ClipFormat, TensorShape
+from vad.branches.measurement import Measurement
+from vad.footage.decode import Convert, Decoded, Resample
+from vad.live.trained_model import TrainedModel
+from vad.resize.channels import Sources
+from vad.resize.cutter import Cutter
+from vad.scoring.events import Events, EventUpdate, shares
+from vad.scoring.items import FrameScores
+from vad.scoring.scorer import Scorer
+from vad.stream import Frame, FrameErrors, Observation, Processor, Regions, WindowsOfFrame
+from vad.stream.gaps import Gaps
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """What a session tells about a frame.
+
+    Attributes:
+        index: position of the frame in the session, from 0, after resampling.
+        number: index of the frame in its source.
+        seconds: time since the first frame of the source.
+        score: smoothed score of all branches; higher is more anomalous.
+        alarmed: whether the score is above the threshold.
+        warming_up: whether the background was still being learned, so that no motion was seen.
+        regions: its regions, N of them.
+        region_scores: float64 [N].
+        shares: share of each branch in the score, the largest first; empty if none is above its median.
+        cells: scores of the cells, float32 [rows, columns].
+        scores: scores and errors of each branch.
+        events: what this frame tells about events: they begin, grow and end. Indices are those of results.
+    """
+
+    index: int
+    number: int
+    seconds: float
+    score: float
+    alarmed: bool
+    warming_up: bool
+    regions: Regions
+    region_scores: np.ndarray
+    shares: Mapping[str, float]
+    cells: np.ndarray | None
+    scores: FrameScores
+    events: Sequence[EventUpdate]
+
+
+class Session(Processor[Decoded, FrameResult]):
+    """Feeds the frames of one camera through all processors of a model.
+
+        session = Session(model, fps=25.0, camera="hall", live=True)
+        for decoded in frames:
+            for result in session.process(decoded): ...
+        for result in session.finish(): ...
+
+    A result comes `lookahead` frames after its frame; those of the first `warm_up` frames come later. Memory
+    does not grow with the number of frames. All frames must have the same size.
+
+    Args:
+        model: the trained model.
+        fps: frames per second of the source; with `extract.fps`, frames are resampled to that rate instead.
+        camera: name of the camera, for calibration by camera.
+        live: whether frames come from a camera. The first `warm_up` frames, from which the background is
+            learned, then get no motion, and are marked as `warming_up`. Otherwise their results wait until
+            the background is known, and are those of the first frames of a clip in the pipeline.
+        concurrent: whether background subtraction and detector run in a thread of their own.
+
+    Attributes:
+        fps: frames per second after resampling.
+        lookahead: frames, after resampling, by which results come later than their frames.
+        warm_up: number of frames from which the background is learned.
+    """
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        *,
+        fps: float,
+        camera: str = "",
+        live: bool = False,
+        concurrent: bool = True,
+    ):
+        self.model, self.camera, self.live, self.concurrent = model, camera, live, concurrent
+        self.fps = model.extract.fps or fps
+        self.lookahead = model.calibration.lookahead
+        self.warm_up = model.mode.warm_up
+        self._resample = Resample(model.extract.fps)
+        self._convert = Convert(model.extract.color, model.extract.max_side)
+        self._gaps = Gaps(self.fps)
+        self._scoring: Scoring | None = None  # made for the size of the first frame
+
+    @property
+    def delay(self) -> float:
+        """Seconds by which results come later than their frames, once the session has warmed up."""
+        return self.lookahead / self.fps
+
+    def process(self, item: Decoded) -> list[FrameResult]:
+        """Takes the next frame of the camera.
+
+        Raises:
+            UserError: if its size differs from that of the first frame, or the model does not fit it.
+        """
+        return [result for decoded in self._resample.process(item) for result in self._resampled(decoded)]
+
+    def finish(self) -> list[FrameResult]:
+        out = [result for decoded in self._resample.finish() for result in self._resampled(decoded)]
+        return out + (self._scoring.finish() if self._scoring else [])
+
+    def _resampled(self, decoded: Decoded) -> list[FrameResult]:
+        # neither of the two processors waits for further frames
+        (converted,) = self._convert.process(decoded)
+        (frame,) = self._gaps.process(converted)
+        if self._scoring is None:
+            self._scoring = Scoring(self, frame)
+        return self._scoring.process(frame)
+
+
+class Scoring(Processor[Frame, FrameResult]):
+    """The processors of a session behind decoding, for frames of one size.
+
+    Each has its own lookahead, so what belongs to a frame waits in a queue until the rest has come.
+
+    Args:
+        session: the session.
+        first: its first frame.
+    """
+
+    def __init__(self, session: Session, first: Frame):
+        model, pixels = session.model, first.pixels
+        self._shape = pixels.shape
+        height, width = size = pixels.shape[:2]
+        cv2.setNumThreads(1)  # the work is divided by processors, and small pictures gain nothing
+        self._flow = model.flow.processor(height, width)
+        self._regions = model.mode.processor(
+            height,
+            width,
+            flow_scale=model.flow.scale,
+            concurrent=session.concurrent,
+            skip_warm_up=session.live and session.warm_up > 0,
+        )
+        color: Literal["gray", "rgb"] = "gray" if pixels.ndim == 2 else "rgb"
+        sources = Sources(
+            height=height,
+            width=width,
+            color=color,
+            picture=model.mode.picture,
+            flow=model.flow.scale is not None,
+            silhouettes=model.mode.picture != ("frame",),
+        )
+        self._cutter = Cutter(model.spec, sources)
+        clip = ClipFormat(
+            frame=size,
+            cell=model.cell,
+            tensor=TensorShape(model.spec.height, model.spec.width, model.spec.fit),
+            flow_scale=model.flow.scale,
+            classes=len(self._regions.classes) or None,
+        )
+        self._measurement = Measurement(model.branches, clip, threads=1)
+        calibration = model.calibration
+        learned = [name for name, learns in self._measurement.learned.items() if learns]
+        self._scorer = Scorer(calibration, size, model.cell, session.camera, learned=learned, cells=True)
+        self._events = Events(
+            calibration.threshold, session.fps, calibration.params.events, calibration.branches
+        )
+        self._branches = calibration.branches
+        self._warm_up = session.warm_up if session.live else 0
+        # frames that wait for their flow, then frames with flow that wait for their regions, then those that
+        # wait for their scores
+        self._without_flow: deque[Frame] = deque()
+        self._without_regions: deque[tuple[Frame, np.ndarray | None]] = deque()
+        self._without_scores: deque[Frame] = deque()
+
+    def process(self, item: Frame) -> list[FrameResult]:
+        """Takes the next frame.
+
+        Raises:
+            UserError: if its size differs from that of the first frame.
+        """
+        if item.pixels.shape != self._shape:
+            (height, width), (h, w) = item.pixels.shape[:2], self._shape[:2]
+            raise UserError(f"frame {item.number} has {width}x{height} pixels, the first frame {w}x{h}")
+        self._without_flow.append(item)
+        return self._with_flow(self._flow.process(item))
+
+    def finish(self) -> list[FrameResult]:
+        # in the order of the data: what a processor still owes goes through all processors behind it
+        out = self._with_flow(self._flow.finish())
+        out += self._with_regions(self._regions.finish())
+        out += self._measured(self._cutter.finish())
+        out += self._scored(self._measurement.finish())
+        out += self._results(self._scorer.finish())
+        if out and (last := self._events.finish()):
+            out[-1] = replace(out[-1], events=(*out[-1].events, *last))
+        return out
+
+    def _with_flow(self, flows: Sequence[np.ndarray | None]) -> list[FrameResult]:
+        out: list[FrameResult] = []
+        for flow in flows:
+            frame = self._without_flow.popleft()
+            self._without_regions.append((frame, flow))
+            # shown to the cutter at once, so that windows and regions look ahead at the same time
+            self._cutter.preview(frame, flow)
+            out += self._with_regions(self._regions.process((frame, flow)))
+        return out
+
+    def _with_regions(self, found: Sequence[Regions]) -> list[FrameResult]:
+        out: list[FrameResult] = []
+        for regions in found:
+            frame, flow = self._without_regions.popleft()
+            self._without_scores.append(frame)
+            out += self._measured(self._cutter.process(Observation(frame, flow, regions)))
+        return out
+
+    def _measured(self, windows: Sequence[WindowsOfFrame]) -> list[FrameResult]:
+        return self._scored(self._measurement.process(windows)) if windows else []
+
+    def _scored(self, errors: Sequence[FrameErrors]) -> list[FrameResult]:
+        return [result for item in errors for result in self._results(self._scorer.process(item))]
+
+    def _results(self, scored: Sequence[FrameScores]) -> list[FrameResult]:
+        return [self._result(item, self._without_scores.popleft()) for item in scored]
+
+    def _result(self, item: FrameScores, frame: Frame) -> FrameResult:
+        return FrameResult(
+            index=item.index,
+            number=frame.number,
+            seconds=frame.seconds,
+            score=item.score,
+            alarmed=item.alarmed,
+            warming_up=item.index < self._warm_up,
+            regions=item.regions,
+            region_scores=item.region_scores,
+            shares=shares(item.branches, self._branches),
+            cells=item.cells,
+            scores=item,
+            events=self._events.process(item),
+        )
