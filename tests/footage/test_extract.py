@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -179,7 +180,7 @@ def test_a_repeated_frame_is_the_same_array(tmp_path):
     encode(tmp_path / "a.mp4", numbered(5), 10, crf=5)
     got = list(frames(tmp_path / "a.mp4", "gray", fps=20.0))
     assert [f.number for f in got] == [0, 0, 1, 1, 2, 2, 3, 3, 4]
-    for a, b in zip(got, got[1:], strict=False):
+    for a, b in pairwise(got):
         assert (a.pixels is b.pixels) == (a.number == b.number)
 
 
