@@ -1,6 +1,7 @@
 """Optical flow: the tensors of a texture show its displacement, whatever their size."""
 
 import tracemalloc
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -9,17 +10,22 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from tests.footage.videos import write_timed
 from tests.stream.clips import write_frames
 from vad import UserError
 from vad.flow import FLOW_METHODS, FlowMethod, FlowParams, open_flow, require_flow
 from vad.flow.compute import compute_flow
 from vad.flow.dis import PRESETS, Dis
 from vad.flow.none import NoFlow
+from vad.footage import decode
+from vad.footage.extract import extract
+from vad.footage.extract_params import ExtractParams
 from vad.pipeline.params import load_choice
 from vad.regions.table import write
 from vad.resize.cut import cut
 from vad.store import arrays, cards
 from vad.stream import Frame, results
+from vad.stream.gaps import Gaps
 from vad.stream.processor import Threaded
 from vad.stream.stored_frames import StoredFrames
 from vad.windows.spec import TensorSpec, WindowSpec, placement
@@ -232,6 +238,23 @@ def test_over_a_gap_the_displacement_is_divided_by_the_steps(tmp_path):
     exact = np.clip(displacements(video, WIDTH, HEIGHT) / steps, -4, 4)
     assert np.abs(counts * card["scale"] - exact).max() <= card["scale"] * 0.501
     assert card["clipped"] < 0.01
+
+
+@pytest.mark.parametrize("fps", [None, 7.0, 25.0])
+def test_from_the_video_file_as_from_the_stored_frames(tmp_path, fps):
+    """A file with a gap of half a second, and intervals that vary otherwise."""
+    video = moving(2.0, 1.0, length=14, height=64, width=96)
+    ticks = np.array([0, 2, 4, 6, 8, 9, 12, 14, 19, 21, 23, 25, 26, 29])
+    write_timed(tmp_path / "a.mp4", list(video), [Fraction(int(t), 20) for t in ticks])
+    extract(tmp_path / "frames", tmp_path / "a.mp4", 0, 14, ExtractParams(fps=fps))
+    method = dis(height=48)
+    compute_flow(tmp_path / "flow", tmp_path / "frames", method, threads=1)
+    counts, _ = open_flow(tmp_path / "flow", "a test")
+    rate = fps or cards.read_card(tmp_path / "frames")["fps"]
+    stream = list(results(Gaps(rate), decode.frames(tmp_path / "a.mp4", "gray", fps=fps)))
+    assert max(f.steps for f in stream) > 1
+    live = list(results(method.processor(64, 96), stream))
+    np.testing.assert_array_equal(np.stack(live), counts)
 
 
 def test_a_gap_before_frame_1_holds_for_frame_0_too(tmp_path):
