@@ -22,7 +22,8 @@ from statistics import median
 
 from joblib import Parallel, delayed
 
-from vad.footage.extract import ExtractParams, extract
+from vad.footage.extract import extract
+from vad.footage.extract_params import ExtractParams
 from vad.footage.probe import probe
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))

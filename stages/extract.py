@@ -5,7 +5,8 @@ In: data/manifest.csv, the footage below data.root. Out: data/frames/.
 
 from pathlib import Path
 
-from vad.footage.extract import ExtractParams, extract
+from vad.footage.extract import extract
+from vad.footage.extract_params import ExtractParams
 from vad.footage.params import SourceParams
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip

@@ -6,6 +6,7 @@ In: data/manifest.csv, data/frames/. Out: data/flow/.
 from pathlib import Path
 
 from vad.flow import FlowParams
+from vad.flow.compute import compute_flow
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
 from vad.store import manifest
@@ -16,8 +17,8 @@ MANIFEST, FRAMES, FLOW = Path("data/manifest.csv"), Path("data/frames"), Path("d
 def main(run: stage.Run) -> None:
     _, method, params = run.choice("flow", FlowParams)
     clips = manifest.available(MANIFEST, FRAMES)
-    jobs = [Job.on(clip.clip, [FRAMES / clip.clip]) for clip in clips]
-    each_clip(run, method(params).flow, jobs, FLOW)
+    jobs = [Job.on(clip.clip, [FRAMES / clip.clip], method(params)) for clip in clips]
+    each_clip(run, compute_flow, jobs, FLOW)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,33 @@
 """Optical flow: the tensors of a texture show its displacement, whatever their size."""
 
 import tracemalloc
+from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from tests.footage.videos import write_timed
+from tests.stream.clips import write_frames
 from vad import UserError
 from vad.flow import FLOW_METHODS, FlowMethod, FlowParams, open_flow, require_flow
-from vad.flow.dis import PRESETS, Dis, displacements
+from vad.flow.compute import compute_flow
+from vad.flow.dis import PRESETS, Dis
 from vad.flow.none import NoFlow
+from vad.footage import decode
+from vad.footage.extract import extract
+from vad.footage.extract_params import ExtractParams
 from vad.pipeline.params import load_choice
 from vad.regions.table import write
 from vad.resize.cut import cut
 from vad.store import arrays, cards
+from vad.stream import Frame, results
+from vad.stream.gaps import Gaps
+from vad.stream.processor import Threaded
+from vad.stream.stored_frames import StoredFrames
 from vad.windows.spec import TensorSpec, WindowSpec, placement
 
 HEIGHT, WIDTH = 120, 168
@@ -45,9 +57,21 @@ def dis(preset="medium", height=HEIGHT, limit=8.0) -> Dis:
 
 def flow_of(folder: Path, frames: np.ndarray, method: Dis, threads=1) -> tuple[np.ndarray, dict]:
     """Writes the frames and the flow of a clip; returns the array of the flow and its card."""
-    arrays.write_array(folder / "frames", frames, fps=10.0)
-    method.flow(folder / "flow", folder / "frames", threads=threads)
+    write_frames(folder / "frames", frames)
+    compute_flow(folder / "flow", folder / "frames", method, threads=threads)
     return open_flow(folder / "flow", "a test")
+
+
+def displacements(frames: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Displacements in pixels of frames reduced to width x height, float32 [T, height, width, 2].
+
+    By OpenCV alone, with the preset medium.
+    """
+    algorithm = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    algorithm.setFinestScale(min(algorithm.getFinestScale(), int(np.log2(min(width, height) / 8))))
+    small = [cv2.resize(f, (width, height), interpolation=cv2.INTER_AREA) for f in frames]
+    flow = [-algorithm.calc(small[t], small[t - 1], None) for t in range(1, len(frames))]
+    return np.stack([flow[0], *flow])
 
 
 def in_tensor(folder: Path, box: tuple[int, ...], height=32, width=32, fit="stretch") -> np.ndarray:
@@ -103,7 +127,7 @@ def test_a_picture_reduced_far_out_of_shape_keeps_both_axes(tmp_path):
     counts, card = flow_of(tmp_path, frames, dis(height=16, limit=16.0))
     assert counts.shape[1:3] == (16, 8)
     h, w = counts.shape[1:3]
-    exact = np.stack(list(displacements(frames, "medium", w, h)))
+    exact = displacements(frames, w, h)
     np.testing.assert_allclose(counts * card["scale"], exact * [105 / w, 200 / h], atol=16 / 127)
 
 
@@ -157,6 +181,87 @@ def test_frame_0_repeats_frame_1(tmp_path):
     assert len(counts) == 4
     np.testing.assert_array_equal(counts[0], counts[1])
     assert (counts[1] != counts[2]).any()
+
+
+def test_results_come_with_their_frames():
+    """All but frame 0, which waits for frame 1."""
+    video = moving(2.0, 1.0, length=4)
+    flow = dis().processor(HEIGHT, WIDTH)
+    out = [flow.process(Frame(t, t / 10, video[t])) for t in range(4)]
+    assert [len(r) for r in out] == [0, 2, 1, 1]
+    np.testing.assert_array_equal(out[1][0], out[1][1])
+    assert flow.finish() == []
+    assert flow.lookahead == 0
+    alone = dis(height=60).processor(HEIGHT, WIDTH)
+    assert alone.process(Frame(0, 0.0, video[0])) == []
+    (still,) = alone.finish()
+    assert (still.shape, still.dtype) == ((60, 84, 2), np.int8)
+    assert not still.any()
+    assert dis().processor(HEIGHT, WIDTH).finish() == []
+
+
+def test_results_that_are_kept_do_not_change():
+    video = moving(2.0, 1.0, length=6)
+    flow, kept, copies = dis().processor(HEIGHT, WIDTH), [], []
+    for t in range(6):
+        kept += flow.process(Frame(t, t / 10, video[t]))
+        copies += [counts.copy() for counts in kept[len(copies) :]]
+    np.testing.assert_array_equal(np.stack(kept), np.stack(copies))
+
+
+def test_two_streams_at_once_and_a_thread_change_nothing():
+    sizes, speeds = [(HEIGHT, WIDTH), (64, 96)], [(2.0, 1.0), (-3.0, 0.5)]
+    clips = [
+        [Frame(t, t / 10, f) for t, f in enumerate(moving(*v, length=5, height=h, width=w))]
+        for v, (h, w) in zip(speeds, sizes, strict=True)
+    ]
+    alone = [list(results(dis().processor(*s), clip)) for s, clip in zip(sizes, clips, strict=True)]
+    together = [dis().processor(*sizes[0]), Threaded(dis().processor(*sizes[1]))]
+    out: list[list] = [[], []]
+    for frames in zip(*clips, strict=True):
+        for processor, frame, got in zip(together, frames, out, strict=True):
+            got += processor.process(frame)
+    for processor, got, expected in zip(together, out, alone, strict=True):
+        np.testing.assert_array_equal(np.stack(got + processor.finish()), np.stack(expected))
+
+
+def test_over_a_gap_the_displacement_is_divided_by_the_steps(tmp_path):
+    """Frames 3 and 4 of seven, and frame 8 of ten, were dropped; the texture moves on meanwhile."""
+    shift, shown = (2.0, -1.0), [0, 1, 2, 5, 6, 7, 9]
+    video = moving(*shift, length=10)[shown]
+    write_frames(tmp_path / "frames", video, 10.0, np.array(shown) / 10)
+    method = dis(limit=4.0)  # less than the displacement over the longer gap
+    compute_flow(tmp_path / "flow", tmp_path / "frames", method, threads=1)
+    counts, card = open_flow(tmp_path / "flow", "a test")
+    assert_moves(in_tensor(tmp_path, MIDDLE), shift)
+    steps = np.array([1, 1, 1, 3, 1, 1, 2])[:, None, None, None]
+    exact = np.clip(displacements(video, WIDTH, HEIGHT) / steps, -4, 4)
+    assert np.abs(counts * card["scale"] - exact).max() <= card["scale"] * 0.501
+    assert card["clipped"] < 0.01
+
+
+@pytest.mark.parametrize("fps", [None, 7.0, 25.0])
+def test_from_the_video_file_as_from_the_stored_frames(tmp_path, fps):
+    """A file with a gap of half a second, and intervals that vary otherwise."""
+    video = moving(2.0, 1.0, length=14, height=64, width=96)
+    ticks = np.array([0, 2, 4, 6, 8, 9, 12, 14, 19, 21, 23, 25, 26, 29])
+    write_timed(tmp_path / "a.mp4", list(video), [Fraction(int(t), 20) for t in ticks])
+    extract(tmp_path / "frames", tmp_path / "a.mp4", 0, 14, ExtractParams(fps=fps))
+    method = dis(height=48)
+    compute_flow(tmp_path / "flow", tmp_path / "frames", method, threads=1)
+    counts, _ = open_flow(tmp_path / "flow", "a test")
+    rate = fps or cards.read_card(tmp_path / "frames")["fps"]
+    stream = list(results(Gaps(rate), decode.frames(tmp_path / "a.mp4", "gray", fps=fps)))
+    assert max(f.steps for f in stream) > 1
+    live = list(results(method.processor(64, 96), stream))
+    np.testing.assert_array_equal(np.stack(live), counts)
+
+
+def test_a_gap_before_frame_1_holds_for_frame_0_too(tmp_path):
+    video = moving(3.0, 1.0, length=5)[[0, 2, 3, 4]]
+    write_frames(tmp_path / "frames", video, 10.0, [0.0, 0.2, 0.3, 0.4])
+    compute_flow(tmp_path / "flow", tmp_path / "frames", dis(), threads=1)
+    assert_moves(in_tensor(tmp_path, MIDDLE), (3.0, 1.0))
 
 
 def test_playing_backwards_reverses_the_flow(tmp_path):
@@ -219,8 +324,7 @@ def test_counts_are_the_displacement_in_pixels_of_the_frame(tmp_path, rows, limi
     frames = moving(2.5, -1.5)
     counts, card = flow_of(tmp_path, frames, dis(height=rows, limit=limit))
     h, w = counts.shape[1:3]
-    exact = np.stack([d.copy() for d in displacements(frames, "medium", w, h)])
-    exact *= np.array([WIDTH / w, HEIGHT / h])
+    exact = displacements(frames, w, h) * np.array([WIDTH / w, HEIGHT / h])
     error = np.abs(counts * card["scale"] - np.clip(exact, -limit, limit))
     assert error.max() <= card["scale"] * 0.501
     expected = (np.abs(exact) > limit * 127.5 / 127).any(axis=3).mean()
@@ -256,11 +360,9 @@ def test_memory_does_not_grow_with_the_clip(tmp_path):
     """3000 frames of 18 kB are 55 MB, as large as their flow. The memory of numpy stays below that."""
     y, x = np.mgrid[:96, :192]
     few = [texture(x - t, y) for t in range(4)]
-    with arrays.ArrayWriter(tmp_path / "frames", (96, 192), np.uint8) as writer:
-        for t in range(3000):
-            writer.append(few[t % 4])
+    write_frames(tmp_path / "frames", np.stack(few)[np.arange(3000) % 4])
     tracemalloc.start()
-    dis("ultrafast", height=24).flow(tmp_path / "flow", tmp_path / "frames", threads=1)
+    compute_flow(tmp_path / "flow", tmp_path / "frames", dis("ultrafast", height=24), threads=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(open_flow(tmp_path / "flow", "a test")[0]) == 3000
@@ -286,7 +388,7 @@ def test_frames_too_small_for_dis_are_refused(tmp_path, height, width):
 
 
 def test_without_flow_the_message_says_what_to_set(tmp_path):
-    NoFlow(NoFlow.Params()).flow(tmp_path / "flow", tmp_path / "nosuch", threads=1)
+    compute_flow(tmp_path / "flow", tmp_path / "nosuch", NoFlow(NoFlow.Params()), threads=1)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["flow.json"]
     assert cards.read_card(tmp_path / "flow")["method"] == "none"
     message = r"^resize\.channels: flow needs optical flow, .*flow\.method is none; set flow\.method: dis$"
@@ -319,13 +421,20 @@ def test_every_method_has_defaults_and_descriptions_and_writes_a_card(tmp_path, 
         assert field.description, f"flow.{name}.{key} has no description"
         assert not field.is_required(), f"flow.{name}.{key} has no default"
     frames = moving(2.0, 1.0)
-    arrays.write_array(tmp_path / "frames", frames, fps=10.0)
-    method(chosen).flow(tmp_path / "flow", tmp_path / "frames", threads=1)
+    write_frames(tmp_path / "frames", frames)
+    flow = method(chosen)
+    compute_flow(tmp_path / "flow", tmp_path / "frames", flow, threads=1)
     card = cards.read_card(tmp_path / "flow")
     assert card["method"] == name
     assert card["hash"]
-    if name != "none":
+    live = list(results(flow.processor(HEIGHT, WIDTH), StoredFrames(tmp_path / "frames")))
+    if flow.scale is None:
+        assert live == [None] * len(frames)
+        assert not (tmp_path / "flow.npy").exists()
+    else:
+        assert card["scale"] == flow.scale
         counts, _ = open_flow(tmp_path / "flow", "a test")
+        np.testing.assert_array_equal(np.stack(live), counts)
         assert counts.dtype == np.int8
         assert (len(counts), counts.shape[3]) == (len(frames), 2)
         np.testing.assert_allclose(np.median(counts, axis=(0, 1, 2)) * card["scale"], [2, 1], rtol=0.1)

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -25,11 +26,12 @@ from tests.footage.videos import (
     write_pictures,
     write_timed,
 )
-from vad.footage.decode import Decoded, frames, resample
+from vad.footage.decode import Convert, Decoded, Resample, frames, from_array
 from vad.footage.encode import encode
-from vad.footage.extract import ExtractParams
+from vad.footage.extract_params import ExtractParams
 from vad.footage.pictures import is_picture_folder, list_pictures, read_picture
 from vad.footage.probe import Info, hash_source, probe
+from vad.stream import results
 
 
 @pytest.mark.parametrize(
@@ -50,9 +52,9 @@ def test_every_frame_is_decoded_once_and_in_order(tmp_path, suffix, threads):
     source = tmp_path / f"clip{suffix}"
     encode(source, numbered(90), 25, crf=5)
     got = list(frames(source, "gray", threads))
-    assert [n for n, _, _ in got] == list(range(90))
-    assert [number(picture) for *_, picture in got] == list(range(90))
-    np.testing.assert_allclose([t for _, t, _ in got], np.arange(90) / 25, atol=1e-3)
+    assert [frame.number for frame in got] == list(range(90))
+    assert [number(frame.pixels) for frame in got] == list(range(90))
+    np.testing.assert_allclose([frame.seconds for frame in got], np.arange(90) / 25, atol=1e-3)
     assert probe(source) == Info(90, 25.0, 48, 32)
 
 
@@ -69,6 +71,18 @@ def test_array_card_and_table_of_a_clip(tmp_path):
     assert table.seconds.dtype == np.float64
     assert table.source_frame.tolist() == list(range(10, 35))
     np.testing.assert_allclose(table.seconds, np.arange(10, 35) / 29.97, atol=1e-4)
+
+
+def test_the_card_depends_on_the_times(tmp_path):
+    """Two clips of the same pictures, of which the second is slower after its first frames."""
+    cards = []
+    for name, last in (("a.mp4", 3), ("b.mp4", 9)):
+        write_timed(tmp_path / name, numbered(4), [Fraction(t, 10) for t in (0, 1, 2, last)])
+        array, card, _ = extracted(tmp_path, tmp_path / name)
+        assert [number(f) for f in array] == [0, 1, 2, 3]
+        cards.append(card)
+    assert cards[0]["hash"] == cards[1]["hash"]
+    assert cards[0]["times"] != cards[1]["times"]
 
 
 def test_same_input_same_bytes(tmp_path):
@@ -136,11 +150,78 @@ def test_variable_rate_against_brute_force(tmp_path, fps, first):
 )
 def test_resampling_against_brute_force(milliseconds, fps):
     times = np.r_[0, np.cumsum(milliseconds)] / 1000 + 5
-    got = [n for n, *_ in resample((Decoded(i, t, None) for i, t in enumerate(times)), fps)]
+    got = [n for n, *_ in results(Resample(fps), (Decoded(i, t, None) for i, t in enumerate(times)))]
     ticks = np.arange(int((times[-1] - 5 + 0.0011) * fps + 1e-9) + 1) / fps
     late = (times[None] - 5) - ticks[:, None]
     if np.abs(late - 0.0011).min() > 1e-9:  # no frame exactly on the edge
         assert got == [int(np.flatnonzero(row <= 0.0011)[-1]) for row in late]
+
+
+@pytest.mark.parametrize("fps", [None, 4.0, 30.0])
+def test_resampling_waits_for_a_single_frame(fps):
+    """Each frame is handed on as soon as its successor is there, and the rest at the end."""
+    times = [0.0, 0.1, 0.2, 0.3, 0.7, 0.75, 0.8]
+    resample = Resample(fps)
+    got = [[n for n, *_ in resample.process(Decoded(i, t, None))] for i, t in enumerate(times)]
+    got.append([n for n, *_ in resample.finish()])
+    if fps is None:
+        assert resample.lookahead == 0
+        assert got == [[i] for i in range(7)] + [[]]
+    else:
+        assert resample.lookahead == 1
+        for i, numbers in enumerate(got):
+            assert set(numbers) <= {i - 1}
+        kept = [n for numbers in got for n in numbers]
+        last = {4.0: 3, 30.0: 24}[fps]  # of k / fps up to 0.8 s
+        assert kept == [max(i for i, t in enumerate(times) if t <= k / fps + 1e-3) for k in range(last + 1)]
+
+
+def test_a_repeated_frame_is_the_same_array(tmp_path):
+    encode(tmp_path / "a.mp4", numbered(5), 10, crf=5)
+    got = list(frames(tmp_path / "a.mp4", "gray", fps=20.0))
+    assert [f.number for f in got] == [0, 0, 1, 1, 2, 2, 3, 3, 4]
+    for a, b in pairwise(got):
+        assert (a.pixels is b.pixels) == (a.number == b.number)
+
+
+@pytest.mark.parametrize("fps", [None, 7.0])
+@pytest.mark.parametrize("color", ["gray", "rgb"])
+def test_arrays_give_the_frames_of_a_folder_of_the_same_pictures(tmp_path, color, fps):
+    picture = np.stack([texture(), texture()[::-1], 255 - texture() // 2], -1)
+    pictures = [np.roll(picture if color == "rgb" else texture(), 3 * i, 0) for i in range(6)]
+    folder = write_pictures(tmp_path / "pngs", pictures)
+    array, _, table = extracted(tmp_path, folder, color=color, fps=fps, max_side=40)
+    fed = (from_array(i, i / 25, picture) for i, picture in enumerate(pictures))
+    got = list(results(Convert(color, 40), results(Resample(fps), fed)))
+    assert [f.number for f in got] == table.source_frame.tolist()
+    assert [f.seconds for f in got] == table.seconds.tolist()
+    np.testing.assert_array_equal(np.stack([f.pixels for f in got]), array)
+
+
+def test_arrays_may_be_overwritten_and_have_any_layout():
+    picture = np.stack([texture(), texture()[::-1], 255 - texture() // 2], -1)
+    for buffer in (
+        picture.copy(),
+        picture.copy()[:, ::-1],
+        np.asfortranarray(picture),
+        picture.copy()[..., 0],
+    ):
+        given = buffer.copy()
+        (frame,) = Convert("rgb", None).process(decoded := from_array(3, 1.5, buffer))
+        buffer[:] = 0
+        expected = given if given.ndim == 3 else np.repeat(given[..., None], 3, 2)
+        np.testing.assert_array_equal(frame.pixels, expected)
+        assert frame[:2] == decoded[:2] == (3, 1.5)
+        (again,) = Convert("rgb", None).process(decoded)
+        np.testing.assert_array_equal(again.pixels, expected)
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4), np.float32), np.zeros((4, 4, 4), np.uint8), np.zeros(4, np.uint8)]
+)
+def test_arrays_of_another_shape_or_type_are_refused(pixels):
+    with pytest.raises(ValueError, match=r"^frame 7: expected uint8 \[H, W\] or \[H, W, 3\], got "):
+        from_array(7, 0.0, pixels)
 
 
 def test_avi_with_frames_coded_out_of_order(tmp_path):
@@ -322,7 +403,7 @@ def test_natural_order_hidden_files_and_other_files(tmp_path):
     (tmp_path / "sub.png").mkdir()
     names = [p.name for p in list_pictures(tmp_path)]
     assert names == [f"Frame{i}.png" for i in (1, 2, 3, 10, 11, 100)]
-    assert [number(f) for *_, f in frames(tmp_path, "gray")] == [1, 2, 3, 10, 11, 100]
+    assert [number(f.pixels) for f in frames(tmp_path, "gray")] == [1, 2, 3, 10, 11, 100]
     assert not is_picture_folder(tmp_path / "sub.png")
     assert not is_picture_folder(tmp_path / "notes.txt")
 
@@ -385,7 +466,8 @@ def test_the_hash_changes_with_names_and_bytes(tmp_path):
 def test_memory_does_not_grow_with_length(tmp_path):
     script = """
 import sys; from pathlib import Path
-from vad.footage.extract import ExtractParams, extract
+from vad.footage.extract import extract
+from vad.footage.extract_params import ExtractParams
 def peak(): return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM"))
 folder, params = Path(sys.argv[1]), ExtractParams()
 extract(folder / "o", folder / "300.mp4", 0, 300, params)

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from vad.footage.extract import ExtractParams, extract
+from vad.footage.extract import extract
+from vad.footage.extract_params import ExtractParams
 from vad.footage.probe import probe
 from vad.store import arrays, tables
 

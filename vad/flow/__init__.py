@@ -1,5 +1,8 @@
-"""Dense optical flow between neighbouring frames, a module per method. Imports `pipeline` and `store`."""
+"""Dense optical flow between neighbouring frames, a module per method.
 
-from vad.flow.base import FLOW_METHODS, FlowMethod, FlowParams, open_flow, require_flow
+Imports `pipeline`, `store` and `stream`; only `compute`, the work function, needs pandas.
+"""
 
-__all__ = ["FLOW_METHODS", "FlowMethod", "FlowParams", "open_flow", "require_flow"]
+from vad.flow.base import FLOW_METHODS, FlowMethod, FlowParams, FlowProcessor, open_flow, require_flow
+
+__all__ = ["FLOW_METHODS", "FlowMethod", "FlowParams", "FlowProcessor", "open_flow", "require_flow"]

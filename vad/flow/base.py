@@ -10,6 +10,30 @@ from vad.pipeline.params import Choice, Field, Section
 from vad.pipeline.registry import Plugin, Registry
 from vad.store.arrays import open_array
 from vad.store.cards import read_card
+from vad.stream import Frame, Processor
+
+
+class FlowProcessor(Processor[Frame, np.ndarray | None]):
+    """Computes the flow of a stream, frame by frame.
+
+    Results are int8 [height, width, 2], or None if the method computes no flow: the displacement since the
+    frame before of the point shown at each pixel, to the right and down, per frame interval. The displacement
+    is a number of counts, of `FlowMethod.scale` pixels of the frame each; height x width may be smaller than
+    the frame.
+
+    The flow refers to the pixels of the later frame, so that a box in a frame cuts out the motion of its
+    content, and no future frame is needed. Frame 0 alone waits for frame 1, whose flow it repeats; the flow
+    of a single frame is 0. After a gap (`Frame.steps` above 1), the displacement is divided by the steps.
+
+    Attributes:
+        height: rows of the flow.
+        width: columns of the flow.
+        clipped: number of displacements so far that were beyond the counts of int8, and were clipped.
+    """
+
+    height: int = 0
+    width: int = 0
+    clipped: int = 0
 
 
 class FlowMethod(Plugin):
@@ -22,21 +46,21 @@ class FlowMethod(Plugin):
     def __init__(self, params: Section):
         self.params = params
 
-    def flow(self, stem: Path, frames: Path, *, threads: int) -> None:
-        """Work function: writes the flow of a clip.
+    @property
+    def scale(self) -> float | None:
+        """Pixels of the frame per count; None if the method computes no flow."""
+        raise NotImplementedError
 
-        The card <stem>.json has the key `method`. The array <stem>.npy, int8 [T, h, w, 2], which the method
-        `none` does not write, holds the displacement since frame t - 1 of the point shown at each pixel of
-        frame t, to the right and down. Frame 0 repeats frame 1. A displacement is a number of steps of
-        card["scale"] pixels of the extracted frame; h x w may be smaller than the frame.
-
-        The flow refers to the pixels of the later frame, so that a box in frame t cuts out the motion of its
-        content, and live use needs no future frame.
+    def processor(self, height: int, width: int, *, threads: int = 1) -> FlowProcessor:
+        """Makes the processor of a stream.
 
         Args:
-            stem: path of the output files, without suffix.
-            frames: stem of the clip's frames, uint8 [T, H, W] or [T, H, W, 3].
-            threads: maximum number of threads.
+            height: rows of the frames, uint8 [height, width] or [height, width, 3] RGB.
+            width: columns of the frames.
+            threads: maximum number of threads; for OpenCV it holds in the whole process.
+
+        Raises:
+            UserError: if the method cannot handle frames of this size.
         """
         raise NotImplementedError
 
@@ -76,7 +100,7 @@ def open_flow(stem: Path, wanted_by: str) -> tuple[np.ndarray, dict[str, Any]]:
         wanted_by: the parameter that needs flow, for the message.
 
     Returns:
-        (int8 [T, h, w, 2] as a read-only memory map, its card); see `FlowMethod.flow`.
+        (int8 [T, h, w, 2] as a read-only memory map, its card); see `flow.compute`.
 
     Raises:
         UserError: if no flow was computed (flow.method: none), or the files are missing or broken.

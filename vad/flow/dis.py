@@ -1,28 +1,26 @@
 """Dense inverse search (DIS; Kroeger et al. 2016, arXiv:1603.03590), the implementation of OpenCV."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
 
 from vad import UserError
-from vad.flow.base import FLOW_METHODS, FlowMethod
+from vad.flow.base import FLOW_METHODS, FlowMethod, FlowProcessor
 from vad.pipeline.params import Field, Section
-from vad.store.arrays import ArrayWriter, open_array
+from vad.stream import Frame
 
 PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
-STEPS = 127  # the largest displacement that int8 holds in both directions, in steps
+COUNTS = 127  # the largest number that int8 holds in both directions
 
 
 @FLOW_METHODS.register
 class Dis(FlowMethod):
-    """Dense inverse search, streamed frame by frame."""
+    """Dense inverse search."""
 
     class Params(Section):
         """`flow.dis`"""
@@ -47,15 +45,11 @@ class Dis(FlowMethod):
 
     params: Params
 
-    def flow(self, stem: Path, frames: Path, *, threads: int) -> None:
-        """Computes the flow; the card's key `clipped` is the share of displacements clipped to `limit`.
+    @property
+    def scale(self) -> float:
+        return self.params.limit / COUNTS
 
-        Raises:
-            UserError: if the frames are too small for DIS.
-        """
-        cv2.setNumThreads(threads)
-        video, _ = open_array(frames)
-        height, width = video.shape[1:3]
+    def processor(self, height: int, width: int, *, threads: int = 1) -> FlowProcessor:
         h = min(height, self.params.height)
         w = max(1, round(width * h / height))
         if min(w, h) < 8 or max(w, h) < 12:  # DIS needs a patch of 8x8, and its pyramid 12 on the longer side
@@ -63,59 +57,55 @@ class Dis(FlowMethod):
                 f"its frames of {width}x{height} are {w}x{h} at flow.dis.height = {self.params.height}, too "
                 "small for flow, which needs 8x12 at least; raise flow.dis.height, or use larger frames"
             )
-        scale = self.params.limit / STEPS
-        to_counts = (width / w / scale, height / h / scale)
-        clipped = 0
-        card = {"method": "dis", "scale": scale, "frame": [height, width]}
-        with ArrayWriter(stem, (h, w, 2), np.int8, **card) as writer:
-            for displacement in displacements(video, self.params.preset, w, h):
-                counts = _rounded(displacement, to_counts)
-                limited = np.clip(counts, -STEPS, STEPS)
-                # the norm of the difference is faster than the count below, and 0 for most frames
-                if cv2.norm(counts, limited):
-                    clipped += int(np.count_nonzero((limited != counts).any(axis=2)))
-                writer.append(limited.astype(np.int8))
-            writer.card["clipped"] = round(clipped / (len(video) * h * w), 6)
+        cv2.setNumThreads(threads)
+        return _DisProcessor(h, w, (width / w / self.scale, height / h / self.scale), self.params.preset)
 
 
-def displacements(video: np.ndarray, preset: str, width: int, height: int) -> Iterator[np.ndarray]:
-    """Computes the flow of all frames at reduced size.
+class _DisProcessor(FlowProcessor):
+    """Dense inverse search between each frame and the one before it.
 
     Args:
-        video: uint8 [T, H, W] or [T, H, W, 3] RGB.
+        height: rows to which frames are reduced.
+        width: columns to which frames are reduced.
+        to_counts: counts per pixel of the reduced frame, to the right and down.
         preset: a key of PRESETS.
-        width: to which frames are reduced, in pixels.
-        height: to which frames are reduced, in pixels.
-
-    Yields:
-        Displacements in pixels of the reduced frame, float32 [height, width, 2]. Frame 0 repeats frame 1; it
-        is all 0 if there is no other frame.
     """
-    dis = cv2.DISOpticalFlow.create(PRESETS[preset])
-    # OpenCV derives the coarsest scale from the size by this formula, and a finest scale above it crashes the
-    # process: opencv#14554
-    coarsest = min(int(np.log2(max(width, height) / 32) + 0.5), int(np.log2(min(width, height) / 8)))
-    dis.setFinestScale(min(dis.getFinestScale(), coarsest))
-    previous = _reduced(video[0], width, height)
-    if len(video) == 1:
-        yield np.zeros((height, width, 2), np.float32)
-    for t in range(1, len(video)):
-        current = _reduced(video[t], width, height)
-        # from the current frame to the previous, so that it refers to pixels of the current frame; None
+
+    def __init__(self, height: int, width: int, to_counts: tuple[float, float], preset: str):
+        self.height, self.width = height, width
+        self._to_counts = to_counts
+        self._dis = cv2.DISOpticalFlow.create(PRESETS[preset])
+        # OpenCV derives the coarsest scale from the size by this formula, and a finest scale above it crashes
+        # the process: opencv#14554
+        coarsest = min(int(np.log2(max(width, height) / 32) + 0.5), int(np.log2(min(width, height) / 8)))
+        self._dis.setFinestScale(min(self._dis.getFinestScale(), coarsest))
+        self._before: np.ndarray | None = None  # the frame before, reduced
+        self._is_first = True  # until there are two frames
+
+    def process(self, item: Frame) -> list[np.ndarray | None]:
+        current = _reduced(item.pixels, self.width, self.height)
+        before, self._before = self._before, current
+        if before is None:
+            return []
+        # from the current frame to the one before, so that it refers to pixels of the current frame; None
         # stands for no initial flow
-        flow = dis.calc(current, previous, None)  # type: ignore[call-overload]  # OpenCV's stubs lack None
-        np.negative(flow, out=flow)  # from the direction back in time to that of the motion
-        if t == 1:
-            yield flow
-        yield flow
-        previous = current
+        backwards = self._dis.calc(current, before, None)  # type: ignore[call-overload]  # stubs lack None
+        right, down = self._to_counts
+        # from the direction back in time to that of the motion. OpenCV's scalars always have four numbers;
+        # the last two are unused for two channels
+        factors = (-right / item.steps, -down / item.steps, 0.0, 0.0)
+        counts = cv2.multiply(backwards, factors, dtype=cv2.CV_16S)  # type: ignore[call-overload]  # no scalars
+        limited = np.clip(counts, -COUNTS, COUNTS)
+        out: list[np.ndarray | None] = [limited.astype(np.int8)] * (2 if self._is_first else 1)
+        # the norm of the difference is faster than the count below, and 0 for most frames
+        if cv2.norm(counts, limited):
+            self.clipped += len(out) * int(np.count_nonzero((limited != counts).any(axis=2)))
+        self._is_first = False
+        return out
 
-
-def _rounded(displacement: np.ndarray, factors: tuple[float, float]) -> np.ndarray:
-    """Displacements, float32 [h, w, 2], multiplied by a factor per axis and rounded to int16."""
-    # OpenCV's scalars always have four numbers; the last two are unused for two channels
-    scalar = (*factors, 0.0, 0.0)
-    return cv2.multiply(displacement, scalar, dtype=cv2.CV_16S)  # type: ignore[call-overload]  # no scalars
+    def finish(self) -> list[np.ndarray | None]:
+        waiting = self._before is not None and self._is_first
+        return [np.zeros((self.height, self.width, 2), np.int8)] if waiting else []
 
 
 def _reduced(frame: np.ndarray, width: int, height: int) -> np.ndarray:

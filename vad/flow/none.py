@@ -1,10 +1,10 @@
 """No optical flow, for configurations that do not use it."""
 
-from pathlib import Path
+import numpy as np
 
-from vad.flow.base import FLOW_METHODS, FlowMethod
+from vad.flow.base import FLOW_METHODS, FlowMethod, FlowProcessor
 from vad.pipeline.params import Section
-from vad.store.cards import write_json
+from vad.stream import Frame
 
 
 @FLOW_METHODS.register
@@ -14,6 +14,16 @@ class NoFlow(FlowMethod):
     class Params(Section):
         """`flow.none`: no parameters."""
 
-    def flow(self, stem: Path, frames: Path, *, threads: int) -> None:
-        """Writes only the card, by which other stages see that there is no flow."""
-        write_json(Path(f"{stem}.json"), {"method": "none", "hash": "none"})
+    @property
+    def scale(self) -> None:
+        return None
+
+    def processor(self, height: int, width: int, *, threads: int = 1) -> FlowProcessor:
+        return _Nothing()
+
+
+class _Nothing(FlowProcessor):
+    """Gives None for every frame."""
+
+    def process(self, item: Frame) -> list[np.ndarray | None]:
+        return [None]

@@ -6,11 +6,13 @@ Pictures and RGB-coded videos are converted with the weights of BT.601. The two 
 colours. A single call of swscale does scaling, range and colour, for videos and pictures alike.
 
 Frames are numbered from 0 in display order; times are in seconds from the first frame of the source.
+
+    decode -> Resample -> Convert      a generator and two processors; `frames` runs all three
 """
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,25 +24,24 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from vad import UserError
 from vad.footage import pictures, video
 from vad.footage.pictures import PICTURE_FPS, Color
+from vad.stream import Frame, Processor, results
 
 # Matroska and FLV round times to milliseconds, so a frame up to this much too late counts as on time
 SLACK = 1.1e-3  # seconds
 
 
 class Decoded(NamedTuple):
-    """A frame as decoded: in the size, pixel format and orientation of the source."""
+    """A frame as decoded: in the size, pixel format and orientation of the source.
+
+    Attributes:
+        number: index of the frame in its source.
+        seconds: time since the first frame of the source.
+        frame: PyAV's frame.
+    """
 
     number: int
     seconds: float
     frame: av.VideoFrame
-
-
-class Frame(NamedTuple):
-    """A converted frame: `pixels` is uint8 [H, W] gray or [H, W, 3] RGB, set upright."""
-
-    number: int
-    seconds: float
-    pixels: np.ndarray
 
 
 def frames(
@@ -72,7 +73,7 @@ def frames(
             frames than `end`, or the frame size changes.
     """
     _, decoded = decode(source, color, threads, first, end)
-    yield from convert(resample(decoded, fps), color, max_side)
+    yield from results(Convert(color, max_side), results(Resample(fps), decoded))
 
 
 def decode(
@@ -118,9 +119,27 @@ def decode_pictures(folder: Path, color: Color, first: int, end: int | None) -> 
         height, width = picture.shape[:2]
         size = size or (width, height)
         pictures.refuse_other_size(paths[number], (width, height), paths[first], size)
-        frame = av.VideoFrame.from_ndarray(picture, format="gray" if color == "gray" else "rgb24")
-        frame.color_range = ColorRange.JPEG
-        yield Decoded(number, number / PICTURE_FPS, frame)
+        yield from_array(number, number / PICTURE_FPS, picture)
+
+
+def from_array(number: int, seconds: float, pixels: np.ndarray) -> Decoded:
+    """Makes an array a decoded frame, for sources that deliver arrays.
+
+    Args:
+        number: index of the frame in its source.
+        seconds: time since the first frame of the source.
+        pixels: uint8 [H, W] gray (full-range luma) or [H, W, 3] RGB, upright; copied.
+
+    Raises:
+        ValueError: if the array has another shape or type.
+    """
+    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+        raise ValueError(
+            f"frame {number}: expected uint8 [H, W] or [H, W, 3], got {pixels.dtype} {list(pixels.shape)}"
+        )
+    frame = av.VideoFrame.from_ndarray(pixels, format="gray" if pixels.ndim == 2 else "rgb24")
+    frame.color_range = ColorRange.JPEG
+    return Decoded(number, seconds, frame)
 
 
 def _decode_video(
@@ -178,56 +197,75 @@ def _timed(container: InputContainer, stream: av.VideoStream) -> Iterator[tuple[
             yield seconds, frame
 
 
-def resample(decoded: Iterable[Decoded], fps: float | None) -> Iterator[Decoded]:
+class Resample(Processor[Decoded, Decoded]):
     """Resamples frames to a constant rate by their time stamps.
 
     The k-th result is the latest frame that is at most k / fps seconds after the first, for all k up to the
-    time of the last frame. A rate above that of the source repeats frames.
+    time of the last frame. A rate above that of the source repeats frames. So a frame has no result, one or
+    several, and `lookahead` counts frames of the source.
 
     Args:
-        decoded: the frames in order, at least one.
         fps: frames per second; None keeps every frame.
     """
-    decoded = iter(decoded)
-    if fps is None:
-        yield from decoded
-        return
-    k, current = 0, next(decoded)
-    start = current.seconds
-    for following in decoded:
-        while k / fps + SLACK < following.seconds - start:
-            yield current
-            k += 1
-        current = following
-    while k / fps <= current.seconds - start + SLACK:
-        yield current
-        k += 1
+
+    def __init__(self, fps: float | None):
+        self.fps = fps
+        self.lookahead = 0 if fps is None else 1
+        self._current: Decoded | None = None
+        self._start = 0.0
+        self._number = 0  # of the next result
+
+    def process(self, item: Decoded) -> list[Decoded]:
+        if self.fps is None:
+            return [item]
+        out: list[Decoded] = []
+        if self._current is None:
+            self._start = item.seconds
+        else:
+            while self._number / self.fps + SLACK < item.seconds - self._start:
+                out.append(self._current)
+                self._number += 1
+        self._current = item
+        return out
+
+    def finish(self) -> list[Decoded]:
+        out: list[Decoded] = []
+        if self.fps is not None and self._current is not None:
+            while self._number / self.fps <= self._current.seconds - self._start + SLACK:
+                out.append(self._current)
+                self._number += 1
+        return out
 
 
-def convert(decoded: Iterable[Decoded], color: Color, max_side: int | None) -> Iterator[Frame]:
+class Convert(Processor[Decoded, Frame]):
     """Converts frames to arrays: scaled by area averaging, in full range, gray or RGB, set upright.
 
     Args:
-        decoded: the frames; a repeated frame must be the same object.
         color: gray or RGB.
         max_side: length in pixels to which the longer side is reduced; None keeps the size.
     """
-    swscale = VideoReformatter()  # a single object, which reuses its tables for all frames
-    previous: av.VideoFrame | None = None
-    pixels = np.empty(0, np.uint8)
-    for number, seconds, frame in decoded:
-        if frame is not previous:  # otherwise resampling has repeated it
-            scale = min(1.0, (max_side or math.inf) / max(frame.width, frame.height))
-            scaled = swscale.reformat(
+
+    def __init__(self, color: Color, max_side: int | None):
+        self.max_side = max_side
+        self._format = "gray" if color == "gray" else "rgb24"
+        self._swscale = VideoReformatter()  # a single object, which reuses its tables for all frames
+        self._previous: av.VideoFrame | None = None
+        self._pixels = np.empty(0, np.uint8)
+
+    def process(self, item: Decoded) -> list[Frame]:
+        frame = item.frame
+        if frame is not self._previous:  # otherwise resampling has repeated it
+            scale = min(1.0, (self.max_side or math.inf) / max(frame.width, frame.height))
+            scaled = self._swscale.reformat(
                 frame,
                 max(1, round(frame.width * scale)),
                 max(1, round(frame.height * scale)),
-                "gray" if color == "gray" else "rgb24",
+                self._format,
                 interpolation=Interpolation.AREA,
                 dst_color_range=ColorRange.JPEG,
                 threads=1,
             )
             # copied, because the array may be a view of memory that the decoder reuses
-            pixels = np.array(np.rot90(scaled.to_ndarray(), video.quarter_turns(frame)), order="C")
-            previous = frame
-        yield Frame(number, seconds, pixels)
+            self._pixels = np.array(np.rot90(scaled.to_ndarray(), video.quarter_turns(frame)), order="C")
+            self._previous = frame
+        return [Frame(item.number, item.seconds, self._pixels)]

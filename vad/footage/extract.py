@@ -10,24 +10,9 @@ import pandas as pd
 
 from vad import UserError
 from vad.footage import decode, video
-from vad.footage.pictures import Color
-from vad.pipeline.params import Field, Section
+from vad.footage.extract_params import ExtractParams
 from vad.store import arrays, tables
-
-
-class ExtractParams(Section):
-    """`extract`: rate, size and colour of the extracted frames."""
-
-    fps: float | None = Field(
-        None, gt=0, description="frames per second, resampled by time stamps; `null` keeps every frame"
-    )
-    max_side: int | None = Field(
-        None, ge=16, description="pixels to which the longer side is reduced; `null` keeps the size"
-    )
-    color: Color = Field(
-        "gray",
-        description="colour of the frames; gray is full-range luma, for videos and pictures alike",
-    )
+from vad.stream import results
 
 
 def extract(
@@ -37,8 +22,8 @@ def extract(
 
     The array is uint8 [T, H, W] gray or [T, H, W, 3] RGB. The card holds `fps` and `color` of the extracted
     frames; `source_width` and `source_height` of the source set upright; `scale_x` and `scale_y`, the size of
-    the extracted frame relative to the source. The table has a row per extracted frame: `source_frame` int32,
-    and `seconds` float64, the time of that source frame. Only a frame at a time is in memory.
+    the extracted frame relative to the source; `times`, the content hash of the table. The table has a row
+    per extracted frame: `source_frame` int32, and `seconds` float64, the time of that source frame.
 
     With `params.fps`, extracted frame k is the latest source frame that is at most k / fps seconds after the
     frame `first`; a rate above that of the source repeats frames.
@@ -57,25 +42,29 @@ def extract(
     """
     cv2.setNumThreads(threads)
     nominal_rate, decoded = decode.decode(source, params.color, threads, first, end)
-    resampled = decode.resample(decoded, params.fps)
+    resampled = results(decode.Resample(params.fps), decoded)
     # the first frame is taken out to learn both sizes, and then put back by `chain`
     first_decoded = next(resampled)
     width, height = video.upright_size(first_decoded.frame)
-    frames = decode.convert(chain([first_decoded], resampled), params.color, params.max_side)
+    convert = decode.Convert(params.color, params.max_side)
+    frames = results(convert, chain([first_decoded], resampled))
     first_frame = next(frames)
     h, w = first_frame.pixels.shape[:2]
     card = {"source_width": width, "source_height": height, "scale_x": w / width, "scale_y": h / height}
     numbers, times = array("i"), array("d")
     with arrays.ArrayWriter(stem, first_frame.pixels.shape, np.uint8, color=params.color, **card) as writer:
-        for number, seconds, pixels in chain([first_frame], frames):
-            writer.append(pixels)
-            numbers.append(number)
-            times.append(seconds)
+        for frame in chain([first_frame], frames):
+            writer.append(frame.pixels)
+            numbers.append(frame.number)
+            times.append(frame.seconds)
         if len(times) < 2:
             raise UserError(
                 f"{source}: frames [{first}, {end}) at extract.fps = {params.fps} give {len(times)} frame; "
                 "a clip needs at least 2"
             )
-        table = {"source_frame": np.array(numbers, np.int32), "seconds": np.array(times, np.float64)}
-        tables.write_table(stem, pd.DataFrame(table))
+        columns = {"source_frame": np.array(numbers, np.int32), "seconds": np.array(times, np.float64)}
+        table = pd.DataFrame(columns)
+        tables.write_table(stem, table)
+        # whoever depends on the card depends on the times too
+        writer.card["times"] = tables.hash_table(table)
         writer.card["fps"] = params.fps or video.measured_rate(nominal_rate, len(times), times[-1] - times[0])

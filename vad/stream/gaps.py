@@ -1,19 +1,25 @@
 """Gaps in time: frames that a camera or a file did not deliver."""
 
+import math
+
 from vad.stream.items import Frame
 from vad.stream.processor import Processor
+
+ROUND_UP_FROM = 0.45  # of a frame interval
 
 
 def steps(seconds: float, fps: float) -> int:
     """Number of frame intervals in the time between two neighbouring frames, at least 1.
 
-    Rounded, so that the jitter of time stamps is no gap.
+    Rounded, so that a time between two frames that is up to 40 % off is no gap.
 
     Args:
         seconds: between the frames.
         fps: frames per second.
     """
-    return max(1, round(seconds * fps))
+    # not from 0.5 up: frames that resampling has chosen may be 0.75 and 1.5 intervals apart, from 20 to 15
+    # frames per second, and the errors of their times must not decide which of them count double
+    return max(1, math.floor(seconds * fps + 1 - ROUND_UP_FROM))
 
 
 class Gaps(Processor[Frame, Frame]):

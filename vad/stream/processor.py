@@ -53,12 +53,12 @@ def results(processor: Processor[In, Out], items: Iterable[In]) -> Iterator[Out]
 class Threaded(Processor[In, Out]):
     """Runs a processor in a thread of its own, so that its work overlaps with that of the caller.
 
-    Results are the same; they come up to `pending` items later. An error of the thread is raised at the next
-    call.
+    Results are the same; they come up to `pending` items later. An error of the thread is raised by the next
+    call, once the results before it have been returned; the thread then ends, without the items that waited.
 
     Args:
         processor: to run; nothing else may use it.
-        pending: number of items that may wait for the thread; `process` waits for it beyond that.
+        pending: number of items that may be unfinished; `process` waits beyond that.
     """
 
     def __init__(self, processor: Processor[In, Out], pending: int = 4):
@@ -71,12 +71,23 @@ class Threaded(Processor[In, Out]):
         self._waiting.append(self._thread.submit(self.processor.process, item))
         out: list[Out] = []
         while self._waiting and (len(self._waiting) > self.pending or self._waiting[0].done()):
-            out += self._waiting.popleft().result()
+            if out and self._waiting[0].exception():
+                break  # the next call raises it
+            out += self._next()
         return out
 
     def finish(self) -> list[Out]:
         self._waiting.append(self._thread.submit(self.processor.finish))
-        out = [result for future in self._waiting for result in future.result()]
-        self._waiting.clear()
+        out: list[Out] = []
+        while self._waiting:
+            out += self._next()
         self._thread.shutdown()
         return out
+
+    def _next(self) -> list[Out]:
+        """Waits for the item that has waited longest, and returns its results."""
+        try:
+            return self._waiting.popleft().result()
+        except BaseException:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from vad.store.arrays import open_array
 from vad.store.tables import read_table
-from vad.stream.gaps import steps
+from vad.stream.gaps import Gaps
 from vad.stream.items import Frame
+from vad.stream.processor import results
 
 
 class StoredFrames:
-    """The frames of a clip, read from a memory map; iterate over them, also more than once.
+    """The frames of a clip, with their `steps`; iterate over them, also more than once.
+
+    Pixels are views of a memory map, so that a reference to them costs no memory.
 
     Args:
         stem: path of the clip's files, without suffix.
@@ -46,6 +47,8 @@ class StoredFrames:
         return self.video.shape[2]
 
     def __iter__(self) -> Iterator[Frame]:
-        intervals = [1, *(steps(s, self.fps) for s in np.diff(self._seconds).tolist())]
-        for t, (number, seconds) in enumerate(zip(self._numbers, self._seconds, strict=True)):
-            yield Frame(int(number), float(seconds), self.video[t], intervals[t])
+        return results(Gaps(self.fps), self._frames())
+
+    def _frames(self) -> Iterator[Frame]:
+        for number, seconds, pixels in zip(self._numbers, self._seconds, self.video, strict=True):
+            yield Frame(int(number), float(seconds), pixels)
