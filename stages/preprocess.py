@@ -11,6 +11,7 @@ from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
 from vad.regions import PreprocessParams, RegionMode
 from vad.regions.checks import check_sizes, review
+from vad.regions.compute import compute_regions
 from vad.store.cards import read_card
 from vad.store.manifest import available
 
@@ -30,8 +31,8 @@ def main(run: stage.Run) -> None:
     for clip in clips:
         # flow is an input only of modes that read it: for the others, new flow recomputes no clip
         flow = [read_card(FLOW / clip.clip)["hash"]] if mode.reads_flow else []
-        jobs.append(Job.on(clip.clip, [FRAMES / clip.clip], FLOW / clip.clip, also=[*hashes, *flow]))
-    each_clip(run, mode.regions, jobs, REGIONS)
+        jobs.append(Job.on(clip.clip, [FRAMES / clip.clip], FLOW / clip.clip, mode, also=[*hashes, *flow]))
+    each_clip(run, compute_regions, jobs, REGIONS)
     contact_sheet.write(SHEETS, clips, FRAMES, FLOW, REGIONS)
     review(clips, REGIONS, run.log)
 

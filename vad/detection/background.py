@@ -2,16 +2,18 @@
 
 Every method first learns the background from frames spread over the first `history` frames, and then
 processes all frames from frame 0 on. So the first frames are not foreground as a whole, and a person who
-stands still at the beginning and then leaves does not leave a ghost. To do so, all methods read up to
-`history` frames ahead; `median` does so throughout the clip and is therefore for recorded footage only.
+stands still at the beginning and then leaves does not leave a ghost. `median` learns anew from every
+`history` frames before it processes them, and is therefore for recorded footage only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 
 from vad.detection.foreground_params import ForegroundSettings
+from vad.detection.lazy import LazyProcessor
+from vad.stream import Frame
 
 SHADOW_RATIO = 0.5, 1.1  # range of the ratio of frame to background in a shadow; above 1 to allow for noise
 EDGE = 0.08  # standard deviation of that ratio in 3x3 pixels above which there is an edge
@@ -22,26 +24,44 @@ SAMPLES = 16  # frames from which that median is computed
 CHUNK = 1 << 24  # bytes of frames that are sorted at a time for a median
 
 
-def foreground_masks(frames: np.ndarray, settings: ForegroundSettings) -> Iterator[np.ndarray]:
-    """Computes the foreground of each frame.
-
-    Memory does not grow with T: a few frames are in memory at a time (for a median, a strip of
-    `initial_frames` frames). The result does not depend on the number of threads, which the caller sets with
-    cv2.setNumThreads.
+def foreground(settings: ForegroundSettings, *, skip_warm_up: bool = False) -> "Foreground":
+    """Makes the processor that computes the foreground of each frame.
 
     Args:
-        frames: uint8 [T, H, W] or [T, H, W, 3] RGB, preferably a memory map.
         settings: the method, and how its masks are cleaned.
-
-    Yields:
-        The foreground of each frame, bool [H, W].
+        skip_warm_up: for live cameras: the first `history` frames have no foreground, and their results come
+            at once. Later masks differ a little, as the background has not adapted to these frames. Not for
+            `median`.
     """
-    model = _METHODS[settings.method](frames, settings)
-    for t, frame in enumerate(frames):
-        mask = model.apply(t, frame)
+    if settings.method == "median":
+        assert not skip_warm_up, "a median has no warm-up that could be skipped"
+        return _Median(settings)
+    return _OpenCV(settings, skip_warm_up=skip_warm_up)
+
+
+class Foreground(LazyProcessor[Frame, np.ndarray]):
+    """Foreground of each frame, bool [H, W].
+
+    Until the background is learned, which takes `history` frames or the whole of a shorter stream, the pixels
+    of these frames are kept (of stored frames, only views of a memory map); then the results of all of them
+    are due. Results do not depend on the number of threads, which the caller sets with cv2.setNumThreads.
+    """
+
+    def __init__(self, settings: ForegroundSettings):
+        self.settings = settings
+        self._received = 0  # frames
+        self._waiting: list[np.ndarray] = []  # the latest frames, for which the background is not learned yet
+
+    def _clean(self, mask: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """Removes shadows and small blobs from the pixels of a frame that differ from the background."""
+        settings = self.settings
         if settings.shadows and mask.any():
-            mask = mask & ~shadow(frame, model.background(), mask)
-        yield clean(mask, settings.open, settings.close, settings.min_area)
+            mask = mask & ~shadow(pixels, self._background(), mask)
+        return clean(mask, settings.open, settings.close, settings.min_area)
+
+    def _background(self) -> np.ndarray:
+        """The background of the latest frame that was processed, [H, W] or [H, W, 3]."""
+        raise NotImplementedError
 
 
 def changing_share(frames: np.ndarray) -> float:
@@ -130,79 +150,121 @@ def clean(mask: np.ndarray, opening: int, closing: int, min_area: int) -> np.nda
     return cleaned.view(bool)
 
 
-class _OpenCV:
+class _OpenCV(Foreground):
     """The background models of OpenCV.
 
     `mog2`: a mixture of Gaussians per pixel (Zivkovic, ICPR 2004). `knn`: nearest neighbours among samples
     per pixel (Zivkovic and van der Heijden, Pattern Recognition Letters 2006).
     """
 
-    def __init__(self, frames: np.ndarray, settings: ForegroundSettings):
-        self.rate, repeats = settings.learning_rate, settings.initial_frames
+    def __init__(self, settings: ForegroundSettings, *, skip_warm_up: bool):
+        super().__init__(settings)
+        self._skip = skip_warm_up
+        self._rate, self._repeats = settings.learning_rate, settings.initial_frames
+        self._learned = False
         # without OpenCV's detection of shadows, which in gray frames also removes dark clothes
         if settings.method == "mog2":
             mog2 = cv2.createBackgroundSubtractorMOG2(
                 settings.history, settings.threshold, detectShadows=False
             )
             mog2.setBackgroundRatio(settings.background_ratio)
-            self.model: cv2.BackgroundSubtractor = mog2
+            self._model: cv2.BackgroundSubtractor = mog2
         else:
             knn = cv2.createBackgroundSubtractorKNN(settings.history, settings.threshold, detectShadows=False)
             samples = 3 * knn.getNSamples()  # three sets, of short, medium and long memory
             knn.setkNNSamples(max(1, round((1 - settings.background_ratio) * samples)))
-            self.model = knn
-            repeats = max(repeats, samples)  # fewer updates would leave samples uninitialised
-            if self.rate == 0:
-                self.rate = 1e-6  # OpenCV divides by log(1 - rate): with 0 it would learn at once
+            self._model = knn
+            self._repeats = max(self._repeats, samples)  # fewer updates would leave samples uninitialised
+            if self._rate == 0:
+                self._rate = 1e-6  # OpenCV divides by log(1 - rate): with 0 it would learn at once
+
+    def stream(self, item: Frame) -> Iterator[np.ndarray]:
+        """Yields the masks that have become ready."""
+        self._received += 1
+        if self._learned:
+            yield self._mask(self._received - 1, item.pixels)
+            return
+        self._waiting.append(item.pixels)
+        if self._skip:
+            if self._received == self.settings.history:
+                self._learn()
+            yield np.zeros(item.pixels.shape[:2], bool)
+        elif self._received == self.settings.history:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[np.ndarray]:
+        """Yields the masks of the frames that wait."""
+        if self._learned or self._skip or not self._waiting:
+            return
+        for t, pixels in enumerate(self._learn()):
+            yield self._mask(t, pixels)
+
+    def _learn(self) -> list[np.ndarray]:
+        """Learns the background from the frames that wait, and returns these."""
+        frames, self._waiting, self._learned = self._waiting, [], True
         # in random order, or knn would give most weight to the last frames; a short clip is repeated
-        numbers = _spread(0, min(settings.history, len(frames)), settings.initial_frames)
-        numbers = np.random.default_rng(0).permutation(numbers)
-        for n, t in enumerate(np.resize(numbers, max(repeats, len(numbers)))):
-            self._learn(int(t), frames[t], 1 / (n + 1))  # a running mean: all frames have the same weight
+        numbers = np.random.default_rng(0).permutation(_spread(0, len(frames), self.settings.initial_frames))
+        for n, t in enumerate(np.resize(numbers, max(self._repeats, len(numbers))).tolist()):
+            self._update(t, frames[t], 1 / (n + 1))  # a running mean: all frames have the same weight
+        return frames
 
-    def apply(self, t: int, frame: np.ndarray) -> np.ndarray:
-        """Pixels of frame t that differ from the background, bool [H, W]; then updates the background."""
-        return self._learn(t, frame, self.rate) > 0
+    def _mask(self, t: int, pixels: np.ndarray) -> np.ndarray:
+        """Foreground of frame t; updates the background."""
+        return self._clean(self._update(t, pixels, self._rate) > 0, pixels)
 
-    def background(self) -> np.ndarray:
-        """The background at the latest frame, [H, W] or [H, W, 3]."""
-        return self.model.getBackgroundImage()
-
-    def _learn(self, t: int, frame: np.ndarray, rate: float) -> np.ndarray:
+    def _update(self, t: int, pixels: np.ndarray, rate: float) -> np.ndarray:
         cv2.setRNGSeed(t + 1)  # knn replaces random samples; the seed makes the result repeatable
-        return self.model.apply(np.asarray(frame), learningRate=rate)
+        return self._model.apply(np.asarray(pixels), learningRate=rate)
+
+    def _background(self) -> np.ndarray:
+        return self._model.getBackgroundImage()
 
 
-class _Median:
+class _Median(Foreground):
     """The temporal median of every `history` frames, scaled to the brightness of each frame."""
 
-    def __init__(self, frames: np.ndarray, settings: ForegroundSettings):
-        self.frames, self.settings = frames, settings
-        self.rate = 1 / settings.history if settings.learning_rate < 0 else settings.learning_rate
+    def __init__(self, settings: ForegroundSettings):
+        super().__init__(settings)
+        self.lookahead = settings.history - 1
+        self._rate = 1 / settings.history if settings.learning_rate < 0 else settings.learning_rate
+        self._before: list[np.ndarray] = []  # frames of the period before
 
-    def apply(self, t: int, frame: np.ndarray) -> np.ndarray:
-        history = self.settings.history
-        if t % history == 0:
-            end = min(t + history, len(self.frames))
-            start = max(end - history, 0)  # a full period also at the end of the clip
-            self.median = _median(self.frames, _spread(start, end, self.settings.initial_frames))
-        frame = frame.astype(np.float32)
-        median = self.median[::4, ::4]  # every fourth pixel suffices to measure the overall brightness
+    def stream(self, item: Frame) -> Iterator[np.ndarray]:
+        """Yields the masks of a period when it is complete."""
+        self._received += 1
+        self._waiting.append(item.pixels)
+        if len(self._waiting) == self.settings.history:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[np.ndarray]:
+        """Yields the masks of the frames that wait."""
+        if not self._waiting:
+            return
+        # a full period also at the end of the clip
+        period = [*self._before, *self._waiting][-self.settings.history :]
+        start = self._received - len(period)
+        numbers = _spread(start, self._received, self.settings.initial_frames) - start
+        self._median = _median([period[number] for number in numbers.tolist()])
+        self._before, self._waiting = self._waiting, []
+        for pixels in self._before:
+            yield self._clean(self._differs(pixels), pixels)
+
+    def _differs(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels of the next frame that differ from the background; updates the background."""
+        frame = pixels.astype(np.float32)
+        median = self._median[::4, ::4]  # every fourth pixel suffices to measure the overall brightness
         lit = median >= DARK
         brightness = np.median(frame[::4, ::4][lit] / median[lit]) if lit.any() else 1.0
-        self.scaled = self.median * brightness
-        difference = np.atleast_3d(np.abs(frame - self.scaled)).max(axis=2)  # the largest over the colours
+        self._scaled = self._median * brightness
+        difference = np.atleast_3d(np.abs(frame - self._scaled)).max(axis=2)  # the largest over the colours
         differs = difference > self.settings.threshold
-        if self.rate > 0:
+        if self._rate > 0:
             # only background pixels are learned, or people who stand still would become background
-            cv2.accumulateWeighted(frame, self.median, self.rate, (~differs).view(np.uint8))
+            cv2.accumulateWeighted(frame, self._median, self._rate, (~differs).view(np.uint8))
         return differs
 
-    def background(self) -> np.ndarray:
-        return self.scaled
-
-
-_METHODS: dict[str, type[_OpenCV] | type[_Median]] = {"mog2": _OpenCV, "knn": _OpenCV, "median": _Median}
+    def _background(self) -> np.ndarray:
+        return self._scaled
 
 
 def _spread(start: int, end: int, limit: int) -> np.ndarray:
@@ -210,9 +272,12 @@ def _spread(start: int, end: int, limit: int) -> np.ndarray:
     return np.unique(np.linspace(start, end - 1, min(limit, end - start)).round().astype(int))
 
 
-def _median(frames: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Temporal median of the frames with these numbers, float32 [H, W] or [H, W, 3]."""
+def _median(frames: Sequence[np.ndarray]) -> np.ndarray:
+    """Temporal median of frames, float32 [H, W] or [H, W, 3]."""
     # strip by strip, which bounds the memory
-    rows = max(1, CHUNK // (len(numbers) * frames[0, 0].nbytes))
-    strips = [np.median(frames[numbers, top : top + rows], axis=0) for top in range(0, frames.shape[1], rows)]
+    rows = max(1, CHUNK // (len(frames) * frames[0][0].nbytes))
+    strips = [
+        np.median(np.stack([frame[top : top + rows] for frame in frames]), axis=0)
+        for top in range(0, len(frames[0]), rows)
+    ]
     return np.concatenate(strips).astype(np.float32)

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from vad.boxes import area, distinct, intersection, iou, large_enough
+from vad.detection.assignment import assign
 from vad.detection.motion import MotionParams
 
 HEAD = 1 / 15  # share of the height, half a head; smaller bumps of an outline are noise or shoulders
@@ -55,19 +55,27 @@ class MotionBoxes:
         self._velocity = np.zeros((0, 2))  # [N, 2], pixels per frame
         self._age = np.zeros(0, int)  # [N], frames for which each box was followed
 
-    def next(self, mask: np.ndarray) -> np.ndarray:
-        """Finds the boxes of the next frame; arguments and result as for `boxes`."""
-        predicted = self._last + np.tile(self._velocity, 2)
+    def next(self, mask: np.ndarray, steps: int = 1) -> np.ndarray:
+        """Finds the boxes of the next frame.
+
+        Args:
+            mask: bool or uint8 [H, W].
+            steps: frame intervals since the frame before.
+
+        Returns:
+            int32 [N, 4], as for `boxes`.
+        """
+        predicted = self._last + np.tile(self._velocity, 2) * steps
         reliable = predicted[self._age >= MIN_AGE] if self.params.split else NO_BOXES
         current = _boxes(mask, self.params, reliable)
         overlap = iou(current, predicted)
-        new, old = linear_sum_assignment(overlap, maximize=True)
+        new, old = assign(overlap, maximize=True)
         same = overlap[new, old] > SAME
         new, old = new[same], old[same]
         age, velocity = np.zeros(len(current), int), np.zeros((len(current), 2))
         age[new] = self._age[old] + 1
         # the mean of both corners moves like the centre
-        moved = (current[new] - self._last[old]).reshape(-1, 2, 2).mean(axis=1)
+        moved = (current[new] - self._last[old]).reshape(-1, 2, 2).mean(axis=1) / steps
         # a running mean over the first MIN_AGE frames, then exponential smoothing
         velocity[new] = (
             self._velocity[old] + (moved - self._velocity[old]) / np.minimum(age[new], MIN_AGE)[:, None]

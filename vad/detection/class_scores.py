@@ -6,7 +6,6 @@ from types import TracebackType
 
 import numpy as np
 
-from vad.detection.detector import Detections
 from vad.store.arrays import ArrayWriter
 from vad.store.cards import read_card
 
@@ -14,8 +13,8 @@ from vad.store.cards import read_card
 class ClassScoresWriter:
     """Writes <stem>.classes.npy, float16 [N, C]: a row per region, the probability of each class in its box.
 
-    The key `classes` of its card holds the names of the classes. If the detections have no class maps, no
-    file is written. Use as a context manager.
+    The key `classes` of its card holds the names of the classes. Without class scores, no file is
+    written. Use as a context manager.
 
     Args:
         stem: path of the files of the regions, without suffix.
@@ -30,19 +29,18 @@ class ClassScoresWriter:
         self.hashes: list[str] = []
         self._writer: ArrayWriter | None = None
 
-    def append(self, boxes: np.ndarray, detections: Detections | None) -> None:
+    def append(self, scores: np.ndarray | None) -> None:
         """Adds the regions of a frame.
 
         Args:
-            boxes: [N, 4] in pixels of the frame.
-            detections: in the latest frame that the detector has processed; None without a detector.
+            scores: float16 [N, C]; None without class maps.
         """
-        if detections is None or detections.class_maps is None:
+        if scores is None:
             return
         if self._writer is None:
             self._writer = ArrayWriter(self.stem, (len(self.names),), np.float16, classes=list(self.names))
-        for box in boxes:
-            self._writer.append(detections.class_scores_in(box).astype(np.float16))
+        for row in scores:
+            self._writer.append(row)
 
     def __enter__(self) -> "ClassScoresWriter":
         return self

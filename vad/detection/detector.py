@@ -5,9 +5,8 @@
 
 import ast
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +119,9 @@ class Detector:
         )
         self._batch_is_fixed = isinstance(shape[0], int)
         self.batch = shape[0] if self._batch_is_fixed else params.batch_size
+        self._pictures = np.zeros(
+            (0, 3, self.height, self.width), np.float32
+        )  # input, overwritten every time
         out = self._run_on_black()
         self.layout = self._choose_layout(out)
         count = yolo.count_classes(out, self.layout, self.height, self.width)
@@ -128,27 +130,33 @@ class Detector:
         self.names = _class_names(count, metadata.get("names"))
         self._class_numbers = [self._class_number(name) for name in params.classes]
 
-    def detect(self, frames: Iterable[np.ndarray]) -> list[Detections]:
-        """Detects objects in frames.
+    def detect(self, frames: Sequence[np.ndarray] | np.ndarray) -> list[Detections]:
+        """Detects objects in frames, `batch` of them at a time.
 
         Args:
-            frames: uint8 [H, W] or [H, W, 3] RGB; a list of frames, or an array [N, ...].
+            frames: uint8 [H, W] or [H, W, 3] RGB each; a list of frames, or an array [N, ...].
 
         Returns:
             The detections of each frame.
         """
-        return list(self.stream(frames))
+        return [
+            detections
+            for start in range(0, len(frames), self.batch)
+            for detections in self._detect(frames[start : start + self.batch])
+        ]
 
-    def stream(self, frames: Iterable[np.ndarray]) -> Iterator[Detections]:
-        """Like `detect`, but batch after batch, so that memory does not grow with the number of frames."""
-        remaining = iter(frames)
-        pictures = np.zeros((self.batch, 3, self.height, self.width), np.float32)
-        while batch := list(islice(remaining, self.batch)):
-            fits = [yolo.fill(pictures[i], frame, self.layout) for i, frame in enumerate(batch)]
-            # a fixed batch is always run as a whole; the outputs of stale pictures at its end are ignored
-            outs = self._run(pictures if self._batch_is_fixed else pictures[: len(batch)])
-            for frame, fit, out in zip(batch, fits, outs, strict=False):
-                yield self._read(out, fit, *frame.shape[:2])
+    def _detect(self, frames: Sequence[np.ndarray] | np.ndarray) -> list[Detections]:
+        """Detects objects in at most `batch` frames."""
+        # a fixed batch is always run as a whole; the outputs of stale pictures at its end are ignored
+        count = self.batch if self._batch_is_fixed else len(frames)
+        if len(self._pictures) < count:
+            self._pictures = np.zeros((count, 3, self.height, self.width), np.float32)
+        fits = [yolo.fill(self._pictures[i], frame, self.layout) for i, frame in enumerate(frames)]
+        outs = self._run(self._pictures[:count])
+        return [
+            self._read(out, fit, *frame.shape[:2])
+            for frame, fit, out in zip(frames, fits, outs, strict=False)
+        ]
 
     def _run(self, pictures: np.ndarray) -> np.ndarray:
         return self._session.run(None, {self._session.get_inputs()[0].name: pictures})[0]

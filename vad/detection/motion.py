@@ -1,18 +1,22 @@
 """Motion masks, the moving pixels of each frame: from foreground, frame differences or optical flow."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 
 from vad import UserError
-from vad.detection.background import foreground_masks
+from vad.detection.background import foreground
 from vad.detection.foreground_params import ForegroundSettings
+from vad.detection.lazy import LazyProcessor
 from vad.pipeline.params import Field, Section
+from vad.stream import Frame
 
 BLUR = 5  # px; side of the kernel that smooths before a threshold
 NEIGHBOURHOOD = 21  # px; side of the square in which speeds are compared
+# a frame, and its flow, int8 [h, w, 2], if the source of motion is flow
+FrameAndFlow = tuple[Frame, np.ndarray | None]
 
 
 class MotionParams(Section):
@@ -51,73 +55,101 @@ class MotionParams(Section):
 
 
 def motion_masks(
-    frames: np.ndarray,
-    flow: tuple[np.ndarray, dict[str, Any]] | None,
     params: MotionParams,
-    foreground: ForegroundSettings | None,
-) -> Iterator[np.ndarray]:
-    """Computes the moving pixels of each frame; memory does not grow with the clip.
+    settings: ForegroundSettings | None,
+    flow_scale: float | None,
+    *,
+    skip_warm_up: bool = False,
+) -> LazyProcessor[FrameAndFlow, np.ndarray]:
+    """Makes the processor that computes the moving pixels of each frame, bool [H, W].
 
     Args:
-        frames: uint8 [T, H, W] or [T, H, W, 3].
-        flow: for the source `flow`, int8 [T, h, w, 2] and its card (`FlowMethod.flow`); otherwise None.
         params: source of motion and its threshold.
-        foreground: for the source `foreground`, its settings; otherwise None.
-
-    Returns:
-        Iterator over the masks of the frames, bool [H, W].
+        settings: for the source `foreground`, those of background subtraction; otherwise None.
+        flow_scale: for the source `flow`, pixels of the frame per step of the flow; otherwise None.
+        skip_warm_up: as for `vad.detection.background.foreground`.
 
     Raises:
-        UserError: if the source is `flow` but `flow` is None.
+        UserError: if the source is `flow` but `flow_scale` is None.
     """
     if params.source == "difference":
-        return _difference_masks(frames, params.difference_threshold)
+        return _Difference(params.difference_threshold)
     if params.source == "flow":
-        if flow is None:
+        if flow_scale is None:
             raise UserError(
                 "motion.source is flow, but flow.method is none; set flow.method: dis, or choose "
                 "motion.source: foreground or difference"
             )
-        counts, card = flow
-        height, width = frames.shape[1:3]
-        return _flow_masks(counts, card["scale"], height, width, params.flow_threshold)
-    assert foreground is not None
-    return foreground_masks(frames, foreground)
+        return _Flow(flow_scale, params.flow_threshold)
+    assert settings is not None
+    return _Foreground(settings, skip_warm_up)
 
 
-def _difference_masks(frames: np.ndarray, threshold: float) -> Iterator[np.ndarray]:
+class _Foreground(LazyProcessor[FrameAndFlow, np.ndarray]):
+    """The foreground of a background model."""
+
+    def __init__(self, settings: ForegroundSettings, skip_warm_up: bool):
+        self._foreground = foreground(settings, skip_warm_up=skip_warm_up)
+        self.lookahead = self._foreground.lookahead
+
+    def stream(self, item: FrameAndFlow) -> Iterator[np.ndarray]:
+        return self._foreground.stream(item[0])
+
+    def rest(self) -> Iterator[np.ndarray]:
+        return self._foreground.rest()
+
+
+class _Difference(LazyProcessor[FrameAndFlow, np.ndarray]):
     """Pixels of the smoothed frame that differ from the previous frame, by the colour that differs most.
 
     After HF2-VAD (Liu et al. 2021, arXiv:2108.06852), which makes boxes from temporal gradients. The first
-    frame is compared with the second.
+    frame is compared with the second, and it alone waits for the next frame.
     """
-    previous = _smooth(frames[min(1, len(frames) - 1)])
-    for frame in frames:
-        current = _smooth(frame)
+
+    def __init__(self, threshold: float):
+        self.threshold = threshold
+        self._previous: np.ndarray | None = None
+        self._first = True  # the result of the first frame is due
+
+    def stream(self, item: FrameAndFlow) -> Iterator[np.ndarray]:
+        current = cv2.GaussianBlur(item[0].pixels, (BLUR, BLUR), 0)
+        previous, self._previous = self._previous, current
+        if previous is None:
+            return
         change = np.asarray(cv2.absdiff(current, previous))
-        yield (change if change.ndim == 2 else change.max(2)) > threshold
-        previous = current
+        mask = (change if change.ndim == 2 else change.max(2)) > self.threshold
+        if self._first:
+            self._first = False
+            yield mask
+        yield mask
+
+    def rest(self) -> Iterator[np.ndarray]:
+        """Nothing moves in a clip of a single frame."""
+        if self._first and self._previous is not None:
+            self._first = False
+            yield np.zeros(self._previous.shape[:2], bool)
 
 
-def _smooth(frame: np.ndarray) -> np.ndarray:
-    return cv2.GaussianBlur(frame, (BLUR, BLUR), 0)
-
-
-def _flow_masks(
-    counts: np.ndarray, scale: float, height: int, width: int, threshold: float
-) -> Iterator[np.ndarray]:
+class _Flow(LazyProcessor[FrameAndFlow, np.ndarray]):
     """Pixels whose speed is above `threshold` pixels per frame and above half the maximum around them.
 
     Dense flow is smooth, so the speed falls gradually from a moving person to the still ground, over a
     distance that grows with the speed. The outline of the person is about where half the speed is left.
     """
-    square = np.ones((NEIGHBOURHOOD, NEIGHBOURHOOD), np.uint8)
-    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (BLUR, BLUR))
-    for displacement in counts:
-        right, down = (displacement[..., axis].astype(np.float32) for axis in (0, 1))
+
+    def __init__(self, scale: float, threshold: float):
+        self.scale, self.threshold = scale, threshold
+        self._square = np.ones((NEIGHBOURHOOD, NEIGHBOURHOOD), np.uint8)
+        self._ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (BLUR, BLUR))
+
+    def stream(self, item: FrameAndFlow) -> Iterator[np.ndarray]:
+        frame, flow = item
+        assert flow is not None
+        height, width = frame.pixels.shape[:2]
+        right, down = (flow[..., axis].astype(np.float32) for axis in (0, 1))
         speed = cv2.resize(
-            scale * cv2.magnitude(right, down), (width, height), interpolation=cv2.INTER_LINEAR
+            self.scale * cv2.magnitude(right, down), (width, height), interpolation=cv2.INTER_LINEAR
         )
         speed = cv2.blur(speed, (BLUR, BLUR))
-        fast = np.asarray((speed > threshold) & (speed > cv2.dilate(speed, square) / 2))
-        yield cv2.morphologyEx(fast.view(np.uint8), cv2.MORPH_OPEN, ellipse).view(bool)
+        fast = np.asarray((speed > self.threshold) & (speed > cv2.dilate(speed, self._square) / 2))
+        yield cv2.morphologyEx(fast.view(np.uint8), cv2.MORPH_OPEN, self._ellipse).view(bool)

@@ -1,15 +1,20 @@
 """Tracking: assigns boxes that show the same person or thing in different frames to a track.
 
-SORT (Bewley et al. 2016, arXiv:1602.00763), as implemented by the library `trackers`: a Kalman filter with
-constant velocity per track; boxes are assigned to the predicted boxes by their overlap.
+SORT (Bewley et al. 2016, arXiv:1602.00763), with the corners of a box as the state, as in the library
+`trackers`: a Kalman filter with constant velocity per track; boxes are assigned to the predicted boxes by
+their overlap.
 """
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from vad.boxes import iou
+from vad.detection.assignment import assign
 from vad.pipeline.params import Field, Section
 
-MAX_STEP = 0.75  # diagonals of a box; the farthest that it moves between two frames given to the detector
+# The filter's model of a coordinate of a box, position and velocity; noise as in the library `trackers`
+TRANSITION = np.array([[1.0, 1.0], [0.0, 1.0]])
+PROCESS_NOISE = 0.01 * np.eye(2)  # variance that a frame adds to position and velocity
+MEASUREMENT_NOISE = 0.1  # variance of the coordinates of boxes, in pixels squared
 
 
 class TrackParams(Section):
@@ -37,67 +42,80 @@ class Tracker:
     """
 
     def __init__(self, params: TrackParams):
-        from trackers import SORTTracker  # here, since the import takes a second
+        self.params = params
+        self._next = 0  # number of the next track
+        # of each of the K tracks, also of those without a number yet
+        self._state = np.zeros((0, 2, 4))  # the box and its change per frame
+        # of position and velocity, equal for the four coordinates, since the noise is
+        self._covariance = np.zeros((0, 2, 2))
+        self._number = np.zeros(0, np.int32)  # -1 before it is confirmed
+        self._boxes = np.zeros(0, int)  # boxes so far
+        self._gap = np.zeros(0, int)  # frames since its latest box
 
-        # at a frame rate of 30, the library takes the length of its buffer in frames
-        self._sort = SORTTracker(
-            lost_track_buffer=params.max_gap,
-            frame_rate=30.0,
-            track_activation_threshold=0.0,
-            minimum_consecutive_frames=params.confirm,
-            minimum_iou_threshold=params.min_iou,
-        )
-
-    def update(self, boxes: np.ndarray) -> np.ndarray:
+    def update(self, boxes: np.ndarray, steps: int = 1) -> np.ndarray:
         """Assigns the boxes of the next frame to tracks; must be called for every frame, also without boxes.
 
         Args:
             boxes: [N, 4], x0, y0, x1, y1.
+            steps: frame intervals since the frame before; the frames missing in between count as frames
+                without boxes.
 
         Returns:
             Track number of each box, int32 [N]; -1 before a track is confirmed.
         """
-        from supervision import Detections
+        boxes = np.asarray(boxes, np.float32).reshape(-1, 4).astype(float)
+        for _ in range(min(steps - 1, self.params.max_gap + 1)):  # after that, no track is left
+            self._predict()
+            self._end_tracks()
+        self._predict()
+        # in single precision, in which the library compares: nearly equal overlaps count as equal
+        overlap = iou(self._state[:, 0], boxes).astype(np.float32)
+        tracks, matches = assign(overlap, maximize=True)
+        same = overlap[tracks, matches] >= self.params.min_iou
+        tracks, matches = tracks[same], matches[same]
+        self._correct(tracks, boxes[matches])
+        confirmed = tracks[(self._boxes[tracks] >= self.params.confirm) & (self._number[tracks] < 0)]
+        self._number[confirmed] = np.arange(self._next, self._next + len(confirmed))
+        self._next += len(confirmed)
+        numbers = np.full(len(boxes), -1, np.int32)
+        numbers[matches] = self._number[tracks]
+        self._end_tracks()
+        self._begin_tracks(np.delete(boxes, matches, axis=0))
+        return numbers
 
-        ones = np.ones(len(boxes), np.float32)
-        detections = Detections(xyxy=np.asarray(boxes, np.float32).reshape(-1, 4), confidence=ones)
-        return np.asarray(self._sort.update(detections).tracker_id, np.int32)
+    def _predict(self) -> None:
+        self._state = TRANSITION @ self._state
+        self._covariance = TRANSITION @ self._covariance @ TRANSITION.T + PROCESS_NOISE
+        self._gap += 1
 
+    def _correct(self, tracks: np.ndarray, boxes: np.ndarray) -> None:
+        """Updates the filters of the tracks, int [M], by their boxes [M, 4]."""
+        state, covariance = self._state[tracks], self._covariance[tracks]
+        gain = covariance[:, :, 0] * (1 / (covariance[:, 0, 0] + MEASUREMENT_NOISE))[:, None]
+        self._state[tracks] = state + gain[:, :, None] * (boxes - state[:, 0])[:, None]
+        # Joseph's form, which keeps the covariance positive: (I - K H) P (I - K H)' + K R K'
+        rest = np.repeat(np.eye(2)[None], len(tracks), axis=0)
+        rest[:, :, 0] -= gain
+        self._covariance[tracks] = (
+            rest @ covariance @ rest.transpose(0, 2, 1) + MEASUREMENT_NOISE * gain[:, :, None] * gain[:, None]
+        )
+        self._boxes[tracks] += 1
+        self._gap[tracks] = 0
 
-def interpolate(first: np.ndarray, second: np.ndarray, steps: int) -> list[np.ndarray]:
-    """Interpolates the boxes of the frames between two frames with detected boxes.
+    def _end_tracks(self) -> None:
+        """Ends the tracks that had no box for too long, or none in this frame before they were confirmed."""
+        alive = (self._gap <= self.params.max_gap) & ((self._gap == 0) | (self._boxes >= self.params.confirm))
+        if not alive.all():
+            self._state, self._covariance = self._state[alive], self._covariance[alive]
+            self._number, self._boxes, self._gap = self._number[alive], self._boxes[alive], self._gap[alive]
 
-    Boxes of the two frames are paired so that the distances of their centres are small; pairs further apart
-    than MAX_STEP times their diagonal are not used. An unpaired box keeps its position in the half of the
-    frames that is nearer to its frame, and is absent in the other half.
-
-    Args:
-        first: [N, 4 + K], boxes with K further values each, for example the confidence.
-        second: [M, 4 + K].
-        steps: number of frames from the first to the second.
-
-    Returns:
-        `steps` - 1 arrays of the same form.
-    """
-    distance = np.linalg.norm(_centres(first)[:, None] - _centres(second)[None], axis=2)
-    diagonal = (_diagonals(first)[:, None] + _diagonals(second)[None]) / 2
-    relative = np.divide(distance, diagonal, out=np.ones_like(distance), where=diagonal > 0)
-    # capped, so that pairs too far apart to be used do not influence the others
-    cost = np.minimum(relative, MAX_STEP)
-    i, j = linear_sum_assignment(cost)
-    near = cost[i, j] < MAX_STEP
-    i, j = i[near], j[near]
-    ending, starting = np.delete(first, i, axis=0), np.delete(second, j, axis=0)
-    shares = np.arange(1, steps) / steps
-    return [
-        np.concatenate([first[i] + share * (second[j] - first[i]), ending if share < 0.5 else starting])
-        for share in shares
-    ]
-
-
-def _centres(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[:, :2] + boxes[:, 2:4]) / 2
-
-
-def _diagonals(boxes: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(boxes[:, 2:4] - boxes[:, :2], axis=1)
+    def _begin_tracks(self, boxes: np.ndarray) -> None:
+        """Begins a track with each of these boxes [M, 4], at rest."""
+        new = len(boxes)
+        if not new:
+            return
+        self._state = np.concatenate([self._state, np.stack([boxes, np.zeros_like(boxes)], axis=1)])
+        self._covariance = np.concatenate([self._covariance, np.repeat(np.eye(2)[None], new, axis=0)])
+        self._number = np.concatenate([self._number, np.full(new, -1, np.int32)])
+        self._boxes = np.concatenate([self._boxes, np.ones(new, int)])
+        self._gap = np.concatenate([self._gap, np.zeros(new, int)])

@@ -1,12 +1,42 @@
-"""The base class of region modes, and the section `preprocess` of params.yaml."""
+"""The base classes of region modes and their processors, and the section `preprocess` of params.yaml."""
 
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
+from vad import UserError
 from vad.detection.foreground_params import ForegroundParams, ForegroundSettings
+from vad.detection.lazy import LazyProcessor
 from vad.pipeline.params import Choice, Field, Section
 from vad.pipeline.registry import Plugin, Registry
 from vad.store.digests import digest
+from vad.stream import Frame, Regions
+
+
+class RegionProcessor(LazyProcessor[tuple[Frame, np.ndarray | None], Regions]):
+    """Finds the regions of each frame; takes frames with their flow, None for modes that read no flow.
+
+    Attributes:
+        classes: names of the classes of `Regions.class_scores`; empty without a detector.
+    """
+
+    classes: tuple[str, ...] = ()
+
+
+def whole_frame(height: int, width: int) -> Regions:
+    """The frame itself as its only region, with track 0.
+
+    Args:
+        height: of the frame, in pixels.
+        width: of the frame, in pixels.
+    """
+    return Regions(
+        boxes=np.array([[0, 0, width, height]], np.int32),
+        tracks=np.zeros(1, np.int32),
+        sources=np.array(["frame"]),
+        confidence=np.ones(1, np.float32),
+    )
 
 
 class RegionMode(Plugin):
@@ -19,10 +49,14 @@ class RegionMode(Plugin):
     Attributes:
         uses_pixels: whether parameters are in pixels, which requires the same frame size for all clips of a
             camera.
+        reads_frames: whether the regions depend on what frames show.
+        picture: content of the channel `picture`, in the terms of `vad.regions.table`.
         foreground: settings of background subtraction; None if the mode does not use it.
     """
 
     uses_pixels: ClassVar[bool]
+    reads_frames: ClassVar[bool] = True
+    picture: tuple[str, ...] = ("frame",)
     foreground: ForegroundSettings | None
 
     def __init__(self, params: Section, foreground: ForegroundParams):
@@ -30,9 +64,19 @@ class RegionMode(Plugin):
         self.foreground = None
 
     @property
+    def flow_wanted_by(self) -> str | None:
+        """The parameter because of which the mode reads optical flow; None if it reads none."""
+        return None
+
+    @property
     def reads_flow(self) -> bool:
         """Whether the mode reads the optical flow of the clips."""
-        return False
+        return self.flow_wanted_by is not None
+
+    @property
+    def warm_up(self) -> int:
+        """Number of frames from which the mode learns before the first result is due; 0 if it learns none."""
+        return self.foreground.history if self.foreground else 0
 
     def prepare(self, cache: Path) -> list[str]:
         """Loads further inputs of the mode, for example weights; called once, before any clip.
@@ -41,21 +85,56 @@ class RegionMode(Plugin):
             cache: folder for downloads.
 
         Returns:
-            Hashes of all inputs of `regions` other than frames, flow and `params`.
+            Hashes of all inputs of the processor other than frames, flow and `params`.
 
         Raises:
             UserError: if something is missing or unusable.
         """
         return [digest(self.foreground.active())] if self.foreground else []
 
-    def regions(self, stem: Path, frames: Path, flow: Path, *, threads: int) -> None:
-        """Work function: writes the regions of a clip in the form of `vad.regions.table`.
+    def refuse_live(self) -> None:
+        """Refuses live use where results would come too late.
+
+        Raises:
+            UserError: naming the parameter that prevents it.
+        """
+        if self.foreground and self.foreground.method == "median":
+            raise UserError(
+                "preprocess.foreground.method: median reads preprocess.foreground.history = "
+                f"{self.foreground.history} frames ahead and cannot be used live; "
+                "set preprocess.foreground.method: mog2 or knn"
+            )
+
+    def processor(
+        self,
+        height: int,
+        width: int,
+        *,
+        flow_scale: float | None = None,
+        threads: int = 1,
+        batches: bool = False,
+        concurrent: bool = False,
+        skip_warm_up: bool = False,
+    ) -> RegionProcessor:
+        """Makes the processor of a clip or a camera.
+
+        Its lookahead does not include the warm-up: the results of the first `warm_up` frames are due
+        together, once all of them have come.
 
         Args:
-            stem: path of the output files, without suffix.
-            frames: stem of the clip's frames, uint8 [T, H, W] or [T, H, W, 3].
-            flow: stem of the clip's flow; read only if `reads_flow`.
-            threads: maximum number of threads.
+            height: of the frames, in pixels.
+            width: of the frames, in pixels.
+            flow_scale: pixels of the frame per step of the flow; needed if `reads_flow`.
+            threads: maximum number of threads of a detector. OpenCV's are set with cv2.setNumThreads.
+            batches: a detector runs on several frames at a time (`batch_size`), which is faster for stored
+                frames, but results come later.
+            concurrent: background subtraction and detector run in a thread of their own; results are the
+                same, but come some frames later.
+            skip_warm_up: for live cameras: the results of the first `warm_up` frames come at once, but
+                without motion and foreground.
+
+        Raises:
+            UserError: if the mode reads flow and there is none, or has no warm-up that could be skipped.
         """
         raise NotImplementedError
 

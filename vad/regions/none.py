@@ -1,11 +1,13 @@
 """The mode `none`: the only region of a frame is the frame itself."""
 
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 
 from vad.pipeline.params import Section
-from vad.regions import table
-from vad.regions.base import REGION_MODES, RegionMode
-from vad.store.cards import read_card
+from vad.regions.base import REGION_MODES, RegionMode, RegionProcessor, whole_frame
+from vad.stream import Frame, Regions
 
 
 @REGION_MODES.register
@@ -16,8 +18,16 @@ class WholeFrame(RegionMode):
         """`preprocess.none`: no parameters."""
 
     uses_pixels = False
+    reads_frames = False
 
-    def regions(self, stem: Path, frames: Path, flow: Path, *, threads: int) -> None:
-        """Writes whole frames; reads neither pixels nor flow."""
-        length, height, width = read_card(frames)["shape"][:3]
-        table.write(stem, table.whole_frames(length, height, width))
+    def processor(self, height: int, width: int, **options: Any) -> RegionProcessor:
+        """Makes the processor, which needs no options."""
+        return _WholeFrames(height, width)
+
+
+class _WholeFrames(RegionProcessor):
+    def __init__(self, height: int, width: int):
+        self._regions = whole_frame(height, width)
+
+    def stream(self, item: tuple[Frame, np.ndarray | None]) -> Iterator[Regions]:
+        yield self._regions

@@ -5,40 +5,36 @@ single blob, and detects people who stand still. HF2-VAD (arXiv:2108.06852) and 
 the union of both.
 """
 
+from collections import deque
 from collections.abc import Iterator
-from itertools import repeat
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-import cv2
 import numpy as np
-import pandas as pd
 
 from vad import UserError
 from vad import boxes as box_arrays
-from vad.detection.background import changing_share
 from vad.detection.blobs import MotionBoxes
-from vad.detection.class_scores import ClassScoresWriter
 from vad.detection.detector import Detections, Detector, check
 from vad.detection.detector_params import DetectorParams
 from vad.detection.foreground_params import MOTION_BOXES, ForegroundParams
-from vad.detection.motion import MotionParams, motion_masks
-from vad.detection.tracking import Tracker, TrackParams, interpolate
-from vad.flow import FlowParams, open_flow, require_flow
+from vad.detection.interpolation import NO_BOXES, InterpolatedBoxes
+from vad.detection.lazy import LazyProcessor
+from vad.detection.motion import FrameAndFlow, MotionParams, motion_masks
+from vad.detection.tracking import Tracker, TrackParams
+from vad.flow import FlowParams, require_flow
 from vad.pipeline.params import Field, Section, load
-from vad.regions import table
-from vad.regions.base import REGION_MODES, RegionMode
-from vad.store.arrays import open_array
+from vad.regions.base import REGION_MODES, RegionMode, RegionProcessor
 from vad.store.downloads import fetch, hash_file
+from vad.stream import Frame, Regions
+from vad.stream.processor import Threaded
 
 KEY = "preprocess.person_crop"
-DUPLICATE = 0.7  # IoU above which two boxes of a detector show the same object, detected as two classes
 WEIGHTS = (
     "a YOLOX or YOLOv8 detector exported to ONNX (the releases of YOLOX on GitHub include exports; "
     "`yolo export format=onnx` exports YOLOv8)"
 )
 FLOW_WANTED_BY = f"{KEY}.motion.source: flow"
-NO_BOXES = np.zeros((0, 5))  # x0, y0, x1, y1 and confidence
 
 
 @REGION_MODES.register
@@ -119,9 +115,9 @@ class PersonCrop(RegionMode):
             raise UserError(f"{KEY}.onnx.weights is not set; name {WEIGHTS}")
 
     @property
-    def reads_flow(self) -> bool:
-        """Whether motion is taken from optical flow."""
-        return self.params.motion_source == "flow"
+    def flow_wanted_by(self) -> str | None:
+        """The source of motion, if it is optical flow."""
+        return FLOW_WANTED_BY if self.params.motion_source == "flow" else None
 
     def prepare(self, cache: Path) -> list[str]:
         """Fetches and checks the weights of the detector, if it is used."""
@@ -137,77 +133,131 @@ class PersonCrop(RegionMode):
         check(self._weights, onnx)
         return [*hashes, onnx.sha256]
 
-    def regions(self, stem: Path, frames: Path, flow: Path, *, threads: int) -> None:
-        """Writes a row per box and frame, and the class scores of the boxes if there are class maps."""
-        cv2.setNumThreads(threads)
-        video, _ = open_array(frames)
-        height, width = video.shape[1:3]
-        detector = Detector(self._weights, self.params.onnx, threads=threads) if self._weights else None
-        tracker, motion_boxes, rows = Tracker(self.params.track), MotionBoxes(self.params.motion), _Rows()
-        foreground = 0.0  # sum of the shares of moving pixels
-        masks, detections = self._masks(video, flow), self._detections(video, detector)
-        with ClassScoresWriter(stem, detector.names if detector else ()) as class_scores:
-            for t, (mask, (detected, latest)) in enumerate(zip(masks, detections, strict=True)):
-                detected = self._visible(detected, width, height)
-                moving = NO_BOXES if mask is None else self._moving(mask, detected, motion_boxes)
-                boxes = np.concatenate([detected, moving])
-                sources = np.repeat(["detector", "motion"], [len(detected), len(moving)])
-                # tracked before the margin is added, which would make neighbouring boxes overlap
-                tracks = tracker.update(boxes[:, :4])
-                if not self.params.keep_unconfirmed:
-                    boxes, sources, tracks = (column[tracks >= 0] for column in (boxes, sources, tracks))
-                crops = box_arrays.crop_boxes(
-                    boxes[:, :4], self.params.margin, self.params.crop, width, height
-                )
-                class_scores.append(crops, latest)
-                rows.append(t, tracks, crops, sources, boxes[:, 4])
-                foreground += 0 if mask is None else np.count_nonzero(mask) / mask.size
-        card: dict[str, Any] = {"changing": round(changing_share(video), 6)}
-        if "motion" in self.params.detectors:
-            card["foreground"] = round(foreground / len(video), 6)
-        table.write(stem, rows.table(), also=class_scores.hashes, **card)
+    def processor(
+        self,
+        height: int,
+        width: int,
+        *,
+        flow_scale: float | None = None,
+        threads: int = 1,
+        batches: bool = False,
+        concurrent: bool = False,
+        skip_warm_up: bool = False,
+    ) -> RegionProcessor:
+        """Makes the processor; with motion, its regions have `moving`, and with class maps, class scores."""
+        params, masks, detected = self.params, None, None
+        if skip_warm_up:
+            self.refuse_live()
+        if params.motion_source:
+            masks = motion_masks(params.motion, self.foreground, flow_scale, skip_warm_up=skip_warm_up)
+        if self._weights:
+            detector = Detector(self._weights, params.onnx, threads=threads)
+            detected = InterpolatedBoxes(detector, params.onnx.every_n, detector.batch if batches else 1)
+        return _Crops(params, height, width, _Sights(masks, detected), concurrent)
 
-    def _masks(self, video: np.ndarray, flow: Path) -> Iterator[np.ndarray | None]:
-        """Motion mask of each frame; None for each frame if motion is not used."""
-        if "motion" not in self.params.detectors:
-            return repeat(None, len(video))
-        flow_array = open_flow(flow, FLOW_WANTED_BY) if self.reads_flow else None
-        return motion_masks(video, flow_array, self.params.motion, self.foreground)
 
-    def _detections(
-        self, video: np.ndarray, detector: Detector | None
-    ) -> Iterator[tuple[np.ndarray, Detections | None]]:
-        """Yields, for each frame, (boxes with confidence [N, 5], the latest detections).
+class _Sight(NamedTuple):
+    """What is seen in a frame before boxes are chosen.
 
-        The detector runs on every n-th frame and on the last; boxes in between are interpolated.
-        """
-        if detector is None:
-            yield from repeat((NO_BOXES, None), len(video))
+    Attributes:
+        steps: frame intervals since the frame before.
+        mask: moving pixels, bool [H, W]; None if motion is not used.
+        detected: boxes of the detector with confidence, [N, 5].
+        latest: the latest detections; None without a detector.
+    """
+
+    steps: int
+    mask: np.ndarray | None
+    detected: np.ndarray
+    latest: Detections | None
+
+
+class _Sights(LazyProcessor[FrameAndFlow, _Sight]):
+    """Computes motion masks and runs the detector.
+
+    A frame is given to the detector only when its mask is known: while a background is learned, frames wait,
+    and not detections, which take more memory.
+    """
+
+    def __init__(
+        self, masks: LazyProcessor[FrameAndFlow, np.ndarray] | None, detected: InterpolatedBoxes | None
+    ):
+        self._masks, self._detected = masks, detected
+        self.lookahead = max(part.lookahead if part else 0 for part in (masks, detected))
+        self.classes = detected.detector.names if detected else ()
+        self._frames: deque[Frame] = deque()  # those without a mask yet
+        self._steps_and_masks: deque[tuple[int, np.ndarray | None]] = deque()  # those without boxes yet
+
+    def stream(self, item: FrameAndFlow) -> Iterator[_Sight]:
+        self._frames.append(item[0])
+        for mask in self._masks.stream(item) if self._masks else (None,):
+            yield from self._detect(mask)
+
+    def rest(self) -> Iterator[_Sight]:
+        for mask in self._masks.rest() if self._masks else ():
+            yield from self._detect(mask)
+        for boxes, latest in self._detected.rest() if self._detected else ():
+            yield _Sight(*self._steps_and_masks.popleft(), boxes, latest)
+
+    def _detect(self, mask: np.ndarray | None) -> Iterator[_Sight]:
+        """Hands the next frame to the detector, now that its mask is known."""
+        frame = self._frames.popleft()
+        if self._detected is None:
+            yield _Sight(frame.steps, mask, NO_BOXES, None)
             return
-        numbers = sorted({*range(0, len(video), self.params.onnx.every_n), len(video) - 1})
-        previous, latest = NO_BOXES, None
-        for i, detections in enumerate(detector.stream(video[t] for t in numbers)):
-            kept = box_arrays.distinct(detections.boxes, DUPLICATE)
-            current = np.column_stack([detections.boxes, detections.confidence])[kept].astype(float)
-            if i:
-                for boxes in interpolate(previous, current, numbers[i] - numbers[i - 1]):
-                    yield boxes, latest
-            yield current, detections
-            previous, latest = current, detections
+        self._steps_and_masks.append((frame.steps, mask))
+        for boxes, latest in self._detected.stream(frame):
+            yield _Sight(*self._steps_and_masks.popleft(), boxes, latest)
 
-    def _visible(self, detected: np.ndarray, width: int, height: int) -> np.ndarray:
+
+class _Crops(RegionProcessor):
+    """Makes regions from motion and detections: boxes, tracks, margins and class scores."""
+
+    def __init__(self, params: PersonCrop.Params, height: int, width: int, sights: _Sights, concurrent: bool):
+        self.params, self.height, self.width = params, height, width
+        self.lookahead, self.classes = sights.lookahead, sights.classes
+        self._tracker, self._motion_boxes = Tracker(params.track), MotionBoxes(params.motion)
+        self._sights = sights
+        self._thread = Threaded(sights) if concurrent else None
+
+    def stream(self, item: FrameAndFlow) -> Iterator[Regions]:
+        return map(self._regions, self._thread.process(item) if self._thread else self._sights.stream(item))
+
+    def rest(self) -> Iterator[Regions]:
+        return map(self._regions, self._thread.finish() if self._thread else self._sights.rest())
+
+    def _regions(self, sight: _Sight) -> Regions:
+        params, (steps, mask, detected, latest) = self.params, sight
+        detected = self._visible(detected)
+        moving = NO_BOXES if mask is None else self._moving(mask, detected, steps)
+        boxes = np.concatenate([detected, moving])
+        sources = np.repeat(["detector", "motion"], [len(detected), len(moving)])
+        # tracked before the margin is added, which would make neighbouring boxes overlap
+        tracks = self._tracker.update(boxes[:, :4], steps)
+        if not params.keep_unconfirmed:
+            boxes, sources, tracks = (column[tracks >= 0] for column in (boxes, sources, tracks))
+        crops = box_arrays.crop_boxes(boxes[:, :4], params.margin, params.crop, self.width, self.height)
+        return Regions(
+            boxes=crops,
+            tracks=tracks,
+            sources=sources,
+            confidence=boxes[:, 4].astype(np.float32),
+            class_scores=None if latest is None else _class_scores(latest, crops),
+            moving=None if mask is None else np.count_nonzero(mask) / mask.size,
+        )
+
+    def _visible(self, detected: np.ndarray) -> np.ndarray:
         """Clips the boxes of the detector, [N, 5], to the frame, and drops boxes that are too small."""
-        inside = np.column_stack([box_arrays.clip(detected[:, :4], width, height), detected[:, 4]])
+        inside = np.column_stack([box_arrays.clip(detected[:, :4], self.width, self.height), detected[:, 4]])
         return inside[self._large_enough(inside)]
 
-    def _moving(self, mask: np.ndarray, detected: np.ndarray, motion_boxes: MotionBoxes) -> np.ndarray:
+    def _moving(self, mask: np.ndarray, detected: np.ndarray, steps: int) -> np.ndarray:
         """Boxes [N, 5] of motion outside the boxes of the detector, with confidence 1."""
-        height, width = mask.shape
-        rest = mask.copy()
-        suppressed = box_arrays.crop_boxes(detected[:, :4], self.params.suppress_margin, "box", width, height)
-        for x0, y0, x1, y1 in suppressed:
+        margin, rest = self.params.suppress_margin, mask.copy()
+        suppressed = box_arrays.crop_boxes(detected[:, :4], margin, "box", self.width, self.height)
+        for x0, y0, x1, y1 in suppressed.tolist():
             rest[y0:y1, x0:x1] = False
-        boxes = motion_boxes.next(rest)
+        boxes = self._motion_boxes.next(rest, steps)
         boxes = boxes[self._large_enough(boxes)]
         return np.column_stack([boxes, np.ones(len(boxes))])
 
@@ -215,24 +265,11 @@ class PersonCrop(RegionMode):
         return box_arrays.large_enough(boxes[:, :4], self.params.min_width, self.params.min_height)
 
 
-class _Rows:
-    """Collects the rows of the table frame by frame."""
-
-    def __init__(self) -> None:
-        self._numbers: list[np.ndarray] = []  # int [N, 6]: frame, track, x0, y0, x1, y1
-        self._sources: list[str] = []
-        self._confidences: list[float] = []
-
-    def append(
-        self, t: int, tracks: np.ndarray, boxes: np.ndarray, sources: np.ndarray, confidences: np.ndarray
-    ) -> None:
-        """Adds the regions of frame t; arrays of N rows."""
-        self._numbers.append(np.column_stack([np.full(len(boxes), t), tracks, boxes]))
-        self._sources += sources.tolist()
-        self._confidences += confidences.tolist()
-
-    def table(self) -> pd.DataFrame:
-        """All rows, with the columns of `table.COLUMNS`."""
-        columns = ["frame", "track", "x0", "y0", "x1", "y1"]
-        rows = pd.DataFrame(np.concatenate(self._numbers), columns=columns)
-        return rows.assign(source=self._sources, confidence=self._confidences)
+def _class_scores(detections: Detections, boxes: np.ndarray) -> np.ndarray | None:
+    """Probability of each class in each box, float16 [N, C]; None without class maps."""
+    if detections.class_maps is None:
+        return None
+    scores = np.empty((len(boxes), len(detections.class_maps[0])), np.float16)
+    for row, box in zip(scores, boxes.tolist(), strict=True):
+        row[:] = detections.class_scores_in(box)
+    return scores

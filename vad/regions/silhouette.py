@@ -1,22 +1,19 @@
 """The mode `silhouette`: whole frames, reduced to what stands out from the background."""
 
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Literal
 
-import cv2
 import numpy as np
 
-from vad.detection.background import changing_share, foreground_masks
+from vad.detection.background import Foreground, foreground
 from vad.detection.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 from vad.pipeline.params import Field, Section
-from vad.regions import table
-from vad.regions.base import REGION_MODES, RegionMode
-from vad.store.arrays import open_array
-from vad.store.bitmasks import mask_writer, pack
-from vad.store.cards import read_card
+from vad.regions.base import REGION_MODES, RegionMode, RegionProcessor, whole_frame
+from vad.stream import Frame, Regions
 
 # output -> content of the channel `picture`, in the terms of `vad.regions.table`
-PICTURES = {"binary": ["silhouette"], "masked": ["masked"], "frame+mask": ["frame", "silhouette"]}
+PICTURES = {"binary": ("silhouette",), "masked": ("masked",), "frame+mask": ("frame", "silhouette")}
 
 
 @REGION_MODES.register
@@ -39,22 +36,27 @@ class Silhouette(RegionMode):
     def __init__(self, params: Params, foreground: ForegroundParams):
         super().__init__(params, foreground)
         self.foreground = foreground.resolve(SILHOUETTES)
+        self.picture = PICTURES[params.output]
 
-    def regions(self, stem: Path, frames: Path, flow: Path, *, threads: int) -> None:
-        """Writes whole frames, and their silhouettes as bit masks to <stem>.silhouette.npy."""
-        cv2.setNumThreads(threads)
-        video, _ = open_array(frames)
-        length, height, width = video.shape[:3]
-        silhouettes, pixels = Path(f"{stem}.silhouette"), 0
-        with mask_writer(silhouettes, height, width) as writer:
-            for mask in foreground_masks(video, self.foreground):
-                writer.append(pack(mask))
-                pixels += int(np.count_nonzero(mask))
-        table.write(
-            stem,
-            table.whole_frames(length, height, width),
-            picture=PICTURES[self.params.output],
-            also=[read_card(silhouettes)["hash"]],
-            foreground=round(pixels / (length * height * width), 6),
-            changing=round(changing_share(video), 6),
-        )
+    def processor(
+        self, height: int, width: int, *, skip_warm_up: bool = False, **options: Any
+    ) -> RegionProcessor:
+        """Makes the processor; its regions have `foreground`, which is the silhouettes."""
+        if skip_warm_up:
+            self.refuse_live()
+        return _Silhouettes(height, width, foreground(self.foreground, skip_warm_up=skip_warm_up))
+
+
+class _Silhouettes(RegionProcessor):
+    def __init__(self, height: int, width: int, masks: Foreground):
+        self._region, self._masks = whole_frame(height, width), masks
+        self.lookahead = masks.lookahead
+
+    def stream(self, item: tuple[Frame, np.ndarray | None]) -> Iterator[Regions]:
+        return map(self._regions, self._masks.stream(item[0]))
+
+    def rest(self) -> Iterator[Regions]:
+        return map(self._regions, self._masks.rest())
+
+    def _regions(self, mask: np.ndarray) -> Regions:
+        return replace(self._region, foreground=mask, moving=np.count_nonzero(mask) / mask.size)
