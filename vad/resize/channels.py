@@ -117,7 +117,7 @@ def _flow(sources: Sources) -> list[Layer]:
         if now.flow is None:
             raise ValueError("an observation without flow")
         # int8 to uint8: flipping the highest bit of two's complement adds 128
-        shifted = now.flow.view(np.uint8) ^ STILL
+        shifted: np.ndarray = now.flow.view(np.uint8) ^ STILL
         if shifted.shape[:2] != (sources.height, sources.width):
             shifted = cv2.resize(shifted, (sources.width, sources.height), interpolation=cv2.INTER_LINEAR)
         return shifted
