@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from vad.branches.speed import Speed
 from vad.models import Autoencoder
 from vad.models.conv2d import Conv2d
 from vad.scoring.clip_errors import ClipErrors, read_clip
-from vad.store import arrays, tables
+from vad.store import arrays, cards, tables
 
 CLASSES = 5
 STATISTICS = {  # of class probabilities
@@ -54,10 +55,11 @@ def write_inputs(
     name: str = "a",
     flow: bool = True,
     seed: int = 0,
+    regions: dict[str, Any] | None = None,
 ) -> list[Path]:
     """Stems of tensors, regions and flow: windows of two planes, at every second frame of 32 x 40 pixels.
 
-    Regions come in pairs, of which the second has a window, and every fifth is a motion box.
+    Every frame has a region; those of odd frames have no window, and every third is a motion box.
     """
     rng = np.random.default_rng(seed)
     stems = [folder / kind / name for kind in ("tensors", "regions", "flow")]
@@ -66,13 +68,15 @@ def write_inputs(
     planes = rng.integers(0, 256, (windows + 1 if windows else 0, 1, 8, 8), np.uint8)
     arrays.write_array(stems[0], planes, **card)
     n = np.arange(windows)
-    rows = {"frame": 2 * n, "region": 2 * n + 1, "track": 0 * n, "plane_0": n, "plane_1": n + 1}
+    rows = {"frame": 2 * n, "region": 2 * n, "track": 0 * n, "plane_0": n, "plane_1": n + 1}
     tables.write_table(stems[0], pd.DataFrame(rows).astype(np.int32))
     if boxes is None:
-        boxes = pd.DataFrame({"frame": np.repeat(2 * n, 2)}).assign(x0=0, y0=0, x1=40, y1=32)
-        boxes.loc[boxes.index % 2 == 0, "x1"] = 1
-    source = np.where(boxes.index % 5 == 1, "motion", "detector")
-    tables.write_table(stems[1], boxes.astype(np.int32).assign(source=source))
+        boxes = pd.DataFrame({"frame": np.arange(2 * windows)}).assign(x0=0, y0=0, x1=40, y1=32)
+        boxes.loc[boxes.index % 2 == 1, "x1"] = 1
+    source = np.where(boxes.index % 3 == 1, "motion", "detector")
+    boxes = boxes.assign(track=0).astype(np.int32).assign(source=source, confidence=np.float32(1))
+    tables.write_table(stems[1], boxes)
+    cards.write_json(Path(f"{stems[1]}.json"), {"picture": ["frame"]} | (regions or {}))
     arrays.write_array(Path(f"{stems[1]}.classes"), rng.random((len(boxes), CLASSES)).astype(np.float16))
     method = {"method": "dis", "scale": 0.5} if flow else {"method": "none"}
     arrays.write_array(stems[2], rng.integers(-9, 9, (14, 16, 20, 2), np.int8), **method)

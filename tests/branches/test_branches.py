@@ -1,14 +1,27 @@
 """Conformance tests of all registered branches."""
 
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.branches.measured import write_inputs
+from tests.branches.measured import CLASSES, write_inputs
 from vad import UserError, models
-from vad.branches.base import BRANCHES, Branch, hash_statistics, load_statistics, save_statistics
+from vad.branches.base import (
+    BRANCHES,
+    Branch,
+    ClipFormat,
+    TensorShape,
+    hash_statistics,
+    load_statistics,
+    save_statistics,
+)
 from vad.branches.error_files import PREFIX, branches_of, read_error_files
 from vad.branches.measure import measure_clip
 from vad.branches.params import BranchesParams, MeasureParams
@@ -16,13 +29,19 @@ from vad.models.conv2d import Conv2d
 from vad.pipeline.params import load_each, read
 from vad.pipeline.registry import defines
 from vad.store import cards
+from vad.stream import Observation, Regions, WindowsOfFrame, results
+from vad.windows.stride import nearest
 
-RAW = read(Path(__file__).resolve().parents[2] / "params.yaml")
+ROOT = Path(__file__).resolve().parents[2]
+RAW = read(ROOT / "params.yaml")
 NAMES = BRANCHES.names()
 FITTED = BRANCHES.names(defines("fit"))
 SMALL = {"classes": {"components": 2}}  # parameters where the defaults do not suit the small inputs
-# inputs without which a branch writes nothing
-NOT_WITHOUT = {"classes": "statistics", "speed": "flow"}
+LARGE = {"reconstruction": {"maps": True, "batch_size": 3}}  # parameters with which a branch does all it can
+BARRED = ["pandas", "pyarrow", "scipy", "sklearn", "supervision", "trackers"]
+OTHERS = ["vad.resize.cutter", "vad.windows.arrays", "vad.windows.stride", "vad.stream"]
+# inputs without which a branch gives nothing
+NOT_WITHOUT = {"classes": ("statistics", "classes"), "speed": ("flow",)}
 
 each = pytest.mark.parametrize("name", NAMES)
 
@@ -118,11 +137,13 @@ def test_open_hashes_the_statistics(tmp_path, autoencoder, name):
         branch_of(name).open(autoencoder, statistics)
 
 
-@pytest.mark.parametrize("lacking", ["nothing", "windows", "flow", "statistics"])
+@pytest.mark.parametrize("lacking", ["nothing", "windows", "flow", "statistics", "classes"])
 @each
 def test_errors_are_finite_and_of_the_right_shape(tmp_path, autoencoder, name, lacking):
     stems = write_inputs(tmp_path, 0 if lacking == "windows" else 7, flow=lacking != "flow")
     statistics = fit(name, tmp_path, empty=lacking == "statistics")
+    if lacking == "classes":
+        Path(f"{stems[1]}.classes.json").unlink()
     table, maps, card = read_error_files(measured(name, tmp_path, autoencoder, statistics, stems))
     assert table.columns[:7].tolist() == ["frame", "region", "track", "x0", "y0", "x1", "y1"]
     assert table["frame"].tolist() == ([] if lacking == "windows" else list(range(0, 14, 2)))
@@ -133,7 +154,7 @@ def test_errors_are_finite_and_of_the_right_shape(tmp_path, autoencoder, name, l
         assert (values.dtype, values.shape) == (np.float16, (14, 7, 8))  # 32 x 40 pixels, 5 to a cell
         assert (np.asarray(values) >= 0).all()
     branches = {*branches_of(table), *maps}
-    if NOT_WITHOUT.get(name) == lacking:
+    if lacking in NOT_WITHOUT.get(name, ()):
         assert not branches
     elif lacking == "nothing":
         assert branches
@@ -172,11 +193,88 @@ def test_all_branches_fit_into_the_files_of_a_clip(tmp_path, autoencoder):
     assert {*branches_of(table), *maps} >= {"reconstruction", "classes", "speed"}
 
 
+FORM = ClipFormat((32, 40), 5, TensorShape(8, 8, "letterbox"), flow_scale=0.5, classes=CLASSES)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[WindowsOfFrame]:
+    """The windows of a clip with any number of regions per frame, also none, and any stride."""
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    counts = draw(st.lists(st.integers(0, 4), min_size=1, max_size=12))
+    grid = nearest(len(counts), step := draw(st.integers(1, 4))) * step
+    regions, pictures = [], []
+    for n in counts:
+        low = rng.integers(0, (30, 20), (n, 2))
+        boxes = np.concatenate([low, low + rng.integers(1, 11, (n, 2))], axis=1).astype(np.int32)
+        sources = rng.choice(["detector", "motion"], n)
+        scores = rng.random((n, CLASSES)).astype(np.float16)
+        regions.append(Regions(boxes, np.arange(n), sources, np.ones(n, np.float32), class_scores=scores))
+        pictures.append(tuple(tuple(rng.integers(0, 256, (2, 1, 8, 8), np.uint8)) for _ in range(n)))
+    flow = rng.integers(-9, 9, (len(counts), 16, 20, 2), np.int8)
+    return [
+        WindowsOfFrame(t, Observation(None, flow[t], regions[t]), source, regions[source], pictures[source])
+        for t, source in enumerate(grid.tolist())
+    ]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory) -> dict[str, Branch]:
+    """All branches after `open`; with small batches, and with all that they can give."""
+    folder = tmp_path_factory.mktemp("opened")
+    torch.manual_seed(0)
+    params = Conv2d.Params(window={"frames": 2}, channels=[4])
+    models.save(models.create("conv2d", params, (1, 2, 8, 8), ["gray"]), folder / "autoencoder")
+    out = {}
+    for name in NAMES:
+        branch = BRANCHES.get(name)
+        out[name] = branch(branch.Params(**SMALL.get(name, {}) | LARGE.get(name, {})))
+        out[name].open(folder / "autoencoder", fit(name, folder))
+    return out
+
+
+@each
+@given(streams(), st.data())
+@settings(deadline=None, max_examples=40)
+def test_errors_do_not_depend_on_the_chunks(opened, name, stream, data):
+    """Frame by frame as in live use, in any chunks, and all frames at once."""
+    branch = opened[name]
+    whole = list(results(branch.processor(FORM), [stream]))
+    borders = [0, *sorted(data.draw(st.sets(st.integers(1, len(stream))))), len(stream)]
+    chunks = [stream[a:b] for a, b in pairwise(borders) if a < b]
+    for parts in ([[frame] for frame in stream], chunks):
+        processor, given, out = branch.processor(FORM), 0, []
+        for part in parts:
+            out += processor.process(part)
+            given += len(part)
+            assert len(out) >= given - processor.lookahead
+        out += processor.finish()
+        assert len(out) == len(whole) == len(stream)
+        for frame, got, expected in zip(stream, out, whole, strict=True):
+            assert list(got.errors) == list(expected.errors) == list(processor.columns)
+            assert list(got.maps) == list(expected.maps) == list(processor.maps)
+            for key, values in expected.errors.items():
+                assert (got.errors[key].dtype, got.errors[key].shape) == (np.float32, (len(frame.regions),))
+                np.testing.assert_allclose(got.errors[key], values, rtol=1e-5, atol=1e-6)
+            for key, values in expected.maps.items():
+                assert (got.maps[key].dtype, got.maps[key].shape) == (np.float16, FORM.shape)
+                np.testing.assert_allclose(got.maps[key], values, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("module", [f"vad.branches.{m}" for m in (*NAMES, "measurement", "names")] + OTHERS)
+def test_processors_need_no_tables(module):
+    """Modules of processors load in an environment without pandas, and without what is for fits."""
+    code = f"""
+import sys
+for name in {BARRED!r}:
+    sys.modules[name] = None  # an import raises ImportError
+import {module}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 def test_fit_of_a_branch_without_fit_raises_an_error():
     class Plain(Branch):
         name = "plain"
-
-        def errors(self, clip, out) -> None: ...
 
     with pytest.raises(NotImplementedError, match="plain is not fitted"):
         Plain(MeasureParams()).fit([], print)

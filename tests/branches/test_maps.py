@@ -1,19 +1,15 @@
 """Error maps: the positions in the frame where errors of windows are painted."""
 
-import tracemalloc
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vad.branches.maps import MapPainter, TensorShape, paste
-from vad.resize.cut import resize
-from vad.store import arrays
+from vad.branches.base import ClipFormat, TensorShape
+from vad.branches.maps import error_map, paste
+from vad.resize.cutter import resize
 from vad.windows.spec import TensorSpec, WindowSpec, placement
 
-RNG = np.random.default_rng(0)
 FITS = ["stretch", "letterbox"]
 STRETCH = TensorShape(8, 12, "stretch")
 
@@ -112,68 +108,26 @@ def test_errors_are_painted_where_the_window_was_cut(box, fit):
     assert total == pytest.approx(frame.sum(), rel=0.15)
 
 
-def painter(stem: Path, frames=7, stride=1, size=(16, 24), cell=4) -> MapPainter:
-    """A painter for a clip whose tensors are 8 x 12 pixels, stretched."""
-    card = {"frames": frames, "stride": stride, "fit": "stretch", "shape": [1, 1, 8, 12]}
-    shape = canvas(*size, cell).shape
-    return MapPainter(arrays.ArrayWriter(stem, shape, np.float16), card, cell)
+def form(size=(16, 24), cell=4) -> ClipFormat:
+    """A clip whose tensors are 8 x 12 pixels, stretched."""
+    return ClipFormat(size, cell, STRETCH)
 
 
-def write(stem: Path, windows: list, **clip) -> np.ndarray:
-    """The maps of windows given as (frame, box, error of all pixels)."""
-    with painter(stem, **clip) as maps:
-        for frame, box, value in windows:
-            maps.add(frame, box, np.full((8, 12), value, np.float32))
-    return arrays.open_array(stem)[0]
+def painted(windows: list, **clip) -> np.ndarray:
+    """The map of windows given as (box, error of all pixels)."""
+    boxes = np.array([box for box, _ in windows], np.int32).reshape(-1, 4)
+    return error_map(boxes, [np.full((8, 12), value, np.float32) for _, value in windows], form(**clip))
 
 
-def test_a_clip_has_a_map_for_every_frame(tmp_path):
-    box = (0, 0, 12, 8)
-    maps = write(tmp_path / "a", [(1, box, 0.5), (1, (4, 0, 16, 8), 0.25), (4, box, 2.0)])
-    assert (maps.shape, maps.dtype) == ((7, 4, 6), np.float16)
-    assert maps.any((1, 2)).tolist() == [False, True, False, False, True, False, False]
-    assert maps[1].tolist() == [[0.5, 0.5, 0.5, 0.25, 0, 0]] * 2 + [[0] * 6] * 2
-    assert maps[4].max() == 2.0
+def test_a_map_has_the_highest_errors_of_its_windows():
+    got = painted([((0, 0, 12, 8), 0.5), ((4, 0, 16, 8), 0.25)])
+    assert (got.shape, got.dtype) == ((4, 6), np.float16)
+    assert got.tolist() == [[0.5, 0.5, 0.5, 0.25, 0, 0]] * 2 + [[0] * 6] * 2
 
 
-@pytest.mark.parametrize(
-    ("stride", "at", "expected"),
-    [
-        (2, [2], [0, 0, 1, 1, 0, 0, 0]),
-        (3, [0, 6], [1, 1, 0, 0, 0, 1, 1]),
-        (3, [3], [0, 0, 1, 1, 1, 0, 0]),
-        (9, [0], [1] * 7),
-        (9, [], [0] * 7),
-    ],
-)
-def test_frames_without_windows_have_the_map_of_the_nearest_frame(tmp_path, stride, at, expected):
-    maps = write(tmp_path / "a", [(frame, (0, 0, 24, 16), 1.0) for frame in at], stride=stride)
-    assert maps.any((1, 2)).astype(int).tolist() == expected
+def test_a_frame_without_windows_has_an_empty_map():
+    assert painted([]).tolist() == [[0] * 6] * 4
 
 
-def test_errors_above_the_range_of_float16_are_clipped(tmp_path):
-    maps = write(tmp_path / "a", [(0, (0, 0, 24, 16), 1e9)])
-    assert (maps[0] == np.finfo(np.float16).max).all()
-
-
-def test_windows_out_of_order_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="window of frame 1 after a window of frame 3"):
-        write(tmp_path / "a", [(3, (0, 0, 24, 16), 1.0), (1, (0, 0, 24, 16), 1.0)])
-    assert not (tmp_path / "a.json").exists()  # so it counts as not written
-
-
-def peak(folder: Path, frames: int) -> int:
-    """Peak memory in bytes while maps of 20 kB each are written."""
-    error = RNG.random((8, 12), np.float32)
-    tracemalloc.start()
-    with painter(folder / f"{frames}", frames, size=(100, 100), cell=1) as maps:
-        for frame in range(frames):
-            maps.add(frame, (10, 10, 90, 90), error)
-    used = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return used
-
-
-def test_memory_does_not_grow_with_the_clip(tmp_path):
-    peak(tmp_path, 5)
-    assert peak(tmp_path, 2000) < peak(tmp_path, 100) + 100_000  # 2000 maps are 40 MB
+def test_errors_above_the_range_of_float16_are_clipped():
+    assert (painted([((0, 0, 24, 16), 1e9)]) == np.finfo(np.float16).max).all()

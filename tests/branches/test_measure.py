@@ -9,11 +9,14 @@ import pytest
 from tests.branches.measured import STATISTICS, branches_of, measure, write_inputs
 from tests.scoring.errors import calibrated, params, squeezed
 from vad import UserError
+from vad.branches.base import Branch, BranchErrors, BranchProcessor, ClipFormat, TensorShape
 from vad.branches.classes import novelty_of
+from vad.branches.error_files import read_error_files
+from vad.branches.measurement import Measurement
 from vad.branches.params import MeasureParams
 from vad.scoring.calibrate import calibrate
 from vad.scoring.pooling import frame_errors
-from vad.store import arrays
+from vad.store import arrays, cards
 
 
 @pytest.mark.parametrize("maps", [False, True])
@@ -41,10 +44,10 @@ def test_each_branch_has_a_column_or_maps(tmp_path):
     stems = write_inputs(tmp_path)
     clip = measure(tmp_path, stems, branches_of(statistics=STATISTICS))
     classes = arrays.open_array(Path(f"{stems[1]}.classes"))[0]
-    motion = np.arange(1, 14, 2) % 5 == 1
-    expected = np.where(motion, 0, novelty_of(classes[1::2], STATISTICS))
+    motion = np.arange(0, 14, 2) % 3 == 1
+    expected = np.where(motion, 0, novelty_of(classes[::2], STATISTICS))
     np.testing.assert_allclose(clip.table["error_classes"], expected)
-    assert motion.tolist() == [True, False, False, False, False, True, False]
+    assert motion.tolist() == [False, False, True, False, False, True, False]
     assert set(clip.table.dtypes.astype(str)) == {"int32", "float32"}
     assert clip.branches == ["reconstruction", "classes", "speed"]
     assert clip.learned == ("reconstruction", "classes")
@@ -64,7 +67,7 @@ def test_measure_cell_is_an_active_parameter():
 
 
 def test_tensors_of_other_regions_are_refused(tmp_path):
-    for boxes in ({"frame": [0, 0, 2]}, {"frame": np.arange(14)}):
+    for boxes in ({"frame": [0, 0, 2]}, {"frame": np.arange(1, 15)}, {"frame": np.arange(16)}):
         stems = write_inputs(tmp_path, boxes=pd.DataFrame(boxes).assign(x0=0, y0=0, x1=40, y1=32))
         with pytest.raises(UserError, match=r"tensors/a was not made from .*regions/a.*dvc repro resize"):
             measure(tmp_path, stems, branches_of())
@@ -96,3 +99,73 @@ def test_a_clip_without_regions_is_measured_and_calibrated(tmp_path):
     mapped = measure(tmp_path, stems, branches_of(maps=True), "val/empty")
     assert mapped.maps["reconstruction"].shape == (14, 8, 10)
     assert not mapped.maps["reconstruction"].any()
+
+
+@pytest.mark.parametrize(("of_regions", "expected"), [({}, 1), ({"lookahead": 1}, 1), ({"lookahead": 5}, 5)])
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+def test_the_card_has_the_number_of_frames_ahead(tmp_path, of_regions, expected, stride):
+    """Windows of two frames reach one ahead, regions as far as their card says."""
+    stems = write_inputs(tmp_path, 0, regions=of_regions)
+    card = cards.read_card(stems[0])
+    cards.write_json(Path(f"{stems[0]}.json"), card | {"stride": stride})
+    measure(tmp_path, stems, branches_of())
+    in_card = cards.read_card(tmp_path / "errors/a")["lookahead"]
+    assert in_card == expected + max(s - t for s, t in nearest_grid(stride))
+
+
+def nearest_grid(stride: int) -> list[tuple[int, int]]:
+    """(frame with windows, frame that takes them), far from the ends of a clip."""
+    return [
+        (min(range(0, 99, stride), key=lambda s, t=t: (abs(s - t), s)), t) for t in range(40, 40 + stride)
+    ]
+
+
+class Late(Branch):
+    """Gives the index of each frame, two frames later."""
+
+    name = "late"
+    learned = False
+
+    def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor:
+        return LateProcessor()
+
+
+class LateProcessor(BranchProcessor):
+    lookahead = 2
+    columns = ("late",)
+    maps = ("late",)
+
+    def __init__(self):
+        self.waiting = []
+
+    def process(self, item):
+        self.waiting += item
+        return [self.errors() for _ in range(max(0, len(self.waiting) - 2))]
+
+    def finish(self):
+        return [self.errors() for _ in range(len(self.waiting))]
+
+    def errors(self) -> BranchErrors:
+        frame = self.waiting.pop(0)
+        errors = np.full(len(frame.regions), frame.index, np.float32)
+        return BranchErrors({"late": errors}, {"late": np.full((8, 10), frame.index, np.float16)})
+
+
+def test_branches_that_look_ahead_stay_in_step(tmp_path):
+    stems = write_inputs(tmp_path)
+    late = Late(MeasureParams())
+    for name, branches in (("a", [*branches_of(batch_size=3), late]), ("b", branches_of())):
+        measure(tmp_path, stems, branches, name)
+    (table, maps, card), (other, other_maps, _) = (read_error_files(tmp_path / "errors" / n) for n in "ab")
+    assert table["error_late"].tolist() == table["frame"].tolist()
+    np.testing.assert_array_equal(np.asarray(maps["late"][:, 3, 4]), np.arange(14))
+    np.testing.assert_array_equal(table["error_reconstruction"], other["error_reconstruction"])
+    np.testing.assert_array_equal(maps["speed"], other_maps["speed"])
+    assert card["learned"] == ["reconstruction"]
+    assert card["lookahead"] == 1 + 2
+
+
+def test_two_branches_of_the_same_name_are_refused():
+    form = ClipFormat((32, 40), 4, TensorShape(8, 8, "stretch"))
+    with pytest.raises(ValueError, match="two branches are called late"):
+        Measurement([Late(MeasureParams())] * 2, form)

@@ -1,51 +1,37 @@
 """Speed: the length of the flow, averaged over a box of the size of a person."""
 
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vad.branches.base import ClipData
-from vad.branches.error_files import ErrorWriter
+from vad.branches.base import BranchProcessor, ClipFormat, TensorShape
 from vad.branches.speed import Speed
-from vad.flow.none import NoFlow
-from vad.store import arrays, cards
+from vad.stream import Observation, Regions, WindowsOfFrame, results
 
-RNG = np.random.default_rng(0)
 SCALE = 0.25  # pixels of the frame per count
 
 
-def measure(folder: Path, size=(48, 64), cell=8, width=0.2, height=0.4) -> dict:
-    """Measures <folder>/flow/a into <folder>/errors/a; returns the card."""
-    card = {"frames": 3, "stride": 1, "frame": list(size), "fps": 10.0, "cell": cell}
-    windows, sources = pd.DataFrame({"frame": []}, dtype=np.int32), np.array([], str)
-    stems = (folder / kind / "a" for kind in ("tensors", "regions", "flow"))
-    clip = ClipData(*stems, card=card, windows=windows, sources=sources, cell=cell, threads=1)
-    branch = Speed(Speed.Params(width=width, height=height))
-    with ErrorWriter(folder / "errors/a", windows, card) as out:
-        branch.errors(clip, out)
-    return cards.read_card(folder / "errors/a")
+def processor(size=(48, 64), cell=8, width=0.2, height=0.4, scale=SCALE) -> BranchProcessor | None:
+    clip = ClipFormat(size, cell, TensorShape(8, 8, "stretch"), flow_scale=scale)
+    return Speed(Speed.Params(width=width, height=height)).processor(clip)
 
 
-def maps(folder: Path, counts: np.ndarray, size=(48, 64), **changed) -> tuple[np.ndarray, dict]:
-    """The maps of a clip and their card, of flow int8 [T, h, w, 2]."""
-    arrays.write_array(folder / "flow/a", counts, method="dis", scale=SCALE, frame=list(size))
-    assert measure(folder, size, **changed)["maps"] == ["speed"]
-    return arrays.open_array(folder / "errors/a.map_speed")
+def maps(counts: np.ndarray, size=(48, 64), **changed) -> np.ndarray:
+    """The maps of a clip, float16 [T, rows, columns], of flow int8 [T, h, w, 2]."""
+    none = Regions(np.empty((0, 4), np.int32), np.empty(0, np.int32), np.empty(0, str), np.empty(0))
+    frames = [WindowsOfFrame(t, Observation(None, flow, none), t, none, ()) for t, flow in enumerate(counts)]
+    return np.stack([errors.maps["speed"] for errors in results(processor(size, **changed), [frames])])
 
 
 @pytest.mark.parametrize("picture", [(48, 64), (24, 32), (7, 9)])
 @pytest.mark.parametrize("cell", [1, 5, 8, 64])
-def test_uniform_flow_gives_its_length_everywhere(tmp_path, picture, cell):
+def test_uniform_flow_gives_its_length_everywhere(picture, cell):
     """In pixels of the frame, independent of the resolution of the flow; also at the border."""
     counts = np.full((3, *picture, 2), (12, -16), np.int8)
     counts[2] = 0
-    speed, card = maps(tmp_path, counts, cell=cell)
+    speed = maps(counts, cell=cell)
     assert (speed.shape, speed.dtype) == ((3, -(-48 // cell), -(-64 // cell)), np.float16)
-    assert (card["cell"], card["frame"]) == (cell, [48, 64])
     np.testing.assert_allclose(speed[:2].astype(float), 5.0, rtol=1e-3)  # 3 and 4 pixels
     assert not speed[2].any()
 
@@ -77,14 +63,13 @@ def slowly(counts: np.ndarray, size: tuple, cell: int, box: tuple[int, int], row
     shares=st.tuples(st.sampled_from([0.01, 0.1, 0.3]), st.sampled_from([0.01, 0.25, 0.5])),
 )
 @settings(max_examples=40, deadline=None)
-def test_a_cell_has_the_mean_around_its_middle(tmp_path_factory, picture, more, cell, shares):
+def test_a_cell_has_the_mean_around_its_middle(picture, more, cell, shares):
     """The box is `width` by `height` of the frame's height: not of its width."""
     h, w = picture
     size = (more[0] * h + more[1], more[0] * w + more[2])
     counts = np.random.default_rng(h * w).integers(-127, 128, (1, h, w, 2), np.int8)
     width, height = shares
-    folder = tmp_path_factory.mktemp("speed")
-    (speed,), _ = maps(folder, counts, size, cell=cell, width=width, height=height)
+    (speed,) = maps(counts, size, cell=cell, width=width, height=height)
     box = max(1, round(shares[0] * h)), max(1, round(shares[1] * h))
     for row in {0, speed.shape[0] // 2, speed.shape[0] - 1}:
         for column in {0, speed.shape[1] // 3, speed.shape[1] - 1}:
@@ -92,20 +77,17 @@ def test_a_cell_has_the_mean_around_its_middle(tmp_path_factory, picture, more, 
             assert speed[row, column] == pytest.approx(expected, rel=2e-3, abs=1e-3)
 
 
-def test_speed_is_highest_at_a_fast_object_of_the_size_of_a_person(tmp_path):
+def test_speed_is_highest_at_a_fast_object_of_the_size_of_a_person():
     """The more of the box the object fills, the higher the speed."""
     counts = np.zeros((2, 24, 32, 2), np.int8)
     counts[0, 8:18, 20:25] = (40, 0)  # a person of 10 x 20 pixels of the frame, running
     counts[1, 8:11, 20:23] = (40, 0)  # a bird
-    speed, _ = maps(tmp_path, counts)
+    speed = maps(counts)
     person, bird = speed.astype(float)
     assert np.unravel_index(person.argmax(), person.shape) == (3, 5)  # pixels 16 to 36 by 40 to 50
     assert person.max() > 3 * bird.max()
     assert not person[:, :3].any()
 
 
-def test_without_flow_there_are_no_maps_of_speed(tmp_path):
-    NoFlow(NoFlow.Params()).flow(tmp_path / "flow/a", tmp_path / "frames", threads=1)
-    card = measure(tmp_path)
-    assert (card["maps"], card["learned"]) == ([], [])
-    assert sorted(file.name for file in (tmp_path / "errors").iterdir()) == ["a.json", "a.parquet"]
+def test_without_flow_there_are_no_maps_of_speed():
+    assert processor(scale=None) is None

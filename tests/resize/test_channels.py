@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from tests.windows.tensors import tensor_spec
+from tests.windows.tensors import tensor_spec, write_frames
 from vad import UserError
 from vad.flow.none import NoFlow
 from vad.regions.table import write
-from vad.resize.channels import Layers
+from vad.resize.channels import Sources
 from vad.resize.cut import cut
+from vad.resize.cutter import Cutter
 from vad.store import arrays
-from vad.windows.planes import STILL
 from vad.windows.spec import ResizeParams
 
 RNG = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def written(
     """Stems of frames, regions and flow of a clip; silhouettes and flow are there only if given."""
     stems = folder / "frames", folder / "regions", folder / "flow"
     length, height, width = frames.shape[:3]
-    arrays.write_array(stems[0], frames, fps=10.0)
+    write_frames(stems[0], frames)
     table = pd.DataFrame(
         {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": width, "y1": height}
     )
@@ -51,15 +51,18 @@ def written(
     return stems
 
 
-def planes(folder: Path, channels: list[str], keep: int = 8, **clip: Any) -> tuple[list[str], np.ndarray]:
-    """(names, uint8 [T, C, H, W]) of all layers, read from the last frame to the first."""
-    layers = Layers(channels, *written(folder, **clip), keep=keep)
-    out = np.zeros((layers.length, len(layers.names), *layers.frame_shape), np.uint8)
-    for t in [*reversed(range(layers.length)), 0, 0]:
-        parts = [layer.picture(t) for layer in layers]
-        assert all(part.dtype == np.uint8 for part in parts)
-        out[t] = np.concatenate([p[None] if p.ndim == 2 else p.transpose(2, 0, 1) for p in parts])
-    return layers.names, out
+def planes(folder: Path, channels: list[str], **clip: Any) -> tuple[list[str], np.ndarray]:
+    """(names, uint8 [T, C, H, W]) of all planes: tensors of boxes that are whole frames at their size."""
+    array, card = tensors(folder, channels, **clip)
+    return card["channels"], np.array(array)
+
+
+def tensors(folder: Path, channels: list[str], **clip: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    """The array and the card that `cut` writes."""
+    stems = written(folder, **clip)
+    height, width = arrays.open_array(stems[0])[0].shape[1:3]
+    cut(folder / "tensors", *stems, tensor_spec(height, width, channels=channels), threads=1)
+    return arrays.open_array(folder / "tensors")
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
@@ -90,9 +93,8 @@ def test_rgb_is_red_green_blue(tmp_path):
     np.testing.assert_array_equal(made.transpose(0, 2, 3, 1), RGB)
 
 
-@pytest.mark.parametrize("keep", [1, 2, 8])
-def test_difference_is_to_the_frame_before_and_frame_0_repeats_frame_1(tmp_path, keep):
-    names, made = planes(tmp_path, ["difference"], keep)
+def test_difference_is_to_the_frame_before_and_frame_0_repeats_frame_1(tmp_path):
+    names, made = planes(tmp_path, ["difference"])
     assert names == ["difference"]
     np.testing.assert_array_equal(made[:, 0], difference(GRAY))
 
@@ -149,10 +151,8 @@ def test_smaller_flow_is_enlarged_to_the_size_of_the_frame(tmp_path):
 
 
 def test_the_card_has_the_scale_of_flow_and_the_value_of_no_motion(tmp_path):
-    layers = Layers(["gray", "flow"], *written(tmp_path, counts=COUNTS))
-    assert layers.card == {"flow": {"scale": 0.25, "still": 128}}
-    assert [layer.padding for layer in layers] == [0, STILL]
-    assert Layers(["gray"], *written(tmp_path)).card == {}
+    assert tensors(tmp_path, ["gray", "flow"], counts=COUNTS)[1]["flow"] == {"scale": 0.25, "still": 128}
+    assert "flow" not in tensors(tmp_path, ["gray"])[1]
 
 
 @pytest.mark.parametrize(
@@ -193,18 +193,14 @@ ALL = ["picture", "rgb", "difference", "flow", "silhouette"]
 
 
 def test_planes_come_in_the_order_of_the_channels(tmp_path):
-    """Also in the tensor, for a box that is the whole frame at its original size."""
     clip = {"frames": RGB, "outline": OUTLINE, "counts": COUNTS}
     single = {c: planes(tmp_path, [c], **clip) for c in ["gray", *ALL[1:]]}
     for channels in (["flow", "gray", "silhouette"], ["silhouette", "rgb", "difference", "gray", "flow"]):
         names = [name for c in channels for name in single[c][0]]
         expected = np.concatenate([single[c][1] for c in channels], axis=1)
-        assert planes(tmp_path, channels, **clip)[0] == names
-        spec = tensor_spec(HEIGHT, WIDTH, channels=channels)
-        cut(tmp_path / "tensors", *written(tmp_path, **clip), spec, threads=1)
-        array, card = arrays.open_array(tmp_path / "tensors")
-        assert card["channels"] == names
-        np.testing.assert_array_equal(array, expected)
+        got, made = planes(tmp_path, channels, **clip)
+        assert got == names
+        np.testing.assert_array_equal(made, expected)
 
 
 @pytest.mark.parametrize(
@@ -219,24 +215,25 @@ def test_planes_come_in_the_order_of_the_channels(tmp_path):
     ],
 )
 def test_the_same_plane_twice_is_refused(tmp_path, channels, picture):
-    stems = written(tmp_path, picture=tuple(picture), outline=OUTLINE, counts=COUNTS)
     with pytest.raises(
         UserError, match=r"^resize\.channels = \['.*a tensor would hold .*name each source once"
     ):
-        Layers(channels, *stems)
+        tensors(tmp_path, channels, picture=tuple(picture), outline=OUTLINE, counts=COUNTS)
 
 
 def test_rgb_of_gray_frames_is_refused(tmp_path):
     with pytest.raises(
         UserError, match=r"resize\.channels .*rgb, but frames are gray; set extract\.color: rgb"
     ):
-        Layers(["rgb"], *written(tmp_path))
+        tensors(tmp_path, ["rgb"])
 
 
 def test_flow_without_a_method_is_refused(tmp_path):
     message = r"^resize\.channels: flow needs optical flow, but flow\.method is none; set flow\.method: dis$"
     with pytest.raises(UserError, match=message):
-        Layers(["gray", "flow"], *written(tmp_path))
+        tensors(tmp_path, ["gray", "flow"])
+    with pytest.raises(UserError, match=message):  # as in live use
+        Cutter(tensor_spec(channels=["gray", "flow"]), Sources(HEIGHT, WIDTH))
 
 
 @pytest.mark.parametrize(
@@ -244,24 +241,10 @@ def test_flow_without_a_method_is_refused(tmp_path):
 )
 def test_missing_silhouettes_are_refused(tmp_path, channels, picture):
     with pytest.raises(UserError, match=r"silhouettes, but there are none; set preprocess\.mode: silhouette"):
-        Layers(channels, *written(tmp_path, picture=tuple(picture)))
+        tensors(tmp_path, channels, picture=tuple(picture))
 
 
 @pytest.mark.parametrize("channels", [[], ["grey"], "gray", ["gray", 3], None])
 def test_unknown_channels_are_refused(channels):
     with pytest.raises(ValidationError):
         ResizeParams(channels=channels)
-
-
-@pytest.mark.parametrize("keep", [1, 3])
-def test_the_latest_pictures_are_cached(tmp_path, keep):
-    """As many pictures as a window has frames, since the boxes of a frame share them."""
-    layers = Layers(["silhouette"], *written(tmp_path, outline=OUTLINE), keep=keep)
-    (layer,) = layers
-    window = list(range(keep))
-    first = [layer.picture(t) for t in window]
-    for _ in range(3):
-        assert all(layer.picture(t) is made for t, made in zip(window, first, strict=True))
-    again = layer.picture(keep)
-    assert layer.picture(keep) is again
-    np.testing.assert_array_equal(layer.picture(0), first[0])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.windows.tensors import cut_clip, numbered, shown_frames, table_of, tensor_spec
 from vad import UserError
-from vad.resize.cut import resize
+from vad.resize.cutter import resize
 from vad.store import arrays, cards, tables
 from vad.windows.dataset import Windows
 from vad.windows.spec import TensorSpec, placement
@@ -275,13 +275,3 @@ def test_channels_together_have_the_same_planes_as_each_alone(tmp_path):
     ]
     expected = np.concatenate([arrays.open_array(stem)[0] for stem in parts], axis=1)
     np.testing.assert_array_equal(arrays.open_array(both)[0], expected)
-
-
-def test_regions_in_any_order_give_the_same_windows(footage):
-    """Regions are written in the order of frames; in another order, pictures may be stored twice."""
-    folder, planes = footage
-    rows = [(5, 3, 4), (0, 1, 1), (5, 2, 2), (1, 1, 1), (4, 3, 4)]
-    spec = tensor_spec(*CROP, 4, channels=CHANNELS)
-    boxes = table_of([(t, 0, x, y, x + CROP[1], y + CROP[0]) for t, x, y in rows])
-    windows = Windows(cut_clip(folder, planes[:, 0], spec, boxes=boxes).parent, ["clip"])
-    np.testing.assert_array_equal(windows[np.arange(5)], np.stack(naive_boxes(planes, rows, spec)))

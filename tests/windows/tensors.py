@@ -10,6 +10,7 @@ from vad.flow.none import NoFlow
 from vad.regions.table import whole_frames, write
 from vad.resize.cut import cut
 from vad.store.arrays import write_array
+from vad.store.tables import write_table
 from vad.windows.spec import TensorSpec
 
 WINDOW = ("frames", "step", "position")
@@ -29,6 +30,13 @@ def table_of(rows: list[tuple[int, ...]]) -> pd.DataFrame:
     return table.assign(source="motion", confidence=1)
 
 
+def write_frames(stem: Path, frames: np.ndarray, fps: float = 12.5) -> None:
+    """Frames with their times, as the stage `extract` writes them."""
+    write_array(stem, frames, fps=fps)
+    numbers = np.arange(len(frames), dtype=np.int64)
+    write_table(stem, pd.DataFrame({"source_frame": numbers.astype(np.int32), "seconds": numbers / fps}))
+
+
 def write_clip(
     folder: Path, name: str, frames: np.ndarray, boxes: pd.DataFrame | None = None
 ) -> tuple[Path, Path, Path]:
@@ -37,7 +45,7 @@ def write_clip(
     A flow that lies there stays.
     """
     stems = folder / "frames" / name, folder / "regions" / name, folder / "flow" / name
-    write_array(stems[0], frames, fps=12.5)
+    write_frames(stems[0], frames)
     if not Path(f"{stems[2]}.json").exists():
         NoFlow(NoFlow.Params()).flow(stems[2], stems[0], threads=1)
     write(stems[1], whole_frames(*frames.shape[:3]) if boxes is None else boxes)

@@ -1,52 +1,115 @@
 """The base class of all branches. A branch measures how far a clip is from normal footage in some respect.
 
 The stage `statistics` calls `fit` of the branches that define it; the stage `measure` calls `open` once and
-`errors` for every clip. Neither names any branch.
+`processor` for every clip, as live use does for every camera. Neither names any branch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from vad import UserError
-from vad.branches.error_files import ErrorWriter
 from vad.pipeline.params import Section
 from vad.pipeline.registry import Plugin, Registry
 from vad.store.cards import read_json, write_json
 from vad.store.digests import digest_files
+from vad.stream.items import WindowsOfFrame
+from vad.stream.processor import Processor
 
 Log = Callable[[str], None]
 Statistics = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class ClipData:
-    """The data of a clip that branches may read.
+class TensorShape:
+    """The size of the tensor that boxes were resized to, and how they were fitted to it (`resize.fit`)."""
+
+    height: int
+    width: int
+    fit: str
+
+
+@dataclass(frozen=True)
+class ClipFormat:
+    """What is the same for all frames of a clip.
 
     Attributes:
-        tensors, regions, flow: stems of the clip's files.
-        card: the card of its tensors.
-        windows: a row per window: `frame`, `region` (row in the table of regions), `track`, and the box
-            `x0`, `y0`, `x1`, `y1` in pixels of the frame.
-        sources: source of each window's region, text [N]: `frame`, `motion` or `detector`.
+        frame: (height, width) of a frame in pixels.
         cell: pixels of the frame per cell of a map, in each direction.
-        threads: maximum number of threads.
+        tensor: of the windows.
+        flow_scale: pixels of the frame per count of the flow; None without flow.
+        classes: number of class scores of a region; None without class scores.
     """
 
-    tensors: Path
-    regions: Path
-    flow: Path
-    card: dict[str, Any]
-    windows: pd.DataFrame
-    sources: np.ndarray
+    frame: tuple[int, int]
     cell: int
-    threads: int
+    tensor: TensorShape
+    flow_scale: float | None = None
+    classes: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a map."""
+        height, width = self.frame
+        return -(-height // self.cell), -(-width // self.cell)
+
+
+@dataclass(frozen=True, eq=False)
+class BranchErrors:
+    """The errors of a frame from a branch.
+
+    Attributes:
+        errors: of the frame's N regions by name, float32 [N], 0 or more.
+        maps: of its cells by name, float16 [rows, columns], 0 or more.
+    """
+
+    errors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    maps: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class BranchProcessor(Processor[Sequence[WindowsOfFrame], BranchErrors]):
+    """Measures the frames of a clip.
+
+    Its items are chunks, one or more consecutive frames: many in the stage `measure`, where they are faster
+    together, one in live use. A frame has the same errors whatever the chunks, and a result of its own.
+
+    Attributes:
+        lookahead: number of frames (not chunks) after a frame that its result needs.
+        columns: names in `errors` of every result, in the order of the columns.
+        maps: names in `maps` of every result.
+    """
+
+    columns: Sequence[str] = ()
+    maps: Sequence[str] = ()
+
+
+class WindowProcessor(BranchProcessor):
+    """A branch processor whose errors depend on a frame's windows alone; subclasses define `measure`.
+
+    Frames that share windows because of `resize.stride` also share the result.
+    """
+
+    def __init__(self) -> None:
+        self._source = -1
+        self._latest = BranchErrors()
+
+    def measure(self, frames: list[WindowsOfFrame]) -> list[BranchErrors]:
+        """The results of frames with different windows."""
+        raise NotImplementedError
+
+    def process(self, item: Sequence[WindowsOfFrame]) -> list[BranchErrors]:
+        sources = [self._source, *(frame.source for frame in item)]
+        new = [frame for frame, before in zip(item, sources, strict=False) if frame.source != before]
+        measured = dict(zip((frame.source for frame in new), self.measure(new), strict=True)) if new else {}
+        measured[self._source] = self._latest
+        self._source = sources[-1]
+        self._latest = measured[self._source]
+        return [measured[frame.source] for frame in item]
 
 
 class Branch(Plugin):
@@ -78,14 +141,14 @@ class Branch(Plugin):
         raise NotImplementedError(f"the branch {self.name} is not fitted by the stage statistics")
 
     def open(self, autoencoder: Path, statistics: Path) -> str:
-        """Loads what `errors` needs: by default the statistics. Called once, before the first clip.
+        """Loads what `processor` needs: by default the statistics. Called once, before the first clip.
 
         Args:
             autoencoder: folder of the trained autoencoder.
             statistics: folder with the result of `fit` (see `load_statistics`), if the branch has a `fit`.
 
         Returns:
-            A hash of everything that `errors` depends on besides the clip, the parameters and the code.
+            A hash of everything that errors depend on besides the clip, the parameters and the code.
 
         Raises:
             UserError: if a file is missing or broken.
@@ -97,21 +160,30 @@ class Branch(Plugin):
 
     @classmethod
     def error_names(cls, autoencoder: Any) -> list[str]:
-        """Names of the errors that the branch may write; by default its own name.
+        """Names of the errors that the branch may give; by default its own name.
 
         Args:
             autoencoder: the model (`vad.models.base.Autoencoder`), whose error branches some have.
         """
         return [cls.name]
 
-    def errors(self, clip: ClipData, out: ErrorWriter) -> None:
-        """Writes the errors of a clip: columns of regions, maps of cells, or both.
+    @property
+    def batch_size(self) -> int:
+        """Number of windows that are best measured together, in one chunk, where all are at hand."""
+        return 1
 
-        A branch that does not apply to the clip writes nothing.
+    def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor | None:
+        """Makes a processor that measures a clip, or the stream of a camera.
 
         Args:
-            clip: the data of the clip.
-            out: writer of columns and maps; it refuses a name that another branch has used.
+            clip: what is the same for all of its frames.
+            threads: maximum number of threads; None leaves their number as it is.
+
+        Returns:
+            None if the branch does not apply to the clip, which then has no errors of this branch.
+
+        Raises:
+            UserError: if the branch was made for other data.
         """
         raise NotImplementedError
 

@@ -11,11 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from vad import UserError
-from vad.branches.base import BRANCHES, Branch, ClipData, Log, Statistics
-from vad.branches.error_files import ErrorWriter
+from vad.branches.base import (
+    BRANCHES,
+    Branch,
+    BranchErrors,
+    BranchProcessor,
+    ClipFormat,
+    Log,
+    Statistics,
+    WindowProcessor,
+)
 from vad.pipeline.params import Field, Section
 from vad.store.arrays import open_array
-from vad.store.tables import read_table
+from vad.stream.items import WindowsOfFrame
 
 FLOOR = 1e-4  # added to probabilities, avoids log(0)
 MIN_STD = 0.1  # of a log probability, so that a class that hardly varies does not dominate
@@ -53,9 +61,10 @@ class Classes(Branch):
         Raises:
             UserError: if there are fewer detections than components.
         """
-        from sklearn.decomposition import (
-            PCA,
-        )  # takes a second to import, and the stage `measure` does without
+        # take a second to import, and processors do without
+        from sklearn.decomposition import PCA
+
+        from vad.store.tables import read_table
 
         stems = [stem for stem in regions if Path(f"{stem}.classes.json").is_file()]
         if not stems:
@@ -79,12 +88,28 @@ class Classes(Branch):
         log(f"{len(basis)} components of {len(x)} detections")
         return {"mean": mean, "std": std, "basis": basis.astype(np.float32)}
 
-    def errors(self, clip: ClipData, out: ErrorWriter) -> None:
-        if self.statistics is None:
-            return
-        probabilities = _probabilities(clip.regions)[clip.windows["region"].to_numpy()]
-        novelty = novelty_of(probabilities, self.statistics)
-        out.add_column(self.name, np.where(clip.sources == DETECTOR, novelty, np.float32(0)))
+    def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor | None:
+        if self.statistics is None or clip.classes is None:
+            return None
+        _require_classes(clip.classes, self.statistics)
+        return _Novelty(self.name, self.statistics, clip.classes)
+
+
+class _Novelty(WindowProcessor):
+    """Gives the errors of regions of the detector, 0 for others."""
+
+    def __init__(self, name: str, statistics: Statistics, classes: int):
+        super().__init__()
+        self.columns, self._statistics, self._classes = (name,), statistics, classes
+
+    def measure(self, frames: list[WindowsOfFrame]) -> list[BranchErrors]:
+        scores = [np.empty((0, self._classes), np.float16)]
+        scores += [f.regions.class_scores for f in frames if f.regions.class_scores is not None]
+        novelty = novelty_of(np.concatenate(scores), self._statistics)
+        sources = np.concatenate([frame.regions.sources for frame in frames])
+        errors = np.where(sources == DETECTOR, novelty, np.float32(0))
+        ends = np.cumsum([len(frame.regions) for frame in frames])
+        return [BranchErrors({self.columns[0]: part}) for part in np.split(errors, ends[:-1])]
 
 
 def novelty_of(probabilities: np.ndarray, statistics: Statistics) -> np.ndarray:
@@ -100,14 +125,18 @@ def novelty_of(probabilities: np.ndarray, statistics: Statistics) -> np.ndarray:
     Raises:
         UserError: if the statistics have another number of classes.
     """
+    _require_classes(probabilities.shape[1], statistics)
     mean, std, basis = (statistics[name] for name in ("mean", "std", "basis"))
-    if probabilities.shape[1] != len(mean):
-        raise UserError(
-            f"class novelty was fitted to {len(mean)} classes, these regions have {probabilities.shape[1]}; "
-            "run `dvc repro statistics`"
-        )
     z = (_log(probabilities) - mean) / std
     return np.square(z - z @ basis.T @ basis).sum(1).astype(np.float32)
+
+
+def _require_classes(classes: int, statistics: Statistics) -> None:
+    if classes != len(statistics["mean"]):
+        raise UserError(
+            f"class novelty was fitted to {len(statistics['mean'])} classes, these regions have {classes}; "
+            "run `dvc repro statistics`"
+        )
 
 
 def _probabilities(regions: Path) -> np.ndarray:

@@ -5,24 +5,12 @@ pixels inside the cell, the highest of these means if windows overlap, and 0 if 
 bars do not count.
 """
 
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from vad.store.arrays import ArrayWriter
+from vad.branches.base import ClipFormat, TensorShape
 from vad.windows.spec import Box, placement
-from vad.windows.stride import nearest
-
-
-@dataclass(frozen=True)
-class TensorShape:
-    """The size of the tensor that boxes were resized to, and how they were fitted to it (`resize.fit`)."""
-
-    height: int
-    width: int
-    fit: str
 
 
 def paste(canvas: np.ndarray, box: Box, error: np.ndarray, tensor: TensorShape, cell: int = 1) -> None:
@@ -60,59 +48,20 @@ def _shares(start: int, end: int, pixels: int, cell: int) -> tuple[slice, np.nda
     return slice(first, last), (overlap / overlap.sum(1, keepdims=True)).astype(np.float32)
 
 
-class MapPainter:
-    """Paints a map for each frame of a clip, and streams the maps to a writer. A context manager.
+def error_map(boxes: np.ndarray, errors: Sequence[np.ndarray], clip: ClipFormat) -> np.ndarray:
+    """The map of a frame.
 
-    A frame without windows, because of `resize.stride`, gets the map of the nearest frame with windows. In
-    float16, errors below 3e-8 become 0, and errors above 65504 become 65504. Memory does not grow with the
-    clip.
+    In float16, errors below 3e-8 become 0, and errors above 65504 become 65504.
 
     Args:
-        writer: writer of float16 [rows, columns].
-        card: card of the clip's tensors, with `frames`, `stride`, `fit`, `shape`.
-        cell: pixels of the frame per cell.
+        boxes: of the windows, int [N, 4] in pixels of the frame.
+        errors: of the pixels of each window, float [height, width].
+        clip: the size of maps and tensors.
+
+    Returns:
+        float16 [rows, columns].
     """
-
-    def __init__(self, writer: ArrayWriter, card: dict[str, Any], cell: int):
-        self.writer, self.cell, self.stride = writer, cell, card["stride"]
-        height, width = card["shape"][2:]
-        self.tensor = TensorShape(height, width, card["fit"])
-        self._repeats = np.bincount(nearest(card["frames"], self.stride))  # how many frames share each map
-        self._canvas = np.zeros(writer.item_shape, np.float32)
-        self._at = 0  # index of the map that is being painted
-
-    def add(self, frame: int, box: Box, error: np.ndarray) -> None:
-        """Paints a window. Windows must be added in the order of frames.
-
-        Args:
-            frame: index of the frame that the window belongs to.
-            box: box of the window in pixels of the frame.
-            error: errors of the window's pixels, float [height, width].
-
-        Raises:
-            ValueError: if the map of this frame has already been written.
-        """
-        if frame // self.stride < self._at:
-            raise ValueError(f"window of frame {frame} after a window of frame {self._at * self.stride}")
-        self._write_until(frame // self.stride)
-        paste(self._canvas, box, error, self.tensor, self.cell)
-
-    def _write_until(self, number: int) -> None:
-        """Writes all maps whose index is below `number`."""
-        while self._at < number:
-            done = np.minimum(self._canvas, np.finfo(np.float16).max).astype(np.float16)
-            for _ in range(self._repeats[self._at]):
-                self.writer.append(done)
-            self._canvas[:] = 0
-            self._at += 1
-
-    def __enter__(self) -> "MapPainter":
-        self.writer.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._write_until(len(self._repeats))
-        self.writer.__exit__(kind, error, trace)
+    canvas = np.zeros(clip.shape, np.float32)
+    for (x0, y0, x1, y1), error in zip(boxes.tolist(), errors, strict=True):
+        paste(canvas, (x0, y0, x1, y1), error, clip.tensor, clip.cell)
+    return np.minimum(canvas, np.finfo(np.float16).max).astype(np.float16)

@@ -1,11 +1,10 @@
 """Reconstruction error: the difference between a window and the output of the trained autoencoder.
 
-It writes the error branches of the autoencoder: `reconstruction`, `prediction` or `translation`, depending on
+It gives the error branches of the autoencoder: `reconstruction`, `prediction` or `translation`, depending on
 the objective; or `appearance` and `flow`.
 """
 
 import math
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,14 +13,14 @@ import torch
 from torch.nn import functional as F
 
 from vad import UserError
-from vad.branches.base import BRANCHES, Branch, ClipData
-from vad.branches.error_files import BOX, ErrorWriter
-from vad.branches.maps import MapPainter
+from vad.branches.base import BRANCHES, Branch, BranchErrors, BranchProcessor, ClipFormat, WindowProcessor
+from vad.branches.maps import error_map
 from vad.models.base import Autoencoder, fingerprint, load, to_input
 from vad.pipeline import closure
 from vad.pipeline.params import Field, Section
 from vad.store.digests import digest, digest_files
-from vad.windows.dataset import Windows
+from vad.stream.items import WindowsOfFrame
+from vad.windows.arrays import stack
 
 Reduce = Literal["mean", "max", "top_k", "patch_max", "psnr", "mean_vector"]
 OF_FLOW = ("flow", "translation")  # error branches whose target is flow
@@ -73,30 +72,50 @@ class Reconstruction(Branch):
         code = closure.sources(type(self.model).__module__)  # no import statement names the chosen model
         return digest([fingerprint(autoencoder), digest_files(closure.ROOT / file for file in sorted(code))])
 
-    def errors(self, clip: ClipData, out: ErrorWriter) -> None:
-        """Writes a column per error branch of the model; with `maps`, also maps of the windows' frames."""
-        torch.set_num_threads(clip.threads)
-        windows = Windows(clip.tensors.parent, [clip.tensors.name])
-        names = self.model.branches
-        errors: dict[str, list[np.ndarray]] = {name: [np.empty(0, np.float32)] for name in names}
-        frames, boxes = clip.windows["frame"].tolist(), clip.windows[BOX].to_numpy().tolist()
-        with ExitStack() as stack:
-            painters = {}
-            for name in names if self.params.maps else []:
-                painter = MapPainter(out.add_map(name), clip.card, clip.cell)
-                painters[name] = stack.enter_context(painter)
-            for start in range(0, len(windows), self.params.batch_size):
-                batch = np.arange(start, min(start + self.params.batch_size, len(windows)))
-                for name, residual in residuals(self.model, windows[batch]).items():
-                    errors[name].append(reduce_errors(residual, self.params.reduction(name), self.params))
-                    if name in painters:
-                        # of several frames in the output, the map shows the frame that the window belongs to
-                        frame = self.model.scored_frame if residual.shape[2] > 1 else 0
-                        maps = pixel_errors(residual[:, :, frame : frame + 1])[:, 0].numpy()
-                        for i, error in zip(batch, maps, strict=True):
-                            painters[name].add(frames[i], tuple(boxes[i]), error)
-        for name, parts in errors.items():
-            out.add_column(name, np.concatenate(parts))
+    @property
+    def batch_size(self) -> int:
+        return self.params.batch_size
+
+    def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor | None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return _Residuals(self.model, self.params, clip)
+
+
+class _Residuals(WindowProcessor):
+    """Gives errors for each error branch of the model; with `maps`, also maps of the windows' frames."""
+
+    def __init__(self, model: Autoencoder, params: Reconstruction.Params, clip: ClipFormat):
+        super().__init__()
+        self._model, self._params, self._clip = model, params, clip
+        self.columns = model.branches
+        self.maps = model.branches if params.maps else []
+
+    def measure(self, frames: list[WindowsOfFrame]) -> list[BranchErrors]:
+        windows = [pictures for frame in frames for pictures in frame.pictures]
+        errors: dict[str, list[np.ndarray]] = {name: [np.empty(0, np.float32)] for name in self.columns}
+        pixels: dict[str, list[np.ndarray]] = {name: [] for name in self.maps}
+        batches = math.ceil(len(windows) / self._params.batch_size)
+        for k in range(batches):
+            # of about the same size, since a small rest would cost nearly as much
+            batch = windows[k * len(windows) // batches : (k + 1) * len(windows) // batches]
+            for name, residual in residuals(self._model, stack(batch)).items():
+                errors[name].append(reduce_errors(residual, self._params.reduction(name), self._params))
+                if name in pixels:
+                    # of several frames in the output, the map shows the frame that the window belongs to
+                    shown = self._model.scored_frame if residual.shape[2] > 1 else 0
+                    pixels[name] += list(pixel_errors(residual[:, :, shown : shown + 1])[:, 0].numpy())
+        joined = {name: np.concatenate(parts) for name, parts in errors.items()}
+        out, start = [], 0
+        for frame in frames:
+            rows = slice(start, start + len(frame.pictures))
+            start = rows.stop
+            maps = {name: self._map(frame, parts[rows]) for name, parts in pixels.items()}
+            out.append(BranchErrors({name: values[rows] for name, values in joined.items()}, maps))
+        return out
+
+    def _map(self, frame: WindowsOfFrame, pixels: list[np.ndarray]) -> np.ndarray:
+        return error_map(frame.regions.boxes, pixels, self._clip)
 
 
 @torch.inference_mode()

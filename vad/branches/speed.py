@@ -4,19 +4,19 @@ As a branch it complements the autoencoder. Alone it is the baseline that a mode
 where most anomalies are fast, it reaches a frame AUC of 0.98.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
-from vad.branches.base import BRANCHES, Branch, ClipData
-from vad.branches.error_files import ErrorWriter
-from vad.flow.base import open_flow
+from vad.branches.base import BRANCHES, Branch, BranchErrors, BranchProcessor, ClipFormat
 from vad.pipeline.params import Field, Section
-from vad.store.cards import read_card
+from vad.stream.items import WindowsOfFrame
 
 
 @BRANCHES.register
 class Speed(Branch):
-    """Maps of speed, in pixels of the frame per frame; no maps if no flow was computed."""
+    """Maps of speed, in pixels of the frame per frame; none if no flow was computed."""
 
     learned = False
 
@@ -32,21 +32,35 @@ class Speed(Branch):
 
     params: Params
 
-    def errors(self, clip: ClipData, out: ErrorWriter) -> None:
-        """Writes maps, float16 [T, rows, columns]: the averaged speed at the middle of each cell."""
-        if read_card(clip.flow)["method"] == "none":
-            return
-        counts, card = open_flow(clip.flow, "speed")
-        _, h, w, _ = counts.shape
-        sides = zip(out.shape, clip.card["frame"], (h, w), strict=True)
-        rows, columns = (_middles(cells, clip.cell, side, n) for cells, side, n in sides)
-        box = max(1, round(self.params.width * h)), max(1, round(self.params.height * h))
-        scale = np.float32(card["scale"])  # pixels of the frame per count
-        with out.add_map(self.name) as maps:
-            for displacement in counts:
-                length = np.hypot(*np.moveaxis(displacement.astype(np.float32), 2, 0)) * scale
-                mean = cv2.blur(length, box, borderType=cv2.BORDER_REFLECT_101)
-                maps.append(mean[np.ix_(rows, columns)].astype(np.float16))
+    def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor | None:
+        return None if clip.flow_scale is None else _Speed(self.name, self.params, clip, clip.flow_scale)
+
+
+class _Speed(BranchProcessor):
+    """Gives a map of each frame: the averaged speed at the middle of each cell."""
+
+    def __init__(self, name: str, params: Speed.Params, clip: ClipFormat, scale: float):
+        self.maps, self._params, self._clip = (name,), params, clip
+        self._scale = np.float32(scale)  # pixels of the frame per count
+        self._size = 0, 0  # of the flow, which is known from the first frame on
+        self._box = 1, 1
+        self._cells: tuple[np.ndarray, ...] = ()
+
+    def process(self, item: Sequence[WindowsOfFrame]) -> list[BranchErrors]:
+        return [BranchErrors(maps={self.maps[0]: self._map(frame.observation.flow)}) for frame in item]
+
+    def _map(self, flow: np.ndarray | None) -> np.ndarray:
+        """float16 [rows, columns] of flow, int8 [h, w, 2]."""
+        if flow is None:
+            raise ValueError("an observation without flow")
+        if flow.shape[:2] != self._size:
+            h, w = self._size = flow.shape[:2]
+            sides = zip(self._clip.shape, self._clip.frame, (h, w), strict=True)
+            self._cells = np.ix_(*(_middles(cells, self._clip.cell, side, n) for cells, side, n in sides))
+            self._box = max(1, round(self._params.width * h)), max(1, round(self._params.height * h))
+        length = np.hypot(*np.moveaxis(flow.astype(np.float32), 2, 0)) * self._scale
+        mean = cv2.blur(length, self._box, borderType=cv2.BORDER_REFLECT_101)
+        return mean[self._cells].astype(np.float16)
 
 
 def _middles(cells: int, cell: int, side: int, pixels: int) -> np.ndarray:

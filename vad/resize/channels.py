@@ -1,4 +1,4 @@
-"""Channels: the content of a tensor.
+"""Channels: the content of a tensor, made from a frame, its flow and its regions.
 
 | channel | planes | content |
 |---|---|---|
@@ -10,23 +10,37 @@
 | silhouette | 1 | 255 in the foreground, 0 outside; requires preprocess.mode: silhouette |
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import cv2
 import numpy as np
 
 from vad import UserError
-from vad.flow import open_flow
-from vad.store.arrays import open_array
-from vad.store.bitmasks import open_masks
-from vad.store.cards import read_card
+from vad.flow import require_flow
+from vad.stream.items import Observation
 from vad.windows.planes import PLANES, STILL, WHITE, Channel
 
-Picture = Callable[[int], np.ndarray]  # frame number -> uint8 [H, W] or [H, W, C]
+
+@dataclass(frozen=True)
+class Sources:
+    """What the planes of a clip are made from.
+
+    Attributes:
+        height, width: of a frame, in pixels.
+        color: of the frames, `extract.color`.
+        picture: content of the channel `picture`: `frame`, `masked`, `silhouette` (see `vad.regions.table`).
+        flow: whether there is flow.
+        silhouettes: whether regions come with their foreground.
+    """
+
+    height: int
+    width: int
+    color: Literal["gray", "rgb"] = "gray"
+    picture: tuple[str, ...] = ("frame",)
+    flow: bool = False
+    silhouettes: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,126 +49,128 @@ class Layer:
 
     Attributes:
         names: of the planes.
-        picture: function of a frame number that returns the planes in the size of the frame, uint8 [H, W] or
-            [H, W, C].
+        make: function of the observation of a frame and of that before it that returns the planes in the size
+            of the frame, uint8 [H, W] or [H, W, C].
         padding: value of the bars of a letterbox: black, or no motion.
+        between: whether the planes show the change since the frame before; frame 0 then repeats frame 1.
+        foreground: whether the planes need the foreground.
     """
 
     names: tuple[str, ...]
-    picture: Picture
+    make: Callable[[Observation, Observation], np.ndarray]
     padding: int = 0
+    between: bool = False
+    foreground: bool = False
 
 
-class Layers:
-    """The layers of a clip, in the order of the channels; iterate over them.
+def layers_of(channels: Sequence[Channel], sources: Sources) -> list[Layer]:
+    """The layers of a clip, in the order of the channels.
 
     Args:
         channels: `resize.channels`.
-        frames: stem of the clip's frames, uint8 [T, H, W] or [T, H, W, 3].
-        regions: stem of the clip's regions, whose card describes the channel `picture`.
-        flow: stem of the clip's flow; read only for the channel `flow`.
-        keep: number of pictures that each layer caches; the frames of a window.
-
-    Attributes:
-        names: of all planes.
-        length: number of frames of the clip.
-        frame_shape: (height, width) of a frame.
-        fps: frames per second.
-        card: entries for the card of the tensors.
+        sources: what planes can be made from.
 
     Raises:
-        UserError: if the clip lacks the source of a channel, or two channels give the same plane.
+        UserError: if the source of a channel is missing, or two channels give the same plane.
     """
+    layers = [layer for channel in channels for layer in _LAYERS[channel](sources)]
+    names = [name for layer in layers for name in layer.names]
+    if len(set(names)) < len(names):
+        raise UserError(
+            f"resize.channels = {list(channels)}: a tensor would hold {', '.join(names)}; "
+            "name each source once (`picture` holds the frame already)"
+        )
+    return layers
 
-    def __init__(self, channels: Sequence[Channel], frames: Path, regions: Path, flow: Path, keep: int = 8):
-        self._video, card = open_array(frames)
-        self.length = len(self._video)
-        self.frame_shape: tuple[int, int] = self._video.shape[1:3]
-        self.fps: float = card["fps"]
-        self.card: dict[str, Any] = {}
-        self._regions, self._flow_stem = regions, flow
-        self._is_gray = self._video.ndim == 3
-        # windows overlap in time and a frame has several boxes, so the latest pictures are used again
-        self._cached = lru_cache(maxsize=keep)
-        layers_of: dict[Channel, Callable[[], list[Layer]]] = {
-            "picture": self._preprocessed,
-            "gray": self._gray,
-            "rgb": self._rgb,
-            "difference": self._difference,
-            "flow": self._flow,
-            "silhouette": self._silhouette,
-        }
-        self._layers = [layer for channel in channels for layer in layers_of[channel]()]
-        self.names = [name for layer in self._layers for name in layer.names]
-        if len(set(self.names)) < len(self.names):
-            raise UserError(
-                f"resize.channels = {list(channels)}: a tensor would hold {', '.join(self.names)}; "
-                "name each source once (`picture` holds the frame already)"
-            )
 
-    def __iter__(self) -> Iterator[Layer]:
-        return iter(self._layers)
+def _picture(sources: Sources) -> list[Layer]:
+    layers = {"frame": _frame, "masked": _masked, "silhouette": _silhouette}
+    return [layer for part in sources.picture for layer in layers[part](sources)]
 
-    def _preprocessed(self) -> list[Layer]:
-        layers_of = {"frame": self._original, "masked": self._masked, "silhouette": self._silhouette}
-        return [layer for part in read_card(self._regions)["picture"] for layer in layers_of[part]()]
 
-    def _original(self) -> list[Layer]:
-        return self._gray() if self._is_gray else self._rgb()
+def _frame(sources: Sources) -> list[Layer]:
+    return (_gray if sources.color == "gray" else _rgb)(sources)
 
-    def _gray(self) -> list[Layer]:
-        # a gray frame is used as it is on disk, so caching would gain nothing
-        return [Layer(("gray",), self._gray_frame if self._is_gray else self._cached(self._gray_frame))]
 
-    def _rgb(self) -> list[Layer]:
-        if self._is_gray:
-            raise UserError("resize.channels asks for rgb, but frames are gray; set extract.color: rgb")
-        return [Layer(PLANES["rgb"], self._video.__getitem__)]
+def _gray(sources: Sources) -> list[Layer]:
+    return [Layer(("gray",), lambda now, before: _gray_of(now))]
 
-    def _difference(self) -> list[Layer]:
-        def difference(t: int) -> np.ndarray:
-            if self.length == 1:
-                return np.zeros(self.frame_shape, np.uint8)
-            t = max(t, 1)
-            return cv2.absdiff(self._gray_frame(t), self._gray_frame(t - 1))
 
-        return [Layer(("difference",), self._cached(difference))]
+def _rgb(sources: Sources) -> list[Layer]:
+    if sources.color == "gray":
+        raise UserError("resize.channels asks for rgb, but frames are gray; set extract.color: rgb")
+    return [Layer(PLANES["rgb"], lambda now, before: _pixels(now))]
 
-    def _flow(self) -> list[Layer]:
-        counts, card = open_flow(self._flow_stem, "resize.channels: flow")
-        self.card["flow"] = {"scale": card["scale"], "still": STILL}
-        height, width = self.frame_shape
 
-        def displacement(t: int) -> np.ndarray:
-            # int8 to uint8: flipping the highest bit of two's complement adds 128
-            shifted = counts[t].view(np.uint8) ^ STILL
-            if shifted.shape[:2] != (height, width):
-                shifted = cv2.resize(shifted, (width, height), interpolation=cv2.INTER_LINEAR)
-            return shifted
+def _difference(sources: Sources) -> list[Layer]:
+    def difference(now: Observation, before: Observation) -> np.ndarray:
+        return cv2.absdiff(_gray_of(now), _gray_of(before))
 
-        return [Layer(PLANES["flow"], self._cached(displacement), padding=STILL)]
+    return [Layer(("difference",), difference, between=True)]
 
-    def _silhouette(self) -> list[Layer]:
-        return [Layer(("silhouette",), self._cached(self._foreground()))]
 
-    def _masked(self) -> list[Layer]:
-        (layer,), foreground = self._original(), self._foreground()
+def _flow(sources: Sources) -> list[Layer]:
+    if not sources.flow:
+        require_flow("none", "resize.channels: flow")
 
-        def masked(t: int) -> np.ndarray:
-            return cv2.copyTo(layer.picture(t), foreground(t))
+    def displacement(now: Observation, before: Observation) -> np.ndarray:
+        if now.flow is None:
+            raise ValueError("an observation without flow")
+        # int8 to uint8: flipping the highest bit of two's complement adds 128
+        shifted: np.ndarray = now.flow.view(np.uint8) ^ STILL
+        if shifted.shape[:2] != (sources.height, sources.width):
+            shifted = cv2.resize(shifted, (sources.width, sources.height), interpolation=cv2.INTER_LINEAR)
+        return shifted
 
-        return [Layer(tuple(f"masked_{name}" for name in layer.names), self._cached(masked))]
+    return [Layer(PLANES["flow"], displacement, padding=STILL)]
 
-    def _foreground(self) -> Picture:
-        """Function of a frame number that returns the silhouettes, uint8 [H, W]: 255 inside, 0 outside."""
-        stem = Path(f"{self._regions}.silhouette")
-        if not Path(f"{stem}.json").is_file():
-            raise UserError(
-                "resize.channels asks for silhouettes, but there are none; set preprocess.mode: silhouette"
-            )
-        masks = open_masks(stem)
-        return lambda t: masks[t].view(np.uint8) * np.uint8(WHITE)
 
-    def _gray_frame(self, t: int) -> np.ndarray:
-        frame = self._video[t]
-        return frame if self._is_gray else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+def _silhouette(sources: Sources) -> list[Layer]:
+    _require_silhouettes(sources)
+    return [Layer(("silhouette",), lambda now, before: _foreground(now), foreground=True)]
+
+
+def _masked(sources: Sources) -> list[Layer]:
+    _require_silhouettes(sources)
+    (layer,) = _frame(sources)
+
+    def masked(now: Observation, before: Observation) -> np.ndarray:
+        return cv2.copyTo(layer.make(now, before), _foreground(now))
+
+    return [Layer(tuple(f"masked_{name}" for name in layer.names), masked, foreground=True)]
+
+
+_LAYERS: dict[Channel, Callable[[Sources], list[Layer]]] = {
+    "picture": _picture,
+    "gray": _gray,
+    "rgb": _rgb,
+    "difference": _difference,
+    "flow": _flow,
+    "silhouette": _silhouette,
+}
+
+
+def _require_silhouettes(sources: Sources) -> None:
+    if not sources.silhouettes:
+        raise UserError(
+            "resize.channels asks for silhouettes, but there are none; set preprocess.mode: silhouette"
+        )
+
+
+def _pixels(observation: Observation) -> np.ndarray:
+    if observation.frame is None:
+        raise ValueError("an observation without its frame")
+    return observation.frame.pixels
+
+
+def _gray_of(observation: Observation) -> np.ndarray:
+    pixels = _pixels(observation)
+    return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+
+
+def _foreground(observation: Observation) -> np.ndarray:
+    """uint8 [H, W]: 255 in the foreground, 0 outside."""
+    foreground = observation.regions.foreground
+    if foreground is None:
+        raise ValueError("an observation without foreground")
+    return foreground.view(np.uint8) * np.uint8(WHITE)

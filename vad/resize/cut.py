@@ -1,18 +1,27 @@
 """Cuts the windows of the regions of a clip out of its frames: the work function of the stage `resize`."""
 
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 
 from vad import UserError
-from vad.resize.channels import Layers
+from vad.flow import open_flow
+from vad.resize.channels import Sources
+from vad.resize.cutter import Cutter
 from vad.store.arrays import ArrayWriter
-from vad.store.tables import hash_table, read_table, write_table
-from vad.windows.spec import Box, TensorSize, TensorSpec, placement
-
-COLUMNS = ["frame", "region", "track", "x0", "y0", "x1", "y1"]  # read from the table of regions
+from vad.store.cards import read_card
+from vad.store.tables import hash_table, write_table
+from vad.stream.items import Observation, WindowsOfFrame
+from vad.stream.processor import results
+from vad.stream.stored_frames import StoredFrames
+from vad.windows.planes import STILL
+from vad.windows.spec import TensorSpec
+from vad.windows.stored_regions import StoredRegions
 
 
 def cut(stem: Path, frames: Path, regions: Path, flow: Path, spec: TensorSpec, *, threads: int) -> None:
@@ -35,70 +44,79 @@ def cut(stem: Path, frames: Path, regions: Path, flow: Path, spec: TensorSpec, *
         UserError: if the clip has fewer frames than a window, or lacks the source of a channel.
     """
     cv2.setNumThreads(threads)
-    window = spec.window
-    layers = Layers(spec.channels, frames, regions, flow, keep=window.frames)
-    if layers.length < window.frames:
-        raise UserError(
-            f"has {layers.length} frames, fewer than a window's {window.frames}; lower window.frames of the "
-            "model or leave the clip out"
+    clip = _Clip(frames, regions, flow, spec)
+    cutter = Cutter(spec, clip.sources)
+    with ArrayWriter(stem, (len(cutter.names), spec.height, spec.width), np.uint8) as writer:
+        table = _write_windows(results(cutter, clip), spec, writer)
+        # windows lie in the order of the regions
+        table["region"] = clip.regions.rows(spec.stride)
+        writer.card |= {"fps": clip.video.fps, "frames": len(clip.video), "stride": spec.stride}
+        writer.card |= {"fit": spec.fit, "channels": cutter.names, "frame": [*clip.video.video.shape[1:3]]}
+        writer.card |= {**clip.card, **spec.window.to_card()}
+        writer.card |= {"windows": len(table), "windows_hash": hash_table(table)}
+    write_table(stem, table)
+
+
+class _Clip:
+    """The observations of a clip, read from disk; iterate over them. Arguments as of `cut`.
+
+    Attributes:
+        video: the frames.
+        regions: its regions.
+        sources: what planes can be made from.
+        card: entries for the card of the tensors.
+    """
+
+    def __init__(self, frames: Path, regions: Path, flow: Path, spec: TensorSpec):
+        self.video = StoredFrames(frames)
+        length, height, width = self.video.video.shape[:3]
+        if length < spec.window.frames:
+            raise UserError(
+                f"has {length} frames, fewer than a window's {spec.window.frames}; lower window.frames of "
+                "the model or leave the clip out"
+            )
+        self.card: dict[str, Any] = {}
+        self._flow = None
+        if "flow" in spec.channels:
+            counts, card = open_flow(flow, "resize.channels: flow")
+            self._flow = np.asarray(counts)
+            self.card["flow"] = {"scale": card["scale"], "still": STILL}
+        picture = tuple(read_card(regions)["picture"])
+        shown = {*spec.channels, *(picture if "picture" in spec.channels else ())}
+        self.regions = StoredRegions(regions, length, silhouettes=bool(shown & {"silhouette", "masked"}))
+        self.sources = Sources(
+            height,
+            width,
+            "gray" if self.video.video.ndim == 3 else "rgb",
+            picture,
+            self._flow is not None,
+            self.regions.has_silhouettes,
         )
-    with ArrayWriter(stem, (len(layers.names), spec.height, spec.width), np.uint8) as writer:
-        windows = _cut_windows(read_table(regions), layers, spec, writer)
-        writer.card |= {"fps": layers.fps, "frames": layers.length, "stride": spec.stride, "fit": spec.fit}
-        writer.card |= {"channels": layers.names, "frame": list(layers.frame_shape), **layers.card}
-        writer.card |= {**window.to_card(), "windows": len(windows), "windows_hash": hash_table(windows)}
-    write_table(stem, windows)
+
+    def __iter__(self) -> Iterator[Observation]:
+        for t, frame in enumerate(self.video):
+            yield Observation(frame, None if self._flow is None else self._flow[t], self.regions[t])
 
 
-def _cut_windows(table: pd.DataFrame, layers: Layers, spec: TensorSpec, writer: ArrayWriter) -> pd.DataFrame:
+def _write_windows(frames: Iterator[WindowsOfFrame], spec: TensorSpec, writer: ArrayWriter) -> pd.DataFrame:
     """Appends the pictures of all windows to `writer`; returns the table of windows, all columns int32."""
     offsets = spec.window.offsets()
-    table = table.assign(region=np.arange(len(table)))
-    numbers: dict[tuple[int, Box], int] = {}  # (frame, box) -> number of the picture, if already written
+    span = int(offsets[-1] - offsets[0])
+    numbers: dict[int, int] = {}  # id of a picture -> its number in the array
+    # a picture is held as long as windows may share it: else another could get its id
+    held: deque[tuple[int, np.ndarray]] = deque()
     rows: list[tuple[int, ...]] = []
-    for t, region, track, *corners in (
-        table.loc[table["frame"] % spec.stride == 0, COLUMNS].to_numpy().tolist()
-    ):
-        box: Box = tuple(corners)
-        # rows are in the order of frames, so no later window uses pictures of frames before this window
-        if rows and rows[-1][0] != t:
-            numbers = {key: n for key, n in numbers.items() if key[0] >= t + offsets[0]}
-        pictures = []
-        for frame in np.clip(t + offsets, 0, layers.length - 1).tolist():
-            if (number := numbers.get((frame, box))) is None:
-                number = numbers[frame, box] = writer.length
-                parts = [resize(layer.picture(frame), box, spec, layer.padding) for layer in layers]
-                writer.append(np.concatenate(parts))
-            pictures.append(number)
-        rows.append((t, region, track, *pictures))
-    columns = [*COLUMNS[:3], *(f"plane_{i}" for i in range(len(offsets)))]
+    for frame in frames:
+        if frame.index != frame.source:
+            continue
+        while held and held[0][0] < frame.index - span:
+            del numbers[id(held.popleft()[1])]
+        for track, pictures in zip(frame.regions.tracks.tolist(), frame.pictures, strict=True):
+            for picture in pictures:
+                if id(picture) not in numbers:
+                    numbers[id(picture)] = writer.length
+                    held.append((frame.index, picture))
+                    writer.append(picture)
+            rows.append((frame.index, 0, track, *(numbers[id(picture)] for picture in pictures)))
+    columns = ["frame", "region", "track", *(f"plane_{i}" for i in range(len(offsets)))]
     return pd.DataFrame(np.array(rows, np.int32).reshape(-1, len(columns)), columns=columns)
-
-
-def resize(picture: np.ndarray, box: Box, tensor: TensorSize, padding: int = 0) -> np.ndarray:
-    """Cuts a box out of a picture and resizes it, with area averaging where it shrinks.
-
-    Values are not rescaled: flow remains in pixels of the frame, whatever the size of the tensor.
-
-    Args:
-        picture: uint8 [H, W] or [H, W, C].
-        box: x0, y0, x1, y1 in pixels of the picture, end exclusive.
-        tensor: size of the tensor, and whether the box is stretched or letterboxed.
-        padding: value of the bars of a letterbox.
-
-    Returns:
-        uint8 [C, height, width].
-    """
-    x0, y0, x1, y1 = box
-    left, top, width, height = placement(x1 - x0, y1 - y0, tensor)
-    patch = picture[y0:y1, x0:x1]
-    # first the sides that shrink, by area averaging; then the sides that grow, by linear interpolation
-    patch = cv2.resize(patch, (min(width, x1 - x0), min(height, y1 - y0)), interpolation=cv2.INTER_AREA)
-    if patch.shape[:2] != (height, width):
-        patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_LINEAR)
-    patch = patch[None] if patch.ndim == 2 else patch.transpose(2, 0, 1)
-    if (height, width) == (tensor.height, tensor.width):
-        return patch
-    out = np.full((len(patch), tensor.height, tensor.width), padding, np.uint8)
-    out[:, top : top + height, left : left + width] = patch
-    return out

@@ -44,6 +44,11 @@ class WindowSpec(Section):
         before = (self.frames - 1) // 2 if self.position == "middle" else self.frames - 1
         return self.step * (np.arange(self.frames) - before)
 
+    @property
+    def lookahead(self) -> int:
+        """Number of frames that a window needs after the frame to which it belongs."""
+        return int(self.offsets()[-1])
+
 
 class ResizeParams(Section):
     """`resize`: the shape of a tensor. No key may be called `size`, which DVC's run cache would drop."""

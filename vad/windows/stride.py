@@ -17,5 +17,21 @@ def nearest(frames: int, stride: int) -> np.ndarray:
     Returns:
         k, int64 [frames]; the smaller k if two frames are equally near.
     """
-    # rounds to the nearest multiple of stride; the end of the clip belongs to its last multiple
-    return np.minimum((np.arange(frames) + (stride - 1) // 2) // stride, (frames - 1) // stride)
+    # the end of the clip belongs to its last multiple
+    rounded = (np.arange(frames) + lookahead(stride)) // stride
+    return np.minimum(rounded, last_multiple(frames, stride) // stride)
+
+
+def nearest_frame(t: int, stride: int) -> int:
+    """The frame k * stride that is nearest to frame t, in a stream without an end."""
+    return (t + lookahead(stride)) // stride * stride
+
+
+def last_multiple(frames: int, stride: int) -> int:
+    """The last frame k * stride of a clip of so many frames."""
+    return (frames - 1) // stride * stride
+
+
+def lookahead(stride: int) -> int:
+    """Number of frames ahead in which the nearest frame k * stride may lie."""
+    return (stride - 1) // 2

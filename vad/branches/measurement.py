@@ -1,0 +1,71 @@
+"""Measures a stream with all branches."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from vad.branches.base import Branch, BranchErrors, BranchProcessor, ClipFormat
+from vad.stream.items import FrameErrors, WindowsOfFrame
+from vad.stream.processor import Processor
+
+
+class Measurement(Processor[Sequence[WindowsOfFrame], FrameErrors]):
+    """Runs all branches that apply to a clip, and merges their errors frame by frame.
+
+    Its items are chunks, one or more consecutive frames (`BranchProcessor`); it has a result for each frame.
+
+    Args:
+        branches: the opened branches, in the order of their columns.
+        clip: what is the same for all frames.
+        threads: maximum number of threads; None leaves their number as it is.
+
+    Attributes:
+        lookahead: number of frames after a frame that its errors need.
+        columns: names of the errors of regions, in order.
+        maps: names of the errors of cells.
+        learned: whether each of these names is of a branch that learned from normal footage.
+
+    Raises:
+        ValueError: if two branches use the same name.
+        UserError: if a branch was made for other data.
+    """
+
+    def __init__(self, branches: Sequence[Branch], clip: ClipFormat, threads: int | None = None):
+        self.columns: list[str] = []
+        self.maps: list[str] = []
+        self.learned: dict[str, bool] = {}
+        self._processors: list[BranchProcessor] = []
+        for branch in branches:
+            if (processor := branch.processor(clip, threads)) is None:
+                continue
+            names = [*processor.maps, *processor.columns]
+            if twice := sorted({*names} & {*self.learned}):
+                raise ValueError(f"two branches are called {', '.join(twice)}")
+            self.columns += processor.columns
+            self.maps += processor.maps
+            self.learned |= dict.fromkeys(names, branch.learned)
+            self._processors.append(processor)
+        self.lookahead = max((processor.lookahead for processor in self._processors), default=0)
+        self._frames: deque[WindowsOfFrame] = deque()  # whose errors are still to come
+        self._results: list[deque[BranchErrors]] = [deque() for _ in self._processors]
+
+    def process(self, item: Sequence[WindowsOfFrame]) -> list[FrameErrors]:
+        self._frames += item
+        for results, processor in zip(self._results, self._processors, strict=True):
+            results += processor.process(item)
+        return self._merge()
+
+    def finish(self) -> list[FrameErrors]:
+        for results, processor in zip(self._results, self._processors, strict=True):
+            results += processor.finish()
+        return self._merge()
+
+    def _merge(self) -> list[FrameErrors]:
+        """The errors of the frames that all branches have measured."""
+        out = []
+        for _ in range(min(map(len, self._results), default=len(self._frames))):
+            frame = self._frames.popleft()
+            parts = [results.popleft() for results in self._results]
+            errors = {name: values for part in parts for name, values in part.errors.items()}
+            maps = {name: values for part in parts for name, values in part.maps.items()}
+            out.append(FrameErrors(frame.index, frame.source, frame.regions, errors, maps))
+        return out
