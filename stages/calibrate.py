@@ -29,6 +29,7 @@ def main(run: stage.Run) -> None:
         f"frames in {len(normal)} clip{'s' * (len(normal) != 1)}, branches {', '.join(calibration.branches)}"
         + (f"; frames without regions: {empty}" if empty else "")
     )
+    run.log(f"live scores come {calibration.lookahead} frames ({calibration.delay:.2f} s) after the frame")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
 from vad.scoring.calibration import Calibration
-from vad.scoring.events import event_lines
+from vad.scoring.event_tables import event_lines
 from vad.scoring.scores import event_table, read_scores, score_clip
 from vad.store import manifest
 from vad.store.digests import digest_files

@@ -134,7 +134,6 @@ def _frame_table(clip: ScoredClip, threshold: float) -> pd.DataFrame:
         "seconds": clip.seconds,
         "score": clip.scores,
         "alarm": (clip.scores > threshold).astype(int),
-        "causal_score": clip.causal,
         **{f"{branch}_error": errors for branch, errors in clip.errors.items()},
         "anomalous": pd.NA if clip.anomalous is None else clip.anomalous.astype(int),
     }

@@ -61,7 +61,6 @@ def frame_level(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]
         "f1": float(f1),
         "auc_macro_padded": auc_macro_padded(labels, scores),
         "minmax_per_clip": aucs(labels, minmax(scores)),
-        "causal": aucs(labels, [clip.causal for clip in scored]),
         "oracle": {"f1": best_f1, "threshold": best_threshold},
     }
 

@@ -10,7 +10,6 @@ import pandas as pd
 from vad.branches.error_files import PREFIX, branches_of
 from vad.evaluation.roc_metrics import auc
 from vad.evaluation.scored_clip import ScoredClip, labelled, labels_of
-from vad.scoring.pooling import pool_regions
 
 
 def error_spread(clips: Sequence[ScoredClip]) -> dict[str, dict[str, float]]:
@@ -74,12 +73,10 @@ def _part_of(clip: ScoredClip, person: str) -> ScoredClip:
     """The frames of a clip with a region of a person, scored by these regions."""
     regions = clip.regions.select(clip.regions.table["person"] == person)
     present = regions.counts() > 0
-    scores = pool_regions(regions, regions.table["score"])[present]
+    scores = regions.highest(regions.table["score"])[present]
     of_regions = branches_of(regions.table)  # other branches have only maps, which show all persons
     errors = {
-        branch: (pool_regions(regions, regions.table[PREFIX + branch]) if branch in of_regions else errors)[
-            present
-        ]
+        branch: (regions.highest(regions.table[PREFIX + branch]) if branch in of_regions else errors)[present]
         for branch, errors in clip.errors.items()
     }
     return replace(

@@ -24,7 +24,6 @@ class ScoredClip:
         camera: the camera that filmed it.
         subject: the person of the whole clip, "" if no person is given.
         scores: smoothed scores of the frames, used for the headline: float64 [T].
-        causal: scores without frames ahead, float64 [T].
         unsmoothed: scores before smoothing, float64 [T].
         branches: scores of each branch alone, and of all that learned as `learned`: float64 [T] each.
         errors: errors of the frames by branch, before standardisation: float64 [T] each.
@@ -42,7 +41,6 @@ class ScoredClip:
     camera: str
     subject: str
     scores: np.ndarray
-    causal: np.ndarray
     unsmoothed: np.ndarray
     branches: Mapping[str, np.ndarray]
     errors: Mapping[str, np.ndarray]
@@ -97,7 +95,6 @@ def read_clips(
                 camera=clip.camera,
                 subject=identity.person(clip),
                 scores=scored.scores,
-                causal=scored.causal,
                 unsmoothed=scored.unsmoothed,
                 branches=scored.branches,
                 errors=scored.errors,

@@ -98,7 +98,7 @@ def _scorers(result: dict[str, Any]) -> list[str]:
     """The table of the model, its variants, its branches and the trivial scorers."""
     frame, branches = result["frame"], result["branch"]
     others = {_branch_label(name): aucs for name, aucs in branches.items() if len(branches) > 1}
-    others |= {"model, causal": frame["causal"], "model, min-max per clip": frame["minmax_per_clip"]}
+    others |= {"model, min-max per clip": frame["minmax_per_clip"]}
     others |= {f"{name} (learns nothing)": aucs for name, aucs in result["baseline"].items()}
     empty = [""] * (len(_OF_MODEL) - 2)
     heads = (

@@ -9,6 +9,7 @@ KEYS = {
     "calibrate.per": "calibrate.aggregate",
     "calibrate.sigma": "calibrate.error_sigma",
     "calibrate.scale": "calibrate.normalisation",
+    "calibrate.smooth.causal": "calibrate.lookahead (0 in place of true, null in place of false)",
     "calibrate.threshold.sigma": "calibrate.threshold.deviations",
     "preprocess.silhouette.foreground": "preprocess.foreground",
     "preprocess.person_crop.foreground": "preprocess.foreground",

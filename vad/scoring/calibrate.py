@@ -9,6 +9,7 @@ from vad import UserError
 from vad.scoring.calibration import ALL_CAMERAS, Calibration, Standardisation
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.gains import Gains, fit_gains
+from vad.scoring.lookahead import shares
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import frame_errors
 from vad.scoring.thresholds import fit_threshold
@@ -36,67 +37,56 @@ def calibrate(
             the threshold.
     """
     _require_errors(normal, params)
-    branches, causal = normal[0].branches, params.smooth.causal
+    branches = normal[0].branches
     gains = fit_gains(normal, branches, params.grid) if params.grid else {}
     # gains in float32, as in `Calibration`, so that both divide errors by exactly the same numbers
     sample = _Sample(normal, params, {b: gain.astype(np.float32) for b, gain in gains.items()}, branches)
-    # a branch must have a spread with centred and with causal smoothing
-    branches = _with_spread(sample.norms(branches, False), params, log)
-    branches = _with_spread(sample.norms(branches, True), params, log)
-    standardised = {mode: sample.by_camera(branches, mode) for mode in (False, True)}
-    hours = sum(clip.frames / clip.fps for clip in normal) / 3600
+    branches = _with_spread(sample.norms(branches), params, log)
+    standardisation = sample.by_camera(branches)
+    lookahead = max(clip.lookahead for clip in normal) + sum(shares(params))
     calibration = Calibration(
         params=params,
-        standardisation=standardised[False],
-        causal_standardisation=standardised[True],
-        cell_standardisation=sample.of_cells(branches, standardised[causal][ALL_CAMERAS]),
+        standardisation=standardisation,
+        cell_standardisation=sample.of_cells(branches, standardisation[ALL_CAMERAS]),
         gains={branch: gain.tolist() for branch, gain in gains.items()},
         threshold=0.0,
-        causal_threshold=0.0,
         cell_threshold=0.0,
         frames=sum(clip.frames for clip in normal),
-        hours=hours,
+        hours=sum(clip.frames / clip.fps for clip in normal) / 3600,
+        lookahead=lookahead,
+        delay=lookahead / min(clip.fps for clip in normal),
     )
-    return _with_thresholds(calibration, normal, log)
-
-
-def _with_thresholds(calibration: Calibration, normal: Sequence[ClipErrors], log: Log) -> Calibration:
-    params = calibration.params
-    thresholds = {}
-    for causal in (False, True):
-        scores = [(calibration.frame_scores(clip, causal), clip.fps) for clip in normal]
-        # for both, the line in the log would be the same
-        logged = log if causal == params.smooth.causal else lambda line: None
-        thresholds[causal] = fit_threshold(params.threshold, scores, params.events, logged)
+    scores = [
+        (calibration.smoothed(errors, clip.camera), clip.fps)
+        for clip, errors in zip(normal, sample.errors, strict=True)
+    ]
     highest = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
     return replace(
         calibration,
-        threshold=thresholds[params.smooth.causal],
-        causal_threshold=thresholds[True],
+        threshold=fit_threshold(params.threshold, scores, params.events, log),
         cell_threshold=float(np.percentile(np.concatenate(highest), params.threshold.percentile)),
     )
 
 
 class _Sample:
-    """The errors of normal footage that standardisation is fitted to."""
+    """The errors of normal footage that standardisation is fitted to.
+
+    Attributes:
+        errors: errors of the frames of each clip, by branch.
+    """
 
     def __init__(
         self, clips: Sequence[ClipErrors], params: CalibrateParams, gains: Gains, branches: Sequence[str]
     ):
         self.clips, self.params, self.gains = clips, params, gains
-        self._errors = {
-            causal: [frame_errors(clip, branches, params, causal, gains) for clip in clips]
-            for causal in (False, True)
-        }
+        self.errors = [frame_errors(clip, branches, params, gains) for clip in clips]
 
-    def norms(self, branches: Sequence[str], causal: bool) -> dict[str, Norm | None]:
+    def norms(self, branches: Sequence[str]) -> dict[str, Norm | None]:
         """Centre and spread by branch, over all cameras; None for a branch without spread."""
-        errors = self._errors[causal]
-        return {branch: self._norm(branch, self.clips, [e[branch] for e in errors]) for branch in branches}
+        return self._norms(branches, self.errors)
 
-    def by_camera(self, branches: Sequence[str], causal: bool) -> dict[str, Standardisation]:
+    def by_camera(self, branches: Sequence[str]) -> dict[str, Standardisation]:
         """Standardisation by camera; without spread at a camera, a branch has that of all cameras."""
-        errors = self._errors[causal]
         groups = {ALL_CAMERAS: list(range(len(self.clips)))}
         if self.params.per_camera:
             for camera in sorted({clip.camera for clip in self.clips}):
@@ -104,18 +94,24 @@ class _Sample:
         out: dict[str, Standardisation] = {}
         for camera, rows in groups.items():
             clips = [self.clips[i] for i in rows]
-            norms = {b: self._norm(b, clips, [errors[i][b] for i in rows]) for b in branches}
+            norms = {b: self._norm(b, clips, [self.errors[i][b] for i in rows]) for b in branches}
             out[camera] = {b: norm if norm is not None else out[ALL_CAMERAS][b] for b, norm in norms.items()}
         return out
 
     def of_cells(self, branches: Sequence[str], otherwise: Standardisation) -> Standardisation:
         """Standardisation of the highest cell error of a frame; `otherwise` for a branch without spread."""
         params = self.params.model_copy(update={"aggregate": "cell", "pool": "max"})
-        errors = [
-            frame_errors(clip, branches, params, params.smooth.causal, self.gains) for clip in self.clips
-        ]
-        norms = {branch: self._norm(branch, self.clips, [e[branch] for e in errors]) for branch in branches}
+        if params == self.params:
+            errors = self.errors
+        else:
+            errors = [frame_errors(clip, branches, params, self.gains) for clip in self.clips]
+        norms = self._norms(branches, errors)
         return {branch: norm if norm is not None else otherwise[branch] for branch, norm in norms.items()}
+
+    def _norms(
+        self, branches: Sequence[str], errors: Sequence[Mapping[str, np.ndarray]]
+    ) -> dict[str, Norm | None]:
+        return {branch: self._norm(branch, self.clips, [e[branch] for e in errors]) for branch in branches}
 
     def _norm(self, branch: str, clips: Sequence[ClipErrors], errors: Sequence[np.ndarray]) -> Norm | None:
         """Centre and spread of the errors of frames, float [T] for each clip; None without spread."""

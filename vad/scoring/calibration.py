@@ -7,18 +7,25 @@ is strictly increasing and the same for all clips (of a camera).
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from vad import UserError
-from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.cells import CellErrors
+from vad.scoring.filters import Gaussian, filtered
+from vad.scoring.gains import errors_of_regions
+from vad.scoring.lookahead import shares, smoothing
 from vad.scoring.params import CalibrateParams
-from vad.scoring.pooling import cell_errors, frame_errors, region_errors
-from vad.scoring.smoothing import smooth
+from vad.scoring.pooling import CHUNK, frame_errors
 from vad.store.cards import read_json, write_json
+from vad.stream import FrameErrors, results
+
+if TYPE_CHECKING:  # loads pandas
+    from vad.scoring.clip_errors import ClipErrors
 
 ALL_CAMERAS = ""  # the key of the standardisation on all cameras together
 FLOOR = 0.01  # standardised errors below 0 are compressed into (-FLOOR, 0)
@@ -33,25 +40,26 @@ class Calibration:
     Attributes:
         params: the section `calibrate`.
         standardisation: for errors of frames, by camera and for ALL_CAMERAS together.
-        causal_standardisation: the same for errors smoothed without frames ahead.
         cell_standardisation: for errors of cells, from the highest error among the cells of each frame.
         gains: gains of the areas of the picture by branch, [rows, columns]; empty without `calibrate.grid`.
         threshold: threshold of frame scores.
-        causal_threshold: threshold of causal frame scores.
         cell_threshold: threshold of cell scores, a percentile of the highest cell scores of normal frames.
         frames, hours: amount of normal footage that the calibration was fitted to.
+        lookahead: number of frames ahead that a score depends on: those that the errors of the normal clips
+            need, and those of smoothing.
+        delay: the same in seconds, at the lowest rate of the normal clips.
     """
 
     params: CalibrateParams
     standardisation: dict[str, Standardisation]
-    causal_standardisation: dict[str, Standardisation]
     cell_standardisation: Standardisation
     gains: dict[str, list[list[float]]]
     threshold: float
-    causal_threshold: float
     cell_threshold: float
     frames: int
     hours: float
+    lookahead: int
+    delay: float
 
     @property
     def branches(self) -> list[str]:
@@ -59,119 +67,155 @@ class Calibration:
         chosen = self.params.branches
         return list(self.standardisation[ALL_CAMERAS]) if chosen == "all" else list(chosen)
 
-    def fuse(
+    @property
+    def smoothing_lookahead(self) -> int:
+        """Number of frames ahead that smoothing uses."""
+        return sum(shares(self.params))
+
+    def standardise(
         self,
         errors: Mapping[str, ArrayLike],
         camera: str = ALL_CAMERAS,
         branches: Sequence[str] | None = None,
-        causal: bool = False,
     ) -> np.ndarray:
-        """Standardises errors and fuses the branches.
+        """Standardises errors, and compresses those below the median.
 
         Args:
             errors: errors by branch, float [N].
             camera: the camera whose standardisation is used; that of all cameras if it has none.
-            branches: the branches to fuse; by default those of the calibration.
-            causal: whether the errors were smoothed without frames ahead.
+            branches: the branches; by default those that are fused.
 
         Returns:
-            Scores before smoothing over time, float64 [N].
+            float64 [branches, N].
 
         Raises:
             UserError: if a branch is missing.
         """
-        cameras = self.causal_standardisation if causal else self.standardisation
-        norms = cameras.get(camera, cameras[ALL_CAMERAS])
+        norms = self.standardisation.get(camera, self.standardisation[ALL_CAMERAS])
         chosen = self.branches if branches is None else branches
         if missing := sorted(set(chosen) - set(errors)):
             raise UserError(
                 f"errors lack the branches {', '.join(missing)}; there are {', '.join(errors)}: change "
                 "calibrate.branches, or run `dvc repro`"
             )
-        standardised = [
-            level_off((np.asarray(errors[branch], float) - norms[branch]["centre"]) / norms[branch]["spread"])
-            for branch in chosen
-        ]
-        return np.sum(standardised, axis=0) if self.params.fuse == "sum" else np.max(standardised, axis=0)
+        values = np.array([errors[branch] for branch in chosen], np.float64)
+        centre, spread = (np.array([norms[b][key] for b in chosen])[:, None] for key in ("centre", "spread"))
+        return level_off((values - centre) / spread)
 
-    def frame_errors(self, clip: ClipErrors, causal: bool = False) -> dict[str, np.ndarray]:
+    def combine(self, standardised: np.ndarray, axis: int = 0) -> np.ndarray:
+        """Fuses the standardised errors of branches, which lie along an axis."""
+        return standardised.sum(axis) if self.params.fuse == "sum" else standardised.max(axis)
+
+    def fuse(
+        self,
+        errors: Mapping[str, ArrayLike],
+        camera: str = ALL_CAMERAS,
+        branches: Sequence[str] | None = None,
+    ) -> np.ndarray:
+        """Standardises errors and fuses the branches: scores before smoothing over time, float64 [N].
+
+        The arguments are those of `standardise`.
+        """
+        return self.combine(self.standardise(errors, camera, branches))
+
+    def frame_errors(self, clip: "ClipErrors") -> dict[str, np.ndarray]:
         """Errors of the frames before standardisation.
 
         Args:
             clip: the errors of a clip.
-            causal: whether errors of cells and tracks are smoothed without frames ahead.
 
         Returns:
             float64 [T] by branch, for the calibrated branches that the clip has.
         """
         calibrated = [branch for branch in clip.branches if branch in self.standardisation[ALL_CAMERAS]]
-        return frame_errors(clip, calibrated, self.params, causal, self._gains)
+        return frame_errors(clip, calibrated, self.params, self.gain_arrays)
 
-    def frame_scores(
-        self, clip: ClipErrors, causal: bool | None = None, branches: Sequence[str] | None = None
-    ) -> np.ndarray:
+    def frame_scores(self, clip: "ClipErrors", branches: Sequence[str] | None = None) -> np.ndarray:
         """Scores of the frames, smoothed over time: float64 [T].
 
         Args:
             clip: the errors of a clip.
-            causal: whether to use no frames ahead; by default `calibrate.smooth.causal`.
             branches: the branches to fuse; by default those of the calibration.
 
         Raises:
             UserError: if the clip lacks errors of a branch.
         """
-        causal = self.params.smooth.causal if causal is None else causal
-        return self.smoothed(self.frame_errors(clip, causal), clip.camera, causal, branches)
+        return self.smoothed(self.frame_errors(clip), clip.camera, branches)
 
     def smoothed(
-        self,
-        errors: Mapping[str, np.ndarray],
-        camera: str,
-        causal: bool,
-        branches: Sequence[str] | None = None,
+        self, errors: Mapping[str, np.ndarray], camera: str, branches: Sequence[str] | None = None
     ) -> np.ndarray:
         """Scores as from `frame_scores`, from errors of frames.
 
         Args:
-            errors: the result of `frame_errors` for the same `causal`.
+            errors: the result of `frame_errors`.
             camera: the camera that filmed the clip.
-            causal: whether to use no frames ahead.
             branches: the branches to fuse; by default those of the calibration.
         """
-        return smooth(self.fuse(errors, camera, branches, causal), self.params.smooth, causal)
+        return filtered(self.fuse(errors, camera, branches), *smoothing(self.params))
 
-    def region_scores(self, clip: ClipErrors) -> np.ndarray:
-        """Scores of the regions, float64 [N], by the branches that have errors of regions."""
-        branches = [branch for branch in self.branches if branch in clip.region_branches]
-        if not branches:
-            return np.zeros(len(clip.table))
-        errors = {branch: region_errors(clip, branch, self._gains) for branch in branches}
-        return self.fuse(errors, clip.camera, branches, self.params.smooth.causal)
+    def region_scores(
+        self, item: FrameErrors, size: tuple[int, int], camera: str = ALL_CAMERAS
+    ) -> np.ndarray:
+        """Scores of a frame's regions, by the branches that have errors of regions.
+
+        Args:
+            item: the errors of a frame.
+            size: (height, width) of the frame in pixels.
+            camera: the camera that filmed the frame.
+
+        Returns:
+            float64 [N], not smoothed.
+        """
+        branches = [branch for branch in self.branches if branch in item.errors]
+        if not branches or not len(item.regions):
+            return np.zeros(len(item.regions))
+        errors = errors_of_regions(item, branches, size, self.gain_arrays)
+        return self.fuse(dict(zip(branches, errors, strict=True)), camera, branches)
+
+    def fuse_cells(self, maps: np.ndarray, branches: Sequence[str]) -> np.ndarray:
+        """Scores of cells, from their smoothed errors.
+
+        Args:
+            maps: float32 [n, branches, rows, columns].
+            branches: names of the branches.
+
+        Returns:
+            float32 [n, rows, columns].
+        """
+        centre, spread = (
+            np.array([self.cell_standardisation[b][key] for b in branches], np.float32)[:, None, None]
+            for key in ("centre", "spread")
+        )
+        return self.combine(level_off((maps - centre) / spread), axis=1)
 
     def cell_scores(
-        self, clip: ClipErrors, only: tuple[int, int] | None = None
+        self, clip: "ClipErrors", only: tuple[int, int] | None = None
     ) -> Iterator[tuple[slice, np.ndarray]]:
-        """Scores of the cells, in chunks of frames.
+        """Scores of the cells, in stretches of frames. Memory does not grow with the clip.
 
         Args:
             clip: the errors of a clip.
             only: start and end (exclusive) of the frames to score; by default all.
 
         Yields:
-            The frames of a chunk, and their maps of scores, float32 [n, rows, columns].
+            The frames of a stretch, and their maps of scores, float32 [n, rows, columns].
         """
-        chosen = [branch for branch in self.branches if branch in clip.branches]
-        sigma, causal = self.params.error_sigma, self.params.smooth.causal
-        centre, spread = (
-            np.array([self.cell_standardisation[b][key] for b in chosen], np.float32)[:, None, None]
-            for key in ("centre", "spread")
-        )
-        for frames, errors in cell_errors(clip, chosen, sigma, causal, self._gains, only):
-            standardised = level_off((errors - centre) / spread)
-            yield frames, standardised.sum(1) if self.params.fuse == "sum" else standardised.max(1)
+        branches = [branch for branch in self.branches if branch in clip.branches]
+        gaussian = Gaussian(self.params.error_sigma, shares(self.params).errors)
+        start, end = only or (0, clip.frames)
+        # with the neighbours that the gaussian reaches, which are dropped below
+        first, last = max(0, start - gaussian.before), min(clip.frames, end + gaussian.lookahead)
+        cells = CellErrors(branches, clip.size, clip.cell, gaussian, self.gain_arrays, chunk=CHUNK)
+        for maps in results(cells, clip.each_frame(first, last)):
+            low, high = max(start, first), min(end, first + len(maps))
+            if low < high:
+                yield slice(low, high), self.fuse_cells(maps[low - first : high - first], branches)
+            first += len(maps)
 
-    @property
-    def _gains(self) -> dict[str, np.ndarray]:
+    @cached_property
+    def gain_arrays(self) -> dict[str, np.ndarray]:
+        """`gains` as arrays, float32."""
         return {branch: np.array(gains, np.float32) for branch, gains in self.gains.items()}
 
     def without_footage(self, cameras: Iterable[str]) -> list[str]:

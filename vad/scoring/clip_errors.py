@@ -1,6 +1,6 @@
 """The errors of a clip as calibration and scoring use them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from vad.branches.error_files import BOX, PREFIX, branches_of, read_error_files
+from vad.stream import FrameErrors, Regions
 from vad.windows.stride import nearest
 
 
@@ -23,12 +24,14 @@ class ClipErrors:
         frames: number of frames T.
         stride: distance between frames that have windows.
         size: (height, width) of a frame in pixels.
-        table: a row per region: frame, region, track, x0, y0, x1, y1, error_<branch> float32.
+        table: a row per region, in the order of frames: frame, region, track, x0, y0, x1, y1,
+            error_<branch> float32.
         fps: frames per second.
         cell: pixels of the frame per cell of a map, in each direction.
         maps: maps of errors by branch, float16 [T, rows, columns].
         camera: the camera that filmed the clip; "" uses the standardisation of all cameras.
         learned: the branches that learned from normal footage.
+        lookahead: number of frames ahead that the errors of a frame depend on.
     """
 
     clip: str
@@ -41,6 +44,7 @@ class ClipErrors:
     maps: Mapping[str, np.ndarray] = field(default_factory=dict)
     camera: str = ""
     learned: tuple[str, ...] = ()
+    lookahead: int = 0
 
     @property
     def region_branches(self) -> list[str]:
@@ -86,6 +90,39 @@ class ClipErrors:
         height, width = self.size
         return (self.boxes == (0, 0, width, height)).all(1)
 
+    def highest(self, values: ArrayLike) -> np.ndarray:
+        """The highest value of each frame's regions: float64 [T], 0 without regions."""
+        out = np.full(-(-self.frames // self.stride), -np.inf)
+        np.maximum.at(out, self.numbers, np.asarray(values, np.float64))
+        return np.where(np.isneginf(out), 0.0, out)[self.nearest]
+
+    def each_frame(self, first: int = 0, end: int | None = None) -> Iterator[FrameErrors]:
+        """The errors frame by frame, in the order of time.
+
+        Args:
+            first: index of the first frame.
+            end: index after the last frame; by default the end of the clip.
+        """
+        branches, numbers = self.region_branches, self.nearest[first:end].tolist()
+        if not numbers:
+            return
+        borders = np.searchsorted(self.numbers, np.arange(numbers[0], numbers[-1] + 2)).tolist()
+        boxes, tracks = self.boxes.astype(np.int32), self.table["track"].to_numpy(np.int32)
+        # the files of errors keep neither
+        sources, confidence = np.zeros(len(boxes), "U1"), np.ones(len(boxes), np.float32)
+        errors = {branch: self.errors(branch) for branch in branches}
+        maps = {branch: np.asarray(values) for branch, values in self.maps.items()}  # views, not memory maps
+        number, regions, of_regions = -1, None, {}
+        for t, k in enumerate(numbers, first):
+            if k != number:
+                rows = slice(borders[k - numbers[0]], borders[k - numbers[0] + 1])
+                regions = Regions(boxes[rows], tracks[rows], sources[rows], confidence[rows])
+                of_regions = {branch: values[rows] for branch, values in errors.items()}
+                number = k
+            assert regions is not None
+            of_cells = {branch: values[t] for branch, values in maps.items()}
+            yield FrameErrors(t, k * self.stride, regions, of_regions, of_cells)
+
     def select(self, rows: ArrayLike) -> "ClipErrors":
         """A copy with only the regions chosen by `rows`, bool [N]."""
         return replace(self, table=self.table[np.asarray(rows)])
@@ -127,4 +164,5 @@ def read_clip(stem: Path, clip: str, camera: str) -> ClipErrors:
         maps=maps,
         camera=camera,
         learned=tuple(card["learned"]),
+        lookahead=card.get("lookahead", 0),
     )

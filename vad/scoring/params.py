@@ -19,7 +19,6 @@ class SmoothParams(Section):
     gaussian: float = Field(
         2.0, ge=0, le=1000, description="standard deviation of the gaussian after it, in frames; 0 is off"
     )
-    causal: bool = Field(False, description="whether the headline scores use no frames ahead")
 
 
 class ThresholdParams(Section):
@@ -98,6 +97,12 @@ class CalibrateParams(Section):
         "sum", description="a score is the sum or the maximum of the standardised errors of the branches"
     )
     smooth: SmoothParams = SmoothParams()
+    lookahead: int | None = Field(
+        None,
+        ge=0,
+        description="number of frames ahead that the smoothing of errors and scores may use in all, by which "
+        "live scores come later; null: as many as the filters want, 0: none",
+    )
     threshold: ThresholdParams = ThresholdParams()
     events: EventParams = EventParams()
 

@@ -12,7 +12,6 @@
 | `seconds` | float64, time since the start of the clip |
 | `score` | float64, score of all branches, smoothed; compared with the threshold |
 | `unsmoothed` | float64, the same score before smoothing |
-| `causal` | float64, score without frames ahead |
 | `error_<branch>` | float64, error before standardisation |
 | `score_<branch>` | float64, smoothed score of the branch alone; `score_learned` of all that learned |
 
@@ -27,15 +26,19 @@ import numpy as np
 import pandas as pd
 
 from vad import UserError
-from vad.scoring import events
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import read_clip
-from vad.scoring.events import Event
+from vad.scoring.event_tables import COLUMNS, table
+from vad.scoring.events import find
+from vad.scoring.items import Event
+from vad.scoring.pooling import CHUNK
+from vad.scoring.scorer import LEARNED, Scorer
 from vad.store.cards import read_card, write_json
 from vad.store.digests import digest
 from vad.store.tables import hash_table, read_table, write_table
+from vad.stream import results
 
-LEARNED = "learned"  # all branches that learned from normal footage, together
+__all__ = ["LEARNED", "ClipScores", "event_table", "read_scores", "score_clip", "write_scores"]
 ERROR, SCORE = "error_", "score_"  # prefixes of columns
 
 
@@ -46,7 +49,6 @@ class ClipScores:
     Attributes:
         scores: smoothed scores of the frames, compared with the threshold: float64 [T].
         unsmoothed: scores before smoothing, float64 [T].
-        causal: scores without frames ahead, float64 [T].
         branches: smoothed scores of each branch alone, and of all that learned as LEARNED: float64 [T] each.
         errors: errors of the frames by branch, before standardisation: float64 [T] each.
         regions: scores of the regions, float64 [N].
@@ -58,7 +60,6 @@ class ClipScores:
 
     scores: np.ndarray
     unsmoothed: np.ndarray
-    causal: np.ndarray
     branches: Mapping[str, np.ndarray]
     errors: Mapping[str, np.ndarray]
     regions: np.ndarray
@@ -96,31 +97,25 @@ def score_clip(
         raise UserError(
             f"{errors} has errors of {measured.frames} frames, but {frames} has {len(times)}; run `dvc repro`"
         )
-    causal = calibration.params.smooth.causal
-    frame_errors = calibration.frame_errors(measured, causal)
-    scores = calibration.smoothed(frame_errors, camera, causal)
-    learned = [branch for branch in calibration.branches if branch in measured.learned]
-    chosen = {branch: [branch] for branch in frame_errors}
-    # otherwise this would be a single branch again, or the score of all branches
-    if 1 < len(learned) < len(calibration.branches):
-        chosen[LEARNED] = learned
-    branches = {
-        name: calibration.smoothed(frame_errors, camera, causal, names) for name, names in chosen.items()
-    }
+    scorer = Scorer(calibration, measured.size, measured.cell, camera, learned=measured.learned, chunk=CHUNK)
+    frames_of_clip = list(results(scorer, measured.each_frame()))
+    # regions stand for several frames if only every n-th frame has windows
+    of_regions = [frame.region_scores for frame in frames_of_clip if frame.source == frame.index]
+    scores = np.array([frame.score for frame in frames_of_clip])
+    branches = _columns([f.branches for f in frames_of_clip])
     fused = {name: branches[name] for name in calibration.branches}
     write_scores(
         stem,
         ClipScores(
             scores=scores,
-            unsmoothed=calibration.fuse(frame_errors, camera, causal=causal),
-            causal=scores if causal else calibration.frame_scores(measured, causal=True),
+            unsmoothed=np.array([frame.unsmoothed for frame in frames_of_clip]),
             branches=branches,
-            errors=frame_errors,
-            regions=calibration.region_scores(measured),
+            errors=_columns([f.errors for f in frames_of_clip]),
+            regions=np.concatenate(of_regions),
             seconds=times["seconds"].to_numpy(),
             source_frames=times["source_frame"].to_numpy(),
             fps=measured.fps,
-            events=events.find(scores, calibration.threshold, measured.fps, calibration.params.events, fused),
+            events=find(scores, calibration.threshold, measured.fps, calibration.params.events, fused),
         ),
     )
 
@@ -137,7 +132,6 @@ def write_scores(stem: Path, scores: ClipScores) -> None:
         "seconds": scores.seconds,
         "score": scores.scores,
         "unsmoothed": scores.unsmoothed,
-        "causal": scores.causal,
         **{ERROR + branch: values for branch, values in scores.errors.items()},
         **{SCORE + branch: values for branch, values in scores.branches.items()},
     }
@@ -165,7 +159,6 @@ def read_scores(stem: Path) -> ClipScores:
         return ClipScores(
             scores=frames["score"].to_numpy(),
             unsmoothed=frames["unsmoothed"].to_numpy(),
-            causal=frames["causal"].to_numpy(),
             branches=_by_branch(frames, SCORE),
             errors=_by_branch(frames, ERROR),
             regions=read_table(Path(f"{stem}.regions"))["score"].to_numpy(),
@@ -185,14 +178,18 @@ def event_table(scores: Mapping[str, ClipScores]) -> pd.DataFrame:
         scores: scores of the clips by id.
 
     Returns:
-        A row per event, with the columns `events.COLUMNS`; `clip` is the id without the split.
+        A row per event, with the columns `event_tables.COLUMNS`; `clip` is the id without the split.
     """
     tables = [
-        events.table(clip.partition("/")[2], scored.events, scored.fps, scored.source_frames, scored.seconds)
+        table(clip.partition("/")[2], scored.events, scored.fps, scored.source_frames, scored.seconds)
         for clip, scored in scores.items()
         if scored.events
     ]
-    return pd.concat(tables) if tables else pd.DataFrame(columns=events.COLUMNS)
+    return pd.concat(tables) if tables else pd.DataFrame(columns=COLUMNS)
+
+
+def _columns(frames: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
+    return {name: np.array([frame[name] for frame in frames]) for name in frames[0]}
 
 
 def _by_branch(frames: pd.DataFrame, prefix: str) -> dict[str, np.ndarray]:

@@ -1,0 +1,194 @@
+"""Filters over time, frame by frame: the gaussian along cells, the median and the gaussian of scores.
+
+A centred filter looks as far ahead as back. With fewer frames ahead (`lookahead.shares`), it is the centred
+filter with what lies beyond cut off. Centred filters mirror the clip at its ends, so that an outlier there is
+smoothed as elsewhere. Where a filter is cut off, it uses only existing frames at both ends: mirrored at the
+start, the first frame would be counted several times before there is anything to outvote it.
+"""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from vad.stream import Processor
+
+BLOCK = 64  # frames that are filtered at once
+
+
+def radius(sigma: float) -> int:
+    """Frames on each side that a gaussian with this standard deviation covers: four deviations."""
+    return int(4 * sigma + 0.5)
+
+
+class Filter(Processor[np.ndarray, np.ndarray]):
+    """Filters arrays of the same shape along time.
+
+    Args:
+        before: number of frames back that a result depends on.
+        after: number of frames ahead that the centred filter depends on.
+        ahead: number of frames ahead that it may use; all by default.
+    """
+
+    def __init__(self, before: int, after: int, ahead: int | None = None):
+        self.before = before
+        self.lookahead = after if ahead is None else min(ahead, after)
+        self._cut = self.lookahead < after
+        self._off = before == after == 0
+        # the frames of the current window and those that wait, buffer[low:high], move through a longer array
+        self._buffer = np.zeros(0)
+        self._present = np.zeros(0)  # of each entry of the buffer: 1 for a frame, 0 beyond the ends
+        self._low = self._high = 0
+        self._begun = False
+        self._none = np.zeros(0)  # no results
+
+    def process(self, item: np.ndarray) -> list[np.ndarray]:
+        return list(self.extend(np.asarray(item)[None]))
+
+    def finish(self) -> list[np.ndarray]:
+        return list(self.rest())
+
+    def extend(self, values: np.ndarray) -> np.ndarray:
+        """Takes several frames at once.
+
+        Args:
+            values: float [n, ...].
+
+        Returns:
+            The results that have become ready: a new array [m, ...] of the same dtype.
+        """
+        if not np.issubdtype(values.dtype, np.floating):
+            values = values.astype(np.float64)
+        self._none = values[:0].copy()
+        if self._off or not len(values):
+            return values.copy()
+        self._append(values, 1.0)
+        if not self._begun:
+            if not self._cut:
+                if self._high < 2 * self.before:
+                    return self._none
+                self._buffer[: self.before] = self._buffer[self.before : 2 * self.before][::-1]
+                self._present[: self.before] = 1
+            self._begun, self._low = True, 0
+        return self._ready()
+
+    def rest(self) -> np.ndarray:
+        """Ends the stream: the results still owed, [m, ...]."""
+        if not len(self._buffer):
+            return self._none
+        frames = self._buffer[self._low : self._high]
+        if self._cut:
+            self._append(np.zeros((self.lookahead, *frames.shape[1:]), frames.dtype), 0.0)
+            return self._ready()
+        if self._begun:
+            self._append(frames[len(frames) - self.lookahead :][::-1].copy(), 1.0)
+            return self._ready()
+        # a clip shorter than the filter is mirrored repeatedly
+        pad = [(self.before, self.lookahead), *[(0, 0)] * (frames.ndim - 1)]
+        padded = np.pad(frames, pad, mode="symmetric")
+        return self._filtered(padded, np.ones(len(padded)))
+
+    def _append(self, values: np.ndarray, present: float) -> None:
+        n, held = len(values), slice(self._low, self._high)
+        if self._high + n > len(self._buffer):
+            start = 0 if self._begun else self.before  # leaves room for the mirror image
+            end = start + self._high - self._low
+            old, present_before = self._buffer, self._present
+            if end + n > len(old):
+                # longer than needed, so that frames move to its front only every now and then
+                length = end + n + self.before + 2 * BLOCK
+                self._buffer = np.zeros((length, *values.shape[1:]), values.dtype)
+                self._present = np.zeros(length)
+            if end > start:
+                self._buffer[start:end] = old[held].copy()
+                self._present[start:end] = present_before[held].copy()
+            self._low, self._high = start, end
+        self._buffer[self._high : self._high + n] = values
+        self._present[self._high : self._high + n] = present
+        self._high += n
+
+    def _ready(self) -> np.ndarray:
+        """The results for which all frames are in the buffer."""
+        span, out = self.before + self.lookahead, []
+        while self._high - self._low > span:
+            end = min(self._high, self._low + span + BLOCK)
+            window = slice(self._low, end)
+            out.append(self._filtered(self._buffer[window], self._present[window]))
+            self._low = end - span
+        if len(out) == 1:
+            return out[0]
+        return np.concatenate(out) if out else self._none
+
+    def _filtered(self, frames: np.ndarray, present: np.ndarray) -> np.ndarray:
+        """Filters frames, [n + before + lookahead, ...], to results [n, ...].
+
+        Args:
+            frames: what lies beyond the ends is 0 there, and does not count.
+            present: 1 for a frame and 0 for what lies beyond the ends; of the same length.
+        """
+        raise NotImplementedError
+
+
+class Gaussian(Filter):
+    """A gaussian filter; results have the dtype of the frames.
+
+    Args:
+        sigma: standard deviation in frames; 0 is off.
+        ahead: number of frames ahead that it may use; by default `radius(sigma)`, all that it wants.
+    """
+
+    def __init__(self, sigma: float, ahead: int | None = None):
+        r = radius(sigma)
+        super().__init__(r, r, ahead)
+        if r:
+            weights = np.exp(-0.5 * (np.arange(-r, self.lookahead + 1) / sigma) ** 2)
+            self._weights = weights / weights.sum()
+        self._matrix = np.zeros((0, 0))
+
+    def _filtered(self, frames: np.ndarray, present: np.ndarray) -> np.ndarray:
+        n, flat = len(frames) - len(self._weights) + 1, frames.reshape(len(frames), -1)
+        if self._matrix.shape[0] != n or self._matrix.dtype != frames.dtype:
+            self._matrix = np.zeros((n, len(frames)), frames.dtype)
+            for i in range(n):
+                self._matrix[i, i : i + len(self._weights)] = self._weights
+        out = self._matrix @ flat
+        if self._cut and not present.all():
+            out /= (self._matrix @ present.astype(frames.dtype))[:, None]
+        return out.reshape(n, *frames.shape[1:])
+
+
+class Median(Filter):
+    """A median filter: the middle of the sorted values, of an even number the higher of the two middle ones.
+
+    Args:
+        length: number of frames; 1 is off. The window of an even length begins a frame earlier.
+        ahead: number of frames ahead that it may use; by default all that it wants.
+    """
+
+    def __init__(self, length: int, ahead: int | None = None):
+        super().__init__(length // 2, length - length // 2 - 1, ahead)
+
+    def _filtered(self, frames: np.ndarray, present: np.ndarray) -> np.ndarray:
+        span = self.before + self.lookahead + 1
+        if present.all():
+            return np.partition(sliding_window_view(frames, span, axis=0), span // 2, axis=-1)[..., span // 2]
+        # what does not exist is sorted to the end
+        missing = np.where(present > 0, 0, np.inf).astype(frames.dtype)
+        held = frames + missing.reshape(-1, *[1] * (frames.ndim - 1))
+        windows = np.sort(sliding_window_view(held, span, axis=0), axis=-1)
+        middle = sliding_window_view(present, span).sum(1).astype(int) // 2
+        middle = middle.reshape(-1, *[1] * (frames.ndim - 1), 1)
+        return np.take_along_axis(windows, np.broadcast_to(middle, (*windows.shape[:-1], 1)), -1)[..., 0]
+
+
+def filtered(values: np.ndarray, *filters: Filter) -> np.ndarray:
+    """Filters a whole clip by several filters in a row.
+
+    Args:
+        values: float [T, ...], T > 0.
+        filters: that have not been used yet.
+
+    Returns:
+        [T, ...], of the same dtype.
+    """
+    for each in filters:
+        values = np.concatenate([each.extend(values), each.rest()])
+    return values

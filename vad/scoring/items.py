@@ -1,0 +1,70 @@
+"""What the processors of this package hand on: scores of frames and news of events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from vad.stream import Regions
+
+
+@dataclass(frozen=True, eq=False)
+class FrameScores:
+    """The scores of a frame.
+
+    Attributes:
+        index: position t of the frame in the stream, from 0.
+        score: of all branches, smoothed; compared with the threshold.
+        unsmoothed: the same score before smoothing over time.
+        alarmed: whether the score is above the threshold.
+        branches: smoothed scores of each branch alone, and of all that learned as `learned`.
+        errors: errors of the frame by branch, before standardisation.
+        source: position of the frame whose regions these are; `index` if they are its own.
+        regions: those regions, N of them.
+        region_scores: scores of the regions, not smoothed: float64 [N].
+        cells: scores of the cells, float32 [rows, columns]; None unless they were asked for.
+    """
+
+    index: int
+    score: float
+    unsmoothed: float
+    alarmed: bool
+    branches: Mapping[str, float]
+    errors: Mapping[str, float]
+    source: int
+    regions: Regions
+    region_scores: np.ndarray
+    cells: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event: the frames [start, end) of a clip.
+
+    Attributes:
+        start, end: indices of extracted frames.
+        peak: index of the first frame with the highest score.
+        score: score of the frame `peak`.
+        shares: positive share of each branch in that score, the largest first.
+    """
+
+    start: int
+    end: int
+    peak: int
+    score: float
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EventUpdate:
+    """News of an event.
+
+    Attributes:
+        kind: `begin`, it has lasted long enough to be an event; `grow`, another frame of it is alarmed;
+            `end`, no later frame can belong to it.
+        event: the event as it is now.
+    """
+
+    kind: Literal["begin", "grow", "end"]
+    event: Event

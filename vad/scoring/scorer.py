@@ -1,0 +1,134 @@
+"""Scores of frames, one by one, with all that goes into them."""
+
+from collections import deque
+from collections.abc import Collection
+
+import numpy as np
+
+from vad.scoring.calibration import ALL_CAMERAS, Calibration
+from vad.scoring.items import FrameScores
+from vad.scoring.lookahead import smoothing
+from vad.scoring.pooling import Pooled, Pooling
+from vad.stream import FrameErrors, Processor
+
+LEARNED = "learned"  # all branches that learned from normal footage, together
+
+
+class Scorer(Processor[FrameErrors, FrameScores]):
+    """Turns the errors of frames into scores.
+
+    Results come up to `chunk` - 1 frames later than the lookahead demands.
+
+    Args:
+        calibration: turns errors into scores.
+        size: (height, width) of a frame in pixels.
+        cell: pixels of the frame per cell of a map, in each direction.
+        camera: the camera whose standardisation is used; that of all cameras if it has none.
+        learned: the branches that learned from normal footage, which are also scored together.
+        cells: whether to score the cells.
+        chunk: number of frames that are handled at once, which is faster.
+    """
+
+    def __init__(
+        self,
+        calibration: Calibration,
+        size: tuple[int, int],
+        cell: int,
+        camera: str = ALL_CAMERAS,
+        *,
+        learned: Collection[str] = (),
+        cells: bool = False,
+        chunk: int = 1,
+    ):
+        self.calibration, self.size, self.cell, self.camera = calibration, size, cell, camera
+        self.learned, self.cells, self.chunk = learned, cells, chunk
+        self.lookahead = calibration.smoothing_lookahead
+        self._median, self._gaussian = smoothing(calibration.params)
+        self._pooling: Pooling | None = None  # made for the branches of the first frame
+        self._branches: list[str] = []  # all calibrated branches that the frames have
+        self._scored: dict[str, list[int]] = {}  # what is scored alone, and the positions of its branches
+        self._waiting: deque[tuple[FrameErrors, np.ndarray]] = deque()  # frames and scores of their regions
+        self._pooled: deque[tuple[np.ndarray, float, np.ndarray | None]] = (
+            deque()
+        )  # errors, unsmoothed, cells
+
+    def process(self, item: FrameErrors) -> list[FrameScores]:
+        if self._pooling is None:
+            self._pooling = self._open(item)
+        if self._waiting and item.source == self._waiting[-1][0].source:
+            scores = self._waiting[-1][1]
+        else:
+            scores = self.calibration.region_scores(item, self.size, self.camera)
+        self._waiting.append((item, scores))
+        return self._scores(self._pooling.process(item))
+
+    def finish(self) -> list[FrameScores]:
+        if self._pooling is None:
+            return []
+        out = self._scores(self._pooling.finish())
+        return out + self._results(
+            np.concatenate([self._gaussian.extend(self._median.rest()), self._gaussian.rest()])
+        )
+
+    def _open(self, item: FrameErrors) -> Pooling:
+        calibration, present = self.calibration, [*item.errors, *item.maps]
+        self._branches = [
+            branch for branch in dict.fromkeys(present) if branch in calibration.standardisation[ALL_CAMERAS]
+        ]
+        self._scored = {branch: [i] for i, branch in enumerate(self._branches)}
+        learned = [branch for branch in calibration.branches if branch in self.learned]
+        # otherwise this would be a single branch again, or the score of all branches
+        if 1 < len(learned) < len(calibration.branches):
+            self._scored[LEARNED] = [self._branches.index(branch) for branch in learned]
+        self._fused = [self._branches.index(branch) for branch in calibration.branches]
+        return Pooling(
+            self._branches,
+            list(item.errors),
+            calibration.params,
+            self.size,
+            self.cell,
+            calibration.gain_arrays,
+            maps_of=calibration.branches if self.cells else (),
+            chunk=self.chunk,
+        )
+
+    def _scores(self, stretches: list[Pooled]) -> list[FrameScores]:
+        out = []
+        for errors, maps in stretches:
+            by_branch = dict(zip(self._branches, errors.T, strict=True))
+            standardised = self.calibration.standardise(by_branch, self.camera, self._branches)
+            unsmoothed = self.calibration.combine(standardised[self._fused])
+            series = [
+                unsmoothed,
+                *(self.calibration.combine(standardised[at]) for at in self._scored.values()),
+            ]
+            cells = (
+                [None] * len(errors)
+                if maps is None
+                else self.calibration.fuse_cells(maps, self.calibration.branches)
+            )
+            self._pooled.extend(zip(errors, unsmoothed.tolist(), cells, strict=True))
+            out += self._results(self._gaussian.extend(self._median.extend(np.stack(series, 1))))
+        return out
+
+    def _results(self, smoothed: np.ndarray) -> list[FrameScores]:
+        """Results of the next frames, from their smoothed scores: all branches, then as in `_scored`."""
+        out = []
+        for score, *alone in smoothed.tolist():
+            item, region_scores = self._waiting.popleft()
+            errors, unsmoothed, cells = self._pooled.popleft()
+            out.append(
+                FrameScores(
+                    index=item.index,
+                    score=score,
+                    unsmoothed=unsmoothed,
+                    alarmed=score > self.calibration.threshold,
+                    branches=dict(zip(self._scored, alone, strict=True)),
+                    errors=dict(zip(self._branches, errors.tolist(), strict=True)),
+                    source=item.source,
+                    regions=item.regions,
+                    region_scores=region_scores,
+                    cells=cells,
+                )
+            )
+        return out
