@@ -1,4 +1,4 @@
-"""Configurations of the pipeline that together use every registered plug-in and recipe, for tests of live use.
+"""Configurations that together use every registered plug-in and recipe, for tests of live use.
 
 Not the whole product: each alternative is in at least one, and alternatives that meet in a processor are
 paired (windows of the last position with a stride, interpolated boxes with class scores, …).
@@ -12,19 +12,20 @@ import numpy as np
 
 from tests.detection.test_detector import N, export, raw
 from vad import recipe
-from vad.pipeline import params
 from vad.store.downloads import hash_file
 
 Choices = Mapping[str, Any]
 DETECTOR = "detector.onnx"  # in the root folder of the project
-CROPS = {"preprocess.mode": "person_crop", "resize.channels": ["gray", "flow"], "calibrate.aggregate": "cell"}
 ONNX = {"preprocess.person_crop.onnx.weights": DETECTOR, "preprocess.person_crop.onnx.confidence": 0.25}
 # recipes, changes; the recipe `sample` stands for the other recipes of footage as well, whose layouts end at
 # `ingest`; what they change behind it is in `resampled`
 CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
     "whole_frame": (["whole_frame"], {}),
     "weight_free": (["weight_free"], {}),
-    "objects": (["objects"], {**ONNX, "preprocess.person_crop.onnx.every_n": 3}),
+    "objects": (
+        ["objects"],
+        {**ONNX, "preprocess.person_crop.onnx.every_n": 3, "preprocess.foreground": {"history": 8}},
+    ),
     "resampled": (
         ["objects"],
         {**ONNX, "extract.fps": 9.0, "extract.max_side": 48, "extract.color": "rgb"},
@@ -119,8 +120,3 @@ def write_detector(path: Path) -> None:
     """A detector whose boxes and classes change with the picture, so that every frame has other ones."""
     tint = np.random.default_rng(1).normal(0, 2e-3, (3, N, 8)).astype(np.float32)
     export(path, raw(0), tint, meta={"names": "{0: 'person', 1: 'bicycle', 2: 'car'}"})
-
-
-def sections(project: Path) -> dict[str, Any]:
-    """params.yaml of a project."""
-    return params.read(project / "params.yaml")

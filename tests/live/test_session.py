@@ -1,5 +1,8 @@
 """Live scores equal those of the pipeline: frame by frame from the file, for every registered plug-in."""
 
+import gc
+import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 from tests import project as tiny
 from tests.live.configurations import CONFIGURATIONS, DETECTOR, choices
 from tests.project import Project
-from vad import UserError, recipe
+from vad import UserError, recipe, synthetic
 from vad.branches.base import BRANCHES
 from vad.flow import FLOW_METHODS
 from vad.footage.decode import Decoded, decode
@@ -21,6 +24,8 @@ from vad.scoring.calibration import Calibration
 from vad.scoring.scores import read_scores
 from vad.store import manifest
 from vad.store.cards import read_card
+from vad.synthetic.clips import TEST as scripts_of_test
+from vad.synthetic.clips import TRAIN as scripts_of_train
 
 UP_TO_SCORE = tiny.STAGES[: tiny.STAGES.index("score") + 1]
 RUN = """
@@ -32,12 +37,19 @@ for name in sys.argv[1:]:
     run.succeed()
 """
 TOLERANCE = 1e-5  # of a calibrated score
-BIG = "data/tiny/test/big"  # clips of a second camera, with larger frames
 
 
-def trained(folder: Path, name: str) -> Project:
-    """A tiny project with a configuration, in which all stages up to `score` have run."""
+def trained(folder: Path, name: str, cameras: int = 1) -> Project:
+    """A tiny project with a configuration, in which all stages up to `score` have run.
+
+    With a second camera, its clips are a test clip and a training clip with frames of 96x72.
+    """
     project = tiny.make(folder, commit=False, choices={})
+    if cameras > 1:
+        scripts = (scripts_of_train[0], scripts_of_test[1])
+        synthetic.generate(folder / "larger", clips=scripts, frames=24, width=96, height=72)
+        for split in ("train", "test"):
+            shutil.move(folder / "larger" / split / "hall", project / "data/tiny" / split / "larger")
     chosen = choices(name, project / DETECTOR)
     changes = CONFIGURATIONS[name][1]
     project.set({**chosen, **tiny.TINY, "resize.height": 16, "data.root": "data/tiny", **changes})
@@ -138,3 +150,122 @@ def test_frame_by_frame_from_the_file_equals_the_pipeline(project, model):
     assert len(clips) > 1
     for clip in clips:
         assert_equal(project, clip, watch(project, clip, model))
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory) -> Project:
+    """With two cameras whose frames differ in size."""
+    return trained(tmp_path_factory.mktemp("objects"), "objects", cameras=2)
+
+
+@pytest.fixture
+def objects_model(objects, monkeypatch) -> TrainedModel:
+    monkeypatch.chdir(objects.folder)
+    return TrainedModel.load()
+
+
+@pytest.mark.parametrize(("pause", "concurrent"), [(0, False), (0, True), (0.05, True)])
+def test_bursts_and_threads_change_nothing(objects, objects_model, pause, concurrent):
+    clip = clips_of(objects)[0]
+    assert_equal(objects, clip, watch(objects, clip, objects_model, pause, concurrent=concurrent))
+
+
+def test_two_cameras_of_different_size_at_once(objects, objects_model):
+    small, large = (next(c for c in clips_of(objects) if c.width == width) for width in (64, 96))
+    clips = small, large
+    sessions = [open_session(objects, clip, objects_model) for clip in clips]
+    seen: list[list[FrameResult]] = [[], []]
+    for pair in zip(*(frames_of(objects, clip) for clip in clips), strict=True):
+        for out, session, decoded in zip(seen, sessions, pair, strict=True):
+            out += session.process(decoded)
+    for clip, session, out in zip(clips, sessions, seen, strict=True):
+        assert_equal(objects, clip, out + session.finish())
+
+
+def test_results_come_as_late_as_the_calibration_says(objects, objects_model):
+    """The longest path: boxes interpolated over 3 frames beside windows of 5, then cells and scores."""
+    clip = clips_of(objects)[0]
+    session, delays = open_session(objects, clip, objects_model, concurrent=False), []
+    frames = [*frames_of(objects, clip)] * 3
+    for t, decoded in enumerate(frames):
+        delays += [t - result.index for result in session.process(decoded._replace(seconds=t / 25))]
+    lookahead = objects_model.calibration.lookahead
+    assert session.lookahead == lookahead == max(2, 2) + 8 + 7 + 8
+    assert session.delay == lookahead / session.fps
+    assert set(delays) == {lookahead}
+    assert len(session.finish()) == lookahead
+
+
+def test_a_live_session_gives_frames_of_the_warm_up_no_motion(objects, objects_model):
+    clip = clips_of(objects)[0]
+    session = open_session(objects, clip, objects_model, live=True)
+    assert session.warm_up == 8
+    seen = watch(objects, clip, objects_model, live=True)
+    assert [result.index for result in seen] == list(range(24))
+    assert [result.warming_up for result in seen] == [t < 8 for t in range(24)]
+    sources = [set(result.regions.sources.tolist()) for result in seen]
+    assert "motion" not in set().union(*sources[:8])
+    assert "motion" in set().union(*sources[8:])
+
+
+def test_motion_over_a_gap_is_not_taken_for_speed(objects, objects_model):
+    """A camera that drops two of three frames for a while: speed in pixels per frame stays the same."""
+    clip = clips_of(objects)[1]
+    frames = list(frames_of(objects, clip))
+    kept = [decoded for t, decoded in enumerate(frames) if t < 9 or t % 3 == 0]
+    speeds = []
+    for told in (True, False):
+        session, out = open_session(objects, clip, objects_model, concurrent=False), []
+        for t, decoded in enumerate(kept):
+            # told of no gap, it takes the displacement of three frames for that of one
+            out += session.process(decoded if told else decoded._replace(seconds=t / session.fps))
+        out += session.finish()
+        speeds.append(np.array([result.scores.errors["speed"] for result in out])[10:].mean())
+    whole = watch(objects, clip, objects_model)
+    usual = np.mean([result.scores.errors["speed"] for result in whole if result.index >= 12])
+    assert speeds[0] < 1.5 * usual < speeds[1]
+
+
+def test_frames_of_another_size_are_refused(objects, objects_model):
+    small, large = (next(c for c in clips_of(objects) if c.width == width) for width in (64, 96))
+    session = open_session(objects, small, objects_model)
+    session.process(next(frames_of(objects, small)))
+    with pytest.raises(UserError, match="frame 0 has 96x72 pixels, the first frame 64x48"):
+        session.process(next(frames_of(objects, large)))
+
+
+def test_a_background_without_bounded_lookahead_is_refused_by_name(objects, monkeypatch):
+    monkeypatch.chdir(objects.folder)
+    before = (objects / "params.yaml").read_bytes()
+    objects.set({"preprocess.foreground": {"method": "median"}})
+    try:
+        with pytest.raises(UserError, match=r"preprocess\.foreground\.method: median.* set .* mog2 or knn"):
+            TrainedModel.load()
+    finally:
+        (objects / "params.yaml").write_bytes(before)
+
+
+def test_memory_stays_flat(objects, objects_model):
+    """2,000 frames: after the first 500 the process grows by less than a tenth of what the frames take."""
+    clip = next(c for c in clips_of(objects) if c.width == 64)
+    frames = list(frames_of(objects, clip))
+    session = open_session(objects, clip, objects_model)
+    given = 0
+    grown = []
+    for part in (500, 1500):
+        gc.collect()
+        before = resident()
+        for _ in range(part):
+            session.process(frames[given % len(frames)]._replace(seconds=given / session.fps))
+            given += 1
+        gc.collect()
+        grown.append(resident() - before)
+    # frames of 64x48 with flow, masks and windows would take some 20 kB each
+    assert grown[1] < 1500 * 2000, grown
+    assert len(session.finish()) < 60
+
+
+def resident() -> int:
+    """Bytes of memory that the process holds."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

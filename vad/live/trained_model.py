@@ -7,7 +7,7 @@ from pathlib import Path
 from vad.branches.base import Branch
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.flow import FlowMethod, FlowParams
-from vad.footage.params import ExtractParams
+from vad.footage.extract_params import ExtractParams
 from vad.pipeline import params
 from vad.regions import PreprocessParams, RegionMode
 from vad.scoring.calibration import Calibration

@@ -13,7 +13,7 @@ from vad.scoring.items import Event, EventUpdate
 from vad.scoring.params import EventParams
 from vad.stream import Processor, results
 
-__all__ = ["TOLERANCE", "Event", "EventUpdate", "Events", "alarms", "find", "in_frames"]
+__all__ = ["TOLERANCE", "Event", "EventUpdate", "Events", "alarms", "find", "in_frames", "shares"]
 TOLERANCE = 1e-6  # frames; 0.28 * 25 is 7.000000000000001, but 0.28 s at 25 frames per second are 7 frames
 
 
@@ -79,9 +79,23 @@ class Events(Processor[Scored, EventUpdate]):
         return [EventUpdate("end", event)] if event is not None and begun else []
 
     def _shares(self, item: Scored) -> dict[str, float]:
-        positive = {name: item.branches[name] for name in self.branches if item.branches[name] > 0}
-        total = sum(positive.values())
-        return {name: positive[name] / total for name in sorted(positive, key=lambda name: -positive[name])}
+        return shares(item.branches, self.branches)
+
+
+def shares(scores: Mapping[str, float], branches: Sequence[str]) -> dict[str, float]:
+    """The share of each branch in the score of a frame.
+
+    Args:
+        scores: smoothed scores of each branch alone.
+        branches: the branches that count.
+
+    Returns:
+        Share, above 0 and at most 1, by branch, the largest first; without branches whose score is not above
+        0.
+    """
+    positive = {name: scores[name] for name in branches if scores[name] > 0}
+    total = sum(positive.values())
+    return {name: positive[name] / total for name in sorted(positive, key=lambda name: -positive[name])}
 
 
 def find(
