@@ -20,20 +20,23 @@ from statistics import median
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from vad.detection.detector import Detector
 from vad.detection.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 from vad.flow.dis import PRESETS, Dis
 from vad.footage.extract import ExtractParams, extract
 from vad.pipeline import params
+from vad.regions.compute import compute_regions
 from vad.regions.person_crop import PersonCrop
 from vad.regions.silhouette import Silhouette
-from vad.store import arrays
+from vad.store import arrays, tables
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[2] / "shared" / "data"))
 CLIP = DATA / "samples" / "one-by-one-person-detection.mp4"
 WEIGHTS = DATA / "weights" / "yolox_nano.onnx"
 SHA256 = "e8af074932d4ed7e232278e3055cefcdea3edf178874a3694ae292649fb464dd"
+FPS = 12.0
 SIZES = ((360, 240), (768, 432))  # width, height
 RAW = params.read(Path(__file__).parents[1] / "params.yaml")
 
@@ -90,7 +93,9 @@ def seconds(work: Callable[[], object]) -> float:
 def rows(folder: Path, frames: np.ndarray) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
     """The pairs (ours, alone) to compare, by name."""
     stem, moved, out = folder / "frames", folder / "flow", folder / "out"
-    arrays.write_array(stem, frames)
+    arrays.write_array(stem, frames, fps=FPS)
+    numbers = np.arange(len(frames))
+    tables.write_table(stem, pd.DataFrame({"source_frame": numbers, "seconds": numbers / FPS}))
     silhouette = params.load("preprocess.silhouette", Silhouette.Params, RAW)
     crops = params.load("preprocess.person_crop", PersonCrop.Params, RAW)
     dis = Dis(params.load("flow.dis", Dis.Params, RAW))
@@ -101,7 +106,7 @@ def rows(folder: Path, frames: np.ndarray) -> dict[str, tuple[Callable[[], objec
             foreground = ForegroundParams(method=method, shadows=shadows)
             mode = Silhouette(silhouette, foreground)
             pairs[f"silhouette, {method}{', shadows' * shadows}"] = (
-                lambda mode=mode: mode.regions(out, stem, moved, threads=1),
+                lambda mode=mode: compute_regions(out, stem, moved, mode, threads=1),
                 lambda foreground=foreground: subtract(frames, foreground.resolve(SILHOUETTES)),
             )
     motion = crops.model_copy(
@@ -112,7 +117,7 @@ def rows(folder: Path, frames: np.ndarray) -> dict[str, tuple[Callable[[], objec
     )
     moving = PersonCrop(motion, ForegroundParams())
     pairs["person_crop, motion (difference)"] = (
-        lambda: moving.regions(out, stem, moved, threads=1),
+        lambda: compute_regions(out, stem, moved, moving, threads=1),
         lambda: change(frames),
     )
     onnx = crops.onnx.model_copy(update={"weights": str(WEIGHTS), "sha256": SHA256, "every_n": 1})
@@ -120,7 +125,7 @@ def rows(folder: Path, frames: np.ndarray) -> dict[str, tuple[Callable[[], objec
     detected = PersonCrop(crops.model_copy(update={"detectors": ["onnx"], "onnx": onnx}), ForegroundParams())
     detected.prepare(folder / "cache")
     pairs["person_crop, onnx"] = (
-        lambda: detected.regions(out, stem, moved, threads=1),
+        lambda: compute_regions(out, stem, moved, detected, threads=1),
         lambda: detect(frames, detector),
     )
     pairs[f"flow, dis {dis.params.preset}"] = (

@@ -13,17 +13,18 @@ the column "shared". A box of a person who is tiny or does not move counts neith
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import get_args
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from vad import boxes
-from vad.detection.background import foreground_masks
+from vad.detection.assignment import assign
+from vad.detection.background import foreground
 from vad.detection.blobs import MotionBoxes
 from vad.detection.foreground_params import MOTION_BOXES, SILHOUETTES, THRESHOLDS, ForegroundParams
 from vad.detection.motion import MotionParams, motion_masks
@@ -34,6 +35,7 @@ from vad.pipeline import params
 from vad.regions import PreprocessParams
 from vad.regions.person_crop import PersonCrop
 from vad.store import arrays
+from vad.stream import Frame, results
 from vad.synthetic import CLIPS, instances
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +68,11 @@ def read(color: str, folder: Path) -> Iterator[Clip]:
         actors = np.stack(list(instances(script, frames=len(frames))))
         second = round(card["fps"])
         yield Clip(script.name, frames, actors, moving(actors, second), second)
+
+
+def items(clip: Clip) -> Iterator[Frame]:
+    """The frames as processors take them."""
+    return (Frame(t, t / clip.second, pixels) for t, pixels in enumerate(clip.frames))
 
 
 def moving(actors: np.ndarray, second: int) -> np.ndarray:
@@ -103,7 +110,7 @@ def measure_silhouettes(clips: list[Clip], how: ForegroundParams) -> None:
         settings = how.model_copy(update={"method": method, "threshold": threshold}).resolve(SILHOUETTES)
         rows = []
         for clip in clips:
-            masks, truth = np.stack(list(foreground_masks(clip.frames, settings))), clip.moving > 0
+            masks, truth = np.stack(list(results(foreground(settings), items(clip)))), clip.moving > 0
             values = iou(masks, truth)
             right = np.count_nonzero(masks & truth)
             rows.append(
@@ -143,7 +150,7 @@ class Count:
         """
         expected, others = bounds(actors, moving)
         fits = boxes.iou(expected, motion_boxes) >= FITS
-        rows, columns = linear_sum_assignment(fits, maximize=True)
+        rows, columns = assign(fits, maximize=True)
         paired = fits[rows, columns]
         ignored = (boxes.iou(others, motion_boxes) >= FITS).any(axis=0)
         ignored[columns[paired]] = False
@@ -167,7 +174,7 @@ def bounds(actors: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def measure_boxes(
-    clips: list[Clip], folder: Path, how: MotionParams, foreground: ForegroundParams, flow: Dis
+    clips: list[Clip], folder: Path, how: MotionParams, background: ForegroundParams, flow: Dis
 ) -> None:
     """Prints a row per source, and a row for the true masks, an upper bound for all sources."""
     head = ("source", "recall", "train", "test", "worst clip", "shared", "precision", "boxes", "people")
@@ -179,12 +186,16 @@ def measure_boxes(
             if source == "truth":
                 masks = iter(clip.moving > 0)
             else:
-                stem = folder / "flow" / clip.name
+                counts: Iterable[np.ndarray | None] = repeat(None)
+                scale = None
                 if source == "flow":
+                    stem = folder / "flow" / clip.name
                     flow.flow(stem, folder / clip.name, threads=1)
-                pair = arrays.open_array(stem) if source == "flow" else None
+                    counts, card = arrays.open_array(stem)
+                    scale = card["scale"]
                 changed = how.model_copy(update={"source": source})
-                masks = motion_masks(clip.frames, pair, changed, foreground.resolve(MOTION_BOXES))
+                processor = motion_masks(changed, background.resolve(MOTION_BOXES), scale)
+                masks = results(processor, zip(items(clip), counts, strict=False))
             counts.append(Count())
             motion_boxes = MotionBoxes(how)
             for t, mask in enumerate(masks):
@@ -209,12 +220,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="vad-bench-") as folder:
         clips = list(read(args.color, Path(folder)))
         print(f"{len(clips)} clips of {len(clips[0].frames)} frames, {args.color}")
-        foreground = params.load("preprocess", PreprocessParams, raw).foreground
-        measure_silhouettes(clips, foreground)
+        background = params.load("preprocess", PreprocessParams, raw).foreground
+        measure_silhouettes(clips, background)
         print()
         motion = params.load("preprocess.person_crop", PersonCrop.Params, raw).motion
         flow = Dis(params.load("flow.dis", Dis.Params, raw))
-        measure_boxes(clips, Path(folder), motion, foreground, flow)
+        measure_boxes(clips, Path(folder), motion, background, flow)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     low = np.maximum(a[:, None, :2], b[None, :, :2]).astype(float)
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     # disjoint boxes give negative sides, whose product could be positive
-    return np.prod(np.maximum(high - low, 0), axis=2)
+    sides = np.maximum(high - low, 0)
+    return sides[..., 0] * sides[..., 1]
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
+from tests.detection.frames import foreground_masks, items
 from vad import UserError
-from vad.detection.background import changing_share, clean, foreground_masks, shadow
+from vad.detection.background import changing_share, clean, foreground, shadow
 from vad.detection.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 from vad.pipeline import params
 
@@ -323,23 +324,48 @@ def test_memory_is_flat(method, tmp_path):
     assert peaks[1] < 1500 * 48 * 64 * 3 / 4
 
 
-def test_frames_are_read_lazily():
-    class Film:
-        """Frames of which only the first can be read once the background is learned."""
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("length", [0, 1, 19, 20, 21, 40, 50])
+def test_masks_come_as_soon_as_the_background_is_learned(method, length):
+    """After `history` frames all that wait are due; later that of each frame, for a median of each period."""
+    frames, _ = walk(50, color=True)
+    p = how(method, history=20, initial_frames=7, shadows=True)
+    whole, processor = run(frames, p), foreground(p)
+    masks = []
+    for t, item in enumerate(items(frames[:length]), 1):
+        masks += processor.process(item)
+        assert len(masks) == (0 if t < 20 else t // 20 * 20 if method == "median" else t)
+    # of what comes before the end, nothing depends on later frames
+    assert all(np.array_equal(got, want) for got, want in zip(masks, whole, strict=False))
+    assert len(masks + processor.finish()) == length
+    assert processor.lookahead == (19 if method == "median" else 0)
 
-        shape = (10**6, HEIGHT, WIDTH)
 
-        def __len__(self) -> int:
-            return 10**6
+def test_a_median_of_the_last_period_covers_a_full_period():
+    """Of 50 frames with a history of 20, the last 10 are compared with the median of the last 20."""
+    frames, _ = walk(50)
+    p = how("median", history=20, initial_frames=20, learning_rate=0, shadows=False)
+    masks = run(frames, p)
+    for start, end in ((0, 20), (20, 40), (30, 50)):
+        median = np.median(frames[start:end], axis=0).astype(np.float32)
+        for t in range(start if end < 50 else 40, end):
+            sample = median[::4, ::4]
+            light = np.median(frames[t, ::4, ::4][sample >= 8] / sample[sample >= 8])
+            want = np.abs(frames[t] - median * light) > p.threshold
+            assert np.array_equal(masks[t], clean(want, p.open, p.close, p.min_area)), t
 
-        def __getitem__(self, t: int) -> np.ndarray:
-            assert t < 100, "beyond the history"
-            return np.full((HEIGHT, WIDTH), 50, np.uint8)
 
-        def __iter__(self):
-            return (self[0] for _ in range(10**6))
-
-    assert not next(foreground_masks(Film(), how())).any()
+@pytest.mark.parametrize("method", ["mog2", "knn"])
+def test_a_skipped_warm_up_has_no_foreground_and_does_not_wait(method):
+    frames, truth = walk(length=100, starts=30)
+    processor = foreground(how(method, history=50), skip_warm_up=True)
+    masks = []
+    for t, item in enumerate(items(frames), 1):
+        masks += processor.process(item)
+        assert len(masks) == t
+    assert processor.finish() == []
+    assert not np.any(masks[:50])
+    assert min(iou(masks[t], truth[t]) for t in range(50, 90)) > 0.9
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Boxes of moving things: against brute force, on drawn shapes, on rendered clips."""
 
 import tracemalloc
-from itertools import pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
 
 import cv2
@@ -13,12 +13,13 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
 from benchmarks.sample_regions import Count, moving
+from tests.detection.frames import foreground_masks, items
 from vad import UserError
 from vad import boxes as box_arrays
-from vad.detection.background import foreground_masks
 from vad.detection.blobs import MotionBoxes, boxes
 from vad.detection.foreground_params import MOTION_BOXES, ForegroundParams
 from vad.detection.motion import MotionParams, motion_masks
+from vad.stream import results
 from vad.synthetic import CLIPS, instances, render
 
 EVERY = {"close": 0, "min_area": 1, "min_width": 1, "min_height": 1, "split": 0.0}
@@ -287,6 +288,23 @@ def test_an_almost_hidden_person_has_no_box():
         assert len(got) == (1 if x == 28 else 2)
 
 
+@pytest.mark.parametrize(("gap", "first", "missing"), [(1, 22, 3), (2, 9, 2), (3, 7, 2)])
+def test_a_gap_in_time_is_not_taken_for_speed(gap, first, missing):
+    """Before people cross, frames are missing; told of that, boxes are predicted where people are now."""
+    clip, how = crossing(gap), params(**SPLIT)
+
+    def kept(intervals: int) -> bool:
+        finder, before = MotionBoxes(how), clip[: len(clip) // 2]
+        del before[first : first + missing]
+        steps = [intervals if t == first else 1 for t in range(len(before))]
+        return all(
+            apart(people, finder.next(mask, n)) for (mask, people), n in zip(before, steps, strict=True)
+        )
+
+    assert kept(missing + 1)
+    assert not kept(1)
+
+
 @given(st.lists(arrays(bool, (16, 20)), max_size=8), st.sampled_from([0.0, 0.4, 0.9]), SMALL)
 def test_boxes_of_any_masks_lie_in_the_frame(clip, split, least):
     how = params(close=2, split=split, min_width=least, min_height=least)
@@ -305,7 +323,9 @@ FOREGROUND = ForegroundParams().resolve(MOTION_BOXES)
 
 
 def masks_of(frames: np.ndarray, how: MotionParams, flow=None) -> np.ndarray:
-    moving = list(motion_masks(frames, flow, how, FOREGROUND))
+    counts, scale = flow or (repeat(None), None)
+    processor = motion_masks(how, FOREGROUND, scale)
+    moving = list(results(processor, zip(items(frames), counts, strict=False)))
     assert all(mask.dtype == bool for mask in moving)
     return np.array(moving)
 
@@ -358,7 +378,7 @@ def test_flow_is_scaled_to_the_frame(factor):
     box = np.array([40, 24, 80, 72]) // factor
     counts[:, box[1] : box[3], box[0] : box[2]] = (-24, 18)  # 3 px
     frames = np.zeros((2, height, width), np.uint8)
-    moving_pixels = masks_of(frames, params("flow", flow_threshold=1.0), (counts, {"scale": 0.1}))
+    moving_pixels = masks_of(frames, params("flow", flow_threshold=1.0), (counts, 0.1))
     assert moving_pixels.shape == frames.shape
     for mask in moving_pixels:
         got = boxes(mask, params())
@@ -371,7 +391,7 @@ def test_flow_is_above_its_threshold(scale, moves):
     """30 and 40 steps in x and y are 50 steps, about 1 px."""
     counts = np.full((1, 20, 30, 2), (30, 40), np.int8)
     moving_pixels = masks_of(
-        np.zeros((1, 20, 30), np.uint8), params("flow", flow_threshold=1.0), (counts, {"scale": scale})
+        np.zeros((1, 20, 30), np.uint8), params("flow", flow_threshold=1.0), (counts, scale)
     )
     assert moving_pixels.all() == moving_pixels.any() == moves
 
@@ -382,7 +402,7 @@ def test_flow_is_cut_at_half_the_speed_nearby():
     counts = np.zeros((1, 60, 101, 2), np.int8)
     counts[..., 0] = np.clip(120 - 10 * np.clip(hill - 10, 0, None), 0, None)
     how = params("flow", flow_threshold=0.4)
-    (moving_pixels,) = masks_of(np.zeros((1, 60, 101), np.uint8), how, (counts, {"scale": 0.1}))
+    (moving_pixels,) = masks_of(np.zeros((1, 60, 101), np.uint8), how, (counts, 0.1))
     x0, _, x1, _ = boxes(moving_pixels, params())[0]
     assert abs(x0 - (50 - 16)) <= 2
     assert abs(x1 - (50 + 17)) <= 2
@@ -390,7 +410,7 @@ def test_flow_is_cut_at_half_the_speed_nearby():
 
 def test_missing_flow_is_refused_at_once():
     with pytest.raises(UserError, match=r"flow.method is none; set flow.method: dis"):
-        motion_masks(np.zeros((3, 20, 30), np.uint8), None, params("flow"), FOREGROUND)
+        motion_masks(params("flow"), FOREGROUND, None)
 
 
 def test_the_source_foreground_takes_the_masks_of_the_background_model():
@@ -405,7 +425,8 @@ def test_memory_does_not_grow_with_the_clip(tmp_path: Path):
     counts = np.lib.format.open_memmap(tmp_path / "flow.npy", "w+", np.int8, (300, 120, 180, 2))
     for source in ("difference", "flow"):
         tracemalloc.start()
-        for mask in motion_masks(frames, (counts, {"scale": 0.1}), params(source), FOREGROUND):
+        processor = motion_masks(params(source), FOREGROUND, 0.1)
+        for mask in results(processor, zip(items(frames), counts, strict=True)):
             boxes(mask, params(close=12, split=0.4))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -406,20 +406,6 @@ def test_a_falsely_declared_dynamic_batch_is_run_picture_by_picture(tmp_path):
     assert len(detector.detect([blank()] * 3)) == 3
 
 
-def test_stream_reads_no_further_than_needed(tmp_path):
-    taken = []
-
-    def frames():
-        for i in range(100):
-            taken.append(i)
-            yield blank()
-
-    detector = Detector(export(tmp_path / "a.onnx", raw()), params(batch_size=4), threads=1)
-    stream = detector.stream(frames())
-    next(stream)
-    assert len(taken) == 4
-
-
 def test_frames_of_a_memory_map_and_of_several_sizes(tmp_path):
     np.save(tmp_path / "a.npy", np.stack([blank()] * 6))
     frames = np.load(tmp_path / "a.npy", mmap_mode="r")

@@ -1,16 +1,40 @@
 """Tracking: people who walk on keep their track; after a long absence or a jump they get a new track."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
+from supervision import Detections
+from trackers import SORTTracker
 
-from vad.detection.tracking import Tracker, TrackParams, interpolate
+from vad.detection.tracking import Tracker, TrackParams
 
 WIDE, HIGH = 20, 50  # pixels of a person
 
 
 def params(max_gap=5, min_iou=0.3, confirm=2) -> TrackParams:
     return TrackParams(max_gap=max_gap, min_iou=min_iou, confirm=confirm)
+
+
+def reference(how: TrackParams) -> Callable[[np.ndarray], list[int]]:
+    """SORT of the library `trackers`: a function from the boxes of the next frame to their track numbers."""
+    # at a frame rate of 30, the library takes the length of its buffer in frames
+    sort = SORTTracker(
+        lost_track_buffer=how.max_gap,
+        frame_rate=30.0,
+        track_activation_threshold=0.0,
+        minimum_consecutive_frames=how.confirm,
+        minimum_iou_threshold=how.min_iou,
+    )
+
+    def update(boxes: np.ndarray) -> list[int]:
+        ones = np.ones(len(boxes), np.float32)
+        return sort.update(Detections(xyxy=boxes.astype(np.float32), confidence=ones)).tracker_id.tolist()
+
+    return update
 
 
 def person(x: float, y: float) -> list[float]:
@@ -114,29 +138,63 @@ def test_a_jump_beyond_min_iou_is_another_track(min_iou, jump, kept):
     assert got[-1] == ([0] if kept else [1])
 
 
-@pytest.mark.parametrize(("steps", "speed"), [(2, 3), (3, 6), (5, 6), (8, 1), (4, -5)])
-def test_interpolated_boxes_move_with_the_walkers(steps, speed):
-    def at(t: int) -> np.ndarray:
-        """Two people with their confidence; the detector returns them in a different order each time."""
-        both = np.array([[*person(100 + speed * t, 50), 0.4], [*person(300 - speed * t, 60), 0.8]])
-        return both if t == 0 else both[::-1]
+@pytest.mark.parametrize("max_gap", [0, 3])
+@pytest.mark.parametrize("missing", [1, 3, 4, 10**12])
+def test_missing_frames_count_as_frames_without_boxes(max_gap, missing):
+    """Two people walk on while frames are missing, others come and go; numbers are as for empty frames."""
+    rng = np.random.default_rng(missing)
+    frames = [
+        [
+            person(50 + 3 * t, 50),
+            person(400 - 2 * t, 60),
+            *([person(*rng.uniform(0, 300, 2))] if t % 3 else []),
+        ]
+        for t in range(20)
+    ]
+    gaps, empty = Tracker(params(max_gap=max_gap)), Tracker(params(max_gap=max_gap))
+    for t, boxes in enumerate(frames):
+        if t == 10:
+            for _ in range(min(missing, 10)):
+                empty.update(np.zeros((0, 4)))
+        got = gaps.update(np.array(boxes), steps=missing + 1 if t == 10 else 1)
+        assert got.tolist() == empty.update(np.array(boxes)).tolist()
 
-    got = interpolate(at(0), at(steps), steps)
-    assert len(got) == steps - 1
-    for t, boxes in enumerate(got, 1):
-        expected = at(0) + t * (at(steps)[::-1] - at(0)) / steps
-        np.testing.assert_allclose(boxes[boxes[:, 4].argsort()], expected)
+
+BOX = st.tuples(*[st.integers(0, 40)] * 2, *[st.integers(1, 20)] * 2).map(
+    lambda box: (box[0], box[1], box[0] + box[2], box[1] + box[3])
+)
 
 
-def test_an_unpaired_box_stays_for_half_of_the_frames():
-    came, went = np.array([[*person(10, 10), 0.5]]), np.array([[*person(200, 10), 0.6]])
-    got = interpolate(came, went, 4)
-    assert [boxes.tolist() for boxes in got] == [came.tolist(), went.tolist(), went.tolist()]
-    nobody = np.zeros((0, 5))
-    assert [len(boxes) for boxes in interpolate(came, nobody, 4)] == [1, 0, 0]
-    assert [len(boxes) for boxes in interpolate(nobody, came, 5)] == [0, 0, 1, 1]
-    assert [boxes.shape for boxes in interpolate(nobody, nobody, 3)] == [(0, 5), (0, 5)]
-    assert interpolate(came, went, 1) == []
+@given(
+    st.lists(st.lists(BOX, max_size=6), max_size=15),
+    st.integers(0, 4),
+    st.sampled_from([0.05, 0.2, 0.5, 1.0]),
+    st.integers(2, 4),
+)
+def test_any_boxes_have_the_tracks_of_the_library(frames, max_gap, min_iou, confirm):
+    """Small whole numbers give many equal overlaps."""
+    sort = reference(params(max_gap, min_iou, confirm))
+    tracker = Tracker(params(max_gap, min_iou, confirm))
+    for boxes in frames:
+        array = np.array(boxes, float).reshape(-1, 4)
+        assert tracker.update(array).tolist() == sort(array)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crowd_has_the_tracks_of_the_library(seed):
+    """Ten people who walk, shake, hide and meet, for 300 frames."""
+    rng = np.random.default_rng(seed)
+    start, speed, size = rng.uniform(0, 300, (10, 2)), rng.normal(0, 2, (10, 2)), rng.uniform(10, 60, (10, 2))
+    sort, tracker = reference(params()), Tracker(params())
+    tracks = set()
+    for t in range(300):
+        corner = (start + t * speed) % 300 + rng.normal(0, 1, (10, 2))
+        seen = rng.permutation(10)[: rng.integers(6, 11)]
+        boxes = np.concatenate([corner, corner + size], axis=1)[seen]
+        numbers = tracker.update(boxes).tolist()
+        assert numbers == sort(boxes), t
+        tracks.update(numbers)
+    assert len(tracks) > 10
 
 
 def test_without_boxes_there_are_no_tracks():

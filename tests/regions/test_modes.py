@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.regions.clips import files, run
 from vad import UserError
 from vad.detection.foreground_params import MOTION_BOXES, SILHOUETTES, ForegroundParams
 from vad.pipeline import params
-from vad.regions import COLUMNS, REGION_MODES, PreprocessParams, RegionMode
-from vad.store.arrays import write_array
+from vad.regions import REGION_MODES, PreprocessParams, RegionMode
+from vad.regions.table import COLUMNS
 from vad.store.cards import read_card
 from vad.store.tables import read_table
 
@@ -32,19 +33,6 @@ def create(name: str, **foreground) -> RegionMode:
     """The mode with its defaults; `foreground` changes keys of preprocess.foreground."""
     mode_class = REGION_MODES.get(name)
     return mode_class(mode_class.Params(), ForegroundParams(**foreground))
-
-
-def run(mode: RegionMode, folder: Path, frames: np.ndarray, threads: int = 1) -> Path:
-    """The stem of the written regions; there is no flow."""
-    write_array(folder / "frames", frames, fps=10.0)
-    mode.prepare(folder / "cache")
-    stem = folder / "regions/clip"
-    mode.regions(stem, folder / "frames", folder / "flow", threads=threads)
-    return stem
-
-
-def files(stem: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in stem.parent.iterdir()}
 
 
 def test_all_modes_are_registered():

@@ -8,15 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.detection.frames import items
 from tests.detection.test_detector import N, export
+from tests.regions.clips import store
 from vad import UserError, boxes
 from vad.detection.foreground_params import ForegroundParams
 from vad.flow.dis import Dis
 from vad.flow.none import NoFlow
 from vad.pipeline import params
-from vad.regions import COLUMNS
+from vad.regions.compute import compute_regions
 from vad.regions.person_crop import PersonCrop
+from vad.regions.table import COLUMNS
 from vad.store import arrays, cards, tables
+from vad.stream import results
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[3] / "shared" / "data"))
 NANO = DATA / "weights/yolox_nano.onnx"
@@ -65,12 +69,12 @@ def truth(t: int, speed: int = 3) -> np.ndarray:
 def run(folder: Path, video: np.ndarray, p: PersonCrop.Params, method: str = "none"):
     """(table of regions, card) of a clip."""
     stem = folder / "regions/clip"
-    arrays.write_array(folder / "frames", video, fps=10.0)
+    store(folder / "frames", video)
     flow_class = {"dis": Dis, "none": NoFlow}[method]
     flow_class(flow_class.Params()).flow(folder / "flow", folder / "frames", threads=1)
     crops = mode(p)
     crops.prepare(folder / "cache")
-    crops.regions(stem, folder / "frames", folder / "flow", threads=1)
+    compute_regions(stem, folder / "frames", folder / "flow", crops, threads=1)
     return tables.read_table(stem), cards.read_card(stem)
 
 
@@ -143,6 +147,18 @@ def test_a_detector_run_on_every_nth_frame_gives_boxes_in_all_frames(tmp_path):
     assert np.abs(every[sides].to_numpy() - four[sides].to_numpy()).max() <= 1
     assert len(set(four["track"]) - {-1}) == 1
     assert "foreground" not in card
+
+
+@pytest.mark.parametrize(("steps", "kept"), [(1, True), (11, True), (12, False), (10**9, False)])
+def test_a_gap_in_time_ends_tracks(tmp_path, steps, kept):
+    """With `max_gap` 10, what was there 12 frames ago may be something else, though it is where that was."""
+    p = how(detectors=["onnx"], track={"max_gap": 10}, **detecting(tmp_path, (70.0, 20.0, 100.0, 80.0)))
+    crops = mode(p)
+    crops.prepare(tmp_path / "cache")
+    frames = [frame._replace(steps=steps) if t == 5 else frame for t, frame in enumerate(items(walk(9)))]
+    regions = list(results(crops.processor(HEIGHT, WIDTH), ((frame, None) for frame in frames)))
+    assert [int(of_frame.tracks[0]) for of_frame in regions[1:5]] == [0] * 4
+    assert regions[-1].tracks.tolist() == ([0] if kept else [1])
 
 
 def test_a_thing_detected_as_two_classes_is_a_single_region(tmp_path):

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from benchmarks.sample_regions import iou, moving
+from tests.detection.frames import foreground_masks
+from tests.regions import clips
+from tests.regions.clips import files
 from vad import UserError
-from vad.detection.background import foreground_masks
 from vad.detection.foreground_params import ForegroundParams
 from vad.pipeline import params
-from vad.regions import whole_frames
 from vad.regions.silhouette import Silhouette
-from vad.store import arrays, cards, tables
+from vad.regions.table import whole_frames
+from vad.store import cards, tables
 from vad.store.bitmasks import open_masks
 from vad.synthetic import CLIPS, instances, render
 
@@ -35,15 +37,7 @@ def walk(color: bool = False, value: int = 200) -> np.ndarray:
 
 
 def run(folder: Path, frames: np.ndarray, silhouettes: Silhouette, threads: int = 1) -> Path:
-    arrays.write_array(folder / "frames", frames, fps=10.0)
-    silhouettes.prepare(folder / "cache")
-    stem = folder / "regions/clip"
-    silhouettes.regions(stem, folder / "frames", folder / "flow", threads=threads)
-    return stem
-
-
-def files(stem: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in stem.parent.iterdir()}
+    return clips.run(silhouettes, folder, frames, threads)
 
 
 @pytest.mark.parametrize("color", [False, True])

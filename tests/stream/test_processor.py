@@ -37,14 +37,17 @@ class Sums(Processor[int, int]):
 
 
 class Gate(Processor[int, int]):
-    """Waits in `process` until it is opened; notes what it has begun; fails at negative numbers."""
+    """Waits in `process` until it is opened; notes what it has begun; fails at negative numbers.
+
+    Numbers from 100 on wait for a gate of their own.
+    """
 
     def __init__(self) -> None:
-        self.open, self.begun = threading.Event(), []
+        self.open, self.open_late, self.begun = threading.Event(), threading.Event(), []
 
     def process(self, item: int) -> list[int]:
         self.begun.append(item)
-        assert self.open.wait(10)
+        assert (self.open_late if item >= 100 else self.open).wait(10)
         if item < 0:
             raise ValueError(f"bad item {item}")
         return [item]
@@ -147,12 +150,18 @@ def test_errors_are_raised_by_finish():
 
 def test_after_an_error_the_items_that_wait_are_left_undone():
     """So that the program is not kept waiting for results that nobody takes."""
-    gate = Gate()
-    threaded = Threaded(gate, pending=0)
-    started = threading.Timer(0.1, gate.open.set)
-    started.start()
+    before, gate = threading.active_count(), Gate()
+    threaded = Threaded(gate, pending=9)
+    for item in (-1, 100, 101):
+        threaded.process(item)
+    gate.open.set()
+    while len(gate.begun) < 2:  # the first has failed, the second is at work
+        time.sleep(0.001)
     with pytest.raises(ValueError, match="bad item -1"):
-        threaded.process(-1)
+        threaded.process(102)
+    gate.open_late.set()
+    while threading.active_count() > before:
+        time.sleep(0.001)
+    assert gate.begun == [-1, 100]
     with pytest.raises(RuntimeError):
-        threaded.process(2)
-    assert gate.begun == [-1]
+        threaded.process(103)

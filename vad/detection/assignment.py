@@ -38,35 +38,37 @@ def _columns(cost: list[list[float]], m: int) -> list[int]:
     # dual variables: cost - row_price - column_price is 0 for assigned pairs and never negative
     row_price, column_price = [0.0] * len(cost), [0.0] * m
     for start in range(len(cost)):
-        distance, before = [inf] * m, [-1] * m  # from `start` to each column, and the row on the way to it
-        # reversed, like the choice of free columns below, so that ties are broken as scipy does
-        remaining = list(range(m - 1, -1, -1))
-        rows, columns = [], []  # those reached, in this order
-        row, nearest = start, 0.0
-        while True:
-            rows.append(row)
-            costs, price = cost[row], row_price[row]
-            lowest, best = inf, -1
-            for i, j in enumerate(remaining):
-                through = nearest + costs[j] - price - column_price[j]
-                if through < distance[j]:
-                    distance[j], before[j] = through, row
-                if distance[j] < lowest or (distance[j] == lowest and of_column[j] < 0):
-                    lowest, best = distance[j], i
-            nearest, column = lowest, remaining[best]
-            columns.append(column)
-            remaining[best] = remaining[-1]
-            remaining.pop()
-            row = of_column[column]
-            if row < 0:
-                break
+        # from `start` to each column, and the row before it on the way
+        distance = [value - price for value, price in zip(cost[start], column_price, strict=True)]
+        before = [start] * m
+        nearest = min(distance)
+        # of the nearest columns the first that is free, otherwise the last: the choice of scipy
+        columns = [j for j, value in enumerate(distance) if value == nearest]
+        column = next((j for j in columns if of_column[j] < 0), columns[-1])
+        row = of_column[column]
+        if row >= 0:
+            reached = [column]
+            remaining = list(range(m - 1, -1, -1))
+            while True:
+                remaining[remaining.index(column)] = remaining[-1]
+                remaining.pop()
+                costs, price = cost[row], row_price[row]
+                lowest = inf
+                for j in remaining:
+                    through = nearest + costs[j] - price - column_price[j]
+                    if through < distance[j]:
+                        distance[j], before[j] = through, row
+                    if distance[j] < lowest or (distance[j] == lowest and of_column[j] < 0):
+                        lowest, column = distance[j], j
+                nearest, row = lowest, of_column[column]
+                if row < 0:
+                    break
+                reached.append(column)
+            for j in reached:
+                row_price[of_column[j]] += nearest - distance[j]
+                column_price[j] -= nearest - distance[j]
         row_price[start] += nearest
-        for row in rows[1:]:
-            row_price[row] += nearest - distance[of_row[row]]
-        for j in columns:
-            column_price[j] -= nearest - distance[j]
         # along the path back to the start, each row hands its column on to the row before it
-        row = -1
         while row != start:
             row = before[column]
             of_column[column] = row

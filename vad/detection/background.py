@@ -181,14 +181,15 @@ class _OpenCV(Foreground):
     def stream(self, item: Frame) -> Iterator[np.ndarray]:
         """Yields the masks that have become ready."""
         self._received += 1
+        pixels = np.asarray(item.pixels)  # a memory map is slower
         if self._learned:
-            yield self._mask(self._received - 1, item.pixels)
+            yield self._mask(self._received - 1, pixels)
             return
-        self._waiting.append(item.pixels)
+        self._waiting.append(pixels)
         if self._skip:
             if self._received == self.settings.history:
                 self._learn()
-            yield np.zeros(item.pixels.shape[:2], bool)
+            yield np.zeros(pixels.shape[:2], bool)
         elif self._received == self.settings.history:
             yield from self.rest()
 
@@ -214,7 +215,7 @@ class _OpenCV(Foreground):
 
     def _update(self, t: int, pixels: np.ndarray, rate: float) -> np.ndarray:
         cv2.setRNGSeed(t + 1)  # knn replaces random samples; the seed makes the result repeatable
-        return self._model.apply(np.asarray(pixels), learningRate=rate)
+        return self._model.apply(pixels, learningRate=rate)
 
     def _background(self) -> np.ndarray:
         return self._model.getBackgroundImage()
@@ -232,7 +233,7 @@ class _Median(Foreground):
     def stream(self, item: Frame) -> Iterator[np.ndarray]:
         """Yields the masks of a period when it is complete."""
         self._received += 1
-        self._waiting.append(item.pixels)
+        self._waiting.append(np.asarray(item.pixels))  # a memory map is slower
         if len(self._waiting) == self.settings.history:
             yield from self.rest()
 

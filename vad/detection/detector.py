@@ -5,8 +5,10 @@
 
 import ast
 import difflib
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +72,11 @@ class Detections:
                 "the detector gives no class scores outside its boxes; use a YOLOX or YOLOv8 export "
                 "without NMS inside"
             )
-        x0, y0, x1, y1 = (float(side) for side in box)
-        x0, x1 = (x * self.fit.scale_x + self.fit.left for x in (x0, x1))
-        y0, y1 = (y * self.fit.scale_y + self.fit.top for y in (y0, y1))
-        level = int(np.searchsorted(LONGEST, max(x1 - x0, y1 - y0)))
+        fit = self.fit
+        x0, y0, x1, y1 = map(float, box)
+        x0, x1 = x0 * fit.scale_x + fit.left, x1 * fit.scale_x + fit.left
+        y0, y1 = y0 * fit.scale_y + fit.top, y1 * fit.scale_y + fit.top
+        level = bisect_left(LONGEST, max(x1 - x0, y1 - y0))
         class_map, stride = self.class_maps[level], yolo.STRIDES[level]
         _, rows, columns = class_map.shape
         return class_map[:, _cells(y0, y1, rows, stride), _cells(x0, x1, columns, stride)].max((1, 2))
@@ -319,7 +322,8 @@ def _cells(start: float, end: float, count: int, stride: int) -> slice:
         count: number of cells.
         stride: size of a cell, in px.
     """
-    first, last = (min(max(int(np.ceil(px / stride - 0.5)), 0), count) for px in (start, end))
+    first = min(max(ceil(start / stride - 0.5), 0), count)
+    last = min(max(ceil(end / stride - 0.5), 0), count)
     if first >= last:
         first = min(max(int((start + end) / (2 * stride)), 0), count - 1)
         last = first + 1

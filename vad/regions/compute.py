@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -76,22 +75,18 @@ class _Rows:
     """
 
     def __init__(self) -> None:
-        self._regions: list[Regions] = []
+        self._columns: list[tuple[np.ndarray, ...]] = []
         self.moving: list[float] = []
 
     def append(self, regions: Regions) -> None:
         """Adds the regions of the next frame."""
-        # without what takes memory
-        self._regions.append(replace(regions, class_scores=None, foreground=None))
+        self._columns.append((regions.boxes, regions.tracks, regions.sources, regions.confidence))
         if regions.moving is not None:
             self.moving.append(regions.moving)
 
     def table(self) -> pd.DataFrame:
         """All rows, with the columns of `table.COLUMNS`."""
-        boxes, tracks, sources, confidence = (
-            np.concatenate([getattr(regions, name) for regions in self._regions])
-            for name in ("boxes", "tracks", "sources", "confidence")
-        )
+        boxes, tracks, sources, confidence = map(np.concatenate, zip(*self._columns, strict=True))
         rows = pd.DataFrame(boxes, columns=["x0", "y0", "x1", "y1"])
-        frame = np.repeat(np.arange(len(self._regions)), [len(regions) for regions in self._regions])
+        frame = np.repeat(np.arange(len(self._columns)), [len(tracks) for _, tracks, *_ in self._columns])
         return rows.assign(frame=frame, track=tracks, source=sources, confidence=confidence)

@@ -183,7 +183,7 @@ class _Sights(LazyProcessor[FrameAndFlow, _Sight]):
         self, masks: LazyProcessor[FrameAndFlow, np.ndarray] | None, detected: InterpolatedBoxes | None
     ):
         self._masks, self._detected = masks, detected
-        self.lookahead = max(part.lookahead if part else 0 for part in (masks, detected))
+        self.lookahead = sum(part.lookahead for part in (masks, detected) if part)
         self.classes = detected.detector.names if detected else ()
         self._frames: deque[Frame] = deque()  # those without a mask yet
         self._steps_and_masks: deque[tuple[int, np.ndarray | None]] = deque()  # those without boxes yet
