@@ -56,7 +56,7 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
             "preprocess.silhouette.output": "frame+mask",
             "resize.fit": "letterbox",
             "model.name": "convlstm",
-            "model.convlstm": {"window": {"frames": 4}, "channels": [4, 8]},
+            "model.convlstm": {"window": {"frames": 4}},
         },
     ),
     "tracks": (

@@ -21,6 +21,7 @@ from vad.live import FrameResult, Session, TrainedModel
 from vad.models.base import MODELS
 from vad.regions import REGION_MODES
 from vad.scoring.calibration import Calibration
+from vad.scoring.items import Event
 from vad.scoring.scores import read_scores
 from vad.store import manifest
 from vad.store.cards import read_card
@@ -36,6 +37,7 @@ for name in sys.argv[1:]:
     importlib.import_module(f"stages.{name}").main(run)
     run.succeed()
 """
+Seen = tuple[list[FrameResult], list[Event]]  # results of the frames, and events that have ended
 TOLERANCE = 1e-5  # of a calibrated score
 
 
@@ -76,18 +78,26 @@ def open_session(project: Project, clip: manifest.Clip, model: TrainedModel, **o
 
 def watch(
     project: Project, clip: manifest.Clip, model: TrainedModel, pause: float = 0, **options: bool
-) -> list[FrameResult]:
+) -> Seen:
     """Feeds a clip to a session; pauses after every fifth frame, so that threads can catch up."""
     session, out = open_session(project, clip, model, **options), []
     for i, decoded in enumerate(frames_of(project, clip)):
         out += session.process(decoded)
         if pause and i % 5 == 4:
             time.sleep(pause)
-    return out + session.finish()
+    return finished(session, out)
 
 
-def assert_equal(project: Project, clip: manifest.Clip, seen: list[FrameResult]) -> None:
+def finished(session: Session, out: list[FrameResult]) -> Seen:
+    """The results of a session at its end, those before included, and its events."""
+    out += session.finish()
+    updates = [*(update for result in out for update in result.events), *session.last_events]
+    return out, [update.event for update in updates if update.kind == "end"]
+
+
+def assert_equal(project: Project, clip: manifest.Clip, all_seen: Seen) -> None:
     """Compares the results of a session with the files of the stage `score`."""
+    seen, ended = all_seen
     scored = read_scores(project / "data/scores" / clip.clip)
     threshold = Calibration.load(project / "models/calibration.json").threshold
     live = np.array([result.score for result in seen])
@@ -102,7 +112,6 @@ def assert_equal(project: Project, clip: manifest.Clip, seen: list[FrameResult])
     regions = [result.region_scores for result in seen if result.scores.source == result.index]
     np.testing.assert_allclose(np.concatenate(regions), scored.regions, rtol=TOLERANCE, atol=TOLERANCE)
     if (np.abs(scored.scores - threshold) > TOLERANCE * max(1, abs(threshold))).all():
-        ended = [u.event for result in seen for u in result.events if u.kind == "end"]
         assert [(e.start, e.end, e.peak) for e in ended] == [(e.start, e.end, e.peak) for e in scored.events]
         for event, stored in zip(ended, scored.events, strict=True):
             assert event.shares.keys() == stored.shares.keys()
@@ -141,7 +150,7 @@ def test_all_branches_are_at_work_in_one_configuration(tmp_path, monkeypatch):
     monkeypatch.chdir(project.folder)
     model = TrainedModel.load()
     assert {branch.name for branch in model.branches} == set(BRANCHES.names())
-    seen = watch(project, clips_of(project)[0], model)
+    seen, _ = watch(project, clips_of(project)[0], model)
     assert set(seen[0].scores.branches) >= {"appearance", "flow", "classes", "speed"}
 
 
@@ -179,7 +188,7 @@ def test_two_cameras_of_different_size_at_once(objects, objects_model):
         for out, session, decoded in zip(seen, sessions, pair, strict=True):
             out += session.process(decoded)
     for clip, session, out in zip(clips, sessions, seen, strict=True):
-        assert_equal(objects, clip, out + session.finish())
+        assert_equal(objects, clip, finished(session, out))
 
 
 def test_results_come_as_late_as_the_calibration_says(objects, objects_model):
@@ -200,7 +209,7 @@ def test_a_live_session_gives_frames_of_the_warm_up_no_motion(objects, objects_m
     clip = clips_of(objects)[0]
     session = open_session(objects, clip, objects_model, live=True)
     assert session.warm_up == 8
-    seen = watch(objects, clip, objects_model, live=True)
+    seen, _ = watch(objects, clip, objects_model, live=True)
     assert [result.index for result in seen] == list(range(24))
     assert [result.warming_up for result in seen] == [t < 8 for t in range(24)]
     sources = [set(result.regions.sources.tolist()) for result in seen]
@@ -221,7 +230,7 @@ def test_motion_over_a_gap_is_not_taken_for_speed(objects, objects_model):
             out += session.process(decoded if told else decoded._replace(seconds=t / session.fps))
         out += session.finish()
         speeds.append(np.array([result.scores.errors["speed"] for result in out])[10:].mean())
-    whole = watch(objects, clip, objects_model)
+    whole, _ = watch(objects, clip, objects_model)
     usual = np.mean([result.scores.errors["speed"] for result in whole if result.index >= 12])
     assert speeds[0] < 1.5 * usual < speeds[1]
 

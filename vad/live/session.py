@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import cv2
@@ -79,6 +79,7 @@ class Session(Processor[Decoded, FrameResult]):
         fps: frames per second after resampling.
         lookahead: frames, after resampling, by which results come later than their frames.
         warm_up: number of frames from which the background is learned.
+        last_events: after `finish`, news of the event that ended with the stream, if there was one.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Session(Processor[Decoded, FrameResult]):
         self._resample = Resample(model.extract.fps)
         self._convert = Convert(model.extract.color, model.extract.max_side)
         self._gaps = Gaps(self.fps)
+        self.last_events: Sequence[EventUpdate] = ()
         self._scoring: Scoring | None = None  # made for the size of the first frame
 
     @property
@@ -114,7 +116,10 @@ class Session(Processor[Decoded, FrameResult]):
 
     def finish(self) -> list[FrameResult]:
         out = [result for decoded in self._resample.finish() for result in self._resampled(decoded)]
-        return out + (self._scoring.finish() if self._scoring else [])
+        if self._scoring is not None:
+            out += self._scoring.finish()
+            self.last_events = self._scoring.last_events
+        return out
 
     def _resampled(self, decoded: Decoded) -> list[FrameResult]:
         # neither of the two processors waits for further frames
@@ -133,6 +138,9 @@ class Scoring(Processor[Frame, FrameResult]):
     Args:
         session: the session.
         first: its first frame.
+
+    Attributes:
+        last_events: as those of the session.
     """
 
     def __init__(self, session: Session, first: Frame):
@@ -172,6 +180,7 @@ class Scoring(Processor[Frame, FrameResult]):
         self._events = Events(
             calibration.threshold, session.fps, calibration.params.events, calibration.branches
         )
+        self.last_events: Sequence[EventUpdate] = ()
         self._branches = calibration.branches
         self._warm_up = session.warm_up if session.live else 0
         # frames that wait for their flow, then frames with flow that wait for their regions, then those that
@@ -199,8 +208,7 @@ class Scoring(Processor[Frame, FrameResult]):
         out += self._measured(self._cutter.finish())
         out += self._scored(self._measurement.finish())
         out += self._results(self._scorer.finish())
-        if out and (last := self._events.finish()):
-            out[-1] = replace(out[-1], events=(*out[-1].events, *last))
+        self.last_events = self._events.finish()
         return out
 
     def _with_flow(self, flows: Sequence[np.ndarray | None]) -> list[FrameResult]:
