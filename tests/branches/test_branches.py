@@ -254,7 +254,8 @@ def test_errors_do_not_depend_on_the_chunks(opened, name, stream, data):
             assert list(got.maps) == list(expected.maps) == list(processor.maps)
             for key, values in expected.errors.items():
                 assert (got.errors[key].dtype, got.errors[key].shape) == (np.float32, (len(frame.regions),))
-                np.testing.assert_allclose(got.errors[key], values, rtol=1e-5, atol=1e-6)
+                scale = max(1.0, values.max(initial=0))  # of errors, whose small ones are differences
+                np.testing.assert_allclose(got.errors[key], values, rtol=1e-6, atol=1e-6 * scale)
             for key, values in expected.maps.items():
                 assert (got.maps[key].dtype, got.maps[key].shape) == (np.float16, FORM.shape)
                 np.testing.assert_allclose(got.maps[key], values, rtol=1e-3, atol=1e-6)

@@ -169,8 +169,8 @@ class Branch(Plugin):
 
     @property
     def batch_size(self) -> int:
-        """Number of windows that are best measured together, in one chunk, where all are at hand."""
-        return 1
+        """Number of windows that are best measured together, in a chunk, where many are at hand."""
+        return 256
 
     def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor | None:
         """Makes a processor that measures a clip, or the stream of a camera.
