@@ -96,10 +96,11 @@ class Pooling(Processor[FrameErrors, Pooled]):
         return self._without_cells()
 
     def _joined(self, maps: np.ndarray) -> Pooled:
-        of_cells = maps[:, : self._number_of_cells]
-        parts = [highest(of_cells.reshape(*of_cells.shape[:2], -1), self.highest)]
+        frames, _, rows, columns = maps.shape
+        of_cells = maps[:, : self._number_of_cells].reshape(frames, self._number_of_cells, rows * columns)
+        parts = [highest(of_cells, self.highest)]
         if self._regions is not None:
-            parts.append(np.stack([self._pooled.popleft() for _ in range(len(maps))]))
+            parts.append(np.stack([self._pooled.popleft() for _ in range(frames)]))
         errors = np.concatenate(parts, 1)[:, self._order]
         return Pooled(errors, maps[:, self._maps] if self._maps else None)
 
