@@ -32,7 +32,7 @@ def main(run: stage.Run) -> None:
     identity = read_identity(run.reads(Path(params.identity)), manifest.read_manifest(MANIFEST), tracks)
     clips = read_clips(test, manifest.read_labels(LABELS), SCORES, errors, identity)
     trivial = trivial_scorers(clips, params.seed)
-    result = evaluate(clips, trivial, calibration.threshold, params)
+    result = evaluate(clips, trivial, calibration, params)
     result |= locate(clips, calibration, MASKS, params)
     # everything is computed before the earlier report is removed, so that an error leaves it whole
     shutil.rmtree(EVALUATION, ignore_errors=True)

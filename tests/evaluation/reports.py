@@ -28,6 +28,7 @@ from vad.store.tables import write_table
 
 PARAMS = EvaluateParams(resamples=200, mask_percentile=90.0)
 NOBODY = Identity({}, {})
+LOOKAHEAD = 3  # of the errors
 IDENTITY = Identity({"test/new|er": "eve"}, {"test/fall": {0: "ä|b", 7: "eve"}})
 INTERVALS = {"test/fall": [(20, 40), (60, 70)], "test/late": [(110, 120)]}
 FALL = "test/fall"
@@ -51,7 +52,8 @@ def calibration(*branches: str, median: int = 1) -> Calibration:
         events={"merge_gap": 0.5},
     )
     norms = {branch: {"centre": 1.0, "spread": 1.0} for branch in branches}
-    return Calibration(params, {"": norms}, {"": norms}, norms, {}, 0.75, 0.8, 0.75, frames=500, hours=1.0)
+    amount = {"frames": 500, "hours": 1.0, "lookahead": LOOKAHEAD + median // 2, "delay": 0.4}
+    return Calibration(params, {"": norms}, norms, {}, 0.75, 0.75, **amount)
 
 
 RECONSTRUCTION = calibration("reconstruction")
@@ -75,6 +77,7 @@ CLIPS = [
 def write_errors(stem: Path, errors: ClipErrors) -> None:
     """Errors of a clip as the stage `measure` writes them."""
     card = {"frames": errors.frames, "stride": errors.stride, "frame": list(errors.size)}
+    card |= {"lookahead": errors.lookahead}
     windows = errors.table[[name for name in errors.table if not name.startswith("error_")]]
     with ErrorWriter(stem, windows, card | {"fps": errors.fps, "cell": errors.cell}) as out:
         for branch in errors.branches:
@@ -118,6 +121,7 @@ def write_inputs(folder: Path, boxes: bool = False) -> Path:
             cell=4,
             maps=maps,
             learned=learned,
+            lookahead=LOOKAHEAD,
         )
         write_errors(folder / "errors" / clip.clip, errors)
     truth = np.zeros((100, 8, 8), bool)
@@ -155,7 +159,7 @@ def read(
 
 def figures(clips: Sequence[ScoredClip], by: Calibration = RECONSTRUCTION) -> dict[str, Any]:
     """All figures except those of pixels."""
-    return evaluate(clips, trivial_scorers(clips, PARAMS.seed), by.threshold, PARAMS)
+    return evaluate(clips, trivial_scorers(clips, PARAMS.seed), by, PARAMS)
 
 
 class Report:
@@ -183,7 +187,7 @@ class Report:
         score(inputs, self.scores, clips, by)
         self.clips = read(inputs, self.scores, clips, labels, identity)
         trivial = trivial_scorers(self.clips, PARAMS.seed)
-        self.result = evaluate(self.clips, trivial, by.threshold, PARAMS)
+        self.result = evaluate(self.clips, trivial, by, PARAMS)
         self.result |= locate(self.clips, by, inputs / "masks", PARAMS)
         write(folder, self.clips, trivial, by.threshold, self.result)
         draw(folder / "heatmaps", self.clips, by, inputs / "frames", inputs / "masks")

@@ -18,6 +18,7 @@ from tests.evaluation.reports import (
     FILES,
     IDENTITY,
     INTERVALS,
+    LOOKAHEAD,
     PARAMS,
     RECONSTRUCTION,
     SEVERAL,
@@ -31,10 +32,12 @@ from vad import UserError
 from vad.evaluation import plots
 from vad.evaluation.baselines import trivial_scorers
 from vad.evaluation.evaluate import evaluate, headline, write
+from vad.evaluation.event_metrics import ClipEvents, event_level
 from vad.evaluation.scored_clip import ScoredClip
 from vad.scoring.calibrate import calibrate
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import read_errors
+from vad.scoring.params import EventParams
 from vad.scoring.scores import read_scores, write_scores
 from vad.store.arrays import open_array
 from vad.store.cards import read_json
@@ -69,7 +72,7 @@ def test_evaluate_reads_the_scores_and_computes_none(box_inputs, tmp_path, monke
     rng = np.random.default_rng(5)
     for name, scores in stored.items():
         length = len(scores.scores)
-        others = {key: rng.random(length) for key in ("scores", "unsmoothed", "causal")}
+        others = {key: rng.random(length) for key in ("scores", "unsmoothed")}
         others["regions"] = rng.random(len(scores.regions))
         others["branches"] = {branch: rng.random(length) for branch in scores.branches}
         others["errors"] = {branch: rng.random(length) for branch in scores.errors}
@@ -79,7 +82,7 @@ def test_evaluate_reads_the_scores_and_computes_none(box_inputs, tmp_path, monke
         monkeypatch.delattr(Calibration, method)
     clips = read(box_inputs, tmp_path / "scores")
     for clip in clips:
-        for key in ("scores", "unsmoothed", "causal", "seconds", "source_frames"):
+        for key in ("scores", "unsmoothed", "seconds", "source_frames"):
             np.testing.assert_array_equal(getattr(clip, key), getattr(stored[clip.clip], key))
         assert clip.regions.table["score"].tolist() == stored[clip.clip].regions.tolist()
         assert clip.events == stored[clip.clip].events
@@ -88,7 +91,7 @@ def test_evaluate_reads_the_scores_and_computes_none(box_inputs, tmp_path, monke
                 k: v.tolist() for k, v in getattr(stored[clip.clip], key).items()
             }
     trivial = trivial_scorers(clips, PARAMS.seed)
-    result = evaluate(clips, trivial, SEVERAL.threshold, PARAMS)
+    result = evaluate(clips, trivial, SEVERAL, PARAMS)
     y = np.concatenate([clip.anomalous for clip in clips[:3]])
     s = np.concatenate([stored[clip.clip].scores for clip in clips[:3]])
     assert result["frame"]["auc_micro"] == pytest.approx(sk.roc_auc_score(y, s))
@@ -128,7 +131,6 @@ def test_figures_follow_from_the_table_of_frames(which, request):
     assert frame["average_precision"] == pytest.approx(sk.average_precision_score(y, s), abs=1e-6)
     for key, of in {"f1": sk.f1_score, "precision": sk.precision_score, "recall": sk.recall_score}.items():
         assert frame[key] == pytest.approx(of(y, table["alarm"]))
-    assert frame["causal"]["auc_micro"] == pytest.approx(sk.roc_auc_score(y, table["causal_score"]), abs=1e-6)
     both = [table[table["clip"] == name] for name in ("fall", "late")]
     by_clip = [sk.roc_auc_score(rows["anomalous"], rows["score"]) for rows in both]
     assert frame["auc_macro"] == pytest.approx(np.mean(by_clip), abs=1e-6)
@@ -162,8 +164,6 @@ def test_branches_are_calibrated_smoothed_and_judged_separately(box_inputs, boxe
         np.testing.assert_allclose(fall.branches[branch], np.median(around, 0), atol=1e-9)
     total = alone["learned"] + alone["speed"]
     np.testing.assert_allclose(fall.unsmoothed, total, atol=1e-9)
-    behind = [np.median([total[max(0, t - 2)], total[max(0, t - 1)], total[t]]) for t in range(100)]
-    np.testing.assert_allclose(fall.causal, behind, atol=1e-9)
 
 
 def test_the_anomaly_rate_is_the_share_above_the_calibrated_threshold(frame_inputs, tmp_path):
@@ -177,7 +177,7 @@ def test_the_anomaly_rate_is_the_share_above_the_calibrated_threshold(frame_inpu
 
 def test_no_test_clips_are_refused():
     with pytest.raises(UserError, match=r"no test clips are left .*skipped\.csv"):
-        evaluate([], {}, 0.75, PARAMS)
+        evaluate([], {}, RECONSTRUCTION, PARAMS)
 
 
 def leaves(value: Any, key: str = "") -> list[tuple[str, Any]]:
@@ -233,6 +233,21 @@ def test_figures_that_single_clips_leave_undefined_are_left_out(frame_inputs, tm
     assert "Gain" not in report.markdown
 
 
+def test_live_scores_wait_for_the_frames_ahead_of_errors_and_of_smoothing(boxes_report):
+    """The errors of the clips look three frames ahead, the median of three looks one frame ahead."""
+    by = replace(SEVERAL, params=SEVERAL.params.model_copy(update={"events": EventParams(min_duration=0.5)}))
+    for calibration, shortest in ((SEVERAL, 0.0), (by, 0.5)):
+        result = figures(boxes_report.clips, calibration)
+        assert result["lookahead"] == {"frames": LOOKAHEAD + 1, "seconds": 0.4}
+        waits = [(LOOKAHEAD + 1) / fps + shortest for fps in (10.0, 5.0, 10.0)]
+        labelled = [
+            ClipEvents(clip.events, clip.anomalous, clip.fps, wait)
+            for clip, wait in zip(boxes_report.clips, waits, strict=False)
+        ]
+        assert result["event"] == event_level(labelled, PARAMS.max_delay)
+    assert result["event"]["delay_mean_delivered"] > result["event"]["delay_mean"]
+
+
 @pytest.mark.parametrize("which", ["frames_report", "boxes_report"])
 def test_git_keeps_rounded_figures_as_strict_json(which, request):
     report = request.getfixturevalue(which)
@@ -240,7 +255,7 @@ def test_git_keeps_rounded_figures_as_strict_json(which, request):
     stored = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     kept = report.metrics
     sections = {"clips", "subjects", "frame", "baseline", "interval", "gain", "branch", "event", "clip"}
-    sections |= {"threshold", "anomaly_rate", "reconstruction_error", "pixel", "localisation"}
+    sections |= {"lookahead", "threshold", "anomaly_rate", "reconstruction_error", "pixel", "localisation"}
     assert set(stored) == set(kept) == sections | ({"region"} if which == "boxes_report" else set())
     assert kept["frame"]["auc_micro"] == float(f"{report.result['frame']['auc_micro']:.6g}")
     assert kept["localisation"]["clips_without_masks"] == 1  # late

@@ -23,7 +23,7 @@ def labelled_clips(draw: st.DrawFn) -> ClipEvents:
     )
     fps = draw(RATES)
     happened = events.find(scores, 0, fps, seconds(draw(lengths), draw(lengths), fps))
-    return ClipEvents(happened, labels.astype(bool), fps)
+    return ClipEvents(happened, labels.astype(bool), fps, draw(st.integers(0, 6)) / fps)
 
 
 def by_sets(clip: ClipEvents, tolerance: int) -> dict:
@@ -33,12 +33,24 @@ def by_sets(clip: ClipEvents, tolerance: int) -> dict:
     inside, normal = set().union(*happened), set(np.flatnonzero(~clip.anomalous).tolist())
     near = [[bool(e & run) and abs(min(e) - min(run)) <= tolerance for e in happened] for run in runs]
     delays = [min(run & inside) - min(run) for run in runs if run & inside]
+    # as delivered: events that are known `wait` frames after their start
+    wait = round(clip.wait * clip.fps)
+    starts = [[min(e) + wait - min(run) for e in happened if e & run] for run in runs]
+    in_time = [
+        any(
+            near_run and min(e) + wait - min(run) <= tolerance
+            for e, near_run in zip(happened, row, strict=True)
+        )
+        for run, row in zip(runs, near, strict=True)
+    ]
     false = [e for e in happened if e <= normal]
     return {
         "labelled": len(runs),
         "found": sum(bool(run & inside) for run in runs),
         "on_time": sum(map(any, near)),
+        "on_time_delivered": sum(in_time),
         "delays": [delay / clip.fps for delay in delays],
+        "delivered": [max(0, min(known)) / clip.fps for known in starts if known],
         "false_alarms": len(false),
         "hours": len(normal) / clip.fps / 3600,
         "inside": len(inside),
@@ -54,13 +66,17 @@ def test_figures_are_those_of_the_sets_of_frames(clips, delay):
     # the same tolerance in seconds for all clips, of the first a whole number of frames
     max_delay = delay / clips[0].fps if clips else 1.0
     each = [by_sets(clip, int(max_delay * clip.fps + 1e-6)) for clip in clips]
-    total = {key: sum(figures[key] for figures in each) for key in set().union(*each) - {"delays"}}
-    delays = [delay for figures in each for delay in figures["delays"]]
+    total = {
+        key: sum(figures[key] for figures in each) for key in set().union(*each) - {"delays", "delivered"}
+    }
+    delays, delivered = ([d for figures in each for d in figures[key]] for key in ("delays", "delivered"))
     expected = {key: total.get(key, 0) for key in ("labelled", "false_alarms", "hours")}
     if total.get("labelled"):
-        expected |= {"found": total["found"], "on_time": total["on_time"]}
-    if delays:
-        expected |= {"delay_median": np.median(delays), "delay_mean": sum(delays) / len(delays)}
+        expected |= {key: total[key] for key in ("found", "on_time", "on_time_delivered")}
+    for suffix, of_kind in (("", delays), ("_delivered", delivered)):
+        if of_kind:
+            expected[f"delay_median{suffix}"] = np.median(of_kind)
+            expected[f"delay_mean{suffix}"] = sum(of_kind) / len(of_kind)
     if total.get("normal"):
         expected["false_alarms_per_hour"] = total["false_alarms"] / total["hours"]
         expected["alarm_fraction_normal"] = total["inside_normal"] / total["normal"]
@@ -87,6 +103,9 @@ def test_figures_of_events_by_hand():
         "on_time": 1,  # the second event starts 10 frames before its run
         "delay_median": pytest.approx(0.1),  # 0.2 s and 0 s
         "delay_mean": pytest.approx(0.1),
+        "on_time_delivered": 1,
+        "delay_median_delivered": pytest.approx(0.1),  # nothing has to be waited for
+        "delay_mean_delivered": pytest.approx(0.1),
         "false_alarms": 1,
         "hours": pytest.approx(8 / 3600),
         "false_alarms_per_hour": pytest.approx(450),
@@ -116,6 +135,23 @@ def test_a_frame_more_or_less_decides_whether_an_event_is_detected(event, found,
 @pytest.mark.parametrize(("start", "delay"), [(10, 0.0), (20, 0.0), (21, 0.1), (29, 0.9)])
 def test_the_delay_counts_from_the_start_of_the_labelled_event(start, delay):
     assert figures_of((start, 31), (90, 95))["delay_mean"] == pytest.approx(delay)
+
+
+@pytest.mark.parametrize(
+    ("start", "wait", "on_time", "delay"),
+    [
+        (22, 0.3, 1, 0.5),  # 0.2 s late, and known 0.3 s later
+        (22, 0.4, 0, 0.6),
+        (17, 0.2, 1, 0.0),  # known before the labelled event
+        (15, 0.9, 1, 0.4),
+        (14, 0.9, 0, 0.3),  # starts too early to be on time, whenever it is known
+    ],
+)
+def test_as_delivered_an_event_counts_from_when_it_is_known(start, wait, on_time, delay):
+    labels = np.arange(100) // 10 == 2
+    figures = event_level([ClipEvents([Event(start, 40, start, 1.0)], labels, 10.0, wait)], 0.5)
+    assert figures["on_time_delivered"] == on_time
+    assert figures["delay_median_delivered"] == figures["delay_mean_delivered"] == pytest.approx(delay)
 
 
 def test_an_alarm_that_never_ends_detects_all_events_but_has_a_high_alarm_fraction():

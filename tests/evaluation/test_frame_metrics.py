@@ -23,7 +23,7 @@ PARAMS = EvaluateParams(resamples=200)
 HEADLINE = ("auc_micro", "auc_macro", "average_precision", "eer", "precision", "recall", "f1")
 
 
-def clip(labels, scores=None, name="test/a", seconds=None, causal=None, raw=None, **branches) -> ScoredClip:
+def clip(labels, scores=None, name="test/a", seconds=None, raw=None, **branches) -> ScoredClip:
     """A test clip; `labels` is None if it is not labelled.
 
     `raw` are the scores before smoothing, `branches` those of each branch alone; only `look` has learned.
@@ -35,7 +35,6 @@ def clip(labels, scores=None, name="test/a", seconds=None, causal=None, raw=None
         camera="hall",
         subject="",
         scores=scores,
-        causal=scores if causal is None else np.asarray(causal, float),
         unsmoothed=scores if raw is None else np.asarray(raw, float),
         branches={branch: np.asarray(values, float) for branch, values in branches.items()},
         errors={},
@@ -102,7 +101,7 @@ def test_eer_is_where_false_alarms_and_misses_are_equally_frequent(case):
 @given(st.lists(mixed, min_size=1, max_size=3), st.floats(-3, 3))
 @settings(max_examples=25, deadline=None)
 def test_the_headline_is_that_of_scikit_learn_on_all_frames(cases, threshold):
-    got = frame_metrics.frame_level([clip(y, s, causal=-s[::-1]) for y, s in cases], threshold)
+    got = frame_metrics.frame_level([clip(y, s) for y, s in cases], threshold)
     y, s = (np.concatenate(part) for part in zip(*cases, strict=True))
     alarmed = s > threshold  # above, not at
     assert (got["frames"], got["anomalous_frames"]) == (len(y), y.sum())
@@ -114,8 +113,6 @@ def test_the_headline_is_that_of_scikit_learn_on_all_frames(cases, threshold):
     assert got["recall"] == pytest.approx(sk.recall_score(y, alarmed))
     assert got["f1"] == pytest.approx(2 * (y & alarmed).sum() / (alarmed.sum() + y.sum()))
     assert (got["clips_in_macro"], got["clips_with_one_class"]) == (len(cases), 0)
-    behind = np.concatenate([-s[::-1] for _, s in cases])
-    assert got["causal"]["auc_micro"] == pytest.approx(sk.roc_auc_score(y, behind))
     best = got["oracle"]
     assert best["f1"] >= got["f1"] - 1e-12
     assert best["f1"] == pytest.approx(sk.f1_score(y, s > best["threshold"]))
@@ -227,10 +224,10 @@ def test_a_perfect_scorer_has_auc_1_and_less_if_shifted_by_a_frame(what, shift):
     labels, scores = (
         np.roll(x, shift if what == name else 0) for name, x in (("labels", INTERVAL), ("scores", scores))
     )
-    off = frame_metrics.frame_level([clip(labels, scores, causal=scores)], 0.5)
+    off = frame_metrics.frame_level([clip(labels, scores)], 0.5)
     hits, normal = 19 / 20, 79 / 80  # a frame of each kind is wrong
     assert off["f1"] == off["precision"] == off["recall"] == pytest.approx(hits)
-    for figures in (off, off["causal"], off["minmax_per_clip"]):
+    for figures in (off, off["minmax_per_clip"]):
         assert figures["auc_micro"] == figures["auc_macro"] == pytest.approx((hits + normal) / 2)
     assert off["average_precision"] < 1
     assert off["eer"] > 0

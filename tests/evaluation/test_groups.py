@@ -10,7 +10,6 @@ from sklearn import metrics as sk
 from vad.evaluation import groups
 from vad.evaluation.scored_clip import ScoredClip
 from vad.scoring.clip_errors import ClipErrors
-from vad.scoring.pooling import pool_regions
 from vad.windows import stride
 
 few = settings(max_examples=50, deadline=None)
@@ -38,14 +37,13 @@ def with_regions(
     table = table.assign(error_look=table["score"] / 10, error_move=-table["score"])
     regions = ClipErrors(name, frames, stride, (6, 8), table)
     if scores is None:
-        scores = pool_regions(regions, table["score"])
+        scores = regions.highest(table["score"])
         errors = {"look": scores / 10, "move": -scores, "speed": np.arange(frames)}
     return ScoredClip(
         clip=name,
         camera="hall",
         subject=subject,
         scores=np.asarray(scores, float),
-        causal=np.zeros(frames),
         unsmoothed=np.asarray(scores, float),
         branches={},
         errors={branch: np.asarray(values, float) for branch, values in errors.items()},

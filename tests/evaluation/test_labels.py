@@ -70,7 +70,7 @@ def test_scores_of_other_errors_are_refused(frame_inputs, scores, column):
     stored = read_scores(scores / FALL)
     names = ["regions"]
     if column == "scores":
-        names = ["scores", "unsmoothed", "causal", "seconds", "source_frames"]
+        names = ["scores", "unsmoothed", "seconds", "source_frames"]
         stored = replace(stored, branches={}, errors={})
     write_scores(scores / FALL, replace(stored, **{name: getattr(stored, name)[:-1] for name in names}))
     with pytest.raises(
@@ -145,7 +145,7 @@ def test_ground_truth_counted_from_1_is_matched_with_scores(tmp_path, stride, po
 @pytest.mark.parametrize("ranges", ["3:6, 9", "5:8, 11", "4:6, 10", "4:8, 10", "4:7, 9"])
 def test_ground_truth_that_is_a_frame_off_lowers_the_figures_of_a_perfect_scorer(tmp_path, ranges):
     frame = figures([score_by_brightness(tmp_path, ranges, 1, "middle")])["frame"]
-    for scorer in (frame, frame["minmax_per_clip"], frame["causal"]):
+    for scorer in (frame, frame["minmax_per_clip"]):
         assert scorer["auc_micro"] < 1
     assert frame["f1"] < 1
     assert frame["eer"] > 0

@@ -23,7 +23,8 @@ from vad.evaluation.scored_clip import ScoredClip
 from vad.footage import survey
 from vad.footage.masks import convert
 from vad.layouts.folder import Folder
-from vad.scoring import events, pooling
+from vad.scoring import calibration as calibration_module
+from vad.scoring import events
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.params import CalibrateParams
@@ -43,7 +44,9 @@ NORMS = {"look": {"centre": 1.0, "spread": 2.0}, "move": {"centre": 0.5, "spread
 def calibration(*branches: str, sigma: float = 0.0) -> Calibration:
     norms = {branch: NORMS[branch] for branch in branches}
     params = CALIBRATE.model_copy(update={"error_sigma": sigma})
-    return Calibration(params, {"": norms}, {"": norms}, norms, {}, 1.0, 1.0, 0.6, frames=100, hours=1.0)
+    return Calibration(
+        params, {"": norms}, norms, {}, 1.0, 0.6, frames=100, hours=1.0, lookahead=0, delay=0.0
+    )
 
 
 def clip(name: str, labels, look=None, boxes=(), frames: int = 10, step: int = 2) -> ScoredClip:
@@ -59,7 +62,6 @@ def clip(name: str, labels, look=None, boxes=(), frames: int = 10, step: int = 2
         camera="",
         subject="",
         scores=scores,
-        causal=scores,
         unsmoothed=scores,
         branches={},
         errors={},
@@ -223,12 +225,12 @@ def test_figures_do_not_depend_on_the_length_of_chunks(footage, monkeypatch, chu
     smooth = calibration("look", "move", sigma=1.0)
     whole = locate(clips, smooth, masks, PARAMS)
     assert locate(clips, smooth, masks, PARAMS) == whole  # twice the same
-    monkeypatch.setattr(pooling, "CHUNK", chunk)
+    monkeypatch.setattr(calibration_module, "CHUNK", chunk)
     assert locate(clips, smooth, masks, PARAMS) == whole
 
 
 def test_memory_does_not_grow_with_the_clip(tmp_path, monkeypatch):
-    monkeypatch.setattr(pooling, "CHUNK", 16)
+    monkeypatch.setattr(calibration_module, "CHUNK", 16)
     look, rng = calibration("look", sigma=1.0), np.random.default_rng(0)
 
     def peak(frames: int) -> int:
@@ -271,7 +273,7 @@ def test_every_clip_has_a_picture_with_the_same_bytes_each_time(footage, tmp_pat
     shapes = {name: matplotlib.image.imread(tmp_path / "first/out" / name).shape for name in pictures}
     # where there are labels a second row, the worst mistake
     assert shapes["clip_a.png"][0] > shapes["clip_new.png"][0]
-    monkeypatch.setattr(pooling, "CHUNK", 3)
+    monkeypatch.setattr(calibration_module, "CHUNK", 3)
     assert drawn(footage, tmp_path / "second") == pictures
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.evaluation.reports import CLIPS, FILES, SEVERAL, Report, heatmap_files
 from vad.evaluation import summary
 from vad.evaluation.summary import MAX_EVENTS
-from vad.scoring.events import COLUMNS
+from vad.scoring.event_tables import COLUMNS
 from vad.store.tables import read_table
 
 
@@ -18,7 +18,6 @@ def test_the_summary_reports_the_headline_beside_the_trivial_scorers(frames_repo
     scorers = frames_report.scorers()
     assert scorers["**model**"] == [f"{frame[key]:.4f}" for key in names]
     assert list(scorers)[1:] == [
-        "model, causal",
         "model, min-max per clip",
         "random (learns nothing)",
         "time (learns nothing)",
@@ -27,7 +26,14 @@ def test_the_summary_reports_the_headline_beside_the_trivial_scorers(frames_repo
     assert "250 test frames in 4 clips, 35 of them labelled anomalous" in text
     assert "mean over the 2 clips with frames of both classes; clips that lack a class: 1." in text
     assert f"({gain['over']}): {gain['auc_micro']['difference']:+.3f}, " in text
-    assert f"Events: {event['found']} of 3 labelled events detected" in text
+    assert "\nLive scores come 3 frames (0.40 s) after the frame.\n" in text.partition("| scorer")[0]
+    assert (
+        f"Events: {event['found']} of 3 labelled events detected, {event['delay_median']:.2f} s after" in text
+    )
+    assert (
+        f"(median), {event['delay_median_delivered']:.2f} s as delivered live; {event['on_time']} on" in text
+    )
+    assert f" on time, {event['on_time_delivered']} as delivered live. False alarms:" in text
     assert f"Pixels: AUC {result['pixel']['auc']:.3f}, AUC of the 40 % criterion " in text
     assert f"RBDC {result['localisation']['rbdc']:.3f}" in text
     assert "Clips: AUC of the highest score" in text

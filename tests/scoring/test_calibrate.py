@@ -108,37 +108,41 @@ def test_a_camera_without_spread_is_standardised_like_all():
     assert standardisation["b"] == standardisation[""] != standardisation["a"]
 
 
-def test_causal_errors_are_standardised_by_themselves():
-    """Half of the normal frames have scores below 0, as with centred smoothing."""
+@pytest.mark.parametrize("lookahead", [None, 0, 2])
+def test_errors_are_standardised_as_they_are_smoothed(lookahead):
+    """Half of the normal frames have scores below 0, however far smoothing looks ahead."""
     normal = clip_errors(np.repeat(RNG.random(20), 10))
-    calibration = calibrated(normal, aggregate="track", error_sigma=3.0)
-    for causal, standardisation in (
-        (False, calibration.standardisation),
-        (True, calibration.causal_standardisation),
-    ):
-        errors = frame_errors(normal, ["look"], calibration.params, causal)["look"]
-        assert standardisation[""]["look"]["centre"] == pytest.approx(np.median(errors))
-        scores = calibration.fuse({"look": errors}, causal=causal)
-        assert (scores > 0).mean() == pytest.approx(0.5, abs=0.01)
-    assert calibration.standardisation != calibration.causal_standardisation
+    calibration = calibrated(normal, aggregate="track", error_sigma=3.0, lookahead=lookahead)
+    errors = frame_errors(normal, ["look"], calibration.params)["look"]
+    assert calibration.standardisation[""]["look"]["centre"] == pytest.approx(np.median(errors))
+    assert (calibration.fuse({"look": errors}) > 0).mean() == pytest.approx(0.5, abs=0.01)
 
 
-@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("lookahead", "smoothing"), [(None, 8 + 2 + 4), (0, 0), (9, 9)])
+def test_the_lookahead_is_that_of_errors_and_smoothing(lookahead, smoothing):
+    """The largest of all clips; in seconds at their lowest rate."""
+    normal = [
+        replace(clip_errors(RNG.random(40)), lookahead=2),
+        replace(clip_errors(RNG.random(40)), lookahead=3, fps=20.0),
+    ]
+    chosen = {"aggregate": "track", "error_sigma": 2.0, "smooth": {"median": 5, "gaussian": 1.0}}
+    calibration = calibrated(*normal, lookahead=lookahead, **chosen)
+    assert calibration.lookahead == 3 + smoothing
+    assert calibration.delay == pytest.approx((3 + smoothing) / 10)
+
+
+@pytest.mark.parametrize("lookahead", [None, 1])
 @pytest.mark.parametrize("policy", ["percentile", "sigma", "fixed", "false_alarms"])
-def test_thresholds_are_those_of_the_policy(policy, causal):
+def test_thresholds_are_those_of_the_policy(policy, lookahead):
     """Over all normal frames, also empty frames; per clip for the policy that counts events."""
-    changed = {"smooth": {"median": 3, "gaussian": 1.0, "causal": causal}, "threshold": {"policy": policy}}
+    changed = {"smooth": {"median": 3, "gaussian": 1.0}, "threshold": {"policy": policy}}
     normal = [clip_errors(RNG.random(40), 50, np.arange(40)), clip_errors(RNG.random(30))]
     log: list[str] = []
-    calibration = calibrate(normal, params(**changed), log.append)
+    calibration = calibrate(normal, params(lookahead=lookahead, **changed), log.append)
     chosen = calibration.params
-    for later, threshold in ((False, None), (True, calibration.causal_threshold)):
-        scores = [(calibration.frame_scores(clip, causal=later), 10.0) for clip in normal]
-        expected = fit_threshold(chosen.threshold, scores, chosen.events, lambda line: None)
-        assert threshold in (None, expected)
-        if later == causal:
-            assert calibration.threshold == expected
-    assert len(log) == (policy == "false_alarms")  # once, though there are two thresholds
+    scores = [(calibration.frame_scores(clip), 10.0) for clip in normal]
+    assert calibration.threshold == fit_threshold(chosen.threshold, scores, chosen.events, lambda line: None)
+    assert len(log) == (policy == "false_alarms")
     maps = np.concatenate([part for clip in normal for _, part in calibration.cell_scores(clip)])
     assert calibration.cell_threshold == pytest.approx(np.percentile(maps.max((1, 2)), 50))
 
@@ -197,4 +201,4 @@ def test_empty_clips_lower_the_threshold_but_do_not_change_standardisation():
     np.testing.assert_allclose(both.frame_scores(empty), [lowest] * 40)
     assert lowest < scores.min()
     assert both.threshold == pytest.approx(np.percentile([*scores, *[lowest] * 40], 50))
-    assert both.region_scores(empty).shape == (0,)
+    assert {len(both.region_scores(item, empty.size)) for item in empty.each_frame()} == {0}

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from tests.scoring.errors import calibrated, clip_errors, params, squeezed, three_branches
 from vad import UserError
-from vad.scoring import pooling
+from vad.scoring import calibration as calibration_module
 from vad.scoring.calibration import Calibration
-from vad.scoring.params import CalibrateParams, SmoothParams
-from vad.scoring.smoothing import smooth
+from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.filters import Gaussian, Median, filtered
+from vad.scoring.params import CalibrateParams
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
@@ -25,8 +26,13 @@ def calibration_of(
     gains: dict[str, list] | None = None,
     cells: dict[str, dict[str, float]] | None = None,
 ) -> Calibration:
-    """A calibration with the given standardisation, the same for causal errors."""
-    return Calibration(chosen, {"": norms}, {"": norms}, cells or {}, gains or {}, 0.0, 0.0, 0.0, 1, 1.0)
+    """A calibration with the given standardisation."""
+    return Calibration(chosen, {"": norms}, cells or {}, gains or {}, 0.0, 0.0, 1, 1.0, 0, 0.0)
+
+
+def region_scores(calibration: Calibration, clip: ClipErrors) -> list[float]:
+    (scores,) = (calibration.region_scores(item, clip.size) for item in clip.each_frame())
+    return scores.tolist()
 
 
 def test_an_error_below_the_median_does_not_outweigh_a_high_one():
@@ -56,27 +62,25 @@ def test_branches_are_fused_per_frame_not_per_region():
     norms = {"look": UNIT, "move": {"centre": 0.0, "spread": 5.0}}
     calibration = calibration_of(norms, params())
     both = clip_errors([1.0, 0.0], 1, [0, 0], move=[0.0, 10.0], speed=np.ones((1, 3, 4)))
-    assert calibration.region_scores(both).tolist() == [1.0, 2.0]
+    assert region_scores(calibration, both) == [1.0, 2.0]
     assert calibration.frame_scores(both).tolist() == [3.0]
     # a branch that only has maps adds nothing to a region
     wide = calibration_of(norms | {"speed": UNIT}, params())
-    assert wide.region_scores(both).tolist() == [1.0, 2.0]
+    assert region_scores(wide, both) == [1.0, 2.0]
     assert wide.frame_scores(both).tolist() == [4.0]
     only = replace(wide, params=params(branches=["speed"]))
-    assert only.region_scores(both).tolist() == [0.0, 0.0]
+    assert region_scores(only, both) == [0.0, 0.0]
 
 
 def test_scores_are_smoothed_after_they_are_fused():
-    smoothing = {"median": 3, "gaussian": 1.0, "causal": False}
+    smoothing = {"median": 3, "gaussian": 1.0}
     normal, other = three_branches(RNG), three_branches(RNG)
-    calibration = calibrated(normal, smooth=smoothing)
     unsmoothed = calibrated(normal).frame_scores(other)
-    for causal in (False, True):
-        expected = smooth(unsmoothed, SmoothParams(**smoothing), causal)
-        np.testing.assert_allclose(calibration.frame_scores(other, causal), expected)
-    assert calibration.frame_scores(other).tolist() == calibration.frame_scores(other, causal=False).tolist()
-    behind = calibrated(normal, smooth=smoothing | {"causal": True})
-    assert behind.frame_scores(other).tolist() == behind.frame_scores(other, causal=True).tolist()
+    for lookahead, ahead in ((None, (1, 4)), (3, (1, 2)), (0, (0, 0))):
+        calibration = calibrated(normal, smooth=smoothing, lookahead=lookahead)
+        expected = filtered(unsmoothed, Median(3, ahead[0]), Gaussian(1.0, ahead[1]))
+        np.testing.assert_allclose(calibration.frame_scores(other), expected)
+        assert calibration.smoothing_lookahead == sum(ahead)
 
 
 def test_cameras_without_normal_footage_are_listed():
@@ -112,8 +116,7 @@ def test_a_calibration_is_read_as_it_was_written(tmp_path):
     back = Calibration.load(tmp_path / "a.json")
     assert back == calibration
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-    for causal in (False, True):
-        assert back.frame_scores(other, causal).tolist() == calibration.frame_scores(other, causal).tolist()
+    assert back.frame_scores(other).tolist() == calibration.frame_scores(other).tolist()
 
 
 @pytest.mark.parametrize(
@@ -128,17 +131,15 @@ def test_a_broken_calibration_is_refused(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-@given(st.integers(1, 25), st.sampled_from([[], [2, 3]]), st.booleans(), st.integers(0, 999))
+@given(st.integers(1, 25), st.sampled_from([[], [2, 3]]), st.sampled_from([None, 0, 2]), st.integers(0, 999))
 @few
-def test_the_highest_cell_is_the_score_of_the_frame(frames, grid, causal, seed):
+def test_the_highest_cell_is_the_score_of_the_frame(frames, grid, lookahead, seed):
     """For a single branch without smoothing of scores; errors of cells are smoothed in both."""
     rng = np.random.default_rng(seed)
     clip = clip_errors(rng.random(frames) + 0.1, speed=rng.random((frames, 3, 4)))
     for branch in ("look", "speed"):
         norms = {branch: {"centre": 0.25, "spread": 0.5}}
-        chosen = params(
-            aggregate="cell", branches=[branch], error_sigma=0.7, smooth={"causal": causal}, grid=grid
-        )
+        chosen = params(aggregate="cell", branches=[branch], error_sigma=0.7, lookahead=lookahead, grid=grid)
         gains = {branch: rng.uniform(0.5, 2, grid).tolist()} if grid else {}
         calibration = calibration_of(norms, chosen, gains, cells=norms)
         maps = np.concatenate([part for _, part in calibration.cell_scores(clip)])
@@ -146,17 +147,20 @@ def test_the_highest_cell_is_the_score_of_the_frame(frames, grid, causal, seed):
         np.testing.assert_allclose(maps.max((1, 2)), calibration.frame_scores(clip), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("lookahead", [None, 2])
 @pytest.mark.parametrize("fuse", ["sum", "max"])
-def test_scores_of_cells_are_fused_cell_by_cell(fuse, monkeypatch):
+def test_scores_of_cells_are_fused_cell_by_cell(fuse, lookahead, monkeypatch):
     """Also in chunks; scores of some of the frames only are the same, as neighbours are smoothed in."""
-    monkeypatch.setattr(pooling, "CHUNK", 7)
+    monkeypatch.setattr(calibration_module, "CHUNK", 7)
     clip = three_branches(RNG, 20)
     calibration = calibrated(clip, fuse=fuse, aggregate="region")
-    smoothed = calibrated(clip, fuse=fuse, error_sigma=1.0)
+    smoothed = calibrated(clip, fuse=fuse, error_sigma=1.0, lookahead=lookahead)
     whole = np.concatenate([maps for _, maps in smoothed.cell_scores(clip)])
-    some = list(smoothed.cell_scores(clip, only=(3, 15)))
-    assert [(frames.start, frames.stop) for frames, _ in some] == [(3, 10), (10, 15)]
-    assert np.concatenate([maps for _, maps in some]).tolist() == whole[3:15].tolist()
+    for start, end in ((3, 15), (0, 1), (19, 20), (0, 20), (10, 11)):
+        parts = list(smoothed.cell_scores(clip, only=(start, end)))
+        assert [t for frames, _ in parts for t in range(frames.start, frames.stop)] == list(range(start, end))
+        some = np.concatenate([maps for _, maps in parts])
+        np.testing.assert_allclose(some, whole[start:end], rtol=1e-6, atol=1e-7)
     errors = {b: np.repeat(clip.errors(b), 12).reshape(20, 3, 4) for b in ("look", "move")}
     errors["speed"] = clip.maps["speed"]
     each = [

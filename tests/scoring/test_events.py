@@ -1,6 +1,6 @@
 """Events compared with sets of frames that are marked frame by frame, as by hand."""
 
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from vad import UserError
 from vad.pipeline import params
 from vad.scoring import events
-from vad.scoring.events import Event
+from vad.scoring.items import Event
 from vad.scoring.params import EventParams
-from vad.store.intervals import frame_labels
 
 RNG = np.random.default_rng(0)
 PLAIN = EventParams(merge_gap=0.0, min_duration=0.0)
@@ -64,6 +63,29 @@ def test_events_equal_sets_of_frames_marked_one_by_one(scores, threshold, gap, s
     assert len(inside) == len(scores)
 
 
+@given(scored, st.integers(-1, 6), lengths, lengths, RATES)
+@few
+def test_news_of_events_come_as_soon_as_they_are_certain(scores, threshold, gap, shortest, fps):
+    """An event is what the frames so far show; it ends when no later frame can belong to it."""
+    told = events.Events(threshold, fps, seconds(gap, shortest, fps))
+    before: set[int] = set()  # starts of the events that frames have shown so far
+    for t, score in enumerate(scores):
+        so_far = marked(scores[: t + 1], threshold, gap, shortest)
+        (*_, last) = so_far or [set()]
+        expected = []
+        if t in last:
+            expected = [("grow" if min(last) in before else "begin", min(last), t + 1)]
+        elif last and t - max(last) == gap + 1:
+            expected = [("end", min(last), max(last) + 1)]
+        updates = told.process(SimpleNamespace(score=score, branches={}))
+        assert [(u.kind, u.event.start, u.event.end) for u in updates] == expected
+        for update in updates:
+            assert update.event.score == max(scores[list(last)])
+        before = {min(frames) for frames in so_far}
+    going_on = bool(before) and len(scores) - 1 - max(last) <= gap
+    assert [(u.kind, u.event.start) for u in told.finish()] == ([("end", min(last))] if going_on else [])
+
+
 def test_events_of_small_examples_by_hand():
     scores = digits("0020030000500104")
     # 10 frames per second: gaps of two frames at most are merged, what is below three frames is dropped
@@ -97,121 +119,11 @@ def test_lengths_in_seconds_tolerate_floating_point_errors():
     assert events.find(np.ones(6), 0, 25.0, EventParams(merge_gap=0, min_duration=0.28)) == []
 
 
-def test_a_minute_of_footage_allows_an_event_at_60_per_hour():
-    """Nine clips of 100 frames at 15 per second, whose sum in floating point is slightly below a minute."""
-    clips = [(np.zeros(100), 15.0)] * 8 + [(np.r_[np.zeros(50), 3, 2, np.zeros(48)], 15.0)]
-    assert events.threshold_for(clips, 60.0, PLAIN) == 0
-    assert events.threshold_for(clips, 59.9, PLAIN) == 3
-
-
 @pytest.mark.parametrize("key", ["merge_gap", "min_duration"])
 def test_negative_durations_are_refused(key):
     raw = {"calibrate": {"events": {"merge_gap": 0.5, "min_duration": 0.2} | {key: -0.1}}}
     with pytest.raises(UserError, match=rf"calibrate\.events\.{key} = -0\.1: .*greater than or equal to 0"):
         params.load("calibrate.events", EventParams, raw)
-
-
-def rate(clips, threshold: float, gap: int, shortest: int) -> float:
-    """Events per hour, counted by marking frames."""
-    hours = sum(len(scores) / fps / 3600 for scores, fps in clips)
-    return sum(len(marked(scores, threshold, gap, shortest)) for scores, _ in clips) / hours
-
-
-@given(st.lists(scored, min_size=1, max_size=4), lengths, lengths, RATES, st.integers(0, 5), st.booleans())
-@few
-def test_the_threshold_is_the_lowest_from_which_on_the_rate_holds(clips, gap, shortest, fps, allowed, more):
-    frames = sum(map(len, clips))
-    if not frames:
-        return
-    clips = [(scores, fps) for scores in clips]
-    per_hour = (allowed + 0.5 * more) / (frames / fps / 3600)
-    threshold = events.threshold_for(clips, per_hour, seconds(gap, shortest, fps))
-    for candidate in sorted({float(s) for scores, _ in clips for s in scores}, reverse=True):
-        if rate(clips, candidate, gap, shortest) > per_hour * (1 + 1e-9):
-            break
-        expected = candidate
-    assert threshold == expected
-
-
-def test_clips_of_different_rates_have_the_limits_in_seconds():
-    slow, fast = digits("00900900"), digits("0000900009000000")
-    both = EventParams(merge_gap=2.0, min_duration=0)  # 2 frames of the slow clip, 4 of the fast
-    hours = (8 / 1 + 16 / 2) / 3600
-    assert events.threshold_for([(slow, 1.0), (fast, 2.0)], 2 / hours, both) == 0  # an event in each
-    assert events.threshold_for([(slow, 1.0), (fast, 2.0)], 1 / hours, both) == 9
-    assert events.threshold_for([(slow, 1.0), (fast, 1.0)], 2 / (24 / 3600), both) == 9  # two in the fast
-
-
-def test_the_rate_must_hold_at_all_higher_thresholds_too():
-    """At threshold 0 there is a single event, at threshold 1 it breaks into three."""
-    clips = [(digits("11511511511"), 1.0)]
-    hourly = 1 / (11 / 3600)  # of a single event
-    assert len(events.find(clips[0][0], 0, 1.0, PLAIN)) == 1
-    assert events.threshold_for(clips, hourly, PLAIN) == 5
-    assert events.threshold_for(clips, 3 * hourly, PLAIN) == 1
-
-
-def test_where_no_event_is_allowed_the_threshold_is_the_highest_score():
-    assert events.threshold_for([(digits("0137"), 25.0), (digits("02"), 25.0)], 1.0, PLAIN) == 7
-    lasting = EventParams(merge_gap=0, min_duration=2 / 25)  # a single frame is no event
-    assert events.threshold_for([(digits("0137"), 25.0), (digits("02"), 25.0)], 1.0, lasting) == 3
-
-
-@pytest.mark.parametrize("clips", [[], [(np.zeros(0), 25.0)]])
-def test_a_threshold_without_frames_is_refused(clips):
-    with pytest.raises(UserError, match=r"no normal frames .* raise data\.val_fraction"):
-        events.threshold_for(clips, 1.0, PLAIN)
-
-
-def test_the_threshold_of_an_hour_of_frames_is_computed_quickly():
-    clips = [(np.convolve(RNG.normal(size=10_000), np.ones(9) / 9, "same"), 25.0) for _ in range(10)]
-    for limits in (EventParams(merge_gap=2, min_duration=1), EventParams(merge_gap=1e300, min_duration=9e3)):
-        start = time.perf_counter()
-        threshold = events.threshold_for(clips, 20.0, limits)
-        assert time.perf_counter() - start < 2
-        number = sum(len(events.find(scores, threshold, fps, limits)) for scores, fps in clips)
-        assert number <= 20 * 100_000 / 25 / 3600
-
-
-def test_the_table_of_events_counts_source_frames_like_labels():
-    source, times = 100 + 5 * np.arange(20), 4 + np.arange(20) / 5  # every fifth of 25 frames per second
-    scores = digits("00120000000000000003")
-    happened = events.find(scores, 0.5, 5.0, PLAIN, {"look": scores * 0.25, "move": scores * 0.75})
-    table = events.table("fall 1", happened, 5.0, source, times)
-    assert table.columns.tolist() == events.COLUMNS
-    assert table["clip"].tolist() == ["fall 1"] * 2
-    assert table[["start", "end", "peak"]].to_numpy().tolist() == [[110, 116, 115], [195, 196, 195]]
-    assert table["start_seconds"].tolist() == pytest.approx([4.4, 7.8])
-    assert table["end_seconds"].tolist() == pytest.approx([4.8, 8.0])
-    assert table[["from", "to"]].to_numpy().tolist() == [["0:04", "0:05"], ["0:07", "0:08"]]
-    assert table["score"].tolist() == [2.0, 3.0]
-    assert table["branches"].tolist() == ["move 75%, look 25%"] * 2
-    intervals = list(zip(table["start"], table["end"], strict=True))
-    assert frame_labels(intervals, source).tolist() == events.alarms(happened, 20).tolist()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (9, "0:09"), (60, "1:00"), (754, "12:34"), (3600, "60:00")]
-)
-def test_times_are_minutes_and_seconds(seconds, text):
-    assert events.minutes(seconds) == text
-
-
-def test_a_log_lists_the_first_events_and_counts_the_rest():
-    scores = np.zeros(100)
-    scores[::4] = 2.0
-    happened = events.find(scores, 0.5, 1.0, PLAIN, {"look": scores})
-    table = events.table("fall", happened, 1.0, np.arange(100), np.arange(100.0))
-    lines = events.event_lines(table)
-    assert lines[0] == "fall: 0:00 to 0:01, score 2.00 (look 100%)"
-    assert (len(lines), lines[-1]) == (21, "… and 5 more, in data/scores/events.csv")
-    assert len(events.event_lines(table.head(20))) == 20
-
-
-def test_the_table_of_a_clip_without_events_has_only_columns():
-    table = events.table("a", [], 25.0, np.arange(5), np.arange(5) / 25)
-    assert table.empty
-    assert table.columns.tolist() == events.COLUMNS
 
 
 def test_shares_are_those_of_the_branches_at_the_peak():

@@ -76,7 +76,11 @@ def test_a_grid_is_read_at_the_middle_of_regions_and_cells():
     clip = clip_errors([1.0, 1.0, 1.0])
     boxes = {"x0": [0, 6, 3], "x1": [2, 8, 5], "y0": [0, 4, 0], "y1": [2, 6, 6]}
     clip = replace(clip, table=clip.table.assign(**boxes))
-    assert at_regions(clip, grid).tolist() == [0, 5, 4]  # of 6 x 8 pixels; the middle belongs to the right
+    assert at_regions(clip.boxes, clip.size, grid).tolist() == [
+        0,
+        5,
+        4,
+    ]  # of 6 x 8 pixels; the middle belongs to the right
     assert at_cells(grid, (4, 3)).tolist() == [[0, 1, 2]] * 2 + [[3, 4, 5]] * 2
 
 

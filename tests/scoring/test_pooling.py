@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from tests.scoring import errors
 from tests.scoring.boxes import boxed_clip, boxed_clips, nearest_with_windows, whole_frame_regions
-from vad.scoring import pooling
+from vad.scoring.cells import CellErrors
 from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.filters import Gaussian, radius
+from vad.scoring.lookahead import shares
 from vad.scoring.params import CalibrateParams
-from vad.scoring.pooling import cell_errors, frame_errors, pool_regions, region_errors
-from vad.scoring.smoothing import radius
+from vad.scoring.pooling import Pooling, frame_errors, highest
+from vad.stream import results
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
@@ -27,13 +29,14 @@ GAINS = {  # of areas, at least two for each branch
 }
 
 
-def params(aggregate="region", sigma=0.0, pool="max", top_k=1) -> CalibrateParams:
-    return errors.params(aggregate=aggregate, error_sigma=float(sigma), pool=pool, top_k=top_k)
+def params(aggregate="region", sigma=0.0, pool="max", top_k=1, lookahead=None) -> CalibrateParams:
+    pooled = {"aggregate": aggregate, "error_sigma": float(sigma), "pool": pool, "top_k": top_k}
+    return errors.params(lookahead=lookahead, **pooled)
 
 
-def look(clip: ClipErrors, chosen: CalibrateParams, causal=False) -> np.ndarray:
+def look(clip: ClipErrors, chosen: CalibrateParams) -> np.ndarray:
     """The errors of frames in the branch `look`."""
-    return frame_errors(clip, ["look"], chosen, causal)["look"]
+    return frame_errors(clip, ["look"], chosen)["look"]
 
 
 def regions_of(clip: ClipErrors, branch: str, gains: dict) -> list[SimpleNamespace]:
@@ -70,13 +73,14 @@ def map_of(clip: ClipErrors, branch: str, t: int, gains: dict) -> list[float]:
     return out
 
 
-def slowly(clip: ClipErrors, branch: str, chosen: CalibrateParams, causal: bool, gains: dict) -> list[float]:
+def slowly(clip: ClipErrors, branch: str, chosen: CalibrateParams, gains: dict) -> list[float]:
     """The errors of frames, computed literally from the definition."""
     sigma, reach = chosen.error_sigma, radius(chosen.error_sigma)
     weight = {d: exp(-((d / sigma) ** 2) / 2) if d else 1.0 for d in range(-reach, reach + 1)}
-    weight = {d: w for d, w in weight.items() if d <= 0 or not causal}
-    frames = range(clip.frames)
-    mirrored = [*frames, *reversed(frames)]  # beyond the ends; before the start there is nothing, if causal
+    ahead = shares(chosen).errors
+    weight = {d: w for d, w in weight.items() if d <= ahead}
+    frames, cut = range(clip.frames), ahead < reach
+    mirrored = [*frames, *reversed(frames)]  # beyond the ends; there is nothing if the gaussian is cut off
     k = chosen.top_k if chosen.pool == "mean_top" else 1
 
     def top(values: list[float]) -> float:
@@ -87,7 +91,7 @@ def slowly(clip: ClipErrors, branch: str, chosen: CalibrateParams, causal: bool,
         maps = [np.array(map_of(clip, branch, t, gains)) for t in frames]
         out = []
         for t in frames:
-            near = {d: w for d, w in weight.items() if not causal or t + d >= 0}
+            near = {d: w for d, w in weight.items() if not cut or t + d in frames}
             total = sum(w * maps[mirrored[(t + d) % len(mirrored)]] for d, w in near.items())
             out.append(top((total / sum(near.values())).tolist()))
         return out
@@ -109,49 +113,45 @@ CHOSEN = st.builds(
     sigma=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
     pool=st.sampled_from(["max", "mean_top"]),
     top_k=st.integers(1, 4),
+    lookahead=st.sampled_from([None, 0, 1, 2, 3]),
 )
 
 
-@given(boxed_clips(), CHOSEN, st.booleans(), st.sampled_from([{}, GAINS]))
-@settings(max_examples=100, deadline=None)
-def test_errors_of_frames_are_those_of_the_definition(clip, chosen, causal, gains):
+@given(boxed_clips(), CHOSEN, st.sampled_from([{}, GAINS]))
+@settings(max_examples=150, deadline=None)
+def test_errors_of_frames_are_those_of_the_definition(clip, chosen, gains):
     assert clip.branches == ["look", "move", "speed"]
-    for branch, values in frame_errors(clip, clip.branches, chosen, causal, gains).items():
+    for branch, values in frame_errors(clip, clip.branches, chosen, gains).items():
         assert (values.dtype, values.shape) == (np.float64, (clip.frames,))
-        expected = slowly(clip, branch, chosen, causal, gains)
+        expected = slowly(clip, branch, chosen, gains)
         np.testing.assert_allclose(values, expected, rtol=2e-5, atol=1e-6)
 
 
-@given(boxed_clips(), CHOSEN, st.booleans(), st.integers(1, 5))
-@few
-def test_errors_do_not_depend_on_the_length_of_chunks(clip, chosen, causal, chunk):
-    whole = frame_errors(clip, clip.branches, chosen, causal, GAINS)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pooling, "CHUNK", chunk)
-        parts = frame_errors(clip, clip.branches, chosen, causal, GAINS)
-        spans = [frames for frames, _ in cell_errors(clip, ["look"], chosen.error_sigma, causal)]
-    for branch, values in whole.items():
-        assert parts[branch].tolist() == values.tolist()
-    assert [t for span in spans for t in range(span.start, span.stop)] == list(range(clip.frames))
-    assert len(spans) == -(-clip.frames // chunk)
+BRANCHES = st.sampled_from([["look", "move", "speed"], ["speed", "look"], ["move"]])
 
 
-@given(boxed_clips(strides=(1, 2)), CHOSEN, st.integers(0, 13))
+@given(boxed_clips(), CHOSEN, BRANCHES, st.integers(1, 20))
 @few
-def test_causal_errors_do_not_depend_on_later_frames(clip, chosen, last):
-    """With a stride of 3 or more, the nearest frame with windows may lie ahead."""
-    t = min(last, clip.frames - 1)
-    later, maps = clip.table["frame"] > t, {name: np.array(m) for name, m in clip.maps.items()}
-    maps["speed"][t + 1 :] = 7
-    table = clip.table.assign(error_look=clip.table["error_look"] + 9 * later)
-    other = replace(clip, table=table, maps=maps)
-    until = {name: m[: t + 1] for name, m in clip.maps.items()}
-    cut = replace(clip, frames=t + 1, table=clip.table[~later], maps=until)
-    before = frame_errors(clip, clip.branches, chosen, True)
-    for branch, values in before.items():
-        for changed in (other, cut):
-            after = frame_errors(changed, [branch], chosen, True)[branch][: t + 1]
-            np.testing.assert_allclose(after, values[: t + 1], rtol=1e-6, atol=1e-7)
+def test_frame_by_frame_errors_are_the_same_and_come_after_the_lookahead(clip, chosen, branches, chunk):
+    whole = np.stack(list(frame_errors(clip, branches, chosen, GAINS).values()), 1)
+
+    def pooling(chunk: int) -> Pooling:
+        sizes = (clip.size, clip.cell)
+        return Pooling(branches, ["look", "move"], chosen, *sizes, GAINS, maps_of=["move"], chunk=chunk)
+
+    one_by_one, done = pooling(1), 0
+    for t, item in enumerate(clip.each_frame()):
+        for pooled in one_by_one.process(item):
+            n = len(pooled.errors)
+            assert pooled.maps.shape == (n, 1, *clip.shape)
+            np.testing.assert_allclose(pooled.errors, whole[done : done + n], rtol=1e-6)
+            done += n
+        assert done == max(0, t + 1 - one_by_one.lookahead)
+    assert one_by_one.lookahead == shares(chosen).errors
+    rest = np.concatenate([pooled.errors for pooled in one_by_one.finish()] or [whole[:0]])
+    np.testing.assert_allclose(rest, whole[done:], rtol=1e-6)
+    in_chunks = np.concatenate([pooled.errors for pooled in results(pooling(chunk), clip.each_frame())])
+    np.testing.assert_allclose(in_chunks, whole, rtol=1e-6)
 
 
 @pytest.mark.parametrize("aggregate", ["region", "cell", "track"])
@@ -160,8 +160,8 @@ def test_a_frame_without_regions_has_0(aggregate):
     for pool in ("max", "mean_top"):
         assert look(clip, params(aggregate, 0, pool, 3)).tolist() == [0, 2, 0, 0, 3, 0]
     empty = boxed_clip([], 5)
-    for causal in (False, True):
-        values = frame_errors(empty, ["look", "move"], params(aggregate, 1.0), causal)
+    for lookahead in (None, 1):
+        values = frame_errors(empty, ["look", "move"], params(aggregate, 1.0, lookahead=lookahead))
         assert {branch: v.tolist() for branch, v in values.items()} == {"look": [0] * 5, "move": [0] * 5}
 
 
@@ -171,14 +171,15 @@ def test_a_branch_with_regions_and_maps_uses_its_map_only_for_cells():
     clip = replace(clip, maps={"look": np.full((2, 3, 4), 0.5, np.float16), "speed": np.ones((2, 3, 4))})
     assert clip.branches == ["look", "move", "speed"]
     for aggregate, expected in (("region", [1, 2]), ("track", [1, 2]), ("cell", [0.5, 0.5])):
-        values = frame_errors(clip, ["look", "speed"], params(aggregate), False)
+        values = frame_errors(clip, ["look", "speed"], params(aggregate))
         assert {b: v.tolist() for b, v in values.items()} == {"look": expected, "speed": [1, 1]}
 
 
 def test_a_cell_has_the_highest_of_the_regions_that_touch_it():
     rows = [(0, 0, 0, 0, 5, 4, 1, 0), (0, 1, 4, 3, 9, 5, 3, 0), (0, 2, 12, 8, 16, 12, 2, 0)]
-    ((frames, maps),) = cell_errors(boxed_clip(rows, 1), ["look"], 0.0, False)
-    assert (frames, maps.shape, maps.dtype) == (slice(0, 1), (1, 1, 3, 4), np.float32)
+    clip = boxed_clip(rows, 1)
+    (maps,) = results(CellErrors(["look"], clip.size, clip.cell, Gaussian(0.0)), clip.each_frame())
+    assert (maps.shape, maps.dtype) == ((1, 1, 3, 4), np.float32)
     assert maps[0, 0].tolist() == [[1, 3, 3, 0], [0, 3, 3, 0], [0, 0, 0, 2]]
 
 
@@ -199,7 +200,7 @@ def test_a_track_with_a_gap_is_weighed_by_its_boxes():
     near, far = 1.0, exp(-2)
     expected = [(4 * near + far) / (near + far), 0, (near + 4 * far) / (near + far), 0]
     np.testing.assert_allclose(look(clip, params("track", 1)), expected, rtol=1e-6)
-    np.testing.assert_allclose(look(clip, params("track", 1), True), [4, 0, expected[2], 0], rtol=1e-6)
+    np.testing.assert_allclose(look(clip, params("track", 1, lookahead=1)), [4, 0, expected[2], 0], rtol=1e-6)
     without_tracks = replace(clip, table=clip.table.assign(track=-1))
     assert look(without_tracks, params("track", 1)).tolist() == [4, 0, 1, 0]
 
@@ -209,10 +210,9 @@ def test_errors_are_divided_by_the_gain_of_their_area():
     gains = {"look": np.array([[1.0, 2.0]], np.float32)}
     clip = boxed_clip(rows, 3)
     for aggregate in ("region", "cell", "track"):
-        values = frame_errors(clip, ["look", "move"], params(aggregate), False, gains)
+        values = frame_errors(clip, ["look", "move"], params(aggregate), gains)
         assert values["look"].tolist() == [1, 1, 1]  # the middle of the frame belongs to the right
         assert values["move"].tolist() == [1, 2, 2]
-    assert region_errors(clip, "look", gains).dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_errors_are_divided_by_the_gain_of_their_area():
 )
 def test_frames_without_windows_take_the_nearest_frame_or_the_earlier_of_two(stride, expected):
     at = np.arange(0, 7, stride)
-    assert pool_regions(whole_frame_regions(at, 7, at, stride), at).tolist() == expected
+    assert look(whole_frame_regions(at, 7, at, stride), params()).tolist() == expected
 
 
 @given(boxed_clips())
@@ -235,27 +235,23 @@ def test_a_frame_is_not_less_anomalous_with_an_additional_region(clip):
 
 def test_with_fewer_than_k_regions_the_mean_is_over_all_of_them():
     """So a person alone is scored on the same scale as a crowd."""
-    values, at = np.array([6.0, 1.0, 2.0, 3.0]), [0, 1, 1, 1]
-    assert pool_regions(whole_frame_regions(values, 3, at), values, 3).tolist() == [6.0, 2.0, 0.0]
+    clip = whole_frame_regions([6.0, 1.0, 2.0, 3.0], 3, [0, 1, 1, 1])
+    assert look(clip, params(pool="mean_top", top_k=3)).tolist() == [6.0, 2.0, 0.0]
 
 
-def test_thousands_of_regions_per_frame_are_pooled_quickly():
-    at = np.repeat(np.arange(50), 1000)
-    values = RNG.random(len(at)).astype(np.float32)
-    expected = np.sort(values.reshape(50, 1000), 1)[:, -5:].astype(float).mean(1)
-    np.testing.assert_allclose(
-        pool_regions(whole_frame_regions(values, 50, at), values, 5), expected, rtol=1e-6
-    )
+def test_thousands_of_values_are_pooled_quickly():
+    values = RNG.random((50, 1000)).astype(np.float32)
+    expected = np.sort(values, 1)[:, -5:].astype(float).mean(1)
+    np.testing.assert_allclose(highest(values, 5), expected, rtol=1e-6)
+    assert highest(values, 1).tolist() == values.max(1).tolist()
 
 
-def test_memory_does_not_grow_with_the_clip(monkeypatch):
-    monkeypatch.setattr(pooling, "CHUNK", 16)
-
+def test_memory_does_not_grow_with_the_clip():
     def peak(frames: int) -> int:
         maps = {"speed": np.broadcast_to(np.ones((50, 50), np.float16), (frames, 50, 50))}
         clip = boxed_clip([], frames, size=(50, 50), cell=1, maps=maps)
         tracemalloc.start()
-        frame_errors(clip, ["speed"], params("cell", 1.0), False)
+        frame_errors(clip, ["speed"], params("cell", 1.0))
         used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return used

@@ -1,14 +1,17 @@
 """Thresholds: each policy compared with its definition."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.scoring.test_events import PLAIN, RATES, digits, lengths, marked, scored, seconds
 from vad import UserError
 from vad.scoring import events
 from vad.scoring.params import EventParams, ThresholdParams
-from vad.scoring.thresholds import fit_threshold
+from vad.scoring.thresholds import fit_threshold, threshold_for
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
@@ -87,7 +90,7 @@ def test_false_alarms_are_at_most_as_frequent_as_per_hour(seed, per_hour):
     assert rate(lowest) <= per_hour * (1 + 1e-9)
     if lowest > 0:  # else no score is lower
         assert rate(lowest - 1) > per_hour
-    assert lowest == events.threshold_for(clips, per_hour, EVENTS)
+    assert lowest == threshold_for(clips, per_hour, EVENTS)
     # a single event in 80 seconds is 45 an hour
     assert len(log) == (per_hour < 45)
     if log:
@@ -100,3 +103,72 @@ def test_only_keys_that_the_policy_uses_are_active():
     for policy, key in (("sigma", "deviations"), ("fixed", "value"), ("false_alarms", "per_hour")):
         assert set(params(policy).active()) == {"policy", "percentile", key}
     assert set(params().active()) == {"policy", "percentile"}
+
+
+def test_a_minute_of_footage_allows_an_event_at_60_per_hour():
+    """Nine clips of 100 frames at 15 per second, whose sum in floating point is slightly below a minute."""
+    clips = [(np.zeros(100), 15.0)] * 8 + [(np.r_[np.zeros(50), 3, 2, np.zeros(48)], 15.0)]
+    assert threshold_for(clips, 60.0, PLAIN) == 0
+    assert threshold_for(clips, 59.9, PLAIN) == 3
+
+
+def rate(clips, threshold: float, gap: int, shortest: int) -> float:
+    """Events per hour, counted by marking frames."""
+    hours = sum(len(scores) / fps / 3600 for scores, fps in clips)
+    return sum(len(marked(scores, threshold, gap, shortest)) for scores, _ in clips) / hours
+
+
+@given(st.lists(scored, min_size=1, max_size=4), lengths, lengths, RATES, st.integers(0, 5), st.booleans())
+@few
+def test_the_threshold_is_the_lowest_from_which_on_the_rate_holds(clips, gap, shortest, fps, allowed, more):
+    frames = sum(map(len, clips))
+    if not frames:
+        return
+    clips = [(scores, fps) for scores in clips]
+    per_hour = (allowed + 0.5 * more) / (frames / fps / 3600)
+    threshold = threshold_for(clips, per_hour, seconds(gap, shortest, fps))
+    for candidate in sorted({float(s) for scores, _ in clips for s in scores}, reverse=True):
+        if rate(clips, candidate, gap, shortest) > per_hour * (1 + 1e-9):
+            break
+        expected = candidate
+    assert threshold == expected
+
+
+def test_clips_of_different_rates_have_the_limits_in_seconds():
+    slow, fast = digits("00900900"), digits("0000900009000000")
+    both = EventParams(merge_gap=2.0, min_duration=0)  # 2 frames of the slow clip, 4 of the fast
+    hours = (8 / 1 + 16 / 2) / 3600
+    assert threshold_for([(slow, 1.0), (fast, 2.0)], 2 / hours, both) == 0  # an event in each
+    assert threshold_for([(slow, 1.0), (fast, 2.0)], 1 / hours, both) == 9
+    assert threshold_for([(slow, 1.0), (fast, 1.0)], 2 / (24 / 3600), both) == 9  # two in the fast
+
+
+def test_the_rate_must_hold_at_all_higher_thresholds_too():
+    """At threshold 0 there is a single event, at threshold 1 it breaks into three."""
+    clips = [(digits("11511511511"), 1.0)]
+    hourly = 1 / (11 / 3600)  # of a single event
+    assert len(events.find(clips[0][0], 0, 1.0, PLAIN)) == 1
+    assert threshold_for(clips, hourly, PLAIN) == 5
+    assert threshold_for(clips, 3 * hourly, PLAIN) == 1
+
+
+def test_where_no_event_is_allowed_the_threshold_is_the_highest_score():
+    assert threshold_for([(digits("0137"), 25.0), (digits("02"), 25.0)], 1.0, PLAIN) == 7
+    lasting = EventParams(merge_gap=0, min_duration=2 / 25)  # a single frame is no event
+    assert threshold_for([(digits("0137"), 25.0), (digits("02"), 25.0)], 1.0, lasting) == 3
+
+
+@pytest.mark.parametrize("clips", [[], [(np.zeros(0), 25.0)]])
+def test_a_threshold_without_frames_is_refused(clips):
+    with pytest.raises(UserError, match=r"no normal frames .* raise data\.val_fraction"):
+        threshold_for(clips, 1.0, PLAIN)
+
+
+def test_the_threshold_of_an_hour_of_frames_is_computed_quickly():
+    clips = [(np.convolve(RNG.normal(size=10_000), np.ones(9) / 9, "same"), 25.0) for _ in range(10)]
+    for limits in (EventParams(merge_gap=2, min_duration=1), EventParams(merge_gap=1e300, min_duration=9e3)):
+        start = time.perf_counter()
+        threshold = threshold_for(clips, 20.0, limits)
+        assert time.perf_counter() - start < 2
+        number = sum(len(events.find(scores, threshold, fps, limits)) for scores, fps in clips)
+        assert number <= 20 * 100_000 / 25 / 3600

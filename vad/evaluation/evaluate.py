@@ -15,18 +15,19 @@ from vad.evaluation.event_metrics import ClipEvents, event_level
 from vad.evaluation.listing import write_listing
 from vad.evaluation.params import EvaluateParams
 from vad.evaluation.scored_clip import ScoredClip
+from vad.scoring.calibration import Calibration
 from vad.store.cards import write_json
 
 
 def evaluate(
-    clips: Sequence[ScoredClip], trivial: Scores, threshold: float, params: EvaluateParams
+    clips: Sequence[ScoredClip], trivial: Scores, calibration: Calibration, params: EvaluateParams
 ) -> dict[str, Any]:
     """Computes all figures of frames, events, clips and regions.
 
     Args:
         clips: all test clips.
         trivial: the result of `baselines.trivial_scorers` for these clips.
-        threshold: frames with a higher score are alarmed.
+        calibration: by which the clips were scored.
         params: the section `evaluate`.
 
     Returns:
@@ -39,7 +40,12 @@ def evaluate(
         raise UserError(
             "no test clips are left to evaluate; see data/frames/skipped.csv for what was skipped"
         )
-    events = [ClipEvents(c.events, c.anomalous, c.fps) for c in clips if c.anomalous is not None]
+    threshold = calibration.threshold
+    events = [
+        ClipEvents(c.events, c.anomalous, c.fps, _wait(c, calibration))
+        for c in clips
+        if c.anomalous is not None
+    ]
     result = {
         "clips": len(clips),
         "subjects": len({part.subject for part in groups.by_person(clips)} - {""}),
@@ -50,11 +56,18 @@ def evaluate(
         "clip": frame_metrics.clip_level(clips),
         "region": groups.region_counts(clips),
         "threshold": threshold,
+        "lookahead": {"frames": calibration.lookahead, "seconds": calibration.delay},
         "anomaly_rate": groups.table_row(clips, threshold)["anomaly_rate"],
         # not called "error": DVC takes a key of that name in a metrics file for a failure to read it
         "reconstruction_error": groups.error_spread(clips),
     }
     return {key: value for key, value in result.items() if value not in ({}, None)}
+
+
+def _wait(clip: ScoredClip, calibration: Calibration) -> float:
+    """Seconds from the start of an event until it is known live."""
+    lookahead = clip.regions.lookahead + calibration.smoothing_lookahead
+    return lookahead / clip.fps + calibration.params.events.min_duration
 
 
 def headline(result: dict[str, Any]) -> str:

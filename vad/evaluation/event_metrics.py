@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from vad.scoring.events import TOLERANCE, Event, alarms
+from vad.scoring.events import TOLERANCE, alarms
+from vad.scoring.items import Event
 from vad.store.intervals import intervals_of
 
 
@@ -18,11 +19,14 @@ class ClipEvents:
         events: the events, in extracted frames.
         anomalous: labels of the frames, bool [T].
         fps: frames per second.
+        wait: seconds from the start of an event until it is known live: the lookahead of scores, and the
+            shortest duration of an event.
     """
 
     events: Sequence[Event]
     anomalous: np.ndarray
     fps: float
+    wait: float = 0.0
 
 
 def event_level(clips: Sequence[ClipEvents], max_delay: float) -> dict[str, Any]:
@@ -42,13 +46,16 @@ def event_level(clips: Sequence[ClipEvents], max_delay: float) -> dict[str, Any]
           number of them that an event overlaps that is on time.
         - `delay_median`, `delay_mean`: seconds from the start of a labelled event to its first frame inside
           an event.
+        - `on_time_delivered`, `delay_median_delivered`, `delay_mean_delivered`: the same if an event counts
+          from when it is known live; on time are those of `on_time` that are also known in time.
         - `false_alarms`: number of events that overlap no anomalous frame; `hours`: hours of normal frames;
           `false_alarms_per_hour`.
         - `alarm_fraction`, `alarm_fraction_normal`: share of all frames, and of normal frames, inside events;
           without it, an event that never ends would look perfect.
     """
-    labelled = detected = on_time = false_alarms = 0
+    labelled = detected = on_time = on_time_delivered = false_alarms = 0
     delays: list[float] = []
+    delivered: list[float] = []
     for clip in clips:
         runs = np.array(intervals_of(clip.anomalous), int).reshape(-1, 2, 1)
         events = np.array([(e.start, e.end) for e in clip.events], int).reshape(-1, 2)
@@ -58,18 +65,26 @@ def event_level(clips: Sequence[ClipEvents], max_delay: float) -> dict[str, Any]
         labelled += len(runs)
         detected += int(overlap.any(1).sum())
         on_time += int(timely.any(1).sum())
+        known = late + clip.wait * clip.fps  # frames from the start of a run until an event is known
+        in_time = timely & (known <= max_delay * clip.fps + TOLERANCE)
+        on_time_delivered += int(in_time.any(1).sum())
         false_alarms += int((~overlap.any(0)).sum())
-        # an event that starts before the run has delay 0
-        first = np.where(overlap, np.maximum(late, 0), np.inf).min(1, initial=np.inf)
-        delays.extend(first[np.isfinite(first)] / clip.fps)
+        for seconds, frames in ((delays, late), (delivered, known)):
+            # an event that starts, or is known, before the run has delay 0
+            first = np.where(overlap, np.maximum(frames, 0), np.inf).min(1, initial=np.inf)
+            seconds.extend(first[np.isfinite(first)] / clip.fps)
     hours = sum(float((~clip.anomalous).sum()) / clip.fps for clip in clips) / 3600
     inside = np.concatenate([np.zeros(0, bool), *(alarms(c.events, len(c.anomalous)) for c in clips)])
     normal = ~np.concatenate([np.zeros(0, bool), *(clip.anomalous for clip in clips)])
     figures: dict[str, Any] = {"labelled": labelled}
     if labelled:
-        figures |= {"found": detected, "on_time": on_time}
-    if delays:
-        figures |= {"delay_median": float(np.median(delays)), "delay_mean": float(np.mean(delays))}
+        figures |= {"found": detected, "on_time": on_time, "on_time_delivered": on_time_delivered}
+    for suffix, seconds in (("", delays), ("_delivered", delivered)):
+        if seconds:
+            figures |= {
+                f"delay_median{suffix}": float(np.median(seconds)),
+                f"delay_mean{suffix}": float(np.mean(seconds)),
+            }
     figures |= {"false_alarms": false_alarms, "hours": hours}
     if hours:
         figures["false_alarms_per_hour"] = false_alarms / hours

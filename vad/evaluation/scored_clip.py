@@ -9,7 +9,7 @@ import numpy as np
 from vad import UserError
 from vad.evaluation.identity import Identity
 from vad.scoring.clip_errors import ClipErrors
-from vad.scoring.events import Event
+from vad.scoring.items import Event
 from vad.scoring.scores import read_scores
 from vad.store.intervals import Intervals, frame_labels
 from vad.store.manifest import Clip

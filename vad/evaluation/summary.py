@@ -32,9 +32,9 @@ def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped
     """
     frame, lines = result["frame"], ["# Evaluation", ""]
     if "absent" in frame:
-        lines += [f"No frame-level metrics: {frame['absent']}.", ""]
+        lines += [f"No frame-level metrics: {frame['absent']}.", "", *_lookahead(result)]
     else:
-        lines += [*_headline(result), *_scorers(result)]
+        lines += [*_headline(result), *_lookahead(result), *_scorers(result)]
     lines += [
         f"Threshold {result['threshold']:.4f}, from normal validation frames; "
         f"{100 * result['anomaly_rate']:.1f} % of the test frames lie above it.",
@@ -91,6 +91,15 @@ def _headline(result: dict[str, Any]) -> list[str]:
     return [text, ""]
 
 
+def _lookahead(result: dict[str, Any]) -> list[str]:
+    """How long after a frame its score is known."""
+    lookahead = result["lookahead"]
+    return [
+        f"Live scores come {lookahead['frames']} frames ({lookahead['seconds']:.2f} s) after the frame.",
+        "",
+    ]
+
+
 _OF_MODEL = ("auc_micro", "auc_macro", "average_precision", "eer", "precision", "recall", "f1")
 
 
@@ -126,11 +135,16 @@ def _event_level(result: dict[str, Any]) -> list[str]:
     alarms = f"False alarms: {event['false_alarms']} in {event['hours']:.3g} hours of normal footage."
     if not event["labelled"]:
         return ["", f"Events: {alarms}"]
-    delay = f", {event['delay_median']:.2f} s after the start (median)" if "delay_median" in event else ""
+    delay = ""
+    if "delay_median" in event:
+        delay = (
+            f", {event['delay_median']:.2f} s after the start (median), "
+            f"{event['delay_median_delivered']:.2f} s as delivered live"
+        )
     return [
         "",
         f"Events: {event['found']} of {event['labelled']} labelled events detected{delay}; "
-        f"{event['on_time']} on time. {alarms}",
+        f"{event['on_time']} on time, {event['on_time_delivered']} as delivered live. {alarms}",
     ]
 
 

@@ -1,6 +1,8 @@
 """From errors to scores, thresholds and events, calibrated on normal footage.
 
-Exports nothing; import its modules: `calibrate` fits a calibration, `calibration` applies it, and `scores` is
-called by the stage `score`. Imports `branches.error_files`, `windows.stride`, `pipeline` and `store`; neither
-torch nor any branch.
+Along the way of a frame: `scorer` turns the errors of a frame into its scores, through `pooling` (`cells`,
+`tracks`), `filters` and a `calibration`; `events` makes events of scores. These need no pandas. Around them,
+for stages: `calibrate` fits a calibration, `scores` scores a clip. Exports nothing; import its modules.
+Imports `branches.error_files`, `windows.stride`, `stream`, `pipeline` and `store`; neither torch nor any
+branch.
 """

@@ -5,7 +5,7 @@ summed over branches or reduced to their maximum, then smoothed. Higher scores a
 is strictly increasing and the same for all clips (of a camera).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +72,23 @@ class Calibration:
         """Number of frames ahead that smoothing uses."""
         return sum(shares(self.params))
 
+    def require(self, errors: Collection[str], branches: Sequence[str] | None = None) -> None:
+        """Checks that there are errors of all branches.
+
+        Args:
+            errors: names of the branches that have errors.
+            branches: those that must be among them; by default those that are fused.
+
+        Raises:
+            UserError: if a branch is missing.
+        """
+        chosen = self.branches if branches is None else branches
+        if missing := sorted(set(chosen) - set(errors)):
+            raise UserError(
+                f"errors lack the branches {', '.join(missing)}; there are {', '.join(errors)}: change "
+                "calibrate.branches, or run `dvc repro`"
+            )
+
     def standardise(
         self,
         errors: Mapping[str, ArrayLike],
@@ -93,11 +110,7 @@ class Calibration:
         """
         norms = self.standardisation.get(camera, self.standardisation[ALL_CAMERAS])
         chosen = self.branches if branches is None else branches
-        if missing := sorted(set(chosen) - set(errors)):
-            raise UserError(
-                f"errors lack the branches {', '.join(missing)}; there are {', '.join(errors)}: change "
-                "calibrate.branches, or run `dvc repro`"
-            )
+        self.require(errors, chosen)
         values = np.array([errors[branch] for branch in chosen], np.float64)
         centre, spread = (np.array([norms[b][key] for b in chosen])[:, None] for key in ("centre", "spread"))
         return level_off((values - centre) / spread)

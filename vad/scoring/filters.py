@@ -20,7 +20,7 @@ def radius(sigma: float) -> int:
 
 
 class Filter(Processor[np.ndarray, np.ndarray]):
-    """Filters arrays of the same shape along time.
+    """Filters arrays of the same shape along time, in float64; results have the dtype of the frames.
 
     Args:
         before: number of frames back that a result depends on.
@@ -55,8 +55,6 @@ class Filter(Processor[np.ndarray, np.ndarray]):
         Returns:
             The results that have become ready: a new array [m, ...] of the same dtype.
         """
-        if not np.issubdtype(values.dtype, np.floating):
-            values = values.astype(np.float64)
         self._none = values[:0].copy()
         if self._off or not len(values):
             return values.copy()
@@ -76,7 +74,7 @@ class Filter(Processor[np.ndarray, np.ndarray]):
             return self._none
         frames = self._buffer[self._low : self._high]
         if self._cut:
-            self._append(np.zeros((self.lookahead, *frames.shape[1:]), frames.dtype), 0.0)
+            self._append(np.zeros((self.lookahead, *frames.shape[1:])), 0.0)
             return self._ready()
         if self._begun:
             self._append(frames[len(frames) - self.lookahead :][::-1].copy(), 1.0)
@@ -84,7 +82,7 @@ class Filter(Processor[np.ndarray, np.ndarray]):
         # a clip shorter than the filter is mirrored repeatedly
         pad = [(self.before, self.lookahead), *[(0, 0)] * (frames.ndim - 1)]
         padded = np.pad(frames, pad, mode="symmetric")
-        return self._filtered(padded, np.ones(len(padded)))
+        return self._filtered(padded, np.ones(len(padded))).astype(self._none.dtype)
 
     def _append(self, values: np.ndarray, present: float) -> None:
         n, held = len(values), slice(self._low, self._high)
@@ -94,8 +92,8 @@ class Filter(Processor[np.ndarray, np.ndarray]):
             old, present_before = self._buffer, self._present
             if end + n > len(old):
                 # longer than needed, so that frames move to its front only every now and then
-                length = end + n + self.before + 2 * BLOCK
-                self._buffer = np.zeros((length, *values.shape[1:]), values.dtype)
+                length = end + n + self.before + max(n, self.before + self.lookahead)
+                self._buffer = np.zeros((length, *values.shape[1:]))
                 self._present = np.zeros(length)
             if end > start:
                 self._buffer[start:end] = old[held].copy()
@@ -113,12 +111,10 @@ class Filter(Processor[np.ndarray, np.ndarray]):
             window = slice(self._low, end)
             out.append(self._filtered(self._buffer[window], self._present[window]))
             self._low = end - span
-        if len(out) == 1:
-            return out[0]
-        return np.concatenate(out) if out else self._none
+        return np.concatenate([self._none, *out], dtype=self._none.dtype, casting="same_kind")
 
     def _filtered(self, frames: np.ndarray, present: np.ndarray) -> np.ndarray:
-        """Filters frames, [n + before + lookahead, ...], to results [n, ...].
+        """Filters frames, float64 [n + before + lookahead, ...], to results [n, ...].
 
         Args:
             frames: what lies beyond the ends is 0 there, and does not count.
@@ -128,7 +124,7 @@ class Filter(Processor[np.ndarray, np.ndarray]):
 
 
 class Gaussian(Filter):
-    """A gaussian filter; results have the dtype of the frames.
+    """A gaussian filter.
 
     Args:
         sigma: standard deviation in frames; 0 is off.
@@ -141,18 +137,15 @@ class Gaussian(Filter):
         if r:
             weights = np.exp(-0.5 * (np.arange(-r, self.lookahead + 1) / sigma) ** 2)
             self._weights = weights / weights.sum()
-        self._matrix = np.zeros((0, 0))
 
     def _filtered(self, frames: np.ndarray, present: np.ndarray) -> np.ndarray:
-        n, flat = len(frames) - len(self._weights) + 1, frames.reshape(len(frames), -1)
-        if self._matrix.shape[0] != n or self._matrix.dtype != frames.dtype:
-            self._matrix = np.zeros((n, len(frames)), frames.dtype)
-            for i in range(n):
-                self._matrix[i, i : i + len(self._weights)] = self._weights
-        out = self._matrix @ flat
+        span, flat = len(self._weights), frames.reshape(len(frames), -1)
+        # not as a product of matrices, whose threads would take the cores from other work
+        windows = sliding_window_view(flat, span, axis=0)
+        out = np.einsum("k,txk->tx", self._weights, windows)
         if self._cut and not present.all():
-            out /= (self._matrix @ present.astype(frames.dtype))[:, None]
-        return out.reshape(n, *frames.shape[1:])
+            out /= (sliding_window_view(present, span) @ self._weights)[:, None]
+        return out.reshape(-1, *frames.shape[1:])
 
 
 class Median(Filter):
@@ -171,7 +164,7 @@ class Median(Filter):
         if present.all():
             return np.partition(sliding_window_view(frames, span, axis=0), span // 2, axis=-1)[..., span // 2]
         # what does not exist is sorted to the end
-        missing = np.where(present > 0, 0, np.inf).astype(frames.dtype)
+        missing = np.where(present > 0, 0, np.inf)
         held = frames + missing.reshape(-1, *[1] * (frames.ndim - 1))
         windows = np.sort(sliding_window_view(held, span, axis=0), axis=-1)
         middle = sliding_window_view(present, span).sum(1).astype(int) // 2

@@ -97,10 +97,10 @@ class Pooling(Processor[FrameErrors, Pooled]):
 
     def _joined(self, maps: np.ndarray) -> Pooled:
         frames, _, rows, columns = maps.shape
-        of_cells = maps[:, : self._number_of_cells]  # perhaps none, where only their maps are wanted
-        parts = [highest(of_cells.reshape(frames, self._number_of_cells, rows * columns), self.highest)]
+        of_cells = maps[:, : self._number_of_cells].reshape(frames, self._number_of_cells, rows * columns)
+        parts = [highest(of_cells, self.highest)]
         if self._regions is not None:
-            parts.append(np.stack([self._pooled.popleft() for _ in range(len(maps))]))
+            parts.append(np.stack([self._pooled.popleft() for _ in range(frames)]))
         errors = np.concatenate(parts, 1)[:, self._order]
         return Pooled(errors, maps[:, self._maps] if self._maps else None)
 

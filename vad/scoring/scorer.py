@@ -75,6 +75,7 @@ class Scorer(Processor[FrameErrors, FrameScores]):
         self._branches = [
             branch for branch in dict.fromkeys(present) if branch in calibration.standardisation[ALL_CAMERAS]
         ]
+        calibration.require(self._branches)
         self._scored = {branch: [i] for i, branch in enumerate(self._branches)}
         learned = [branch for branch in calibration.branches if branch in self.learned]
         # otherwise this would be a single branch again, or the score of all branches
