@@ -16,24 +16,19 @@ parameters, on one core. They alternate, so read the ratios: absolute figures de
 the memory of the process.
 """
 
-import argparse
-import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice, repeat
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import cv2
 import numpy as np
 
-from vad import UserError
 from vad.detection.detector import Detector
 from vad.footage.decode import Convert, Decoded, decode
 from vad.live import Session, TrainedModel
@@ -50,7 +45,7 @@ FOOTAGE = {
     "one-by-one 768x432": DATA / "samples/one-by-one-person-detection.mp4",
 }
 WEIGHTS = DATA / "weights/yolox_nano.onnx"
-STAGES = "ingest extract flow preprocess statistics resize train measure calibrate".split()
+STAGES = ["ingest", "extract", "flow", "preprocess", "statistics", "resize", "train", "measure", "calibrate"]
 PROCESSORS = {  # attributes of `Scoring`
     "_flow": "flow",
     "_regions": "regions",

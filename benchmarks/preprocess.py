@@ -24,6 +24,7 @@ import pandas as pd
 
 from vad.detection.detector import Detector
 from vad.detection.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
+from vad.flow.compute import compute_flow
 from vad.flow.dis import PRESETS, Dis
 from vad.footage.extract import ExtractParams, extract
 from vad.pipeline import params
@@ -99,7 +100,7 @@ def rows(folder: Path, frames: np.ndarray) -> dict[str, tuple[Callable[[], objec
     silhouette = params.load("preprocess.silhouette", Silhouette.Params, RAW)
     crops = params.load("preprocess.person_crop", PersonCrop.Params, RAW)
     dis = Dis(params.load("flow.dis", Dis.Params, RAW))
-    dis.flow(moved, stem, threads=1)
+    compute_flow(moved, stem, dis, threads=1)
     pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {}
     for method in ("mog2", "knn"):
         for shadows in (False, True):
@@ -129,7 +130,7 @@ def rows(folder: Path, frames: np.ndarray) -> dict[str, tuple[Callable[[], objec
         lambda: detect(frames, detector),
     )
     pairs[f"flow, dis {dis.params.preset}"] = (
-        lambda: dis.flow(out, stem, threads=1),
+        lambda: compute_flow(out, stem, dis, threads=1),
         lambda: flow(frames, dis.params),
     )
     return pairs

@@ -28,6 +28,7 @@ from vad.detection.background import foreground
 from vad.detection.blobs import MotionBoxes
 from vad.detection.foreground_params import MOTION_BOXES, SILHOUETTES, THRESHOLDS, ForegroundParams
 from vad.detection.motion import MotionParams, motion_masks
+from vad.flow.compute import compute_flow
 from vad.flow.dis import Dis
 from vad.footage.extract import ExtractParams, extract
 from vad.footage.probe import probe
@@ -190,7 +191,7 @@ def measure_boxes(
                 scale = None
                 if source == "flow":
                     stem = folder / "flow" / clip.name
-                    flow.flow(stem, folder / clip.name, threads=1)
+                    compute_flow(stem, folder / clip.name, flow, threads=1)
                     counts, card = arrays.open_array(stem)
                     scale = card["scale"]
                 changed = how.model_copy(update={"source": source})

@@ -40,6 +40,7 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
+from tests.stream.clips import write_frames
 from vad import models
 from vad.footage.extract import ExtractParams, extract
 from vad.footage.probe import probe
@@ -130,7 +131,7 @@ def tensors(folder: Path, paths: list[Path]) -> Path:
     for clip, files in groupby(paths, lambda path: path.parent.name):
         frames, regions = folder / "frames" / clip, folder / "regions" / clip
         read = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
-        arrays.write_array(frames, np.stack(read), fps=25.0)
+        write_frames(frames, np.stack(read), fps=25.0)
         write(regions, whole_frames(len(read), *read[0].shape))
         cut(folder / "tensors" / clip, frames, regions, folder / "flow", SPEC, threads=1)
     return folder / "tensors"

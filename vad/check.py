@@ -28,7 +28,7 @@ from vad.pipeline.params import (
 # Section -> module and class of its model; as text, so that importing this module imports no package
 SECTIONS = {
     "data": "vad.layouts.base:DataParams",
-    "extract": "vad.footage.extract:ExtractParams",
+    "extract": "vad.footage.extract_params:ExtractParams",
     "flow": "vad.flow.base:FlowParams",
     "preprocess": "vad.regions.base:PreprocessParams",
     "resize": "vad.windows.spec:ResizeParams",
@@ -128,7 +128,7 @@ def check_footage(raw: dict[str, Any]) -> None:
 def check_channels(raw: dict[str, Any]) -> None:
     """Checks that flow is computed and frames are in colour, if `resize.channels` needs them."""
     from vad.flow.base import FlowParams, require_flow
-    from vad.footage.extract import ExtractParams
+    from vad.footage.extract_params import ExtractParams
     from vad.windows.spec import ResizeParams
 
     channels = load("resize", ResizeParams, raw).channels
@@ -142,7 +142,7 @@ def check_model(raw: dict[str, Any]) -> None:
     """Checks that the model can be built for the tensors, and trained with the section `train`."""
     import torch
 
-    from vad.footage.extract import ExtractParams
+    from vad.footage.extract_params import ExtractParams
     from vad.models.base import ModelParams, create
     from vad.training.initial_weights import find_folder
     from vad.training.params import TrainParams

@@ -21,6 +21,7 @@ from tests.evaluation.reports import (
 from vad import UserError
 from vad.detection.foreground_params import ForegroundParams
 from vad.evaluation.scored_clip import ScoredClip
+from vad.flow.compute import compute_flow
 from vad.flow.none import NoFlow
 from vad.footage import survey
 from vad.footage.extract import ExtractParams, extract
@@ -110,7 +111,7 @@ def score_by_brightness(folder: Path, ranges: str, stride: int, position: str) -
         folder / part / clip.clip for part in ("frames", "regions", "flow", "tensors")
     )
     extract(frames, folder / "root" / clip.source, clip.first, clip.end, ExtractParams())
-    NoFlow(NoFlow.Params()).flow(flow, frames, threads=1)
+    compute_flow(flow, frames, NoFlow(NoFlow.Params()), threads=1)
     WholeFrame(WholeFrame.Params(), ForegroundParams()).regions(regions, frames, flow, threads=1)
     resize = ResizeParams(channels=["picture"], height=8, width=8, stride=stride)
     window = WindowSpec(frames=3, step=2, position=position)

@@ -54,6 +54,8 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
         {
             "preprocess.mode": "silhouette",
             "preprocess.silhouette.output": "frame+mask",
+            "resize.height": 32,
+            "resize.width": 32,
             "resize.fit": "letterbox",
             "model.name": "convlstm",
             "model.convlstm": {"window": {"frames": 4}},
@@ -118,5 +120,7 @@ def choices(name: str, detector: Path) -> dict[str, Any]:
 
 def write_detector(path: Path) -> None:
     """A detector whose boxes and classes change with the picture, so that every frame has other ones."""
-    tint = np.random.default_rng(1).normal(0, 2e-3, (3, N, 8)).astype(np.float32)
+    tint = (
+        np.random.default_rng(1).uniform(0, 1e-3, (3, N, 8)).astype(np.float32)
+    )  # probabilities stay above 0
     export(path, raw(0), tint, meta={"names": "{0: 'person', 1: 'bicycle', 2: 'car'}"})

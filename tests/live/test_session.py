@@ -54,7 +54,7 @@ def trained(folder: Path, name: str, cameras: int = 1) -> Project:
             shutil.move(folder / "larger" / split / "hall", project / "data/tiny" / split / "larger")
     chosen = choices(name, project / DETECTOR)
     changes = CONFIGURATIONS[name][1]
-    project.set({**chosen, **tiny.TINY, "resize.height": 16, "data.root": "data/tiny", **changes})
+    project.set({**chosen, **tiny.TINY, "data.root": "data/tiny", **changes})
     project.run("python", "-c", RUN, *UP_TO_SCORE)
     return project
 

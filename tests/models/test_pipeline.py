@@ -14,6 +14,7 @@ from tests.project import ROOT, Project, following, ran
 from vad.branches.base import BRANCHES
 from vad.branches.measure import measure_clip
 from vad.branches.params import MeasureParams
+from vad.flow.compute import compute_flow
 from vad.flow.dis import Dis
 from vad.footage.extract import ExtractParams, extract
 from vad.models import MODELS, create, load, save
@@ -44,7 +45,7 @@ def footage(tmp_path_factory) -> Path:
         for stem in (frames, flow, regions):
             stem.parent.mkdir(exist_ok=True)
         extract(frames, source, 0, FRAMES, ExtractParams(max_side=96))
-        Dis(Dis.Params()).flow(flow, frames, threads=1)
+        compute_flow(flow, frames, Dis(Dis.Params()), threads=1)
         write(regions, whole_frames(*open_array(frames)[0].shape))
     return folder
 

@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.stream.clips import write_frames
 from vad import UserError
+from vad.flow.compute import compute_flow
 from vad.flow.none import NoFlow
 from vad.pipeline import clipwise, closure
 from vad.pipeline.clipwise import ComputeParams, Job, each_clip
@@ -429,13 +431,11 @@ def footage(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("footage")
     rng = np.random.default_rng(0)
     for name, length in {"a": 6, "b": 9, "c": 12, "d": 5, "short": 2}.items():
-        arrays.write_array(
-            folder / f"frames/{name}", rng.integers(0, 256, (length, 24, 32), np.uint8), fps=10.0
-        )
+        write_frames(folder / f"frames/{name}", rng.integers(0, 256, (length, 24, 32), np.uint8))
         rows = {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": 32, "y1": 24}
         table = pd.DataFrame(rows).assign(source="frame", confidence=1)
         write_regions(folder / f"regions/{name}", table)
-        NoFlow(NoFlow.Params()).flow(folder / f"flow/{name}", folder / f"frames/{name}", threads=1)
+        compute_flow(folder / f"flow/{name}", folder / f"frames/{name}", NoFlow(NoFlow.Params()), threads=1)
     return folder
 
 

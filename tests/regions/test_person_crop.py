@@ -13,6 +13,7 @@ from tests.detection.test_detector import N, export
 from tests.regions.clips import store
 from vad import UserError, boxes
 from vad.detection.foreground_params import ForegroundParams
+from vad.flow.compute import compute_flow
 from vad.flow.dis import Dis
 from vad.flow.none import NoFlow
 from vad.pipeline import params
@@ -71,7 +72,7 @@ def run(folder: Path, video: np.ndarray, p: PersonCrop.Params, method: str = "no
     stem = folder / "regions/clip"
     store(folder / "frames", video)
     flow_class = {"dis": Dis, "none": NoFlow}[method]
-    flow_class(flow_class.Params()).flow(folder / "flow", folder / "frames", threads=1)
+    compute_flow(folder / "flow", folder / "frames", flow_class(flow_class.Params()), threads=1)
     crops = mode(p)
     crops.prepare(folder / "cache")
     compute_regions(stem, folder / "frames", folder / "flow", crops, threads=1)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tests.windows.tensors import tensor_spec, write_frames
 from vad import UserError
+from vad.flow.compute import compute_flow
 from vad.flow.none import NoFlow
 from vad.regions.table import write
 from vad.resize.channels import Sources
@@ -45,7 +46,7 @@ def written(
         packed = np.packbits(outline, axis=-1)
         arrays.write_array(folder / "regions.silhouette", packed, height=height, width=width)
     if counts is None:
-        NoFlow(NoFlow.Params()).flow(stems[2], stems[0], threads=1)
+        compute_flow(stems[2], stems[0], NoFlow(NoFlow.Params()), threads=1)
     else:
         arrays.write_array(stems[2], counts, method="dis", scale=0.25)
     return stems

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from vad.flow.compute import compute_flow
 from vad.flow.none import NoFlow
 from vad.regions.table import whole_frames, write
 from vad.resize.cut import cut
@@ -47,7 +48,7 @@ def write_clip(
     stems = folder / "frames" / name, folder / "regions" / name, folder / "flow" / name
     write_frames(stems[0], frames)
     if not Path(f"{stems[2]}.json").exists():
-        NoFlow(NoFlow.Params()).flow(stems[2], stems[0], threads=1)
+        compute_flow(stems[2], stems[0], NoFlow(NoFlow.Params()), threads=1)
     write(stems[1], whole_frames(*frames.shape[:3]) if boxes is None else boxes)
     return stems
 
