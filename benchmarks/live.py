@@ -16,14 +16,18 @@ parameters, on one core. They alternate, so read the ratios: absolute figures de
 the memory of the process.
 """
 
+import argparse
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
@@ -34,7 +38,6 @@ from vad.footage.decode import Convert, Decoded, decode
 from vad.live import Session, TrainedModel
 from vad.live.session import Scoring
 from vad.stream import Processor, results
-from vad.windows.spec import WindowSpec  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VAD_DATASETS", ROOT.parent / "shared" / "data"))
@@ -55,6 +58,7 @@ PROCESSORS = {  # attributes of `Scoring`
     "_events": "events",
 }
 HOUR = 90_000  # frames
+# runs stages in one process
 RUN = """
 import importlib, sys
 from vad.pipeline import stage
@@ -136,7 +140,7 @@ def bare_speed(project: str, source: str, frames: int) -> dict[str, Any]:
     model = TrainedModel.load()
     footage = results(Convert("gray", None), looped(Path(source), 1))
     first = next(iter(footage)).pixels
-    flow = getattr(model.flow.processor(*first.shape[:2]), "dis", cv2.DISOpticalFlow.create(2))
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     background = cv2.createBackgroundSubtractorMOG2(200, 10, detectShadows=False)
     weights = getattr(model.mode, "_weights", None)
     detector = Detector(weights, model.mode.params.onnx, threads=1) if weights else None
@@ -165,3 +169,99 @@ def bare_speed(project: str, source: str, frames: int) -> dict[str, Any]:
             seconds[name] += b - a
     total = sum(seconds.values())
     return {"fps": frames / total, "ms": {name: 1000 * s / frames for name, s in seconds.items()}}
+
+
+def child(mode: str, project: Path, source: Path, frames: int, cores: int) -> dict[str, Any]:
+    """Measures in a process of its own that may use only as many cores."""
+    command = [sys.executable, "-m", "benchmarks.live", "--child", mode, str(project), str(source)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        ["taskset", "-c", ",".join(map(str, CORES[:cores])), *command, str(frames), str(cores)],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return json.loads(done.stdout)
+
+
+def compare(project: Path, recipe: str, footage: dict[str, Path], rounds: int, frames: int) -> None:
+    """Prints a table for a recipe."""
+    print(f"\n{recipe}: frames per second, median of {rounds} rounds of {frames} frames")
+    print(f"{'footage':20} {'one core':>9} {'bare':>7} {'ratio':>6} {'two cores':>10}")
+    details = []
+    for name, source in footage.items():
+        runs: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for _ in range(rounds):
+            runs["one"].append(child("session", project, source, frames, 1))
+            runs["bare"].append(child("bare", project, source, frames, 1))
+            if len(CORES) > 1:
+                runs["two"].append(child("session", project, source, frames, 2))
+        fps = {key: median(run["fps"] for run in several) for key, several in runs.items()}
+        two = f"{fps['two']:10.1f}" if "two" in fps else f"{'-':>10}"
+        print(
+            f"{name:20} {fps['one']:9.1f} {fps['bare']:7.1f} {fps['one'] / fps['bare']:6.2f} {two}",
+            flush=True,
+        )
+        for key in ("one", "bare"):
+            ms = {part: median(run["ms"][part] for run in runs[key]) for part in runs[key][0]["ms"]}
+            parts = ", ".join(f"{part} {value:.2f}" for part, value in ms.items())
+            details.append(f"{name:20} {'session' if key == 'one' else 'bare':8} {parts}")
+    print("milliseconds per frame on one core")
+    print("\n".join(details), flush=True)
+
+
+def hour(project: Path, source: Path) -> None:
+    """Prints the memory of a session during an hour of footage."""
+    os.chdir(project)
+    session, start, events = Session(TrainedModel.load(), fps=25.0, live=True), time.perf_counter(), 0
+    for number, decoded in enumerate(islice(looped(source, 1), HOUR), 1):
+        for result in session.process(decoded):
+            events += sum(update.kind == "begin" for update in result.events)
+        if number in (1000, HOUR // 60) or number % (HOUR // 6) == 0:
+            with open("/proc/self/statm") as file:
+                megabytes = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+            rate = number / (time.perf_counter() - start)
+            print(f"{number:6} frames, {rate:5.1f} frames/s, {events} events, {megabytes:.0f} MB", flush=True)
+
+
+CORES = sorted(os.sched_getaffinity(0))[:2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--recipes", nargs="+", default=["weight_free", "objects"])
+    parser.add_argument("--projects", nargs="+", type=Path, help="trained before, instead of training here")
+    parser.add_argument("--hour", action="store_true")
+    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        mode, project, source, frames, cores = args.child
+        speed = (
+            bare_speed(project, source, int(frames))
+            if mode == "bare"
+            else session_speed(project, source, int(frames), int(cores))
+        )
+        print(json.dumps(speed))
+        return
+    footage = {name: path for name, path in FOOTAGE.items() if path.exists()}
+    recipes = [r for r in args.recipes if r != "objects" or WEIGHTS.is_file()]
+    for what in sorted({*FOOTAGE} - {*footage}) + sorted({*args.recipes} - {*recipes}):
+        print(f"{what}: skipped, its files are not under VAD_DATASETS ({DATA})")
+    with tempfile.TemporaryDirectory() as folder:
+        projects = args.projects or [train(Path(folder), recipe) for recipe in recipes]
+        for recipe, project in zip(recipes, projects, strict=True):
+            if args.hour:
+                print(f"{recipe}: memory over an hour of 25 frames per second", flush=True)
+                hour(project, FOOTAGE["sample 176x132"])
+            else:
+                compare(project, recipe, footage, args.rounds, args.frames)
+
+
+if __name__ == "__main__":
+    main()
