@@ -187,16 +187,16 @@ def measure_boxes(
             if source == "truth":
                 masks = iter(clip.moving > 0)
             else:
-                counts: Iterable[np.ndarray | None] = repeat(None)
+                displacements: Iterable[np.ndarray | None] = repeat(None)
                 scale = None
                 if source == "flow":
                     stem = folder / "flow" / clip.name
                     compute_flow(stem, folder / clip.name, flow, threads=1)
-                    counts, card = arrays.open_array(stem)
+                    displacements, card = arrays.open_array(stem)
                     scale = card["scale"]
                 changed = how.model_copy(update={"source": source})
                 processor = motion_masks(changed, background.resolve(MOTION_BOXES), scale)
-                masks = results(processor, zip(items(clip), counts, strict=False))
+                masks = results(processor, zip(items(clip), displacements, strict=False))
             counts.append(Count())
             motion_boxes = MotionBoxes(how)
             for t, mask in enumerate(masks):

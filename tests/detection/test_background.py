@@ -1,6 +1,7 @@
 """Background subtraction: what is foreground, what is not, and what each parameter does."""
 
 import tracemalloc
+import weakref
 
 import cv2
 import numpy as np
@@ -359,10 +360,15 @@ def test_a_median_of_the_last_period_covers_a_full_period():
 def test_a_skipped_warm_up_has_no_foreground_and_does_not_wait(method):
     frames, truth = walk(length=100, starts=30)
     processor = foreground(how(method, history=50), skip_warm_up=True)
-    masks = []
+    masks, kept = [], []
     for t, item in enumerate(items(frames), 1):
-        masks += processor.process(item)
+        pixels = item.pixels.copy()
+        kept.append(weakref.ref(pixels))
+        masks += processor.process(item._replace(pixels=pixels))
         assert len(masks) == t
+        del pixels
+        if t < 50:
+            assert sum(pixels() is not None for pixels in kept) <= 30, "initial_frames"
     assert processor.finish() == []
     assert not np.any(masks[:50])
     assert min(iou(masks[t], truth[t]) for t in range(50, 90)) > 0.9

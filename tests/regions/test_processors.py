@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -190,6 +191,20 @@ def test_two_cameras_at_once_do_not_influence_each_other(mode):
         got += [plain(regions) for regions in first.process(item)]
         second.process(other)
     assert got + [plain(regions) for regions in first.finish()] == whole(mode, film())
+
+
+@modes("silhouette", "foreground of median", "both")
+def test_memory_does_not_grow_with_the_stream(mode):
+    """Of frames in new arrays, as a camera gives them."""
+    peaks, frames = [], film()
+    for length in (100, 400):
+        stream = (Frame(t, t / 10, frames[t % LENGTH].copy()) for t in range(length))
+        tracemalloc.start()
+        for _ in results(processor(mode), ((frame, None) for frame in stream)):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 30 * HEIGHT * WIDTH  # bytes of 30 of 300 more frames
 
 
 @modes(*LIVE)

@@ -162,6 +162,7 @@ class _OpenCV(Foreground):
         self._skip = skip_warm_up
         self._rate, self._repeats = settings.learning_rate, settings.initial_frames
         self._learned = False
+        self._initial = set(_spread(0, settings.history, settings.initial_frames).tolist())
         # without OpenCV's detection of shadows, which in gray frames also removes dark clothes
         if settings.method == "mog2":
             mog2 = cv2.createBackgroundSubtractorMOG2(
@@ -180,12 +181,13 @@ class _OpenCV(Foreground):
 
     def stream(self, item: Frame) -> Iterator[np.ndarray]:
         """Yields the masks that have become ready."""
+        t, pixels = self._received, np.asarray(item.pixels)  # a memory map is slower
         self._received += 1
-        pixels = np.asarray(item.pixels)  # a memory map is slower
         if self._learned:
-            yield self._mask(self._received - 1, pixels)
+            yield self._mask(t, pixels)
             return
-        self._waiting.append(pixels)
+        # a frame that does not wait for its mask is kept only if the background is learned from it
+        self._waiting.append(pixels if t in self._initial or not self._skip else np.empty(0, np.uint8))
         if self._skip:
             if self._received == self.settings.history:
                 self._learn()

@@ -40,7 +40,7 @@ def compute_regions(stem: Path, frames: Path, flow: Path, mode: RegionMode, *, t
     """
     cv2.setNumThreads(threads)
     clip = StoredFrames(frames)
-    counts: Iterable[np.ndarray | None] = repeat(None)
+    counts: Iterable[np.ndarray | None] = repeat(None, len(clip))
     scale: float | None = None
     if mode.flow_wanted_by:
         counts, flow_card = open_flow(flow, mode.flow_wanted_by)
@@ -50,7 +50,7 @@ def compute_regions(stem: Path, frames: Path, flow: Path, mode: RegionMode, *, t
     silhouettes: ArrayWriter | None = None
     with ExitStack() as files:
         class_scores = files.enter_context(ClassScoresWriter(stem, processor.classes))
-        for regions in processor.results(zip(clip, counts, strict=False)):
+        for regions in processor.results(zip(clip, counts, strict=True)):
             rows.append(regions)
             class_scores.append(regions.class_scores)
             if regions.foreground is not None:

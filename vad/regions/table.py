@@ -4,7 +4,8 @@ Columns: `frame` int32, from 0 in the extracted clip; `track` int32, the number 
 time, -1 without a track; `x0`, `y0`, `x1`, `y1` int32, in pixels of the extracted frame, end exclusive;
 `source` text: frame, motion or detector; `confidence` float32 in [0, 1]. A frame may have no region.
 
-The card <stem>.json holds `regions`, the number of rows; `hash`; and `picture`, the content of the channel
+The card <stem>.json holds `regions`, the number of rows; `hash`; `lookahead`, the frames ahead that the mode
+needs, and `warm_up`, those that it needs before the first result; and `picture`, the content of the channel
 `picture`: a list of "frame" (unchanged), "masked" (black outside the silhouettes) and "silhouette" (255
 inside the silhouettes, 0 outside). Modes that compute motion or foreground add `foreground`, the mean share
 of these pixels; modes that read frames add `changing`, the share of pixels that differ from the temporal
