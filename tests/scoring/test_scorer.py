@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import time
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,6 +122,26 @@ def test_scores_and_events_need_neither_pandas_nor_scipy():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("aggregate", ["cell", "track"])
+def test_memory_does_not_grow_with_the_stream(aggregate):
+    rows = [(0, n, n, 0, n + 8, 8, 1.0, 1.0) for n in range(8)]
+    maps = {"speed": np.ones((1, 30, 40), np.float16)}
+    (item,) = boxed_clip(rows, 1, size=(120, 160), cell=4, maps=maps).each_frame()
+    chosen = CalibrateParams(aggregate=aggregate)
+
+    def peak(frames: int) -> int:
+        scorer = Scorer(calibration_of(chosen), (120, 160), 4, cells=True)
+        tracemalloc.start()
+        for t in range(frames):
+            scorer.process(replace(item, index=t, source=t))
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return used
+
+    peak(50)
+    assert peak(2000) < peak(200) + 100_000  # 2000 maps are 5 MB
 
 
 def test_a_frame_takes_a_fraction_of_a_frame_interval():

@@ -25,7 +25,8 @@ def shares(params: CalibrateParams) -> Shares:
 
     The median comes first: cut off, it shows the onset of an anomaly late by half its length, since it needs
     a majority. Then the gaussians of errors and of scores get a frame each in turn, since the weights of a
-    gaussian decrease outwards: the first frames ahead change most.
+    gaussian decrease outwards: the first frames ahead change most. Errors are smoothed whatever
+    `aggregate` is: with `region`, those of the branches that have maps only, and the scores of cells.
 
     Args:
         params: the section `calibrate`.

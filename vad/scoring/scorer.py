@@ -1,7 +1,8 @@
 """Scores of frames, one by one, with all that goes into them."""
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from itertools import repeat
 
 import numpy as np
 
@@ -47,10 +48,10 @@ class Scorer(Processor[FrameErrors, FrameScores]):
         self._pooling: Pooling | None = None  # made for the branches of the first frame
         self._branches: list[str] = []  # all calibrated branches that the frames have
         self._scored: dict[str, list[int]] = {}  # what is scored alone, and the positions of its branches
-        self._waiting: deque[tuple[FrameErrors, np.ndarray]] = deque()  # frames and scores of their regions
-        self._pooled: deque[tuple[np.ndarray, float, np.ndarray | None]] = (
-            deque()
-        )  # errors, unsmoothed, cells
+        self._fused: list[int] = []  # positions of the branches that are fused
+        # of the frames whose scores are owed: their regions, with scores; then errors, score and cells
+        self._waiting: deque[tuple[FrameErrors, np.ndarray]] = deque()
+        self._pooled: deque[tuple[np.ndarray, float, np.ndarray | None]] = deque()
 
     def process(self, item: FrameErrors) -> list[FrameScores]:
         if self._pooling is None:
@@ -98,18 +99,16 @@ class Scorer(Processor[FrameErrors, FrameScores]):
         for errors, maps in stretches:
             by_branch = dict(zip(self._branches, errors.T, strict=True))
             standardised = self.calibration.standardise(by_branch, self.camera, self._branches)
-            unsmoothed = self.calibration.combine(standardised[self._fused])
-            series = [
-                unsmoothed,
-                *(self.calibration.combine(standardised[at]) for at in self._scored.values()),
-            ]
-            cells = (
-                [None] * len(errors)
-                if maps is None
-                else self.calibration.fuse_cells(maps, self.calibration.branches)
+            unsmoothed, *alone = (
+                self.calibration.combine(standardised[at]) for at in (self._fused, *self._scored.values())
             )
+            cells: Iterable[np.ndarray | None] = repeat(None, len(errors))
+            if maps is not None:
+                cells = self.calibration.fuse_cells(maps, self.calibration.branches)
             self._pooled.extend(zip(errors, unsmoothed.tolist(), cells, strict=True))
-            out += self._results(self._gaussian.extend(self._median.extend(np.stack(series, 1))))
+            out += self._results(
+                self._gaussian.extend(self._median.extend(np.stack([unsmoothed, *alone], 1)))
+            )
         return out
 
     def _results(self, smoothed: np.ndarray) -> list[FrameScores]:
