@@ -26,6 +26,7 @@ from vad.flow.none import NoFlow
 from vad.footage import survey
 from vad.footage.extract import ExtractParams, extract
 from vad.layouts.ucsd import Ucsd
+from vad.regions.compute import compute_regions
 from vad.regions.none import WholeFrame
 from vad.resize.cut import cut
 from vad.scoring.clip_errors import ClipErrors
@@ -112,7 +113,7 @@ def score_by_brightness(folder: Path, ranges: str, stride: int, position: str) -
     )
     extract(frames, folder / "root" / clip.source, clip.first, clip.end, ExtractParams())
     compute_flow(flow, frames, NoFlow(NoFlow.Params()), threads=1)
-    WholeFrame(WholeFrame.Params(), ForegroundParams()).regions(regions, frames, flow, threads=1)
+    compute_regions(regions, frames, flow, WholeFrame(WholeFrame.Params(), ForegroundParams()), threads=1)
     resize = ResizeParams(channels=["picture"], height=8, width=8, stride=stride)
     window = WindowSpec(frames=3, step=2, position=position)
     cut(tensors, frames, regions, flow, TensorSpec.of(resize, window), threads=1)
