@@ -21,7 +21,7 @@ ONNX = {"preprocess.person_crop.onnx.weights": DETECTOR, "preprocess.person_crop
 # `ingest`; what they change behind it is in `resampled`
 CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
     "whole_frame": (["whole_frame"], {}),
-    "weight_free": (["weight_free"], {}),
+    "weight_free": (["weight_free", "full_lookahead"], {}),
     "objects": (
         ["objects"],
         {**ONNX, "preprocess.person_crop.onnx.every_n": 3, "preprocess.foreground": {"history": 8}},
@@ -30,10 +30,7 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
         ["objects"],
         {**ONNX, "extract.fps": 9.0, "extract.max_side": 48, "extract.color": "rgb"},
     ),
-    "no_lookahead": (
-        ["weight_free"],
-        {"calibrate.lookahead": 0, "model.cube.window.position": "last"},
-    ),
+    "no_lookahead": (["weight_free", "no_lookahead"], {}),
     "little_lookahead": (
         ["weight_free"],
         {"calibrate.lookahead": 9, "calibrate.smooth.median": 4, "preprocess.foreground": {"method": "knn"}},

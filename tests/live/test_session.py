@@ -235,6 +235,21 @@ def test_motion_over_a_gap_is_not_taken_for_speed(objects, objects_model):
     assert speeds[0] < 1.5 * usual < speeds[1]
 
 
+def test_a_long_gap_is_not_filled_with_repeated_frames(tmp_path, monkeypatch):
+    """An hour without frames: at 9 frames per second, resampling would repeat a frame 32,400 times."""
+    project = trained(tmp_path, "resampled")
+    monkeypatch.chdir(project.folder)
+    clip, model = clips_of(project)[0], TrainedModel.load()
+    frames = list(frames_of(project, clip))
+    session, whole = open_session(project, clip, model), watch(project, clip, model)[0]
+    out = [result for decoded in frames for result in session.process(decoded)]
+    for decoded in frames:
+        out += session.process(decoded._replace(seconds=decoded.seconds + 3600))
+    out += session.finish()
+    assert len(out) == 2 * len(whole)
+    assert out[-1].seconds == pytest.approx(3600 + whole[-1].seconds)
+
+
 def test_frames_of_another_size_are_refused(objects, objects_model):
     small, large = (next(c for c in clips_of(objects) if c.width == width) for width in (64, 96))
     session = open_session(objects, small, objects_model)

@@ -21,6 +21,8 @@ from vad.scoring.scorer import Scorer
 from vad.stream import Frame, FrameErrors, Observation, Processor, Regions, WindowsOfFrame
 from vad.stream.gaps import Gaps
 
+LONGEST_GAP = 10.0  # seconds; resampling does not fill longer gaps with repeated frames
+
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
@@ -99,6 +101,7 @@ class Session(Processor[Decoded, FrameResult]):
         self._convert = Convert(model.extract.color, model.extract.max_side)
         self._gaps = Gaps(self.fps)
         self.last_events: Sequence[EventUpdate] = ()
+        self._before: float | None = None  # seconds of the latest frame
         self._scoring: Scoring | None = None  # made for the size of the first frame
 
     @property
@@ -112,14 +115,25 @@ class Session(Processor[Decoded, FrameResult]):
         Raises:
             UserError: if its size differs from that of the first frame, or the model does not fit it.
         """
-        return [result for decoded in self._resample.process(item) for result in self._resampled(decoded)]
+        out: list[FrameResult] = []
+        if self._before is not None and item.seconds - self._before > LONGEST_GAP:
+            out += self._rest()
+            self._resample = Resample(self.model.extract.fps)
+        self._before = item.seconds
+        return out + [
+            result for decoded in self._resample.process(item) for result in self._resampled(decoded)
+        ]
 
     def finish(self) -> list[FrameResult]:
-        out = [result for decoded in self._resample.finish() for result in self._resampled(decoded)]
+        out = self._rest()
         if self._scoring is not None:
             out += self._scoring.finish()
             self.last_events = self._scoring.last_events
         return out
+
+    def _rest(self) -> list[FrameResult]:
+        """Results of the frame that resampling still holds."""
+        return [result for decoded in self._resample.finish() for result in self._resampled(decoded)]
 
     def _resampled(self, decoded: Decoded) -> list[FrameResult]:
         # neither of the two processors waits for further frames
