@@ -138,9 +138,11 @@ class Project:
 
     def reset(self) -> None:
         """Back to the last commit, data included."""
-        # without its index, git compares contents; by size and time alone it may miss an edit of the same
+        # with a new index, git compares contents; by size and time alone it may miss an edit of the same
         # second, since DVC writes the index too
         (self / ".git/index").unlink()
+        self.run("git", "read-tree", "HEAD")
+        subprocess.run(["git", "update-index", "-q", "--refresh"], cwd=self.folder, env=self.env)
         self.run("git", "reset", "-q", "--hard")
         self.run("git", "clean", "-qfd")
         if self.moved:

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vad import UserError, regions
+from vad import UserError
 from vad.drawing import contact_sheet, overlays, paper
 from vad.drawing.clip_figures import FIGURES
+from vad.regions import table as region_table
 from vad.store import arrays, cards, tables
 from vad.store.manifest import Clip
 
@@ -61,8 +62,8 @@ class Stores:
         if rows is None:
             height, width = frames.shape[1:3]
             rows = [(t, 0, 0, 0, width, height, "frame", 1.0) for t in range(len(frames))]
-        table = pd.DataFrame(list(rows), columns=list(regions.COLUMNS))
-        regions.write(self.regions / name, table, **card)
+        table = pd.DataFrame(list(rows), columns=list(region_table.COLUMNS))
+        region_table.write(self.regions / name, table, **card)
         self.clips.append(clip(name, camera))
 
     def write(self, out: str = "out") -> Path:

@@ -120,4 +120,4 @@ def write_detector(path: Path) -> None:
     tint = (
         np.random.default_rng(1).uniform(0, 1e-3, (3, N, 8)).astype(np.float32)
     )  # probabilities stay above 0
-    export(path, raw(0), tint, meta={"names": "{0: 'person', 1: 'bicycle', 2: 'car'}"})
+    export(path, raw(0, confident=3), tint, meta={"names": "{0: 'person', 1: 'bicycle', 2: 'car'}"})

@@ -135,7 +135,7 @@ def test_frames_that_were_previewed_give_the_same_windows(boxes, spec, ahead):
     clip, cutter, got = observations(boxes), Cutter(spec, SOURCES), []
     for t in range(len(clip) + ahead):
         if t < len(clip):
-            cutter.preview(clip[t].frame, clip[t].flow)
+            got += cutter.preview(clip[t].frame, clip[t].flow)
         if t >= ahead:
             got += cutter.process(clip[t - ahead])
     check(got + cutter.finish(), clip, spec)
@@ -147,9 +147,24 @@ def test_regions_that_come_later_than_frames_delay_windows_only_beyond_their_own
     cutter = Cutter(tensor_spec(8, 8, 5, channels=["gray", "flow"]), Sources(H, W, flow=True))
     given = []
     for t, item in enumerate(clip):
-        cutter.preview(item.frame, item.flow)
-        given.append(len(cutter.process(clip[t - late])) if t >= late else 0)
+        ready = cutter.preview(item.frame, item.flow)
+        given.append(len(ready) + (len(cutter.process(clip[t - late])) if t >= late else 0))
     assert np.cumsum(given).tolist() == [max(0, t + 1 - max(2, late)) for t in range(12)]
+
+
+def test_windows_whose_regions_came_early_wait_for_frames_alone():
+    """Regions come for three frames at a time, as with a detector on every third frame."""
+    clip = observations([[WHOLE]] * 13)
+    cutter = Cutter(tensor_spec(8, 8, 5, channels=["gray", "flow"]), Sources(H, W, flow=True))
+    delays, waiting = [], []
+    for t, item in enumerate(clip):
+        ready = cutter.preview(item.frame, item.flow)
+        waiting.append(item)
+        if t % 3 == 0:
+            ready += [windows for item in waiting for windows in cutter.process(item)]
+            waiting.clear()
+        delays += [t - windows.index for windows in ready]
+    assert set(delays) == {2}
 
 
 def test_windows_of_the_same_box_share_pictures():

@@ -41,7 +41,10 @@ class _Speed(BranchProcessor):
 
     def __init__(self, name: str, params: Speed.Params, clip: ClipFormat, scale: float):
         self.maps, self._params, self._clip = (name,), params, clip
-        self._scale = np.float32(scale)  # pixels of the frame per count
+        # the length of each of the 256 x 256 displacements, in pixels of the frame; computed once, as a root
+        # for each pixel would take most of the time
+        counts = np.arange(1 << 16, dtype=np.uint16).view(np.int8).reshape(-1, 2).astype(np.float32)
+        self._lengths = np.hypot(counts[:, 0], counts[:, 1]) * np.float32(scale)
         self._size = 0, 0  # of the flow, which is known from the first frame on
         self._box = 1, 1
         self._cells: tuple[np.ndarray, ...] = ()
@@ -58,7 +61,8 @@ class _Speed(BranchProcessor):
             sides = zip(self._clip.shape, self._clip.frame, (h, w), strict=True)
             self._cells = np.ix_(*(_middles(cells, self._clip.cell, side, n) for cells, side, n in sides))
             self._box = max(1, round(self._params.width * h)), max(1, round(self._params.height * h))
-        length = np.hypot(*np.moveaxis(flow.astype(np.float32), 2, 0)) * self._scale
+        # both bytes of a displacement, read as one number, are its index
+        length = self._lengths.take(np.ascontiguousarray(flow).view(np.uint16)[..., 0])
         mean = cv2.blur(length, self._box, borderType=cv2.BORDER_REFLECT_101)
         return mean[self._cells].astype(np.float16)
 

@@ -231,7 +231,7 @@ class Scoring(Processor[Frame, FrameResult]):
             frame = self._without_flow.popleft()
             self._without_regions.append((frame, flow))
             # shown to the cutter at once, so that windows and regions look ahead at the same time
-            self._cutter.preview(frame, flow)
+            out += self._measured(self._cutter.preview(frame, flow))
             out += self._with_regions(self._regions.process((frame, flow)))
         return out
 

@@ -62,7 +62,7 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
         self._pictures: dict[tuple[int, Box], np.ndarray] = {}  # by frame and box
         self._latest: tuple[int, Regions, Windows] = (-1, NO_REGIONS, ())
 
-    def preview(self, frame: Frame, flow: np.ndarray | None) -> None:
+    def preview(self, frame: Frame, flow: np.ndarray | None) -> list[WindowsOfFrame]:
         """Takes a frame before its regions have come, so that the lookaheads of both overlap.
 
         Every frame may be previewed, in order; `process` takes its observation later.
@@ -70,8 +70,12 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
         Args:
             frame: the next frame that neither `preview` nor `process` has taken.
             flow: its flow, int8 [h, w, 2].
+
+        Returns:
+            The results that have become ready, as from `process`.
         """
         self._ring.append(_Moment(Observation(frame, flow, NO_REGIONS)))
+        return self._ready()
 
     def process(self, item: Observation) -> list[WindowsOfFrame]:
         place = self._observed - self._start
