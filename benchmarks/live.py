@@ -9,8 +9,9 @@ footage, not on what it has learned. Footage: the sample (176x132), and under VA
 (768x432).
 
 A session is measured after its warm-up, on one core and on two, frames decoded as part of it. "Bare" is a
-loop over the library calls for decoding, optical flow, background subtraction and detection, with the same
-parameters, on one core. They alternate, so read the ratios: absolute figures depend on the machine.
+loop over what cannot be spared, with the same parameters, on one core: decoding, DIS, background subtraction
+with its shadows and cleaning, and the detector's network. They alternate, so read the ratios: absolute
+figures depend on the machine.
 
 --hour feeds a session with the sample in a loop, 90,000 frames, an hour at 25 frames per second, and prints
 the memory of the process.
@@ -33,6 +34,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from vad.detection.background import foreground
 from vad.detection.detector import Detector
 from vad.footage.decode import Convert, Decoded, decode
 from vad.live import Session, TrainedModel
@@ -141,7 +143,8 @@ def bare_speed(project: str, source: str, frames: int) -> dict[str, Any]:
     footage = results(Convert("gray", None), looped(Path(source), 1))
     first = next(iter(footage)).pixels
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    background = cv2.createBackgroundSubtractorMOG2(200, 10, detectShadows=False)
+    assert model.mode.foreground is not None
+    background = foreground(model.mode.foreground)
     weights = getattr(model.mode, "_weights", None)
     detector = Detector(weights, model.mode.params.onnx, threads=1) if weights else None
     picture = np.zeros((1, 3, detector.height, detector.width), np.float32) if detector else None
@@ -149,17 +152,17 @@ def bare_speed(project: str, source: str, frames: int) -> dict[str, Any]:
     height = min(240, first.shape[0])
     size = round(first.shape[1] * height / first.shape[0]), height
     before = cv2.resize(first, size, interpolation=cv2.INTER_AREA)
-    for frame in islice(footage, 50):
-        background.apply(frame.pixels)
+    for frame in islice(footage, model.mode.warm_up + 1):
+        background.process(frame)
     seconds: dict[str, float] = defaultdict(float)
     for t in range(frames):
         marks = [time.perf_counter()]
-        pixels = next(footage).pixels
+        frame = next(footage)
         marks.append(time.perf_counter())
-        small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA)
         flow.calc(small, before, None)
         marks.append(time.perf_counter())
-        background.apply(pixels)
+        background.process(frame)
         marks.append(time.perf_counter())
         if detector and t % every == 0:
             detector._run(picture)

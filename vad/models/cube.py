@@ -77,17 +77,18 @@ class Cube(Autoencoder):
         return self._join(self._split(x), x)
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = self._split(x)
-        outputs = {
-            branch: self.coders[branch](part.flatten(1)).view_as(part) for branch, part in parts.items()
-        }
-        return self._join(outputs, x)
+        return self._join({branch: self._code(branch, part) for branch, part in self._split(x).items()}, x)
 
     def residuals(self, x: Tensor) -> dict[str, Tensor]:
-        residual = self.target(x) - self(x)  # (B, C, T, h, w)
+        # branch by branch, since `target` and `forward` would standardise the input twice, and add zeros
         return {
-            branch: residual[:, indices][:, :, self.frames[branch]] for branch, indices in self.planes.items()
+            branch: _pixels(branch, part - self._code(branch, part))
+            for branch, part in self._split(x).items()
         }
+
+    def _code(self, branch: str, part: Tensor) -> Tensor:
+        """The output of a network, in the shape of its input."""
+        return self.coders[branch](part.flatten(1)).view_as(part)
 
     def _split(self, x: Tensor) -> dict[str, Tensor]:
         """The standardised input of each network: (B, planes, frames, h, w), flow averaged over blocks."""
@@ -104,10 +105,13 @@ class Cube(Autoencoder):
         """Puts the parts of all branches where windows `x` have them, 0 elsewhere: (B, C, T, h, w)."""
         out = torch.zeros(x.shape, dtype=next(iter(parts.values())).dtype, device=x.device)
         for branch, part in parts.items():
-            if branch == "flow":  # from blocks back to pixels
-                part = part.repeat_interleave(BLOCK, 3).repeat_interleave(BLOCK, 4)
-            out[:, self.planes[branch], self.frames[branch]] = part
+            out[:, self.planes[branch], self.frames[branch]] = _pixels(branch, part)
         return out
+
+
+def _pixels(branch: str, part: Tensor) -> Tensor:
+    """A part in the size of the window, (B, planes, frames, h, w): pixels of a block share its value."""
+    return part.repeat_interleave(BLOCK, 3).repeat_interleave(BLOCK, 4) if branch == "flow" else part
 
 
 def _coder(inputs: int, hidden: int, latent: int) -> nn.Sequential:
