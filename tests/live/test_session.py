@@ -269,6 +269,27 @@ def test_a_background_without_bounded_lookahead_is_refused_by_name(objects, monk
         (objects / "params.yaml").write_bytes(before)
 
 
+LIVE = """
+import sys
+from pathlib import Path
+from vad.footage.decode import decode
+from vad.live import Session, TrainedModel
+session, out = Session(TrainedModel.load(), fps=25.0), []
+for decoded in decode(Path(sys.argv[1]), "gray", 1, 0, None)[1]:
+    out += session.process(decoded)
+out += session.finish()
+assert len(out) == 24
+heavy = {"pandas", "pyarrow", "scipy", "sklearn", "supervision", "trackers", "matplotlib", "lightning"}
+print(*sorted(heavy & set(sys.modules)))
+"""
+
+
+def test_a_session_needs_no_tables(objects):
+    """A deployed model is to run without these libraries."""
+    clip = clips_of(objects)[0]
+    assert objects.run("python", "-c", LIVE, objects / "data/tiny" / clip.source).strip() == ""
+
+
 def test_memory_stays_flat(objects, objects_model):
     """2,000 frames: after the first 500 the process grows by less than a tenth of what the frames take."""
     clip = next(c for c in clips_of(objects) if c.width == 64)
