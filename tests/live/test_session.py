@@ -145,15 +145,6 @@ def test_every_plug_in_and_recipe_is_in_a_configuration():
     assert recipes == {name for name, kind in kinds.items() if kind != "footage"}
 
 
-def test_all_branches_are_at_work_in_one_configuration(tmp_path, monkeypatch):
-    project = trained(tmp_path, "objects")
-    monkeypatch.chdir(project.folder)
-    model = TrainedModel.load()
-    assert {branch.name for branch in model.branches} == set(BRANCHES.names())
-    seen, _ = watch(project, clips_of(project)[0], model)
-    assert set(seen[0].scores.branches) >= {"appearance", "flow", "classes", "speed"}
-
-
 def test_frame_by_frame_from_the_file_equals_the_pipeline(project, model):
     clips = clips_of(project)
     assert len(clips) > 1
@@ -171,6 +162,12 @@ def objects(tmp_path_factory) -> Project:
 def objects_model(objects, monkeypatch) -> TrainedModel:
     monkeypatch.chdir(objects.folder)
     return TrainedModel.load()
+
+
+def test_all_branches_are_at_work_in_one_configuration(objects, objects_model):
+    assert {branch.name for branch in objects_model.branches} == set(BRANCHES.names())
+    seen, _ = watch(objects, clips_of(objects)[0], objects_model)
+    assert set(seen[0].scores.branches) >= {"appearance", "flow", "classes", "speed"}
 
 
 @pytest.mark.parametrize(("pause", "concurrent"), [(0, False), (0, True), (0.05, True)])

@@ -20,6 +20,7 @@ from vad.scoring.items import FrameScores
 from vad.scoring.scorer import Scorer
 from vad.stream import Frame, FrameErrors, Observation, Processor, Regions, WindowsOfFrame
 from vad.stream.gaps import Gaps
+from vad.stream.processor import Threaded
 
 LONGEST_GAP = 10.0  # seconds; resampling does not fill longer gaps with repeated frames
 
@@ -75,7 +76,7 @@ class Session(Processor[Decoded, FrameResult]):
         live: whether frames come from a camera. The first `warm_up` frames, from which the background is
             learned, then get no motion, and are marked as `warming_up`. Otherwise their results wait until
             the background is known, and are those of the first frames of a clip in the pipeline.
-        concurrent: whether background subtraction and detector run in a thread of their own.
+        concurrent: whether flow runs in a thread, and background subtraction and detector in another.
 
     Attributes:
         fps: frames per second after resampling.
@@ -162,7 +163,8 @@ class Scoring(Processor[Frame, FrameResult]):
         self._shape = pixels.shape
         height, width = size = pixels.shape[:2]
         cv2.setNumThreads(1)  # the work is divided by processors, and small pictures gain nothing
-        self._flow = model.flow.processor(height, width)
+        flow = model.flow.processor(height, width)
+        self._flow = Threaded(flow) if session.concurrent else flow
         self._regions = model.mode.processor(
             height,
             width,
