@@ -1,6 +1,6 @@
 """Live use: frames per second, milliseconds per frame and processor, and memory over an hour.
 
-    python -m benchmarks.live [--rounds 3] [--frames 400] [--recipes weight_free objects]
+    python -m benchmarks.live [--rounds 3] [--frames 150] [--recipes weight_free objects]
     python -m benchmarks.live --hour
 
 For each recipe a model is trained on the sample (some minutes); the speed depends on its shape and on the
@@ -36,6 +36,7 @@ import numpy as np
 
 from vad.detection.background import foreground
 from vad.detection.detector import Detector
+from vad.flow.dis import PRESETS, Dis
 from vad.footage.decode import Convert, Decoded, decode
 from vad.live import Session, TrainedModel
 from vad.live.session import Scoring
@@ -142,14 +143,15 @@ def bare_speed(project: str, source: str, frames: int) -> dict[str, Any]:
     model = TrainedModel.load()
     footage = results(Convert("gray", None), looped(Path(source), 1))
     first = next(iter(footage)).pixels
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    assert isinstance(model.flow, Dis)
+    flow = cv2.DISOpticalFlow.create(PRESETS[model.flow.params.preset])
     assert model.mode.foreground is not None
     background = foreground(model.mode.foreground)
     weights = getattr(model.mode, "_weights", None)
     detector = Detector(weights, model.mode.params.onnx, threads=1) if weights else None
     picture = np.zeros((1, 3, detector.height, detector.width), np.float32) if detector else None
     every = model.mode.params.onnx.every_n
-    height = min(240, first.shape[0])
+    height = min(model.flow.params.height, first.shape[0])
     size = round(first.shape[1] * height / first.shape[0]), height
     before = cv2.resize(first, size, interpolation=cv2.INTER_AREA)
     for frame in islice(footage, model.mode.warm_up + 1):
@@ -237,7 +239,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--recipes", nargs="+", default=["weight_free", "objects"])
     parser.add_argument("--projects", nargs="+", type=Path, help="trained before, instead of training here")
     parser.add_argument("--hour", action="store_true")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from tests import project as tiny
 from tests.live.configurations import CONFIGURATIONS, DETECTOR, choices
@@ -19,12 +20,15 @@ from vad.flow import FLOW_METHODS
 from vad.footage.decode import Decoded, decode
 from vad.live import FrameResult, Session, TrainedModel
 from vad.models.base import MODELS
+from vad.pipeline import params
 from vad.regions import REGION_MODES
 from vad.scoring.calibration import Calibration
+from vad.scoring.clip_errors import read_clip
 from vad.scoring.items import Event
 from vad.scoring.scores import read_scores
 from vad.store import manifest
 from vad.store.cards import read_card
+from vad.store.tables import read_table
 from vad.synthetic.clips import TEST as scripts_of_test
 from vad.synthetic.clips import TRAIN as scripts_of_train
 
@@ -91,7 +95,7 @@ def watch(
 def finished(session: Session, out: list[FrameResult]) -> Seen:
     """The results of a session at its end, those before included, and its events."""
     out += session.finish()
-    updates = [*(update for result in out for update in result.events), *session.last_events]
+    updates = [*(update for result in out for update in result.events), *session.final_updates]
     return out, [update.event for update in updates if update.kind == "end"]
 
 
@@ -99,22 +103,36 @@ def assert_equal(project: Project, clip: manifest.Clip, all_seen: Seen) -> None:
     """Compares the results of a session with the files of the stage `score`."""
     seen, ended = all_seen
     scored = read_scores(project / "data/scores" / clip.clip)
-    threshold = Calibration.load(project / "models/calibration.json").threshold
     live = np.array([result.score for result in seen])
     np.testing.assert_allclose(live, scored.scores, rtol=TOLERANCE, atol=TOLERANCE)
     assert [result.index for result in seen] == list(range(len(seen)))
     assert [result.number for result in seen] == scored.source_frames.tolist()
     np.testing.assert_allclose([result.seconds for result in seen], scored.seconds)
     for name, values in scored.branches.items():
-        alone = [result.scores.branches[name] for result in seen]
+        alone = [result.branch_scores[name] for result in seen]
         np.testing.assert_allclose(alone, values, rtol=TOLERANCE, atol=TOLERANCE)
     # the regions of frames that have windows of their own, in the order of the table
-    regions = [result.region_scores for result in seen if result.scores.source == result.index]
-    np.testing.assert_allclose(np.concatenate(regions), scored.regions, rtol=TOLERANCE, atol=TOLERANCE)
+    with_windows = [result for result in seen if result.source == result.index]
+    regions = np.concatenate([result.region_scores for result in with_windows])
+    np.testing.assert_allclose(regions, scored.regions, rtol=TOLERANCE, atol=TOLERANCE)
+    table = read_table(project / "data/regions" / clip.clip)
+    table = table[table["frame"].isin([result.index for result in with_windows])]
+    columns = ["track", "x0", "y0", "x1", "y1"]
+    rows = [np.column_stack([result.regions.tracks, result.regions.boxes]) for result in with_windows]
+    np.testing.assert_array_equal(np.concatenate(rows), table[columns].to_numpy())
+    errors = read_clip(project / "data/errors" / clip.clip, clip.clip, clip.camera)
+    calibration = Calibration.load(project / "models/calibration.json")
+    for frames, maps in calibration.cell_scores(errors):
+        cells = np.stack([result.cells for result in seen[frames]])
+        np.testing.assert_allclose(cells, maps, rtol=TOLERANCE, atol=TOLERANCE)
+    assert [result.alarmed for result in seen] == [result.score > calibration.threshold for result in seen]
+    for result in seen:
+        assert sum(result.shares.values()) == pytest.approx(1 if result.shares else 0)
+    threshold = calibration.threshold
     if (np.abs(scored.scores - threshold) > TOLERANCE * max(1, abs(threshold))).all():
         assert [(e.start, e.end, e.peak) for e in ended] == [(e.start, e.end, e.peak) for e in scored.events]
         for event, stored in zip(ended, scored.events, strict=True):
-            assert event.shares.keys() == stored.shares.keys()
+            assert dict(event.shares) == pytest.approx(dict(stored.shares), abs=1e-3)
             assert event.score == pytest.approx(stored.score, rel=TOLERANCE)
 
 
@@ -167,7 +185,7 @@ def objects_model(objects, monkeypatch) -> TrainedModel:
 def test_all_branches_are_at_work_in_one_configuration(objects, objects_model):
     assert {branch.name for branch in objects_model.branches} == set(BRANCHES.names())
     seen, _ = watch(objects, clips_of(objects)[0], objects_model)
-    assert set(seen[0].scores.branches) >= {"appearance", "flow", "classes", "speed"}
+    assert set(seen[0].branch_scores) >= {"appearance", "flow", "classes", "speed"}
 
 
 @pytest.mark.parametrize(("pause", "concurrent"), [(0, False), (0, True), (0.05, True)])
@@ -226,9 +244,9 @@ def test_motion_over_a_gap_is_not_taken_for_speed(objects, objects_model):
             # told of no gap, it takes the displacement of three frames for that of one
             out += session.process(decoded if told else decoded._replace(seconds=t / session.fps))
         out += session.finish()
-        speeds.append(np.array([result.scores.errors["speed"] for result in out])[10:].mean())
+        speeds.append(np.array([result.branch_errors["speed"] for result in out])[10:].mean())
     whole, _ = watch(objects, clip, objects_model)
-    usual = np.mean([result.scores.errors["speed"] for result in whole if result.index >= 12])
+    usual = np.mean([result.branch_errors["speed"] for result in whole if result.index >= 12])
     assert speeds[0] < 1.5 * usual < speeds[1]
 
 
@@ -285,6 +303,21 @@ def test_a_session_needs_no_tables(objects):
     """A deployed model is to run without these libraries."""
     clip = clips_of(objects)[0]
     assert objects.run("python", "-c", LIVE, objects / "data/tiny" / clip.source).strip() == ""
+
+
+def test_parameters_that_were_changed_since_training_are_refused(objects, objects_model):
+    """By dvc.lock, where DVC notes the parameters of each stage."""
+    before = params.read(objects / "params.yaml")["resize"]
+    stage = {"params": {"params.yaml": {"resize": {**before, "height": 24}}}}
+    lock = objects / "dvc.lock"
+    YAML().dump({"stages": {"resize": stage}}, lock)
+    try:
+        with pytest.raises(
+            UserError, match=r"params\.yaml: resize\.height = 16, but the stage resize ran with 24"
+        ):
+            TrainedModel.load()
+    finally:
+        lock.unlink()
 
 
 def test_memory_stays_flat(objects, objects_model):

@@ -38,6 +38,30 @@ def test_dropped_frames_are_counted(intervals, jitter, fps):
     assert steps_of((ticks + off) / fps, fps) == [1, *intervals]
 
 
+def resampled_steps(times, fps: float) -> list[tuple[int, int]]:
+    """(number, steps) of frames at these times after resampling."""
+    decoded = (Decoded(i, t, None) for i, t in enumerate(times))
+    chosen = results(Resample(fps), decoded)
+    frames = (Frame(d.number, d.seconds, PIXELS) for d in chosen)
+    return [(f.number, f.steps) for f in results(Gaps(fps), frames)]
+
+
+def test_repeats_of_resampling_stand_for_the_intervals_of_a_gap():
+    """15 of 25 frames per second are missing: the frame before is repeated for them."""
+    times = [0, 0.04, 0.08, 0.72, 0.76]
+    expected = [(0, 1), (1, 1), *[(2, 1)] * 16, (3, 1), (4, 1)]
+    assert resampled_steps(times, 25.0) == expected
+
+
+def test_repeats_of_a_higher_rate_are_no_gaps():
+    steps_by_frame = resampled_steps(np.arange(6) * 0.08, 25.0)
+    assert steps_by_frame == [(t // 2, 1) for t in range(11)]
+
+
+def test_a_long_gap_is_not_filled_but_counted():
+    assert resampled_steps([0, 0.1, 3600, 3600.1], 10.0) == [(0, 1), (1, 1), (2, 35999), (3, 1)]
+
+
 def test_only_the_steps_change_and_frames_are_handed_on_at_once():
     gaps, pixels = Gaps(10.0), np.ones((4, 4), np.uint8)
     assert gaps.process(Frame(7, 0.7, pixels)) == [Frame(7, 0.7, pixels, 1)]

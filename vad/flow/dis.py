@@ -80,12 +80,19 @@ class _DisProcessor(FlowProcessor):
         coarsest = min(int(np.log2(max(width, height) / 32) + 0.5), int(np.log2(min(width, height) / 8)))
         self._dis.setFinestScale(min(self._dis.getFinestScale(), coarsest))
         self._before: np.ndarray | None = None  # the frame before, reduced
+        self._number = -1  # of that frame in its source
+        self._intervals = 0  # for which resampling has repeated it
         self._is_first = True  # until there are two frames
 
     def process(self, item: Frame) -> list[np.ndarray | None]:
         current = _reduced(item.pixels, self.width, self.height)
         before, self._before = self._before, current
+        # nothing moves while a frame is repeated; then it moves by what belongs to all these intervals
+        intervals = self._intervals + item.steps
+        self._intervals = intervals if item.number == self._number else 0
+        self._number = item.number
         if before is None:
+            self._intervals = 0
             return []
         # from the current frame to the one before, so that it refers to pixels of the current frame; None
         # stands for no initial flow
@@ -93,7 +100,7 @@ class _DisProcessor(FlowProcessor):
         right, down = self._to_counts
         # from the direction back in time to that of the motion. OpenCV's scalars always have four numbers;
         # the last two are unused for two channels
-        factors = (-right / item.steps, -down / item.steps, 0.0, 0.0)
+        factors = (-right / intervals, -down / intervals, 0.0, 0.0)
         counts = cv2.multiply(backwards, factors, dtype=cv2.CV_16S)  # type: ignore[call-overload]  # no scalars
         limited = np.clip(counts, -COUNTS, COUNTS)
         out: list[np.ndarray | None] = [limited.astype(np.int8)] * (2 if self._is_first else 1)

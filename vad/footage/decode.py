@@ -28,6 +28,7 @@ from vad.stream import Frame, Processor, results
 
 # Matroska and FLV round times to milliseconds, so a frame up to this much too late counts as on time
 SLACK = 1.1e-3  # seconds
+LONGEST_GAP = 10.0  # seconds; a longer gap in time is not filled with repeated frames
 
 
 class Decoded(NamedTuple):
@@ -202,7 +203,8 @@ class Resample(Processor[Decoded, Decoded]):
 
     The k-th result is the latest frame that is at most k / fps seconds after the first, for all k up to the
     time of the last frame. A rate above that of the source repeats frames. So a frame has no result, one or
-    several, and `lookahead` counts frames of the source.
+    several, and `lookahead` counts frames of the source. A gap of more than LONGEST_GAP is not filled: times
+    are counted anew from the frame after it.
 
     Args:
         fps: frames per second; None keeps every frame.
@@ -219,8 +221,11 @@ class Resample(Processor[Decoded, Decoded]):
         if self.fps is None:
             return [item]
         out: list[Decoded] = []
+        if self._current is not None and item.seconds - self._current.seconds > LONGEST_GAP:
+            out = self.finish()
+            self._current = None
         if self._current is None:
-            self._start = item.seconds
+            self._start, self._number = item.seconds, 0
         else:
             while self._number / self.fps + SLACK < item.seconds - self._start:
                 out.append(self._current)

@@ -22,26 +22,26 @@ from vad.stream import Frame, FrameErrors, Observation, Processor, Regions, Wind
 from vad.stream.gaps import Gaps
 from vad.stream.processor import Threaded
 
-LONGEST_GAP = 10.0  # seconds; resampling does not fill longer gaps with repeated frames
-
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """What a session tells about a frame.
+    """The result of a session for a frame.
 
     Attributes:
-        index: position of the frame in the session, from 0, after resampling.
+        index: of the frame in the session, from 0, after resampling.
         number: index of the frame in its source.
         seconds: time since the first frame of the source.
         score: smoothed score of all branches; higher is more anomalous.
         alarmed: whether the score is above the threshold.
-        warming_up: whether the background was still being learned, so that no motion was seen.
-        regions: its regions, N of them.
+        warming_up: whether the background is still being learned, so that there is no motion.
+        source: index of the frame whose regions these are; with `resize.stride` 1 its own.
+        regions: those regions, N of them.
         region_scores: float64 [N].
-        shares: share of each branch in the score, the largest first; empty if none is above its median.
         cells: scores of the cells, float32 [rows, columns].
-        scores: scores and errors of each branch.
-        events: what this frame tells about events: they begin, grow and end. Indices are those of results.
+        branch_scores: smoothed score of each branch alone.
+        branch_errors: error of the frame by branch, before standardisation.
+        shares: share of each branch in the score, the largest first; empty if no branch is above 0.
+        events: updates of events: they begin, grow and end. Their frames are counted as `index`.
     """
 
     index: int
@@ -50,11 +50,13 @@ class FrameResult:
     score: float
     alarmed: bool
     warming_up: bool
+    source: int
     regions: Regions
     region_scores: np.ndarray
-    shares: Mapping[str, float]
     cells: np.ndarray | None
-    scores: FrameScores
+    branch_scores: Mapping[str, float]
+    branch_errors: Mapping[str, float]
+    shares: Mapping[str, float]
     events: Sequence[EventUpdate]
 
 
@@ -66,23 +68,28 @@ class Session(Processor[Decoded, FrameResult]):
             for result in session.process(decoded): ...
         for result in session.finish(): ...
 
-    A result comes `lookahead` frames after its frame; those of the first `warm_up` frames come later. Memory
-    does not grow with the number of frames. All frames must have the same size.
+    A result comes `lookahead` frames after its frame; with `concurrent`, threads add two frames at the pace
+    of a camera, and at most eight when frames come faster than they are handled. Memory does not grow with
+    the number of frames. All frames must have the same size.
+
+    OpenCV and torch are set to one thread in the whole process: the work is divided by processors.
 
     Args:
         model: the trained model.
         fps: frames per second of the source; with `extract.fps`, frames are resampled to that rate instead.
         camera: name of the camera, for calibration by camera.
         live: whether frames come from a camera. The first `warm_up` frames, from which the background is
-            learned, then get no motion, and are marked as `warming_up`. Otherwise their results wait until
-            the background is known, and are those of the first frames of a clip in the pipeline.
-        concurrent: whether flow runs in a thread, and background subtraction and detector in another.
+            learned, then get no motion, and are marked as `warming_up`. Otherwise their results come
+            together, once all of them have been fed, and are those of the first frames of a clip in the
+            pipeline.
+        concurrent: whether flow runs in a thread, and in mode `person_crop` background subtraction and
+            detector in another.
 
     Attributes:
         fps: frames per second after resampling.
-        lookahead: frames, after resampling, by which results come later than their frames.
+        lookahead: frames, after resampling, that results look ahead.
         warm_up: number of frames from which the background is learned.
-        last_events: after `finish`, news of the event that ended with the stream, if there was one.
+        final_updates: after `finish`, the end of the event that was not over, if there was one.
     """
 
     def __init__(
@@ -94,54 +101,52 @@ class Session(Processor[Decoded, FrameResult]):
         live: bool = False,
         concurrent: bool = True,
     ):
-        self.model, self.camera, self.live, self.concurrent = model, camera, live, concurrent
+        self._model, self._camera, self._live, self._concurrent = model, camera, live, concurrent
         self.fps = model.extract.fps or fps
         self.lookahead = model.calibration.lookahead
         self.warm_up = model.mode.warm_up
         self._resample = Resample(model.extract.fps)
         self._convert = Convert(model.extract.color, model.extract.max_side)
         self._gaps = Gaps(self.fps)
-        self.last_events: Sequence[EventUpdate] = ()
-        self._before: float | None = None  # seconds of the latest frame
+        self.final_updates: Sequence[EventUpdate] = ()
         self._scoring: Scoring | None = None  # made for the size of the first frame
 
     @property
     def delay(self) -> float:
-        """Seconds by which results come later than their frames, once the session has warmed up."""
+        """Seconds that results look ahead, by which they come later than their frames."""
         return self.lookahead / self.fps
 
     def process(self, item: Decoded) -> list[FrameResult]:
         """Takes the next frame of the camera.
 
+        Args:
+            item: the frame; times must not decrease.
+
         Raises:
             UserError: if its size differs from that of the first frame, or the model does not fit it.
         """
-        out: list[FrameResult] = []
-        if self._before is not None and item.seconds - self._before > LONGEST_GAP:
-            out += self._rest()
-            self._resample = Resample(self.model.extract.fps)
-        self._before = item.seconds
-        return out + [
-            result for decoded in self._resample.process(item) for result in self._resampled(decoded)
-        ]
+        return [result for decoded in self._resample.process(item) for result in self._resampled(decoded)]
 
     def finish(self) -> list[FrameResult]:
-        out = self._rest()
+        out = [result for decoded in self._resample.finish() for result in self._resampled(decoded)]
         if self._scoring is not None:
             out += self._scoring.finish()
-            self.last_events = self._scoring.last_events
+            self.final_updates = self._scoring.final_updates
         return out
-
-    def _rest(self) -> list[FrameResult]:
-        """Results of the frame that resampling still holds."""
-        return [result for decoded in self._resample.finish() for result in self._resampled(decoded)]
 
     def _resampled(self, decoded: Decoded) -> list[FrameResult]:
         # neither of the two processors waits for further frames
         (converted,) = self._convert.process(decoded)
         (frame,) = self._gaps.process(converted)
         if self._scoring is None:
-            self._scoring = Scoring(self, frame)
+            self._scoring = Scoring(
+                self._model,
+                frame.pixels.shape,
+                fps=self.fps,
+                camera=self._camera,
+                skip_warm_up=self._live and self.warm_up > 0,
+                concurrent=self._concurrent,
+            )
         return self._scoring.process(frame)
 
 
@@ -151,28 +156,40 @@ class Scoring(Processor[Frame, FrameResult]):
     Each has its own lookahead, so what belongs to a frame waits in a queue until the rest has come.
 
     Args:
-        session: the session.
-        first: its first frame.
+        model: the trained model.
+        shape: of a frame, (height, width) or (height, width, 3).
+        fps: frames per second.
+        camera: name of the camera.
+        skip_warm_up: whether the frames from which the background is learned get no motion.
+        concurrent: whether the heavy processors run in threads.
 
     Attributes:
-        last_events: as those of the session.
+        final_updates: as that of the session.
     """
 
-    def __init__(self, session: Session, first: Frame):
-        model, pixels = session.model, first.pixels
-        self._shape = pixels.shape
-        height, width = size = pixels.shape[:2]
+    def __init__(
+        self,
+        model: TrainedModel,
+        shape: tuple[int, ...],
+        *,
+        fps: float,
+        camera: str,
+        skip_warm_up: bool,
+        concurrent: bool,
+    ):
+        self._shape = shape
+        height, width = size = shape[0], shape[1]
         cv2.setNumThreads(1)  # the work is divided by processors, and small pictures gain nothing
         flow = model.flow.processor(height, width)
-        self._flow = Threaded(flow) if session.concurrent else flow
+        self._flow = Threaded(flow) if concurrent else flow
         self._regions = model.mode.processor(
             height,
             width,
             flow_scale=model.flow.scale,
-            concurrent=session.concurrent,
-            skip_warm_up=session.live and session.warm_up > 0,
+            concurrent=concurrent,
+            skip_warm_up=skip_warm_up,
         )
-        color: Literal["gray", "rgb"] = "gray" if pixels.ndim == 2 else "rgb"
+        color: Literal["gray", "rgb"] = "gray" if len(shape) == 2 else "rgb"
         sources = Sources(
             height=height,
             width=width,
@@ -192,13 +209,11 @@ class Scoring(Processor[Frame, FrameResult]):
         self._measurement = Measurement(model.branches, clip, threads=1)
         calibration = model.calibration
         learned = [name for name, learns in self._measurement.learned.items() if learns]
-        self._scorer = Scorer(calibration, size, model.cell, session.camera, learned=learned, cells=True)
-        self._events = Events(
-            calibration.threshold, session.fps, calibration.params.events, calibration.branches
-        )
-        self.last_events: Sequence[EventUpdate] = ()
+        self._scorer = Scorer(calibration, size, model.cell, camera, learned=learned, cells=True)
+        self._events = Events(calibration.threshold, fps, calibration.params.events, calibration.branches)
+        self.final_updates: Sequence[EventUpdate] = ()
         self._branches = calibration.branches
-        self._warm_up = session.warm_up if session.live else 0
+        self._warm_up = model.mode.warm_up if skip_warm_up else 0
         # frames that wait for their flow, then frames with flow that wait for their regions, then those that
         # wait for their scores
         self._without_flow: deque[Frame] = deque()
@@ -224,7 +239,7 @@ class Scoring(Processor[Frame, FrameResult]):
         out += self._measured(self._cutter.finish())
         out += self._scored(self._measurement.finish())
         out += self._results(self._scorer.finish())
-        self.last_events = self._events.finish()
+        self.final_updates = self._events.finish()
         return out
 
     def _with_flow(self, flows: Sequence[np.ndarray | None]) -> list[FrameResult]:
@@ -262,10 +277,12 @@ class Scoring(Processor[Frame, FrameResult]):
             score=item.score,
             alarmed=item.alarmed,
             warming_up=item.index < self._warm_up,
+            source=item.source,
             regions=item.regions,
             region_scores=item.region_scores,
-            shares=shares(item.branches, self._branches),
             cells=item.cells,
-            scores=item,
+            branch_scores=item.branches,
+            branch_errors=item.errors,
+            shares=shares(item.branches, self._branches),
             events=self._events.process(item),
         )

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from vad import UserError
 from vad.branches.base import Branch
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.flow import FlowMethod, FlowParams
@@ -13,7 +15,9 @@ from vad.regions import PreprocessParams, RegionMode
 from vad.scoring.calibration import Calibration
 from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowSpec
 
-PARAMS = Path("params.yaml")
+PARAMS, LOCK = Path("params.yaml"), Path("dvc.lock")
+# the stages whose parameters decide how frames are scored
+STAGES = ("extract", "flow", "preprocess", "resize", "train", "statistics", "measure", "calibrate")
 AUTOENCODER, STATISTICS = Path("models/autoencoder"), Path("models/branches")
 CALIBRATION, CACHE = Path("models/calibration.json"), Path(".cache")
 
@@ -45,14 +49,16 @@ class TrainedModel:
         """Loads the model of a project in which the stages have run up to `calibrate`.
 
         Args:
-            folder: root folder of the project, with params.yaml and models/. Paths in params.yaml are
-                relative to the current folder, as for the stages.
+            folder: root folder of the project, with params.yaml, dvc.lock and models/. Paths in params.yaml
+                are relative to the current folder, as for the stages.
 
         Raises:
-            UserError: if a file is missing or broken, a parameter is wrong, or the mode of preprocessing
-                cannot be used live, since it looks ahead without limit.
+            UserError: if a file is missing or broken, a parameter is wrong or has been changed since the
+                stages ran, or the mode of preprocessing cannot be used live (`RegionMode.refuse_live`).
         """
         raw = params.read(folder / PARAMS)
+        if (folder / LOCK).is_file():
+            _require_unchanged(raw, params.read(folder / LOCK))
         _, flow, flow_params = params.load_choice("flow", FlowParams, raw)
         preprocess, mode_class, mode_params = params.load_choice("preprocess", PreprocessParams, raw)
         mode: RegionMode = mode_class(mode_params, preprocess.foreground)
@@ -75,3 +81,36 @@ class TrainedModel:
             cell=params.load("measure", MeasureParams, raw).cell,
             calibration=Calibration.load(folder / CALIBRATION),
         )
+
+
+def _require_unchanged(raw: dict[str, Any], lock: dict[str, Any]) -> None:
+    """Refuses parameters with which the model was not trained: scores would mean nothing.
+
+    Args:
+        raw: params.yaml.
+        lock: dvc.lock, where DVC notes the parameters that each stage ran with.
+
+    Raises:
+        UserError: naming the first parameter that differs.
+    """
+    for stage in STAGES:
+        parts = lock.get("stages", {}).get(stage, {}).get("params", {}).get(str(PARAMS), {})
+        for key, before in parts.items():
+            now: Any = raw
+            for part in key.split("."):
+                now = now.get(part) if isinstance(now, dict) else None
+            if now != before:
+                name, then, value = _first_difference(key, before, now)
+                raise UserError(
+                    f"{PARAMS}: {name} = {value!r}, but the stage {stage} ran with {then!r}; change it back, "
+                    "or run `dvc repro`"
+                )
+
+
+def _first_difference(key: str, before: Any, now: Any) -> tuple[str, Any, Any]:
+    """The first key below `key` whose value differs, with both values."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in {**before, **now}:
+            if before.get(name) != now.get(name):
+                return _first_difference(f"{key}.{name}", before.get(name), now.get(name))
+    return key, before, now

@@ -25,14 +25,25 @@ def steps(seconds: float, fps: float) -> int:
 class Gaps(Processor[Frame, Frame]):
     """Sets `steps` of each frame from the times, so that motion over a gap is not taken for speed.
 
+    Where resampling repeats a frame, the repeats stand for intervals, which the next frame does not count
+    again.
+
     Args:
         fps: frames per second of the stream.
     """
 
     def __init__(self, fps: float):
         self.fps = fps
-        self._before: float | None = None
+        self._before: Frame | None = None
+        self._repeats = 0  # of the frame before
 
     def process(self, item: Frame) -> list[Frame]:
-        before, self._before = self._before, item.seconds
-        return [item if before is None else item._replace(steps=steps(item.seconds - before, self.fps))]
+        before, self._before = self._before, item
+        if before is None:
+            return [item]
+        if item.number == before.number:
+            self._repeats += 1
+            return [item._replace(steps=1)]
+        intervals = steps(item.seconds - before.seconds, self.fps) - self._repeats
+        self._repeats = 0
+        return [item._replace(steps=max(1, intervals))]

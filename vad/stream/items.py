@@ -14,7 +14,8 @@ class Frame(NamedTuple):
         number: index of the frame in its source; resampling may leave out or repeat numbers.
         seconds: time since the first frame of the source.
         pixels: uint8 [H, W] gray or [H, W, 3] RGB. Where resampling repeats a frame, the same object again.
-        steps: frame intervals since the frame before; more than 1 after a gap in time (`vad.stream.gaps`).
+        steps: frame intervals since the frame before, repeats included; more than 1 after a gap in time
+            (`vad.stream.gaps`).
     """
 
     number: int
