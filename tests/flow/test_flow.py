@@ -382,7 +382,7 @@ def test_sizes_that_crash_opencv_are_handled(tmp_path, preset, height, width):
 def test_frames_too_small_for_dis_are_refused(tmp_path, height, width):
     frames = np.zeros((3, height, width), np.uint8)
     with pytest.raises(
-        UserError, match=rf"frames of {width}x{height} are .* too small .* raise flow.dis.height"
+        UserError, match=rf"frames of {width}x{height} become .* too small .* raise flow.dis.height"
     ):
         flow_of(tmp_path, frames, dis())
 

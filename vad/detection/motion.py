@@ -66,7 +66,7 @@ def motion_masks(
     Args:
         params: source of motion and its threshold.
         settings: for the source `foreground`, those of background subtraction; otherwise None.
-        flow_scale: for the source `flow`, pixels of the frame per step of the flow; otherwise None.
+        flow_scale: for the source `flow`, pixels of the frame per count of the flow; otherwise None.
         skip_warm_up: as for `vad.detection.background.foreground`.
 
     Raises:
@@ -77,8 +77,8 @@ def motion_masks(
     if params.source == "flow":
         if flow_scale is None:
             raise UserError(
-                "motion.source is flow, but flow.method is none; set flow.method: dis, or choose "
-                "motion.source: foreground or difference"
+                "preprocess.person_crop.motion.source is flow, but flow.method is none; set flow.method: "
+                "dis, or choose motion.source: foreground or difference"
             )
         return _Flow(flow_scale, params.flow_threshold)
     assert settings is not None

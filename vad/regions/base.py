@@ -75,7 +75,7 @@ class RegionMode(Plugin):
 
     @property
     def warm_up(self) -> int:
-        """Number of frames from which the mode learns before the first result is due; 0 if it learns none."""
+        """Number of frames from which the mode learns before its first result is due, or 0."""
         return self.foreground.history if self.foreground else 0
 
     def prepare(self, cache: Path) -> list[str]:
@@ -124,7 +124,7 @@ class RegionMode(Plugin):
         Args:
             height: of the frames, in pixels.
             width: of the frames, in pixels.
-            flow_scale: pixels of the frame per step of the flow; needed if `reads_flow`.
+            flow_scale: pixels of the frame per count of the flow; needed if `reads_flow`.
             threads: maximum number of threads of a detector. OpenCV's are set with cv2.setNumThreads.
             batches: a detector runs on several frames at a time (`batch_size`), which is faster for stored
                 frames, but results come later.

@@ -6,7 +6,7 @@
 | gray | 1 | the frame in gray |
 | rgb | 3 | the frame in colour; requires extract.color: rgb |
 | difference | 1 | absolute difference in gray to the previous frame; frame 0 repeats frame 1 |
-| flow | 2 | displacement since the previous frame, right and down: 128 + number of steps of `scale` pixels |
+| flow | 2 | displacement since the previous frame, right and down: 128 + counts of `scale` pixels |
 | silhouette | 1 | 255 in the foreground, 0 outside; requires preprocess.mode: silhouette |
 """
 

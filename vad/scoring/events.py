@@ -33,7 +33,7 @@ class _Scores(NamedTuple):
 
 
 class Events(Processor[Scored, EventUpdate]):
-    """Tells of events as they begin, grow and end. n frames last n / fps seconds.
+    """Reports events as they begin, grow and end. n frames last n / fps seconds.
 
     A frame has at most one result. An event begins with the frame with which it has lasted `min_duration`,
     and ends with the frame after which the gap is too long, or with the stream.

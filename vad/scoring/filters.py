@@ -25,7 +25,7 @@ class Filter(Processor[np.ndarray, np.ndarray]):
     Args:
         before: number of frames back that a result depends on.
         after: number of frames ahead that the centred filter depends on.
-        ahead: number of frames ahead that it may use; all by default.
+        ahead: number of frames ahead that it may use; by default no limit.
     """
 
     def __init__(self, before: int, after: int, ahead: int | None = None):
@@ -128,7 +128,7 @@ class Gaussian(Filter):
 
     Args:
         sigma: standard deviation in frames; 0 is off.
-        ahead: number of frames ahead that it may use; by default `radius(sigma)`, all that it wants.
+        ahead: number of frames ahead that it may use; by default no limit.
     """
 
     def __init__(self, sigma: float, ahead: int | None = None):
@@ -153,7 +153,7 @@ class Median(Filter):
 
     Args:
         length: number of frames; 1 is off. The window of an even length begins a frame earlier.
-        ahead: number of frames ahead that it may use; by default all that it wants.
+        ahead: number of frames ahead that it may use; by default no limit.
     """
 
     def __init__(self, length: int, ahead: int | None = None):

@@ -101,7 +101,7 @@ class CalibrateParams(Section):
         None,
         ge=0,
         description="number of frames ahead that the smoothing of errors and scores may use in all, by which "
-        "live scores come later; null: as many as the filters want, 0: none",
+        "live scores come later; null: no limit, 0: none",
     )
     threshold: ThresholdParams = ThresholdParams()
     events: EventParams = EventParams()
