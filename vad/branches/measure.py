@@ -113,12 +113,12 @@ class _Clip:
         for t, k in enumerate(stride.nearest(length, step).tolist()):
             regions = self._regions[t]
             if k * step != source:
-                source, of_source = k * step, self._regions[k * step]
-                numbers = self._numbers[start : start + len(of_source)]
-                start += len(of_source)
+                source, source_regions = k * step, self._regions[k * step]
+                numbers = self._numbers[start : start + len(source_regions)]
+                start += len(source_regions)
                 pictures = tuple(tuple(self._pictures[n] for n in window) for window in numbers)
             flow = None if self._flow is None else self._flow[t]
-            yield WindowsOfFrame(t, Observation(None, flow, regions), source, of_source, pictures)
+            yield WindowsOfFrame(t, Observation(None, flow, regions), source, source_regions, pictures)
 
 
 def _chunks(frames: Iterable[WindowsOfFrame], windows: int) -> Iterator[list[WindowsOfFrame]]:

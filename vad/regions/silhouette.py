@@ -59,4 +59,4 @@ class _Silhouettes(RegionProcessor):
         return map(self._regions, self._masks.rest())
 
     def _regions(self, mask: np.ndarray) -> Regions:
-        return replace(self._region, foreground=mask, moving=np.count_nonzero(mask) / mask.size)
+        return replace(self._region, foreground=mask, moving_share=np.count_nonzero(mask) / mask.size)

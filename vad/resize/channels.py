@@ -52,14 +52,15 @@ class Layer:
         make: function of the observation of a frame and of that before it that returns the planes in the size
             of the frame, uint8 [H, W] or [H, W, C].
         padding: value of the bars of a letterbox: black, or no motion.
-        between: whether the planes show the change since the frame before; frame 0 then repeats frame 1.
+        uses_previous: whether the planes show the change since the frame before; those of frame 0 then
+            repeat those of frame 1.
         foreground: whether the planes need the foreground.
     """
 
     names: tuple[str, ...]
     make: Callable[[Observation, Observation], np.ndarray]
     padding: int = 0
-    between: bool = False
+    uses_previous: bool = False
     foreground: bool = False
 
 
@@ -106,7 +107,7 @@ def _difference(sources: Sources) -> list[Layer]:
     def difference(now: Observation, before: Observation) -> np.ndarray:
         return cv2.absdiff(_gray_of(now), _gray_of(before))
 
-    return [Layer(("difference",), difference, between=True)]
+    return [Layer(("difference",), difference, uses_previous=True)]
 
 
 def _flow(sources: Sources) -> list[Layer]:

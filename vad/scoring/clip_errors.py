@@ -112,16 +112,16 @@ class ClipErrors:
         sources, confidence = np.zeros(len(boxes), "U1"), np.ones(len(boxes), np.float32)
         errors = {branch: self.errors(branch) for branch in branches}
         maps = {branch: np.asarray(values) for branch, values in self.maps.items()}  # views, not memory maps
-        number, regions, of_regions = -1, None, {}
+        number, regions, region_errors = -1, None, {}
         for t, k in enumerate(numbers, first):
             if k != number:
                 rows = slice(borders[k - numbers[0]], borders[k - numbers[0] + 1])
                 regions = Regions(boxes[rows], tracks[rows], sources[rows], confidence[rows])
-                of_regions = {branch: values[rows] for branch, values in errors.items()}
+                region_errors = {branch: values[rows] for branch, values in errors.items()}
                 number = k
             assert regions is not None
-            of_cells = {branch: values[t] for branch, values in maps.items()}
-            yield FrameErrors(t, k * self.stride, regions, of_regions, of_cells)
+            cell_errors = {branch: values[t] for branch, values in maps.items()}
+            yield FrameErrors(t, k * self.stride, regions, region_errors, cell_errors)
 
     def select(self, rows: ArrayLike) -> "ClipErrors":
         """A copy with only the regions chosen by `rows`, bool [N]."""

@@ -1,6 +1,6 @@
 """Filters over time, frame by frame: the gaussian along cells, the median and the gaussian of scores.
 
-A centred filter looks as far ahead as back. With fewer frames ahead (`lookahead.shares`), it is the centred
+A centred filter looks as far ahead as back. With fewer frames ahead (`divide_lookahead`), it is the centred
 filter with what lies beyond cut off. Centred filters mirror the clip at its ends, so that an outlier there is
 smoothed as elsewhere. Where a filter is cut off, it uses only existing frames at both ends: mirrored at the
 start, the first frame would be counted several times before there is anything to outvote it.

@@ -100,7 +100,7 @@ def score_clip(
     scorer = Scorer(calibration, measured.size, measured.cell, camera, learned=measured.learned, chunk=CHUNK)
     frames_of_clip = list(results(scorer, measured.each_frame()))
     # regions stand for several frames if only every n-th frame has windows
-    of_regions = [frame.region_scores for frame in frames_of_clip if frame.source == frame.index]
+    region_scores = [frame.region_scores for frame in frames_of_clip if frame.source == frame.index]
     scores = np.array([frame.score for frame in frames_of_clip])
     branches = _columns([f.branches for f in frames_of_clip])
     fused = {name: branches[name] for name in calibration.branches}
@@ -111,7 +111,7 @@ def score_clip(
             unsmoothed=np.array([frame.unsmoothed for frame in frames_of_clip]),
             branches=branches,
             errors=_columns([f.errors for f in frames_of_clip]),
-            regions=np.concatenate(of_regions),
+            regions=np.concatenate(region_scores),
             seconds=times["seconds"].to_numpy(),
             source_frames=times["source_frame"].to_numpy(),
             fps=measured.fps,
