@@ -101,7 +101,7 @@ def test_a_clip_without_regions_is_measured_and_calibrated(tmp_path):
     assert not mapped.maps["reconstruction"].any()
 
 
-@pytest.mark.parametrize(("of_regions", "expected"), [({}, 1), ({"lookahead": 1}, 1), ({"lookahead": 5}, 5)])
+@pytest.mark.parametrize((("of_regions", "expected"), [({}, 1), ({"lookahead": 1}, 1), ({"lookahead": 5}, 5)])
 @pytest.mark.parametrize("stride", [1, 2, 3, 4])
 def test_the_card_has_the_number_of_frames_ahead(tmp_path, of_regions, expected, stride):
     """Windows of two frames reach one ahead, regions as far as their card says."""

@@ -24,9 +24,8 @@ from vad.pipeline.params import load_choice
 from vad.regions.table import write
 from vad.resize.cut import cut
 from vad.store import arrays, cards
-from vad.stream import Frame, results
+from vad.stream import Frame, Threaded, results
 from vad.stream.gaps import Gaps
-from vad.stream.processor import Threaded
 from vad.stream.stored_frames import StoredFrames
 from vad.windows.spec import TensorSpec, WindowSpec, placement
 

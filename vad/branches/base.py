@@ -14,12 +14,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from vad import UserError
+from vad.branches.names import map_shape
 from vad.pipeline.params import Section
 from vad.pipeline.registry import Plugin, Registry
 from vad.store.cards import read_json, write_json
 from vad.store.digests import digest_files
-from vad.stream.items import WindowsOfFrame
-from vad.stream.processor import Processor
+from vad.stream import Processor, WindowsOfFrame
 
 Log = Callable[[str], None]
 Statistics = Mapping[str, np.ndarray]
@@ -55,8 +55,7 @@ class ClipFormat:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of a map."""
-        height, width = self.frame
-        return -(-height // self.cell), -(-width // self.cell)
+        return map_shape(self.frame, self.cell)
 
 
 @dataclass(frozen=True, eq=False)

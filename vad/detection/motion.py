@@ -11,12 +11,10 @@ from vad.detection.background import foreground
 from vad.detection.foreground_params import ForegroundSettings
 from vad.detection.lazy import LazyProcessor
 from vad.pipeline.params import Field, Section
-from vad.stream import Frame
+from vad.stream import FrameAndFlow
 
 BLUR = 5  # px; side of the kernel that smooths before a threshold
 NEIGHBOURHOOD = 21  # px; side of the square in which speeds are compared
-# a frame, and its flow, int8 [h, w, 2], if the source of motion is flow
-FrameAndFlow = tuple[Frame, np.ndarray | None]
 
 
 class MotionParams(Section):

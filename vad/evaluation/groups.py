@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vad.branches.error_files import PREFIX, branches_of
+from vad.branches.names import PREFIX, branches_of
 from vad.evaluation.roc_metrics import auc
 from vad.evaluation.scored_clip import ScoredClip, labelled, labels_of
 

@@ -11,11 +11,12 @@ from vad.detection.lazy import LazyProcessor
 from vad.pipeline.params import Choice, Field, Section
 from vad.pipeline.registry import Plugin, Registry
 from vad.store.digests import digest
-from vad.stream import Frame, Regions
+from vad.stream import FrameAndFlow, Regions
 
 
-class RegionProcessor(LazyProcessor[tuple[Frame, np.ndarray | None], Regions]):
-    """Finds the regions of each frame; takes frames with their flow, None for modes that read no flow.
+class RegionProcessor(LazyProcessor[FrameAndFlow, Regions]):
+    """Finds the regions of each frame; takes frames with their flow, int8 [h, w, 2], or None
+    for modes that read no flow.
 
     Attributes:
         classes: names of the classes of `Regions.class_scores`; empty without a detector.

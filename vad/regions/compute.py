@@ -18,6 +18,7 @@ from vad.regions.base import RegionMode
 from vad.store.arrays import ArrayWriter
 from vad.store.bitmasks import mask_writer, pack
 from vad.store.cards import read_card
+from vad.store.tables import BOX
 from vad.stream import Regions
 from vad.stream.stored_frames import StoredFrames
 
@@ -87,6 +88,6 @@ class _Rows:
     def table(self) -> pd.DataFrame:
         """All rows, with the columns of `table.COLUMNS`."""
         boxes, tracks, sources, confidence = map(np.concatenate, zip(*self._columns, strict=True))
-        rows = pd.DataFrame(boxes, columns=["x0", "y0", "x1", "y1"])
+        rows = pd.DataFrame(boxes, columns=BOX)
         frame = np.repeat(np.arange(len(self._columns)), [len(tracks) for _, tracks, *_ in self._columns])
         return rows.assign(frame=frame, track=tracks, source=sources, confidence=confidence)

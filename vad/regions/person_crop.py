@@ -20,14 +20,13 @@ from vad.detection.detector_params import DetectorParams
 from vad.detection.foreground_params import MOTION_BOXES, ForegroundParams
 from vad.detection.interpolation import NO_BOXES, InterpolatedBoxes
 from vad.detection.lazy import LazyProcessor
-from vad.detection.motion import FrameAndFlow, MotionParams, motion_masks
+from vad.detection.motion import MotionParams, motion_masks
 from vad.detection.tracking import Tracker, TrackParams
 from vad.flow import FlowParams, require_flow
 from vad.pipeline.params import Field, Section, load
 from vad.regions.base import REGION_MODES, RegionMode, RegionProcessor
 from vad.store.downloads import fetch, hash_file
-from vad.stream import Frame, Regions
-from vad.stream.processor import Threaded
+from vad.stream import Frame, FrameAndFlow, Regions, Threaded
 
 KEY = "preprocess.person_crop"
 WEIGHTS = (

@@ -19,7 +19,7 @@ import numpy as np
 
 from vad import UserError
 from vad.flow import require_flow
-from vad.stream.items import Observation
+from vad.stream import Observation
 from vad.windows.planes import PLANES, STILL, WHITE, Channel
 
 

@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 
 from vad.resize.channels import Sources, layers_of
-from vad.stream.items import Frame, Observation, Regions, WindowsOfFrame
-from vad.stream.processor import Processor
+from vad.stream import Frame, Observation, Processor, Regions, WindowsOfFrame
 from vad.windows import stride
 from vad.windows.spec import Box, TensorSize, TensorSpec, placement
 

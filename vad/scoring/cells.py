@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vad.branches.names import map_shape
 from vad.scoring.filters import Gaussian
 from vad.scoring.gains import Gains, at_cells, errors_of_regions
 from vad.stream import FrameErrors, Processor
@@ -39,8 +40,7 @@ class CellErrors(Processor[FrameErrors, np.ndarray]):
         self.branches, self.size, self.cell, self.gains = branches, size, cell, gains or {}
         self.lookahead = smoothing.lookahead
         self._smoothing = smoothing
-        height, width = size
-        shape = -(-height // cell), -(-width // cell)
+        shape = map_shape(size, cell)
         self._gains_of_cells = {branch: at_cells(gain, shape) for branch, gain in self.gains.items()}
         self._chunk = np.zeros((chunk, len(branches), *shape), np.float32)
         self._filled = 0

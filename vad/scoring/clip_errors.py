@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from vad.branches.error_files import BOX, PREFIX, branches_of, read_error_files
+from vad.branches.error_files import read_error_files
+from vad.branches.names import PREFIX, branches_of, map_shape
+from vad.store.tables import BOX
 from vad.stream import FrameErrors, Regions
 from vad.windows.stride import nearest
 
@@ -59,8 +61,7 @@ class ClipErrors:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of a map."""
-        height, width = self.size
-        return -(-height // self.cell), -(-width // self.cell)
+        return map_shape(self.size, self.cell)
 
     @property
     def nearest(self) -> np.ndarray:
@@ -164,5 +165,5 @@ def read_clip(stem: Path, clip: str, camera: str) -> ClipErrors:
         maps=maps,
         camera=camera,
         learned=tuple(card["learned"]),
-        lookahead=card.get("lookahead", 0),
+        lookahead=card["lookahead"],
     )

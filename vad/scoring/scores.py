@@ -32,13 +32,12 @@ from vad.scoring.event_tables import COLUMNS, table
 from vad.scoring.events import find
 from vad.scoring.items import Event
 from vad.scoring.pooling import CHUNK
-from vad.scoring.scorer import LEARNED, Scorer
+from vad.scoring.scorer import Scorer
 from vad.store.cards import read_card, write_json
 from vad.store.digests import digest
 from vad.store.tables import hash_table, read_table, write_table
 from vad.stream import results
 
-__all__ = ["LEARNED", "ClipScores", "event_table", "read_scores", "score_clip", "write_scores"]
 ERROR, SCORE = "error_", "score_"  # prefixes of columns
 
 
@@ -49,7 +48,7 @@ class ClipScores:
     Attributes:
         scores: smoothed scores of the frames, compared with the threshold: float64 [T].
         unsmoothed: scores before smoothing, float64 [T].
-        branches: smoothed scores of each branch alone, and of all that learned as LEARNED: float64 [T] each.
+        branches: smoothed scores of each branch alone, and of all that learned as `learned`: float64 [T] each.
         errors: errors of the frames by branch, before standardisation: float64 [T] each.
         regions: scores of the regions, float64 [N].
         seconds: time since the start of the clip, float64 [T].

@@ -23,6 +23,9 @@ class Frame(NamedTuple):
     steps: int = 1
 
 
+FrameAndFlow = tuple[Frame, np.ndarray | None]  # the flow is int8 [h, w, 2]; None where none is needed
+
+
 @dataclass(frozen=True, eq=False)
 class Regions:
     """The regions of a frame, N of them.

@@ -6,10 +6,8 @@ import numpy as np
 
 from vad.store.arrays import open_array
 from vad.store.bitmasks import open_masks
-from vad.store.tables import read_table
-from vad.stream.items import Regions
-
-BOX = ["x0", "y0", "x1", "y1"]  # columns of the table
+from vad.store.tables import BOX, read_table
+from vad.stream import Regions
 
 
 class StoredRegions:
