@@ -48,7 +48,7 @@ class ClipScores:
     Attributes:
         scores: smoothed scores of the frames, compared with the threshold: float64 [T].
         unsmoothed: scores before smoothing, float64 [T].
-        branches: smoothed scores of each branch alone, and of all that learned as `learned`: float64 [T] each.
+        branches: smoothed scores of each branch alone, and of all that learned as `learned`, float64 [T].
         errors: errors of the frames by branch, before standardisation: float64 [T] each.
         regions: scores of the regions, float64 [N].
         seconds: time since the start of the clip, float64 [T].
