@@ -116,7 +116,15 @@ class Calibration:
         return level_off((values - centre) / spread)
 
     def combine(self, standardised: np.ndarray, axis: int = 0) -> np.ndarray:
-        """Fuses the standardised errors of branches, which lie along an axis."""
+        """Fuses the standardised errors of branches.
+
+        Args:
+            standardised: float [..., branches, ...].
+            axis: the axis of the branches.
+
+        Returns:
+            An array without that axis.
+        """
         return standardised.sum(axis) if self.params.fuse == "sum" else standardised.max(axis)
 
     def fuse(

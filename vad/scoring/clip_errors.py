@@ -79,7 +79,11 @@ class ClipErrors:
         return self.table[BOX].to_numpy()
 
     def errors(self, branch: str) -> np.ndarray:
-        """The regions' errors of a branch, float32 [N]."""
+        """The regions' errors of a branch, float32 [N].
+
+        Args:
+            branch: one of `region_branches`.
+        """
         return self.table[PREFIX + branch].to_numpy(np.float32)
 
     def counts(self) -> np.ndarray:
@@ -92,13 +96,22 @@ class ClipErrors:
         return (self.boxes == (0, 0, width, height)).all(1)
 
     def highest(self, values: ArrayLike) -> np.ndarray:
-        """The highest value of each frame's regions: float64 [T], 0 without regions."""
+        """The highest value of each frame's regions.
+
+        Args:
+            values: of the regions, float [N].
+
+        Returns:
+            float64 [T], 0 for frames without regions.
+        """
         out = np.full(-(-self.frames // self.stride), -np.inf)
         np.maximum.at(out, self.numbers, np.asarray(values, np.float64))
         return np.where(np.isneginf(out), 0.0, out)[self.nearest]
 
     def each_frame(self, first: int = 0, end: int | None = None) -> Iterator[FrameErrors]:
         """The errors frame by frame, in the order of time.
+
+        The files of errors keep neither source nor confidence of the regions: these are "" and 1.
 
         Args:
             first: index of the first frame.
@@ -109,7 +122,6 @@ class ClipErrors:
             return
         borders = np.searchsorted(self.numbers, np.arange(numbers[0], numbers[-1] + 2)).tolist()
         boxes, tracks = self.boxes.astype(np.int32), self.table["track"].to_numpy(np.int32)
-        # the files of errors keep neither
         sources, confidence = np.zeros(len(boxes), "U1"), np.ones(len(boxes), np.float32)
         errors = {branch: self.errors(branch) for branch in branches}
         maps = {branch: np.asarray(values) for branch, values in self.maps.items()}  # views, not memory maps
@@ -125,7 +137,11 @@ class ClipErrors:
             yield FrameErrors(t, k * self.stride, regions, region_errors, cell_errors)
 
     def select(self, rows: ArrayLike) -> "ClipErrors":
-        """A copy with only the regions chosen by `rows`, bool [N]."""
+        """A copy with some of the regions only.
+
+        Args:
+            rows: whether to keep each region, bool [N].
+        """
         return replace(self, table=self.table[np.asarray(rows)])
 
 

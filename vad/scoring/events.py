@@ -141,5 +141,13 @@ def alarms(events: Sequence[Event], frames: int) -> np.ndarray:
 
 
 def in_frames(fps: float, params: EventParams) -> tuple[float, float]:
-    """(the longest gap that is merged, the shortest duration of an event), in frames."""
+    """The parameters of events in frames.
+
+    Args:
+        fps: frames per second.
+        params: the section `calibrate.events`.
+
+    Returns:
+        (the longest gap that is merged, the shortest duration of an event), with TOLERANCE.
+    """
     return params.merge_gap * fps + TOLERANCE, params.min_duration * fps - TOLERANCE

@@ -15,7 +15,11 @@ BLOCK = 64  # frames that are filtered at once
 
 
 def radius(sigma: float) -> int:
-    """Frames on each side that a gaussian with this standard deviation covers: four deviations."""
+    """Frames on each side that a gaussian covers: four standard deviations.
+
+    Args:
+        sigma: standard deviation in frames, 0 or more.
+    """
     return int(4 * sigma + 0.5)
 
 

@@ -56,5 +56,12 @@ class StoredRegions:
         )
 
     def rows(self, stride: int) -> np.ndarray:
-        """Rows of the regions that have windows, int32 [N]: those of the frames 0, stride, 2 * stride, …"""
+        """Rows of the regions that have windows: those of the frames 0, stride, 2 * stride, …
+
+        Args:
+            stride: `resize.stride`, at least 1.
+
+        Returns:
+            int32 [N].
+        """
         return np.flatnonzero(self.table["frame"] % stride == 0).astype(np.int32)
