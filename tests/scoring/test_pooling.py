@@ -18,7 +18,7 @@ from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.filters import Gaussian, radius
 from vad.scoring.lookahead import divide_lookahead
 from vad.scoring.params import CalibrateParams
-from vad.scoring.pooling import Pooling, frame_errors, highest
+from vad.scoring.pooling import Pooling, frame_errors, mean_of_highest
 from vad.stream import results
 
 RNG = np.random.default_rng(0)
@@ -242,8 +242,8 @@ def test_with_fewer_than_k_regions_the_mean_is_over_all_of_them():
 def test_thousands_of_values_are_pooled_quickly():
     values = RNG.random((50, 1000)).astype(np.float32)
     expected = np.sort(values, 1)[:, -5:].astype(float).mean(1)
-    np.testing.assert_allclose(highest(values, 5), expected, rtol=1e-6)
-    assert highest(values, 1).tolist() == values.max(1).tolist()
+    np.testing.assert_allclose(mean_of_highest(values, 5), expected, rtol=1e-6)
+    assert mean_of_highest(values, 1).tolist() == values.max(1).tolist()
 
 
 def test_memory_does_not_grow_with_the_clip():

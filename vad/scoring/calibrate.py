@@ -60,11 +60,11 @@ def calibrate(
         (calibration.smoothed(errors, clip.camera), clip.fps)
         for clip, errors in zip(normal, sample.errors, strict=True)
     ]
-    highest = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
+    highest_cells = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
     return replace(
         calibration,
         threshold=fit_threshold(params.threshold, scores, params.events, log),
-        cell_threshold=float(np.percentile(np.concatenate(highest), params.threshold.percentile)),
+        cell_threshold=float(np.percentile(np.concatenate(highest_cells), params.threshold.percentile)),
     )
 
 

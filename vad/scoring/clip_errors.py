@@ -95,7 +95,7 @@ class ClipErrors:
         height, width = self.size
         return (self.boxes == (0, 0, width, height)).all(1)
 
-    def highest(self, values: ArrayLike) -> np.ndarray:
+    def frame_maximum(self, values: ArrayLike) -> np.ndarray:
         """The highest value of each frame's regions.
 
         Args:

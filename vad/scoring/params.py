@@ -121,6 +121,6 @@ class CalibrateParams(Section):
         return branches
 
     @property
-    def highest(self) -> int:
+    def pooled_count(self) -> int:
         """Number of errors whose mean is the error of a frame."""
         return 1 if self.pool == "max" else self.top_k

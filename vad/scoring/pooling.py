@@ -64,7 +64,7 @@ class Pooling(Processor[FrameErrors, Pooled]):
         map_branches: Sequence[str] = (),
         chunk: int = 1,
     ):
-        self.highest, self.chunk = params.highest, chunk
+        self._count, self.chunk = params.pooled_count, chunk
         ahead, by_region = divide_lookahead(params).errors, params.aggregate != "cell"
         region = [branch for branch in branches if by_region and branch in region_branches]
         cells = [branch for branch in branches if branch not in region]
@@ -84,14 +84,16 @@ class Pooling(Processor[FrameErrors, Pooled]):
 
     def process(self, item: FrameErrors) -> list[Pooled]:
         if self._regions is not None:
-            self._pooled.extend(highest(errors, self.highest) for errors in self._regions.process(item))
+            self._pooled.extend(
+                mean_of_highest(errors, self._count) for errors in self._regions.process(item)
+            )
         if self._cells is not None:
             return [self._joined(maps) for maps in self._cells.process(item)]
         return self._without_cells() if len(self._pooled) >= self.chunk else []
 
     def finish(self) -> list[Pooled]:
         if self._regions is not None:
-            self._pooled.extend(highest(errors, self.highest) for errors in self._regions.finish())
+            self._pooled.extend(mean_of_highest(errors, self._count) for errors in self._regions.finish())
         if self._cells is not None:
             return [self._joined(maps) for maps in self._cells.finish()]
         return self._without_cells()
@@ -99,7 +101,7 @@ class Pooling(Processor[FrameErrors, Pooled]):
     def _joined(self, maps: np.ndarray) -> Pooled:
         frames, _, rows, columns = maps.shape
         cell_errors = maps[:, : self._number_of_cells].reshape(frames, self._number_of_cells, rows * columns)
-        parts = [highest(cell_errors, self.highest)]
+        parts = [mean_of_highest(cell_errors, self._count)]
         if self._regions is not None:
             parts.append(np.stack([self._pooled.popleft() for _ in range(frames)]))
         errors = np.concatenate(parts, 1)[:, self._order]
@@ -113,7 +115,7 @@ class Pooling(Processor[FrameErrors, Pooled]):
         return [Pooled(errors, None)]
 
 
-def highest(values: np.ndarray, k: int) -> np.ndarray:
+def mean_of_highest(values: np.ndarray, k: int) -> np.ndarray:
     """The mean of the k highest values along the last axis; 0 if there are none.
 
     With fewer than k values, the mean is over these: if missing regions counted as 0, a person falling alone
