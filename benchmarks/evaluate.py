@@ -82,11 +82,11 @@ def write_errors(stem: Path, rng: np.random.Generator) -> None:
     x0, y0 = rng.integers(0, WIDTH - 30, n), rng.integers(0, HEIGHT - 50, n)
     table = {"frame": np.repeat(np.arange(LENGTH), REGIONS), "region": np.arange(n), "track": -1}
     table |= {"x0": x0, "y0": y0, "x1": x0 + 30, "y1": y0 + 50}
-    card = {"frames": LENGTH, "stride": 1, "frame": [HEIGHT, WIDTH], "fps": FPS, "cell": CELL}
+    card = {"frames": LENGTH, "stride": 1, "frame": [HEIGHT, WIDTH], "fps": FPS, "cell": CELL, "lookahead": 0}
     with ErrorWriter(stem, pd.DataFrame(table).astype(np.int32), card) as out:
         for branch in ("appearance", "flow"):
             out.add_column(branch, rng.gamma(2, 1, n))
-        out.learned = False
+        out.declare("speed", learned=False)
         with out.add_map("speed") as writer:
             for _ in range(LENGTH):
                 writer.append(rng.gamma(2, 1, SHAPE).astype(np.float16))

@@ -40,6 +40,7 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
+from tests.regions.clips import whole_frames
 from tests.stream.clips import write_frames
 from vad import models
 from vad.footage.extract import ExtractParams, extract
@@ -47,7 +48,7 @@ from vad.footage.probe import probe
 from vad.models import Autoencoder, to_input
 from vad.models.conv2d import Conv2d
 from vad.models.dense import Dense
-from vad.regions.table import whole_frames, write
+from vad.regions.table import write
 from vad.resize.cut import cut
 from vad.store import arrays
 from vad.training.fit import fit as fit_model

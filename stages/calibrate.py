@@ -29,7 +29,11 @@ def main(run: stage.Run) -> None:
         f"frames in {len(normal)} clip{'s' * (len(normal) != 1)}, branches {', '.join(calibration.branches)}"
         + (f"; frames without regions: {empty}" if empty else "")
     )
-    run.log(f"live scores come {calibration.lookahead} frames ({calibration.delay:.2f} s) after the frame")
+    run.log(
+        f"live scores come {calibration.lookahead} frames ({calibration.delay:.2f} s) after their frame"
+        if calibration.lookahead
+        else "live scores need no frames ahead"
+    )
 
 
 if __name__ == "__main__":

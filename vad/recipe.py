@@ -5,9 +5,9 @@
     python -m vad.recipe objects --weights PATH | xargs dvc exp run  runs a recipe without changing
     params.yaml
 
-A recipe is about footage or about a method, as its first comment line says. It contains only what differs
-from the defaults: keys that other recipes of the same kind set are first reset to their defaults. If several
-recipes set a key, the last recipe wins.
+A recipe is about footage, about a method, or about the delay of live scores, as its first comment line says.
+It contains only what differs from the defaults: keys that other recipes of the same kind set are first reset
+to their defaults. If several recipes set a key, the last recipe wins.
 """
 
 import argparse

@@ -76,7 +76,7 @@ def write_inputs(
     source = np.where(boxes.index % 3 == 1, "motion", "detector")
     boxes = boxes.assign(track=0).astype(np.int32).assign(source=source, confidence=np.float32(1))
     tables.write_table(stems[1], boxes)
-    cards.write_json(Path(f"{stems[1]}.json"), {"picture": ["frame"]} | (regions or {}))
+    cards.write_json(Path(f"{stems[1]}.json"), {"picture": ["frame"], "lookahead": 0} | (regions or {}))
     arrays.write_array(Path(f"{stems[1]}.classes"), rng.random((len(boxes), CLASSES)).astype(np.float16))
     method = {"method": "dis", "scale": 0.5} if flow else {"method": "none"}
     arrays.write_array(stems[2], rng.integers(-9, 9, (14, 16, 20, 2), np.int8), **method)

@@ -21,5 +21,5 @@ def write_errors(stem: Path, errors, at, **card) -> None:
     table = table.assign(x1=16, y1=12).astype(np.int32).assign(error_look=np.float32(errors))
     tables.write_table(stem, table)
     whole = {"frames": 12, "stride": 3, "frame": [12, 16], "fps": 12.5, "cell": 4, "maps": []}
-    whole |= {"learned": ["look"], "hash": "0"}
+    whole |= {"learned": ["look"], "lookahead": 0, "hash": "0"}
     cards.write_json(Path(f"{stem}.json"), {k: v for k, v in (whole | card).items() if v is not None})

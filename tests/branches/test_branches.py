@@ -22,8 +22,9 @@ from vad.branches.base import (
     load_statistics,
     save_statistics,
 )
-from vad.branches.error_files import PREFIX, branches_of, read_error_files
+from vad.branches.error_files import read_error_files
 from vad.branches.measure import measure_clip
+from vad.branches.names import PREFIX, branches_of
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.models.conv2d import Conv2d
 from vad.pipeline.params import load_each, read

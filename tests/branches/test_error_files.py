@@ -9,11 +9,11 @@ import pytest
 from tests.branches.stored_errors import write_errors
 from vad import UserError
 from vad.branches import error_files
-from vad.branches.error_files import ErrorWriter, read_error_files, read_frame_errors
+from vad.branches.error_files import ErrorWriter, read_error_files
 from vad.store import arrays
 
 RNG = np.random.default_rng(0)
-CARD = {"frames": 12, "stride": 3, "frame": [12, 18], "fps": 12.5, "cell": 4}
+CARD = {"frames": 12, "stride": 3, "frame": [12, 18], "fps": 12.5, "cell": 4, "lookahead": 1}
 WINDOWS = pd.DataFrame({"frame": [0, 6], "region": [0, 1], "track": [0, -1]}, dtype=np.int32)
 
 
@@ -23,7 +23,7 @@ def test_columns_and_maps_are_read_as_they_were_written(tmp_path):
         with ErrorWriter(tmp_path / name, WINDOWS, CARD) as out:
             assert out.shape == (3, 5)
             out.add_column("look", np.array([0.5, 0.25]))
-            out.learned = False
+            out.declare("speed", learned=False)
             with out.add_map("speed") as writer:
                 for frame in maps:
                     writer.append(frame)
@@ -47,25 +47,6 @@ def test_the_hash_is_of_columns_and_maps(tmp_path, changed):
                 writer.append(np.full((3, 5), other and changed == "map", np.float16))
         hashes.add(read_error_files(tmp_path / name)[2]["hash"])
     assert len(hashes) == 2
-
-
-def test_errors_are_read_frame_by_frame(tmp_path):
-    """Frames without windows of their own have the errors of the nearest frame that has."""
-    errors, at = [0.1, 0.2, 0.3, 0.4], [0, 3, 3, 9]
-    write_errors(tmp_path / "a", errors, at, maps=["speed"])
-    maps = RNG.random((12, 3, 4)).astype(np.float16)
-    arrays.write_array(tmp_path / "a.map_speed", maps)
-    frames = list(read_frame_errors(tmp_path / "a"))
-    assert [frame.index for frame in frames] == list(range(12))
-    for frame in frames:
-        source = min(range(0, 12, 3), key=lambda s: (abs(s - frame.index), s))
-        assert frame.source == source
-        rows = [i for i, t in enumerate(at) if t == source]
-        assert frame.errors["look"].tolist() == np.float32(errors)[rows].tolist()
-        assert frame.regions.boxes.tolist() == [[0, 0, 16, 12]] * len(rows)
-        assert frame.regions.tracks.tolist() == [0] * len(rows)
-        assert list(frame.errors) == ["look"]
-        np.testing.assert_array_equal(frame.maps["speed"], maps[frame.index])
 
 
 def add_twice(stem: Path, kind: str) -> None:
@@ -102,8 +83,11 @@ def test_a_map_that_is_not_finite_is_refused_with_clip_branch_and_frame(tmp_path
 
 
 def test_errors_of_an_earlier_version_are_refused(tmp_path):
-    write_errors(tmp_path / "test/a", [0.1], [0], stride=None, maps=None, cell=None, learned=None)
+    write_errors(
+        tmp_path / "test/a", [0.1], [0], stride=None, maps=None, cell=None, learned=None, lookahead=None
+    )
     with pytest.raises(
-        UserError, match=r"test/a\.json: lacks cell, learned, maps, stride; run `dvc repro measure`"
+        UserError,
+        match=r"test/a\.json: lacks cell, learned, lookahead, maps, stride; run `dvc repro measure`",
     ):
         read_error_files(tmp_path / "test/a")

@@ -81,7 +81,7 @@ def write_errors(stem: Path, errors: ClipErrors) -> None:
     windows = errors.table[[name for name in errors.table if not name.startswith("error_")]]
     with ErrorWriter(stem, windows, card | {"fps": errors.fps, "cell": errors.cell}) as out:
         for branch in errors.branches:
-            out.learned = branch in errors.learned
+            out.declare(branch, branch in errors.learned)
             if branch in errors.region_branches:
                 out.add_column(branch, errors.errors(branch))
             else:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.scoring.test_events import RATES, lengths, seconds
 from vad.evaluation.event_metrics import ClipEvents, event_level
 from vad.scoring import events
-from vad.scoring.events import Event
+from vad.scoring.items import Event
 from vad.store.intervals import intervals_of
 
 few = settings(max_examples=50, deadline=None)

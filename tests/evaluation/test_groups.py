@@ -37,7 +37,7 @@ def with_regions(
     table = table.assign(error_look=table["score"] / 10, error_move=-table["score"])
     regions = ClipErrors(name, frames, stride, (6, 8), table)
     if scores is None:
-        scores = regions.highest(table["score"])
+        scores = regions.frame_maximum(table["score"])
         errors = {"look": scores / 10, "move": -scores, "speed": np.arange(frames)}
     return ScoredClip(
         clip=name,

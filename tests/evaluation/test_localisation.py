@@ -15,7 +15,6 @@ from scipy.ndimage import gaussian_filter1d
 from sklearn import metrics as sk
 
 from tests.evaluation import reports
-from vad.branches.error_files import BOX
 from vad.drawing import heatmaps
 from vad.evaluation.localisation import draw, locate
 from vad.evaluation.params import EvaluateParams
@@ -29,6 +28,7 @@ from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.params import CalibrateParams
 from vad.store import arrays
+from vad.store.tables import BOX
 
 SIZE, CELL, MAP = (12, 20), 4, (3, 5)  # of extracted frames, which have half the sides of the source
 PARAMS = EvaluateParams(resamples=100, mask_percentile=80.0)

@@ -26,7 +26,7 @@ def test_the_summary_reports_the_headline_beside_the_trivial_scorers(frames_repo
     assert "250 test frames in 4 clips, 35 of them labelled anomalous" in text
     assert "mean over the 2 clips with frames of both classes; clips that lack a class: 1." in text
     assert f"({gain['over']}): {gain['auc_micro']['difference']:+.3f}, " in text
-    assert "\nLive scores come 3 frames (0.40 s) after the frame.\n" in text.partition("| scorer")[0]
+    assert "\nLive scores come 3 frames (0.40 s) after their frame.\n" in text.partition("| scorer")[0]
     assert (
         f"Events: {event['found']} of 3 labelled events detected, {event['delay_median']:.2f} s after" in text
     )
@@ -39,7 +39,10 @@ def test_the_summary_reports_the_headline_beside_the_trivial_scorers(frames_repo
     assert "Clips: AUC of the highest score" in text
     assert "regions per frame" not in text
     assert "- `test/lost`: it is empty" in text
-    without = summary.markdown(result, frames_report.folder, frames_report.events, {})
+    at_once = result | {"lookahead": {"frames": 0, "seconds": 0.0}}
+    without = summary.markdown(at_once, frames_report.folder, frames_report.events, {})
+    assert "\nLive scores need no frames ahead.\n" in without.partition("| scorer")[0]
+    assert "after their frame" not in without
     assert without.partition("## Skipped clips")[2].strip() == "None."
 
 

@@ -24,9 +24,8 @@ from vad.pipeline.params import load_choice
 from vad.regions.table import write
 from vad.resize.cut import cut
 from vad.store import arrays, cards
-from vad.stream import Frame, results
+from vad.stream import Frame, Threaded, results
 from vad.stream.gaps import Gaps
-from vad.stream.processor import Threaded
 from vad.stream.stored_frames import StoredFrames
 from vad.windows.spec import TensorSpec, WindowSpec, placement
 
@@ -382,7 +381,7 @@ def test_sizes_that_crash_opencv_are_handled(tmp_path, preset, height, width):
 def test_frames_too_small_for_dis_are_refused(tmp_path, height, width):
     frames = np.zeros((3, height, width), np.uint8)
     with pytest.raises(
-        UserError, match=rf"frames of {width}x{height} are .* too small .* raise flow.dis.height"
+        UserError, match=rf"frames of {width}x{height} become .* too small .* raise flow.dis.height"
     ):
         flow_of(tmp_path, frames, dis())
 

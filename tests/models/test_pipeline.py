@@ -11,6 +11,7 @@ import pytest
 
 from tests import project as tiny
 from tests.project import ROOT, Project, following, ran
+from tests.regions.clips import whole_frames
 from vad.branches.base import BRANCHES
 from vad.branches.measure import measure_clip
 from vad.branches.params import MeasureParams
@@ -19,7 +20,7 @@ from vad.flow.dis import Dis
 from vad.footage.extract import ExtractParams, extract
 from vad.models import MODELS, create, load, save
 from vad.pipeline import params as params_file
-from vad.regions.table import whole_frames, write
+from vad.regions.table import write
 from vad.resize.cut import cut
 from vad.scoring.calibrate import calibrate
 from vad.scoring.clip_errors import read_errors
@@ -46,7 +47,7 @@ def footage(tmp_path_factory) -> Path:
             stem.parent.mkdir(exist_ok=True)
         extract(frames, source, 0, FRAMES, ExtractParams(max_side=96))
         compute_flow(flow, frames, Dis(Dis.Params()), threads=1)
-        write(regions, whole_frames(*open_array(frames)[0].shape))
+        write(regions, whole_frames(*open_array(frames)[0].shape), lookahead=0)
     return folder
 
 

@@ -31,3 +31,16 @@ def run(mode: RegionMode, folder: Path, frames: np.ndarray, threads: int = 1) ->
 
 def files(stem: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in stem.parent.iterdir()}
+
+
+def whole_frames(length: int, height: int, width: int) -> pd.DataFrame:
+    """Makes a table in which the only region of each frame is the frame itself, all with track 0.
+
+    Args:
+        length: number of frames.
+        height: of a frame, in pixels.
+        width: of a frame, in pixels.
+    """
+    box = {"x0": 0, "y0": 0, "x1": width, "y1": height}
+    rows = pd.DataFrame({"frame": np.arange(length), "track": 0})
+    return rows.assign(**box, source="frame", confidence=1)

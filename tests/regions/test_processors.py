@@ -220,7 +220,7 @@ def test_a_skipped_warm_up_does_not_wait_and_has_no_motion(mode, concurrent):
     got += made.finish()
     assert len(got) == LENGTH
     for regions in got[: mode.warm_up]:
-        assert not regions.moving
+        assert not regions.moving_share
         assert "motion" not in regions.sources
         assert regions.foreground is None or not regions.foreground.any()
     if made.classes:
@@ -229,7 +229,7 @@ def test_a_skipped_warm_up_does_not_wait_and_has_no_motion(mode, concurrent):
         assert detected == want, "the detector needs no warm-up"
         assert sum(detected[: mode.warm_up]) or not mode.warm_up
     if mode.foreground:
-        assert any(regions.moving for regions in got[mode.warm_up :])
+        assert any(regions.moving_share for regions in got[mode.warm_up :])
     else:
         assert [plain(regions) for regions in got] == whole(mode, film())
 
@@ -266,7 +266,7 @@ def test_the_stage_writes_what_the_processor_gives(mode, tmp_path):
             scores, about = open_array(Path(f"{stem}.classes"))
             assert np.array_equal(scores[rows], regions.class_scores)
             assert about["classes"] == list(made.classes)
-    moving = [regions.moving for regions in want]
+    moving = [regions.moving_share for regions in want]
     if moving[0] is None:
         assert "foreground" not in card
     else:

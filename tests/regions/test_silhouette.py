@@ -9,12 +9,11 @@ import pytest
 from benchmarks.sample_regions import iou, moving
 from tests.detection.frames import foreground_masks
 from tests.regions import clips
-from tests.regions.clips import files
+from tests.regions.clips import files, whole_frames
 from vad import UserError
 from vad.detection.foreground_params import ForegroundParams
 from vad.pipeline import params
 from vad.regions.silhouette import Silhouette
-from vad.regions.table import whole_frames
 from vad.store import cards, tables
 from vad.store.bitmasks import open_masks
 from vad.synthetic import CLIPS, instances, render

@@ -97,10 +97,3 @@ def test_the_same_regions_have_the_same_bytes(tmp_path):
 def test_a_missing_column_raises_a_key_error(tmp_path):
     with pytest.raises(KeyError):
         region_table.write(tmp_path / "r", table().drop(columns="source"))
-
-
-def test_whole_frames_are_one_track():
-    rows = region_table.whole_frames(3, 20, 30)
-    expected = {"track": 0, "x0": 0, "y0": 0, "x1": 30, "y1": 20, "source": "frame", "confidence": 1.0}
-    assert rows["frame"].tolist() == [0, 1, 2]
-    assert all((rows[name] == value).all() for name, value in expected.items())

@@ -68,4 +68,4 @@ def test_the_highest_value_of_a_frame_is_that_of_its_regions(clip):
     expected = [
         max(values[frames == nearest_with_windows(clip, t)].tolist(), default=0) for t in range(clip.frames)
     ]
-    assert clip.highest(values).tolist() == expected
+    assert clip.frame_maximum(values).tolist() == expected

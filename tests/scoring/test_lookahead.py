@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.scoring.errors import params
-from vad.scoring.lookahead import shares
+from vad.scoring.lookahead import divide_lookahead
 
 
 def wanted(sigma: float = 2.0, median: int = 15, gaussian: float = 2.0, lookahead: int | None = None):
     smooth = {"median": median, "gaussian": gaussian}
-    return shares(params(error_sigma=sigma, smooth=smooth, lookahead=lookahead))
+    return divide_lookahead(params(error_sigma=sigma, smooth=smooth, lookahead=lookahead))
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from tests.scoring.boxes import boxed_clip, boxed_clips, nearest_with_windows, w
 from vad.scoring.cells import CellErrors
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.filters import Gaussian, radius
-from vad.scoring.lookahead import shares
+from vad.scoring.lookahead import divide_lookahead
 from vad.scoring.params import CalibrateParams
-from vad.scoring.pooling import Pooling, frame_errors, highest
+from vad.scoring.pooling import Pooling, frame_errors, mean_of_highest
 from vad.stream import results
 
 RNG = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def slowly(clip: ClipErrors, branch: str, chosen: CalibrateParams, gains: dict) 
     """The errors of frames, computed literally from the definition."""
     sigma, reach = chosen.error_sigma, radius(chosen.error_sigma)
     weight = {d: exp(-((d / sigma) ** 2) / 2) if d else 1.0 for d in range(-reach, reach + 1)}
-    ahead = shares(chosen).errors
+    ahead = divide_lookahead(chosen).errors
     weight = {d: w for d, w in weight.items() if d <= ahead}
     frames, cut = range(clip.frames), ahead < reach
     mirrored = [*frames, *reversed(frames)]  # beyond the ends; there is nothing if the gaussian is cut off
@@ -137,7 +137,7 @@ def test_frame_by_frame_errors_are_the_same_and_come_after_the_lookahead(clip, c
 
     def pooling(chunk: int) -> Pooling:
         sizes = (clip.size, clip.cell)
-        return Pooling(branches, ["look", "move"], chosen, *sizes, GAINS, maps_of=["move"], chunk=chunk)
+        return Pooling(branches, ["look", "move"], chosen, *sizes, GAINS, map_branches=["move"], chunk=chunk)
 
     one_by_one, done = pooling(1), 0
     for t, item in enumerate(clip.each_frame()):
@@ -147,7 +147,7 @@ def test_frame_by_frame_errors_are_the_same_and_come_after_the_lookahead(clip, c
             np.testing.assert_allclose(pooled.errors, whole[done : done + n], rtol=1e-6)
             done += n
         assert done == max(0, t + 1 - one_by_one.lookahead)
-    assert one_by_one.lookahead == shares(chosen).errors
+    assert one_by_one.lookahead == divide_lookahead(chosen).errors
     rest = np.concatenate([pooled.errors for pooled in one_by_one.finish()] or [whole[:0]])
     np.testing.assert_allclose(rest, whole[done:], rtol=1e-6)
     in_chunks = np.concatenate([pooled.errors for pooled in results(pooling(chunk), clip.each_frame())])
@@ -242,8 +242,8 @@ def test_with_fewer_than_k_regions_the_mean_is_over_all_of_them():
 def test_thousands_of_values_are_pooled_quickly():
     values = RNG.random((50, 1000)).astype(np.float32)
     expected = np.sort(values, 1)[:, -5:].astype(float).mean(1)
-    np.testing.assert_allclose(highest(values, 5), expected, rtol=1e-6)
-    assert highest(values, 1).tolist() == values.max(1).tolist()
+    np.testing.assert_allclose(mean_of_highest(values, 5), expected, rtol=1e-6)
+    assert mean_of_highest(values, 1).tolist() == values.max(1).tolist()
 
 
 def test_memory_does_not_grow_with_the_clip():

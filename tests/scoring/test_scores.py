@@ -15,8 +15,8 @@ from vad.scoring import event_tables, events
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import ClipErrors, read_clip
 from vad.scoring.items import Event
+from vad.scoring.scorer import LEARNED
 from vad.scoring.scores import (
-    LEARNED,
     ClipScores,
     event_table,
     read_scores,
@@ -50,11 +50,11 @@ def write_clip(folder: Path, clip: str, seed: int, frames: int = FRAMES, scale: 
     windows = pd.DataFrame({"frame": at, "region": np.arange(len(at), dtype=np.int32)})
     windows = windows.assign(track=rng.integers(-1, 3, len(at)).astype(np.int32))
     windows = windows.assign(x0=x0, y0=y0, x1=x0 + 4, y1=y0 + 4)
-    card = {"frames": frames, "stride": 1, "frame": [12, 16], "fps": FPS, "cell": 4}
+    card = {"frames": frames, "stride": 1, "frame": [12, 16], "fps": FPS, "cell": 4, "lookahead": 0}
     with ErrorWriter(folder / "errors" / clip, windows, card) as out:
         for branch, times in (("look", 1), ("move", 100)):
             out.add_column(branch, scale * times * rng.random(len(at)))
-        out.learned = False
+        out.declare("speed", learned=False)
         with out.add_map("speed") as maps:
             for values in scale * rng.random((frames, 3, 4)):
                 maps.append(values.astype(np.float16))
@@ -227,7 +227,7 @@ def test_scoring_reads_only_errors_and_frames_of_a_clip(tmp_path):
 
 def test_a_clip_without_regions_has_scores(tmp_path):
     calibration = calibration_for(tmp_path, aggregate="region")
-    card = {"frames": 9, "stride": 1, "frame": [12, 16], "fps": FPS, "cell": 4}
+    card = {"frames": 9, "stride": 1, "frame": [12, 16], "fps": FPS, "cell": 4, "lookahead": 0}
     columns = ["frame", "region", "track", "x0", "y0", "x1", "y1"]
     with ErrorWriter(tmp_path / "errors/test/a", pd.DataFrame(columns=columns, dtype=np.int32), card) as out:
         for branch in ("look", "move"):

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vad.stream import Processor, results
-from vad.stream.processor import Threaded
+from vad.stream import Processor, Threaded, results
 
 
 class Sums(Processor[int, int]):

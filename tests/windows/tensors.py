@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tests.regions.clips import whole_frames
 from vad.flow.compute import compute_flow
 from vad.flow.none import NoFlow
-from vad.regions.table import whole_frames, write
+from vad.regions.table import write
 from vad.resize.cut import cut
 from vad.store.arrays import write_array
 from vad.store.tables import write_table

@@ -1,5 +1,5 @@
 """Branches: the sources of error, each in a file of its name, and the files of errors.
 
 Exports nothing, so that reading `error_files` needs no torch, and processors (`measurement` and the branches)
-no pandas. Imports `models`, `windows`, `flow`, `stream`, `pipeline` and `store`.
+no pandas. Imports `models`, `windows`, `stream`, `pipeline` and `store`.
 """

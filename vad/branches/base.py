@@ -14,12 +14,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from vad import UserError
+from vad.branches.names import map_shape
 from vad.pipeline.params import Section
 from vad.pipeline.registry import Plugin, Registry
 from vad.store.cards import read_json, write_json
 from vad.store.digests import digest_files
-from vad.stream.items import WindowsOfFrame
-from vad.stream.processor import Processor
+from vad.stream import Processor, WindowsOfFrame
 
 Log = Callable[[str], None]
 Statistics = Mapping[str, np.ndarray]
@@ -27,7 +27,13 @@ Statistics = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class TensorShape:
-    """The size of the tensor that boxes were resized to, and how they were fitted to it (`resize.fit`)."""
+    """The size of the tensor that boxes were resized to.
+
+    Attributes:
+        height: rows of the tensor.
+        width: columns of the tensor.
+        fit: how boxes were fitted to it, `resize.fit`: `stretch` or `letterbox`.
+    """
 
     height: int
     width: int
@@ -55,8 +61,7 @@ class ClipFormat:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of a map."""
-        height, width = self.frame
-        return -(-height // self.cell), -(-width // self.cell)
+        return map_shape(self.frame, self.cell)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +104,14 @@ class WindowProcessor(BranchProcessor):
         self._latest = BranchErrors()
 
     def measure(self, frames: list[WindowsOfFrame]) -> list[BranchErrors]:
-        """The results of frames with different windows."""
+        """Measures frames with different windows.
+
+        Args:
+            frames: one or more, without those that share the windows of the frame before.
+
+        Returns:
+            A result for each of them.
+        """
         raise NotImplementedError
 
     def process(self, item: Sequence[WindowsOfFrame]) -> list[BranchErrors]:
@@ -210,6 +222,12 @@ def save_statistics(folder: Path, statistics: Statistics | None) -> None:
 def load_statistics(folder: Path) -> Statistics | None:
     """Reads the statistics that `save_statistics` wrote.
 
+    Args:
+        folder: with the files.
+
+    Returns:
+        Arrays by name; None if the branch was not fitted.
+
     Raises:
         UserError: if a file is missing or broken.
     """
@@ -226,5 +244,9 @@ def load_statistics(folder: Path) -> Statistics | None:
 
 
 def hash_statistics(folder: Path) -> str:
-    """Content hash of the files that `save_statistics` wrote."""
+    """Content hash of the files that `save_statistics` wrote.
+
+    Args:
+        folder: with the files.
+    """
     return digest_files(sorted(folder.iterdir()))

@@ -23,7 +23,7 @@ from vad.branches.base import (
 )
 from vad.pipeline.params import Field, Section
 from vad.store.arrays import open_array
-from vad.stream.items import WindowsOfFrame
+from vad.stream import WindowsOfFrame
 
 FLOOR = 1e-4  # added to probabilities, avoids log(0)
 MIN_STD = 0.1  # of a log probability, so that a class that hardly varies does not dominate

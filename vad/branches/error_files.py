@@ -15,11 +15,10 @@
 | `cell` | pixels of the frame per cell of a map, in each direction |
 | `maps` | the branches that have maps |
 | `learned` | the branches that learned from normal footage |
-| `lookahead` | number of frames ahead that the errors of a frame need; 0 if the entry is missing |
+| `lookahead` | number of frames ahead that the errors of a frame need |
 | `hash` | content hash of table and maps |
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,15 +27,13 @@ import numpy as np
 import pandas as pd
 
 from vad import UserError
-from vad.branches.names import BOX, PREFIX, branches_of
+from vad.branches.names import PREFIX, branches_of, map_shape
 from vad.store.arrays import ArrayWriter, open_array
 from vad.store.cards import read_card, write_json
 from vad.store.digests import digest
 from vad.store.tables import hash_table, read_table, write_table
-from vad.stream.items import FrameErrors, Regions
-from vad.windows.stride import nearest
 
-CARD = ("frames", "stride", "frame", "fps", "cell", "maps", "learned", "hash")
+CARD = ("frames", "stride", "frame", "fps", "cell", "maps", "learned", "lookahead", "hash")
 CHUNK = 512  # frames whose maps are checked at a time
 
 
@@ -47,27 +44,26 @@ class ErrorWriter:
         stem: path of the files without suffix.
         windows: the first columns of the table.
         card: `frames`, `stride`, `frame`, `fps`, `cell` and `lookahead` of the clip.
-
-    Attributes:
-        learned: whether the branches added next, if not declared, learned from normal footage.
     """
 
     def __init__(self, stem: Path, windows: pd.DataFrame, card: dict[str, Any]):
         self.stem, self.table, self.card = stem, windows, card
-        self.learned = True
         self._learned: dict[str, bool] = {}  # by branch
         self._maps: list[str] = []
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of a map."""
-        height, width = self.card["frame"]
-        return -(-height // self.card["cell"]), -(-width // self.card["cell"])
+        return map_shape(self.card["frame"], self.card["cell"])
 
     def declare(self, branch: str, learned: bool) -> None:
-        """Tells, before a branch is added, whether it learned from normal footage.
+        """Declares whether a branch learned from normal footage; others count as learned.
 
         The card lists branches in the order in which they were declared or added.
+
+        Args:
+            branch: name of the branch, before it is added.
+            learned: whether it learned.
         """
         self._learned[branch] = learned
 
@@ -83,7 +79,7 @@ class ErrorWriter:
         """
         if PREFIX + branch in self.table:
             raise ValueError(f"two branches are called {branch}")
-        self._learned.setdefault(branch, self.learned)
+        self._learned.setdefault(branch, True)
         self.table = self.table.assign(**{PREFIX + branch: errors.astype(np.float32)})
 
     def add_map(self, branch: str) -> ArrayWriter:
@@ -100,7 +96,7 @@ class ErrorWriter:
         """
         if branch in self._maps:
             raise ValueError(f"two branches are called {branch}")
-        self._learned.setdefault(branch, self.learned)
+        self._learned.setdefault(branch, True)
         self._maps.append(branch)
         card = {key: self.card[key] for key in ("cell", "frame")}
         return ArrayWriter(_map(self.stem, branch), self.shape, np.float16, **card)
@@ -145,36 +141,6 @@ def read_error_files(stem: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray], d
     for branch, values in maps.items():
         _check_finite(stem, branch, values)
     return table, maps, card
-
-
-def read_frame_errors(stem: Path) -> Iterator[FrameErrors]:
-    """Reads the errors of a clip frame by frame, as `vad.branches.measurement.Measurement` gave them.
-
-    The files hold neither sources nor confidence of the regions: these are "" and NaN.
-
-    Args:
-        stem: path of the files without suffix.
-
-    Raises:
-        UserError: if a file is missing or has values that are not finite.
-    """
-    table, maps, card = read_error_files(stem)
-    boxes, tracks = table[BOX].to_numpy(np.int32), table["track"].to_numpy(np.int32)
-    blank = np.zeros(len(table), "<U1"), np.full(len(table), np.nan, np.float32)
-    columns = {branch: table[PREFIX + branch].to_numpy(np.float32) for branch in branches_of(table)}
-    plain = {branch: np.asarray(values) for branch, values in maps.items()}
-    sources = nearest(card["frames"], card["stride"]) * card["stride"]
-    starts = np.searchsorted(table["frame"], sources, side="left").tolist()
-    ends = np.searchsorted(table["frame"], sources, side="right").tolist()
-    for t, source in enumerate(sources.tolist()):
-        rows = slice(starts[t], ends[t])
-        yield FrameErrors(
-            index=t,
-            source=source,
-            regions=Regions(boxes[rows], tracks[rows], blank[0][rows], blank[1][rows]),
-            errors={branch: errors[rows] for branch, errors in columns.items()},
-            maps={branch: values[t] for branch, values in plain.items()},
-        )
 
 
 def _map(stem: Path, branch: str) -> Path:

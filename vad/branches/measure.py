@@ -10,14 +10,11 @@ from vad import UserError
 from vad.branches.base import Branch, ClipFormat, TensorShape
 from vad.branches.error_files import ErrorWriter
 from vad.branches.measurement import Measurement
-from vad.branches.names import BOX
 from vad.branches.params import MeasureParams
-from vad.flow.base import open_flow
 from vad.store.arrays import open_array
 from vad.store.cards import read_card
-from vad.store.tables import read_table
-from vad.stream.items import Observation, WindowsOfFrame
-from vad.stream.processor import results
+from vad.store.tables import BOX, read_table
+from vad.stream import Observation, WindowsOfFrame, results
 from vad.windows import stride
 from vad.windows.spec import WindowSpec
 from vad.windows.stored_regions import StoredRegions
@@ -52,7 +49,7 @@ def measure_clip(
     measurement = Measurement(branches, form, threads)
     lookahead = stride.lookahead(card["stride"]) + measurement.lookahead
     # regions and windows wait for the same frames
-    lookahead += max(WindowSpec.from_card(card).lookahead, read_card(regions).get("lookahead", 0))
+    lookahead += max(WindowSpec.from_card(card).lookahead, read_card(regions)["lookahead"])
     card_of_errors = {key: card[key] for key in ("frames", "stride", "frame", "fps")}
     card_of_errors |= {"cell": params.cell, "lookahead": lookahead}
     columns = {name: np.empty(len(clip.windows), np.float32) for name in measurement.columns}
@@ -96,7 +93,7 @@ class _Clip:
         self.windows = self.windows.assign(**boxes.loc[rows, BOX].astype(np.int32).reset_index(drop=True))
         self._flow, self._scale = None, None
         if read_card(flow)["method"] != "none":
-            counts, card = open_flow(flow, "speed")
+            counts, card = open_array(flow)
             self._flow, self._scale = np.asarray(counts), card["scale"]
 
     def form(self, cell: int) -> ClipFormat:
@@ -113,12 +110,12 @@ class _Clip:
         for t, k in enumerate(stride.nearest(length, step).tolist()):
             regions = self._regions[t]
             if k * step != source:
-                source, of_source = k * step, self._regions[k * step]
-                numbers = self._numbers[start : start + len(of_source)]
-                start += len(of_source)
+                source, source_regions = k * step, self._regions[k * step]
+                numbers = self._numbers[start : start + len(source_regions)]
+                start += len(source_regions)
                 pictures = tuple(tuple(self._pictures[n] for n in window) for window in numbers)
             flow = None if self._flow is None else self._flow[t]
-            yield WindowsOfFrame(t, Observation(None, flow, regions), source, of_source, pictures)
+            yield WindowsOfFrame(t, Observation(None, flow, regions), source, source_regions, pictures)
 
 
 def _chunks(frames: Iterable[WindowsOfFrame], windows: int) -> Iterator[list[WindowsOfFrame]]:

@@ -4,8 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from vad.branches.base import Branch, BranchErrors, BranchProcessor, ClipFormat
-from vad.stream.items import FrameErrors, WindowsOfFrame
-from vad.stream.processor import Processor
+from vad.stream import FrameErrors, Processor, WindowsOfFrame
 
 
 class Measurement(Processor[Sequence[WindowsOfFrame], FrameErrors]):

@@ -1,10 +1,9 @@
-"""Names of columns in the tables of errors."""
+"""The form of errors: names of columns in their tables, and the size of their maps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 PREFIX = "error_"  # of the columns of branches
-BOX = ["x0", "y0", "x1", "y1"]  # columns, in pixels of the frame
 
 
 class Table(Protocol):
@@ -15,5 +14,20 @@ class Table(Protocol):
 
 
 def branches_of(table: Table) -> list[str]:
-    """The branches that have a column in a table of errors."""
+    """The branches that have a column in a table of errors.
+
+    Args:
+        table: with a column `error_<branch>` for each branch, in any order.
+    """
     return [name.removeprefix(PREFIX) for name in table.columns if name.startswith(PREFIX)]
+
+
+def map_shape(size: Sequence[int], cell: int) -> tuple[int, int]:
+    """Rows and columns of a map; cells at the right and lower border may reach beyond the frame.
+
+    Args:
+        size: (height, width) of the frame in pixels.
+        cell: pixels of the frame per cell, in each direction.
+    """
+    height, width = size
+    return -(-height // cell), -(-width // cell)

@@ -19,7 +19,7 @@ from vad.models.base import Autoencoder, fingerprint, load, to_input
 from vad.pipeline import closure
 from vad.pipeline.params import Field, Section
 from vad.store.digests import digest, digest_files
-from vad.stream.items import WindowsOfFrame
+from vad.stream import WindowsOfFrame
 from vad.windows.arrays import stack
 
 Reduce = Literal["mean", "max", "top_k", "patch_max", "psnr", "mean_vector"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from vad.branches.base import BRANCHES, Branch, BranchErrors, BranchProcessor, ClipFormat
 from vad.pipeline.params import Field, Section
-from vad.stream.items import WindowsOfFrame
+from vad.stream import WindowsOfFrame
 
 
 @BRANCHES.register

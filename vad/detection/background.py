@@ -2,8 +2,9 @@
 
 Every method first learns the background from frames spread over the first `history` frames, and then
 processes all frames from frame 0 on. So the first frames are not foreground as a whole, and a person who
-stands still at the beginning and then leaves does not leave a ghost. `median` learns anew from every
-`history` frames before it processes them, and is therefore for recorded footage only.
+stands still at the beginning and then leaves does not leave a ghost (live cameras skip this warm-up).
+`median` learns anew from every `history` frames before it processes them, and is therefore for recorded
+footage only.
 """
 
 from collections.abc import Iterator, Sequence

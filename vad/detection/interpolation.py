@@ -21,7 +21,7 @@ class Boxes(NamedTuple):
 
     Attributes:
         boxes: [N, 5], x0, y0, x1, y1 and confidence.
-        latest: detections of the latest frame that the detector has processed.
+        latest: detections in the latest frame, this one or before, that the detector was run on.
     """
 
     boxes: np.ndarray

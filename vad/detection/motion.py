@@ -11,12 +11,10 @@ from vad.detection.background import foreground
 from vad.detection.foreground_params import ForegroundSettings
 from vad.detection.lazy import LazyProcessor
 from vad.pipeline.params import Field, Section
-from vad.stream import Frame
+from vad.stream import FrameAndFlow
 
 BLUR = 5  # px; side of the kernel that smooths before a threshold
 NEIGHBOURHOOD = 21  # px; side of the square in which speeds are compared
-# a frame, and its flow, int8 [h, w, 2], if the source of motion is flow
-FrameAndFlow = tuple[Frame, np.ndarray | None]
 
 
 class MotionParams(Section):
@@ -66,7 +64,7 @@ def motion_masks(
     Args:
         params: source of motion and its threshold.
         settings: for the source `foreground`, those of background subtraction; otherwise None.
-        flow_scale: for the source `flow`, pixels of the frame per step of the flow; otherwise None.
+        flow_scale: for the source `flow`, pixels of the frame per count of the flow; otherwise None.
         skip_warm_up: as for `vad.detection.background.foreground`.
 
     Raises:
@@ -77,8 +75,8 @@ def motion_masks(
     if params.source == "flow":
         if flow_scale is None:
             raise UserError(
-                "motion.source is flow, but flow.method is none; set flow.method: dis, or choose "
-                "motion.source: foreground or difference"
+                "preprocess.person_crop.motion.source is flow, but flow.method is none; set flow.method: "
+                "dis, or choose motion.source: foreground or difference"
             )
         return _Flow(flow_scale, params.flow_threshold)
     assert settings is not None

@@ -10,7 +10,7 @@ from vad.evaluation.frame_metrics import why_absent
 from vad.evaluation.params import EvaluateParams
 from vad.evaluation.roc_metrics import aucs
 from vad.evaluation.scored_clip import ScoredClip, labelled, labels_of
-from vad.scoring.scores import LEARNED
+from vad.scoring.scorer import LEARNED
 
 Scores = Mapping[str, Sequence[np.ndarray]]  # scorer -> float [T] of each labelled clip
 

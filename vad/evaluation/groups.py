@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vad.branches.error_files import PREFIX, branches_of
+from vad.branches.names import PREFIX, branches_of
 from vad.evaluation.roc_metrics import auc
 from vad.evaluation.scored_clip import ScoredClip, labelled, labels_of
 
@@ -73,10 +73,10 @@ def _part_of(clip: ScoredClip, person: str) -> ScoredClip:
     """The frames of a clip with a region of a person, scored by these regions."""
     regions = clip.regions.select(clip.regions.table["person"] == person)
     present = regions.counts() > 0
-    scores = regions.highest(regions.table["score"])[present]
-    of_regions = branches_of(regions.table)  # other branches have only maps, which show all persons
+    scores = regions.frame_maximum(regions.table["score"])[present]
+    by_region = regions.region_branches  # other branches have only maps, which show all persons
     errors = {
-        branch: (regions.highest(regions.table[PREFIX + branch]) if branch in of_regions else errors)[present]
+        branch: (regions.frame_maximum(regions.errors(branch)) if branch in by_region else errors)[present]
         for branch, errors in clip.errors.items()
     }
     return replace(

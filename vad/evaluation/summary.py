@@ -93,11 +93,10 @@ def _headline(result: dict[str, Any]) -> list[str]:
 
 def _lookahead(result: dict[str, Any]) -> list[str]:
     """How long after a frame its score is known."""
-    lookahead = result["lookahead"]
-    return [
-        f"Live scores come {lookahead['frames']} frames ({lookahead['seconds']:.2f} s) after the frame.",
-        "",
-    ]
+    frames, seconds = result["lookahead"]["frames"], result["lookahead"]["seconds"]
+    if not frames:
+        return ["Live scores need no frames ahead.", ""]
+    return [f"Live scores come {frames} frames ({seconds:.2f} s) after their frame.", ""]
 
 
 _OF_MODEL = ("auc_micro", "auc_macro", "average_precision", "eer", "precision", "recall", "f1")

@@ -26,7 +26,7 @@ class Dis(FlowMethod):
         """`flow.dis`"""
 
         preset: Literal["ultrafast", "fast", "medium"] = Field(
-            "medium", description="quality; medium takes about three times as long as fast"
+            "medium", description="quality; medium takes four to five times as long as fast"
         )
         height: int = Field(
             240,
@@ -40,7 +40,7 @@ class Dis(FlowMethod):
             gt=0,
             le=1000,
             description="displacements are clipped to this, in pixels of the extracted frame per frame, and "
-            "stored in steps of limit / 127",
+            "stored in counts of limit / 127",
         )
 
     params: Params
@@ -54,7 +54,7 @@ class Dis(FlowMethod):
         w = max(1, round(width * h / height))
         if min(w, h) < 8 or max(w, h) < 12:  # DIS needs a patch of 8x8, and its pyramid 12 on the longer side
             raise UserError(
-                f"its frames of {width}x{height} are {w}x{h} at flow.dis.height = {self.params.height}, too "
+                f"frames of {width}x{height} become {w}x{h} at flow.dis.height = {self.params.height}, too "
                 "small for flow, which needs 8x12 at least; raise flow.dis.height, or use larger frames"
             )
         cv2.setNumThreads(threads)

@@ -15,8 +15,8 @@ from vad.footage.decode import Convert, Decoded, Resample
 from vad.live.trained_model import TrainedModel
 from vad.resize.channels import Sources
 from vad.resize.cutter import Cutter
-from vad.scoring.events import Events, EventUpdate, shares
-from vad.scoring.items import FrameScores
+from vad.scoring.events import Events, branch_shares
+from vad.scoring.items import EventUpdate, FrameScores
 from vad.scoring.scorer import Scorer
 from vad.stream import Frame, FrameErrors, Observation, Processor, Regions, WindowsOfFrame
 from vad.stream.gaps import Gaps
@@ -283,6 +283,6 @@ class Scoring(Processor[Frame, FrameResult]):
             cells=item.cells,
             branch_scores=item.branches,
             branch_errors=item.errors,
-            shares=shares(item.branches, self._branches),
+            shares=branch_shares(item.branches, self._branches),
             events=self._events.process(item),
         )

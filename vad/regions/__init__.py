@@ -4,6 +4,6 @@
 the checks of frames and regions. Imports `detection`, `flow`, `boxes`, `pipeline`, `stream` and `store`.
 """
 
-from vad.regions.base import REGION_MODES, PreprocessParams, RegionMode, RegionProcessor
+from vad.regions.base import REGION_MODES, PreprocessParams, RegionMode
 
-__all__ = ["REGION_MODES", "PreprocessParams", "RegionMode", "RegionProcessor"]
+__all__ = ["REGION_MODES", "PreprocessParams", "RegionMode"]

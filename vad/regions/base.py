@@ -11,11 +11,12 @@ from vad.detection.lazy import LazyProcessor
 from vad.pipeline.params import Choice, Field, Section
 from vad.pipeline.registry import Plugin, Registry
 from vad.store.digests import digest
-from vad.stream import Frame, Regions
+from vad.stream import FrameAndFlow, Regions
 
 
-class RegionProcessor(LazyProcessor[tuple[Frame, np.ndarray | None], Regions]):
-    """Finds the regions of each frame; takes frames with their flow, None for modes that read no flow.
+class RegionProcessor(LazyProcessor[FrameAndFlow, Regions]):
+    """Finds the regions of each frame; takes frames with their flow, int8 [h, w, 2], or None
+    for modes that read no flow.
 
     Attributes:
         classes: names of the classes of `Regions.class_scores`; empty without a detector.
@@ -75,7 +76,7 @@ class RegionMode(Plugin):
 
     @property
     def warm_up(self) -> int:
-        """Number of frames from which the mode learns before the first result is due; 0 if it learns none."""
+        """Number of frames from which the mode learns before its first result is due, or 0."""
         return self.foreground.history if self.foreground else 0
 
     def prepare(self, cache: Path) -> list[str]:
@@ -124,7 +125,7 @@ class RegionMode(Plugin):
         Args:
             height: of the frames, in pixels.
             width: of the frames, in pixels.
-            flow_scale: pixels of the frame per step of the flow; needed if `reads_flow`.
+            flow_scale: pixels of the frame per count of the flow; needed if `reads_flow`.
             threads: maximum number of threads of a detector. OpenCV's are set with cv2.setNumThreads.
             batches: a detector runs on several frames at a time (`batch_size`), which is faster for stored
                 frames, but results come later.

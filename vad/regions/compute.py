@@ -18,6 +18,7 @@ from vad.regions.base import RegionMode
 from vad.store.arrays import ArrayWriter
 from vad.store.bitmasks import mask_writer, pack
 from vad.store.cards import read_card
+from vad.store.tables import BOX
 from vad.stream import Regions
 from vad.stream.stored_frames import StoredFrames
 
@@ -59,8 +60,8 @@ def compute_regions(stem: Path, frames: Path, flow: Path, mode: RegionMode, *, t
                 )
                 silhouettes.append(pack(regions.foreground))
     card: dict[str, Any] = {"lookahead": processor.lookahead, "warm_up": mode.warm_up}
-    if rows.moving:
-        card["foreground"] = round(sum(rows.moving) / len(rows.moving), 6)
+    if rows.moving_shares:
+        card["foreground"] = round(sum(rows.moving_shares) / len(rows.moving_shares), 6)
     if mode.reads_frames:
         card["changing"] = round(changing_share(clip.video), 6)
     also = [*([read_card(silhouettes.stem)["hash"]] if silhouettes else []), *class_scores.hashes]
@@ -71,22 +72,22 @@ class _Rows:
     """Collects the rows of the table frame by frame.
 
     Attributes:
-        moving: shares of moving pixels of the frames; empty if the mode computes none.
+        moving_shares: shares of moving pixels of the frames; empty if the mode computes none.
     """
 
     def __init__(self) -> None:
         self._columns: list[tuple[np.ndarray, ...]] = []
-        self.moving: list[float] = []
+        self.moving_shares: list[float] = []
 
     def append(self, regions: Regions) -> None:
         """Adds the regions of the next frame."""
         self._columns.append((regions.boxes, regions.tracks, regions.sources, regions.confidence))
-        if regions.moving is not None:
-            self.moving.append(regions.moving)
+        if regions.moving_share is not None:
+            self.moving_shares.append(regions.moving_share)
 
     def table(self) -> pd.DataFrame:
         """All rows, with the columns of `table.COLUMNS`."""
         boxes, tracks, sources, confidence = map(np.concatenate, zip(*self._columns, strict=True))
-        rows = pd.DataFrame(boxes, columns=["x0", "y0", "x1", "y1"])
+        rows = pd.DataFrame(boxes, columns=BOX)
         frame = np.repeat(np.arange(len(self._columns)), [len(tracks) for _, tracks, *_ in self._columns])
         return rows.assign(frame=frame, track=tracks, source=sources, confidence=confidence)

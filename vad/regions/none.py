@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from vad.pipeline.params import Section
 from vad.regions.base import REGION_MODES, RegionMode, RegionProcessor, whole_frame
-from vad.stream import Frame, Regions
+from vad.stream import FrameAndFlow, Regions
 
 
 @REGION_MODES.register
@@ -29,5 +27,5 @@ class _WholeFrames(RegionProcessor):
     def __init__(self, height: int, width: int):
         self._regions = whole_frame(height, width)
 
-    def stream(self, item: tuple[Frame, np.ndarray | None]) -> Iterator[Regions]:
+    def stream(self, item: FrameAndFlow) -> Iterator[Regions]:
         yield self._regions

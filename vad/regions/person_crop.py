@@ -20,14 +20,13 @@ from vad.detection.detector_params import DetectorParams
 from vad.detection.foreground_params import MOTION_BOXES, ForegroundParams
 from vad.detection.interpolation import NO_BOXES, InterpolatedBoxes
 from vad.detection.lazy import LazyProcessor
-from vad.detection.motion import FrameAndFlow, MotionParams, motion_masks
+from vad.detection.motion import MotionParams, motion_masks
 from vad.detection.tracking import Tracker, TrackParams
 from vad.flow import FlowParams, require_flow
 from vad.pipeline.params import Field, Section, load
 from vad.regions.base import REGION_MODES, RegionMode, RegionProcessor
 from vad.store.downloads import fetch, hash_file
-from vad.stream import Frame, Regions
-from vad.stream.processor import Threaded
+from vad.stream import Frame, FrameAndFlow, Regions, Threaded
 
 KEY = "preprocess.person_crop"
 WEIGHTS = (
@@ -144,7 +143,7 @@ class PersonCrop(RegionMode):
         concurrent: bool = False,
         skip_warm_up: bool = False,
     ) -> RegionProcessor:
-        """Makes the processor; with motion, its regions have `moving`, and with class maps, class scores."""
+        """Makes the processor; its regions have `moving_share` with motion, class scores with class maps."""
         params, masks, detected = self.params, None, None
         if skip_warm_up:
             self.refuse_live()
@@ -153,11 +152,11 @@ class PersonCrop(RegionMode):
         if self._weights:
             detector = Detector(self._weights, params.onnx, threads=threads)
             detected = InterpolatedBoxes(detector, params.onnx.every_n, detector.batch if batches else 1)
-        return _Crops(params, height, width, _Sights(masks, detected), concurrent)
+        return _Crops(params, height, width, _MasksAndBoxes(masks, detected), concurrent)
 
 
-class _Sight(NamedTuple):
-    """What is seen in a frame before boxes are chosen.
+class _MaskAndBoxes(NamedTuple):
+    """The moving pixels of a frame and the boxes of the detector.
 
     Attributes:
         steps: frame intervals since the frame before.
@@ -172,7 +171,7 @@ class _Sight(NamedTuple):
     latest: Detections | None
 
 
-class _Sights(LazyProcessor[FrameAndFlow, _Sight]):
+class _MasksAndBoxes(LazyProcessor[FrameAndFlow, _MaskAndBoxes]):
     """Computes motion masks and runs the detector.
 
     A frame is given to the detector only when its mask is known: while a background is learned, frames wait,
@@ -188,46 +187,48 @@ class _Sights(LazyProcessor[FrameAndFlow, _Sight]):
         self._frames: deque[Frame] = deque()  # those without a mask yet
         self._steps_and_masks: deque[tuple[int, np.ndarray | None]] = deque()  # those without boxes yet
 
-    def stream(self, item: FrameAndFlow) -> Iterator[_Sight]:
+    def stream(self, item: FrameAndFlow) -> Iterator[_MaskAndBoxes]:
         self._frames.append(item[0])
         for mask in self._masks.stream(item) if self._masks else (None,):
             yield from self._detect(mask)
 
-    def rest(self) -> Iterator[_Sight]:
+    def rest(self) -> Iterator[_MaskAndBoxes]:
         for mask in self._masks.rest() if self._masks else ():
             yield from self._detect(mask)
         for boxes, latest in self._detected.rest() if self._detected else ():
-            yield _Sight(*self._steps_and_masks.popleft(), boxes, latest)
+            yield _MaskAndBoxes(*self._steps_and_masks.popleft(), boxes, latest)
 
-    def _detect(self, mask: np.ndarray | None) -> Iterator[_Sight]:
+    def _detect(self, mask: np.ndarray | None) -> Iterator[_MaskAndBoxes]:
         """Hands the next frame to the detector, now that its mask is known."""
         frame = self._frames.popleft()
         if self._detected is None:
-            yield _Sight(frame.steps, mask, NO_BOXES, None)
+            yield _MaskAndBoxes(frame.steps, mask, NO_BOXES, None)
             return
         self._steps_and_masks.append((frame.steps, mask))
         for boxes, latest in self._detected.stream(frame):
-            yield _Sight(*self._steps_and_masks.popleft(), boxes, latest)
+            yield _MaskAndBoxes(*self._steps_and_masks.popleft(), boxes, latest)
 
 
 class _Crops(RegionProcessor):
     """Makes regions from motion and detections: boxes, tracks, margins and class scores."""
 
-    def __init__(self, params: PersonCrop.Params, height: int, width: int, sights: _Sights, concurrent: bool):
+    def __init__(
+        self, params: PersonCrop.Params, height: int, width: int, inputs: _MasksAndBoxes, concurrent: bool
+    ):
         self.params, self.height, self.width = params, height, width
-        self.lookahead, self.classes = sights.lookahead, sights.classes
+        self.lookahead, self.classes = inputs.lookahead, inputs.classes
         self._tracker, self._motion_boxes = Tracker(params.track), MotionBoxes(params.motion)
-        self._sights = sights
-        self._thread = Threaded(sights) if concurrent else None
+        self._inputs = inputs
+        self._thread = Threaded(inputs) if concurrent else None
 
     def stream(self, item: FrameAndFlow) -> Iterator[Regions]:
-        return map(self._regions, self._thread.process(item) if self._thread else self._sights.stream(item))
+        return map(self._regions, self._thread.process(item) if self._thread else self._inputs.stream(item))
 
     def rest(self) -> Iterator[Regions]:
-        return map(self._regions, self._thread.finish() if self._thread else self._sights.rest())
+        return map(self._regions, self._thread.finish() if self._thread else self._inputs.rest())
 
-    def _regions(self, sight: _Sight) -> Regions:
-        params, (steps, mask, detected, latest) = self.params, sight
+    def _regions(self, item: _MaskAndBoxes) -> Regions:
+        params, (steps, mask, detected, latest) = self.params, item
         detected = self._visible(detected)
         moving = NO_BOXES if mask is None else self._moving(mask, detected, steps)
         boxes = np.concatenate([detected, moving])
@@ -243,7 +244,7 @@ class _Crops(RegionProcessor):
             sources=sources,
             confidence=boxes[:, 4].astype(np.float32),
             class_scores=None if latest is None else _class_scores(latest, crops),
-            moving=None if mask is None else np.count_nonzero(mask) / mask.size,
+            moving_share=None if mask is None else np.count_nonzero(mask) / mask.size,
         )
 
     def _visible(self, detected: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from vad.detection.background import Foreground, foreground
 from vad.detection.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 from vad.pipeline.params import Field, Section
 from vad.regions.base import REGION_MODES, RegionMode, RegionProcessor, whole_frame
-from vad.stream import Frame, Regions
+from vad.stream import FrameAndFlow, Regions
 
 # output -> content of the channel `picture`, in the terms of `vad.regions.table`
 PICTURES = {"binary": ("silhouette",), "masked": ("masked",), "frame+mask": ("frame", "silhouette")}
@@ -52,11 +52,11 @@ class _Silhouettes(RegionProcessor):
         self._region, self._masks = whole_frame(height, width), masks
         self.lookahead = masks.lookahead
 
-    def stream(self, item: tuple[Frame, np.ndarray | None]) -> Iterator[Regions]:
+    def stream(self, item: FrameAndFlow) -> Iterator[Regions]:
         return map(self._regions, self._masks.stream(item[0]))
 
     def rest(self) -> Iterator[Regions]:
         return map(self._regions, self._masks.rest())
 
     def _regions(self, mask: np.ndarray) -> Regions:
-        return replace(self._region, foreground=mask, moving=np.count_nonzero(mask) / mask.size)
+        return replace(self._region, foreground=mask, moving_share=np.count_nonzero(mask) / mask.size)

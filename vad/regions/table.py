@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from vad.store import cards, tables
@@ -57,16 +56,3 @@ def write(
         "hash": digest_bytes(" ".join(parts).encode()),
     }
     cards.write_json(Path(f"{stem}.json"), card)
-
-
-def whole_frames(length: int, height: int, width: int) -> pd.DataFrame:
-    """Makes a table in which the only region of each frame is the frame itself, all with track 0.
-
-    Args:
-        length: number of frames.
-        height: of a frame, in pixels.
-        width: of a frame, in pixels.
-    """
-    box = {"x0": 0, "y0": 0, "x1": width, "y1": height}
-    rows = pd.DataFrame({"frame": np.arange(length), "track": 0})
-    return rows.assign(**box, source="frame", confidence=1)

@@ -6,7 +6,7 @@
 | gray | 1 | the frame in gray |
 | rgb | 3 | the frame in colour; requires extract.color: rgb |
 | difference | 1 | absolute difference in gray to the previous frame; frame 0 repeats frame 1 |
-| flow | 2 | displacement since the previous frame, right and down: 128 + number of steps of `scale` pixels |
+| flow | 2 | displacement since the previous frame, right and down: 128 + counts of `scale` pixels |
 | silhouette | 1 | 255 in the foreground, 0 outside; requires preprocess.mode: silhouette |
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from vad import UserError
 from vad.flow import require_flow
-from vad.stream.items import Observation
+from vad.stream import Observation
 from vad.windows.planes import PLANES, STILL, WHITE, Channel
 
 
@@ -52,14 +52,15 @@ class Layer:
         make: function of the observation of a frame and of that before it that returns the planes in the size
             of the frame, uint8 [H, W] or [H, W, C].
         padding: value of the bars of a letterbox: black, or no motion.
-        between: whether the planes show the change since the frame before; frame 0 then repeats frame 1.
+        uses_previous: whether the planes show the change since the frame before; those of frame 0 then
+            repeat those of frame 1.
         foreground: whether the planes need the foreground.
     """
 
     names: tuple[str, ...]
     make: Callable[[Observation, Observation], np.ndarray]
     padding: int = 0
-    between: bool = False
+    uses_previous: bool = False
     foreground: bool = False
 
 
@@ -106,7 +107,7 @@ def _difference(sources: Sources) -> list[Layer]:
     def difference(now: Observation, before: Observation) -> np.ndarray:
         return cv2.absdiff(_gray_of(now), _gray_of(before))
 
-    return [Layer(("difference",), difference, between=True)]
+    return [Layer(("difference",), difference, uses_previous=True)]
 
 
 def _flow(sources: Sources) -> list[Layer]:

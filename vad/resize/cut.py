@@ -16,8 +16,7 @@ from vad.resize.cutter import Cutter
 from vad.store.arrays import ArrayWriter
 from vad.store.cards import read_card
 from vad.store.tables import hash_table, write_table
-from vad.stream.items import Observation, WindowsOfFrame
-from vad.stream.processor import results
+from vad.stream import Observation, WindowsOfFrame, results
 from vad.stream.stored_frames import StoredFrames
 from vad.windows.planes import STILL
 from vad.windows.spec import TensorSpec

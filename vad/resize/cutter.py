@@ -7,8 +7,7 @@ import cv2
 import numpy as np
 
 from vad.resize.channels import Sources, layers_of
-from vad.stream.items import Frame, Observation, Regions, WindowsOfFrame
-from vad.stream.processor import Processor
+from vad.stream import Frame, Observation, Processor, Regions, WindowsOfFrame
 from vad.windows import stride
 from vad.windows.spec import Box, TensorSize, TensorSpec, placement
 
@@ -19,7 +18,7 @@ NO_REGIONS = Regions(
 
 
 @dataclass
-class _Moment:
+class _BufferedFrame:
     """A frame in the ring, with the planes that were made of it so far, by the number of their layer."""
 
     observation: Observation
@@ -53,9 +52,9 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
         self.names = [name for layer in self.layers for name in layer.names]
         self._offsets: list[int] = spec.window.offsets().tolist()
         self.lookahead = spec.window.lookahead + stride.lookahead(spec.stride)
-        self._between = any(layer.between for layer in self.layers)
+        self._uses_previous = any(layer.uses_previous for layer in self.layers)
         self._foreground = any(layer.foreground for layer in self.layers)
-        self._ring: deque[_Moment] = deque()
+        self._ring: deque[_BufferedFrame] = deque()
         self._start = 0  # position of the first frame in the ring
         self._observed = 0  # number of frames whose regions have come
         self._index = 0  # position of the next frame to give
@@ -74,15 +73,15 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
         Returns:
             The results that have become ready, as from `process`.
         """
-        self._ring.append(_Moment(Observation(frame, flow, NO_REGIONS)))
+        self._ring.append(_BufferedFrame(Observation(frame, flow, NO_REGIONS)))
         return self._ready()
 
     def process(self, item: Observation) -> list[WindowsOfFrame]:
-        place = self._observed - self._start
-        if place < len(self._ring):
-            self._ring[place].observation = item
+        position = self._observed - self._start
+        if position < len(self._ring):
+            self._ring[position].observation = item
         else:
-            self._ring.append(_Moment(item))
+            self._ring.append(_BufferedFrame(item))
         self._observed += 1
         return self._ready()
 
@@ -115,12 +114,12 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
     def _wait(self, source: int, length: int) -> bool:
         """Whether windows of frame `source` need frames that are still to come."""
         incomplete = source >= self._observed or source + self._offsets[-1] >= length
-        return incomplete or (self._between and length == 1)
+        return incomplete or (self._uses_previous and length == 1)
 
     def _drop(self) -> None:
         """Drops the frames that no further windows need."""
         source = stride.nearest_frame(self._index, self.spec.stride)
-        needed = min(self._index, source + self._offsets[0] - self._between)
+        needed = min(self._index, source + self._offsets[0] - self._uses_previous)
         while self._start < needed:
             self._ring.popleft()
             self._start += 1
@@ -150,12 +149,12 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
 
     def _planes(self, layer: int, t: int, length: int) -> np.ndarray:
         """The planes of a layer in the size of the frame, made when first needed."""
-        if self.layers[layer].between and t == 0:
+        if self.layers[layer].uses_previous and t == 0:
             t = min(1, length - 1)
-        moment = self._ring[t - self._start]
-        if (planes := moment.planes.get(layer)) is None:
-            before = self._at(max(t - 1, 0)) if self.layers[layer].between else moment.observation
-            planes = moment.planes[layer] = self.layers[layer].make(moment.observation, before)
+        buffered = self._ring[t - self._start]
+        if (planes := buffered.planes.get(layer)) is None:
+            before = self._at(max(t - 1, 0)) if self.layers[layer].uses_previous else buffered.observation
+            planes = buffered.planes[layer] = self.layers[layer].make(buffered.observation, before)
         return planes
 
 

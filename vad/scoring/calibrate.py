@@ -9,7 +9,7 @@ from vad import UserError
 from vad.scoring.calibration import ALL_CAMERAS, Calibration, Standardisation
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.gains import Gains, fit_gains
-from vad.scoring.lookahead import shares
+from vad.scoring.lookahead import divide_lookahead
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import frame_errors
 from vad.scoring.thresholds import fit_threshold
@@ -43,7 +43,7 @@ def calibrate(
     sample = _Sample(normal, params, {b: gain.astype(np.float32) for b, gain in gains.items()}, branches)
     branches = _with_spread(sample.norms(branches), params, log)
     standardisation = sample.by_camera(branches)
-    lookahead = max(clip.lookahead for clip in normal) + sum(shares(params))
+    lookahead = max(clip.lookahead for clip in normal) + sum(divide_lookahead(params))
     calibration = Calibration(
         params=params,
         standardisation=standardisation,
@@ -60,11 +60,11 @@ def calibrate(
         (calibration.smoothed(errors, clip.camera), clip.fps)
         for clip, errors in zip(normal, sample.errors, strict=True)
     ]
-    highest = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
+    highest_cells = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
     return replace(
         calibration,
         threshold=fit_threshold(params.threshold, scores, params.events, log),
-        cell_threshold=float(np.percentile(np.concatenate(highest), params.threshold.percentile)),
+        cell_threshold=float(np.percentile(np.concatenate(highest_cells), params.threshold.percentile)),
     )
 
 
@@ -115,9 +115,9 @@ class _Sample:
 
     def _norm(self, branch: str, clips: Sequence[ClipErrors], errors: Sequence[np.ndarray]) -> Norm | None:
         """Centre and spread of the errors of frames, float [T] for each clip; None without spread."""
-        of_regions = branch in clips[0].region_branches
+        by_region = branch in clips[0].region_branches
         pairs = zip(clips, errors, strict=True)
-        values = np.concatenate([e[clip.counts() > 0] if of_regions else e for clip, e in pairs])
+        values = np.concatenate([e[clip.counts() > 0] if by_region else e for clip, e in pairs])
         if not len(values):
             return None
         if self.params.normalisation == "quantile":

@@ -18,7 +18,7 @@ from vad import UserError
 from vad.scoring.cells import CellErrors
 from vad.scoring.filters import Gaussian, filtered
 from vad.scoring.gains import errors_of_regions
-from vad.scoring.lookahead import shares, smoothing
+from vad.scoring.lookahead import divide_lookahead, smoothing
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import CHUNK, frame_errors
 from vad.store.cards import read_json, write_json
@@ -70,7 +70,7 @@ class Calibration:
     @property
     def smoothing_lookahead(self) -> int:
         """Number of frames ahead that smoothing uses."""
-        return sum(shares(self.params))
+        return sum(divide_lookahead(self.params))
 
     def require(self, errors: Collection[str], branches: Sequence[str] | None = None) -> None:
         """Checks that there are errors of all branches.
@@ -116,7 +116,15 @@ class Calibration:
         return level_off((values - centre) / spread)
 
     def combine(self, standardised: np.ndarray, axis: int = 0) -> np.ndarray:
-        """Fuses the standardised errors of branches, which lie along an axis."""
+        """Fuses the standardised errors of branches.
+
+        Args:
+            standardised: float [..., branches, ...].
+            axis: the axis of the branches.
+
+        Returns:
+            An array without that axis.
+        """
         return standardised.sum(axis) if self.params.fuse == "sum" else standardised.max(axis)
 
     def fuse(
@@ -205,17 +213,17 @@ class Calibration:
     def cell_scores(
         self, clip: "ClipErrors", only: tuple[int, int] | None = None
     ) -> Iterator[tuple[slice, np.ndarray]]:
-        """Scores of the cells, in stretches of frames. Memory does not grow with the clip.
+        """Scores of the cells, in chunks of frames. Memory does not grow with the clip.
 
         Args:
             clip: the errors of a clip.
             only: start and end (exclusive) of the frames to score; by default all.
 
         Yields:
-            The frames of a stretch, and their maps of scores, float32 [n, rows, columns].
+            The frames of a chunk, and their maps of scores, float32 [n, rows, columns].
         """
         branches = [branch for branch in self.branches if branch in clip.branches]
-        gaussian = Gaussian(self.params.error_sigma, shares(self.params).errors)
+        gaussian = Gaussian(self.params.error_sigma, divide_lookahead(self.params).errors)
         start, end = only or (0, clip.frames)
         # with the neighbours that the gaussian reaches, which are dropped below
         first, last = max(0, start - gaussian.before), min(clip.frames, end + gaussian.lookahead)

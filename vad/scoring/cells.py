@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vad.branches.names import map_shape
 from vad.scoring.filters import Gaussian
 from vad.scoring.gains import Gains, at_cells, errors_of_regions
 from vad.stream import FrameErrors, Processor
 
 
 class CellErrors(Processor[FrameErrors, np.ndarray]):
-    """Maps of errors. A result is a stretch of frames, float32 [n, branches, rows, columns].
+    """Maps of errors. A result is a chunk of frames, float32 [n, branches, rows, columns].
 
     Results come up to `chunk` - 1 frames later than the lookahead demands.
 
@@ -39,9 +40,8 @@ class CellErrors(Processor[FrameErrors, np.ndarray]):
         self.branches, self.size, self.cell, self.gains = branches, size, cell, gains or {}
         self.lookahead = smoothing.lookahead
         self._smoothing = smoothing
-        height, width = size
-        shape = -(-height // cell), -(-width // cell)
-        self._of_cells = {branch: at_cells(gain, shape) for branch, gain in self.gains.items()}
+        shape = map_shape(size, cell)
+        self._gains_of_cells = {branch: at_cells(gain, shape) for branch, gain in self.gains.items()}
         self._chunk = np.zeros((chunk, len(branches), *shape), np.float32)
         self._filled = 0
         self._painted: list[int] | None = None  # positions of the branches without maps
@@ -56,8 +56,8 @@ class CellErrors(Processor[FrameErrors, np.ndarray]):
         for i, branch in enumerate(self.branches):
             if branch in item.maps:
                 out[i] = item.maps[branch]
-                if branch in self._of_cells:
-                    out[i] /= self._of_cells[branch]
+                if branch in self._gains_of_cells:
+                    out[i] /= self._gains_of_cells[branch]
         if self._painted:
             if item.source != self._source:
                 self._paint(item, [self.branches[i] for i in self._painted])
@@ -68,15 +68,15 @@ class CellErrors(Processor[FrameErrors, np.ndarray]):
         return self._smoothed() if self._filled == len(self._chunk) else []
 
     def finish(self) -> list[np.ndarray]:
-        return [*self._smoothed(), *self._stretch(self._smoothing.rest())]
+        return [*self._smoothed(), *self._nonempty(self._smoothing.rest())]
 
     def _smoothed(self) -> list[np.ndarray]:
         ready = self._smoothing.extend(self._chunk[: self._filled])
         self._filled = 0
-        return self._stretch(ready)
+        return self._nonempty(ready)
 
     @staticmethod
-    def _stretch(maps: np.ndarray) -> list[np.ndarray]:
+    def _nonempty(maps: np.ndarray) -> list[np.ndarray]:
         return [maps] if len(maps) else []
 
     def _paint(self, item: FrameErrors, branches: Sequence[str]) -> None:

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from vad.branches.error_files import BOX, PREFIX, branches_of, read_error_files
+from vad.branches.error_files import read_error_files
+from vad.branches.names import PREFIX, branches_of, map_shape
+from vad.store.tables import BOX
 from vad.stream import FrameErrors, Regions
 from vad.windows.stride import nearest
 
@@ -59,8 +61,7 @@ class ClipErrors:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of a map."""
-        height, width = self.size
-        return -(-height // self.cell), -(-width // self.cell)
+        return map_shape(self.size, self.cell)
 
     @property
     def nearest(self) -> np.ndarray:
@@ -78,7 +79,11 @@ class ClipErrors:
         return self.table[BOX].to_numpy()
 
     def errors(self, branch: str) -> np.ndarray:
-        """The regions' errors of a branch, float32 [N]."""
+        """The regions' errors of a branch, float32 [N].
+
+        Args:
+            branch: one of `region_branches`.
+        """
         return self.table[PREFIX + branch].to_numpy(np.float32)
 
     def counts(self) -> np.ndarray:
@@ -90,14 +95,23 @@ class ClipErrors:
         height, width = self.size
         return (self.boxes == (0, 0, width, height)).all(1)
 
-    def highest(self, values: ArrayLike) -> np.ndarray:
-        """The highest value of each frame's regions: float64 [T], 0 without regions."""
+    def frame_maximum(self, values: ArrayLike) -> np.ndarray:
+        """The highest value of each frame's regions.
+
+        Args:
+            values: of the regions, float [N].
+
+        Returns:
+            float64 [T], 0 for frames without regions.
+        """
         out = np.full(-(-self.frames // self.stride), -np.inf)
         np.maximum.at(out, self.numbers, np.asarray(values, np.float64))
         return np.where(np.isneginf(out), 0.0, out)[self.nearest]
 
     def each_frame(self, first: int = 0, end: int | None = None) -> Iterator[FrameErrors]:
         """The errors frame by frame, in the order of time.
+
+        The files of errors keep neither source nor confidence of the regions: these are "" and 1.
 
         Args:
             first: index of the first frame.
@@ -108,23 +122,26 @@ class ClipErrors:
             return
         borders = np.searchsorted(self.numbers, np.arange(numbers[0], numbers[-1] + 2)).tolist()
         boxes, tracks = self.boxes.astype(np.int32), self.table["track"].to_numpy(np.int32)
-        # the files of errors keep neither
         sources, confidence = np.zeros(len(boxes), "U1"), np.ones(len(boxes), np.float32)
         errors = {branch: self.errors(branch) for branch in branches}
         maps = {branch: np.asarray(values) for branch, values in self.maps.items()}  # views, not memory maps
-        number, regions, of_regions = -1, None, {}
+        number, regions, region_errors = -1, None, {}
         for t, k in enumerate(numbers, first):
             if k != number:
                 rows = slice(borders[k - numbers[0]], borders[k - numbers[0] + 1])
                 regions = Regions(boxes[rows], tracks[rows], sources[rows], confidence[rows])
-                of_regions = {branch: values[rows] for branch, values in errors.items()}
+                region_errors = {branch: values[rows] for branch, values in errors.items()}
                 number = k
             assert regions is not None
-            of_cells = {branch: values[t] for branch, values in maps.items()}
-            yield FrameErrors(t, k * self.stride, regions, of_regions, of_cells)
+            cell_errors = {branch: values[t] for branch, values in maps.items()}
+            yield FrameErrors(t, k * self.stride, regions, region_errors, cell_errors)
 
     def select(self, rows: ArrayLike) -> "ClipErrors":
-        """A copy with only the regions chosen by `rows`, bool [N]."""
+        """A copy with some of the regions only.
+
+        Args:
+            rows: whether to keep each region, bool [N].
+        """
         return replace(self, table=self.table[np.asarray(rows)])
 
 
@@ -164,5 +181,5 @@ def read_clip(stem: Path, clip: str, camera: str) -> ClipErrors:
         maps=maps,
         camera=camera,
         learned=tuple(card["learned"]),
-        lookahead=card.get("lookahead", 0),
+        lookahead=card["lookahead"],
     )

@@ -46,7 +46,11 @@ def table(
 
 
 def minutes(seconds: int) -> str:
-    """A time as `m:ss`."""
+    """A time as `m:ss`.
+
+    Args:
+        seconds: whole seconds, 0 or more.
+    """
     return f"{seconds // 60}:{seconds % 60:02}"
 
 

@@ -13,7 +13,7 @@ from vad.scoring.items import Event, EventUpdate
 from vad.scoring.params import EventParams
 from vad.stream import Processor, results
 
-__all__ = ["TOLERANCE", "Event", "EventUpdate", "Events", "alarms", "find", "in_frames", "shares"]
+__all__ = ["TOLERANCE", "Events", "alarms", "branch_shares", "find", "in_frames"]
 TOLERANCE = 1e-6  # frames; 0.28 * 25 is 7.000000000000001, but 0.28 s at 25 frames per second are 7 frames
 
 
@@ -33,7 +33,7 @@ class _Scores(NamedTuple):
 
 
 class Events(Processor[Scored, EventUpdate]):
-    """Tells of events as they begin, grow and end. n frames last n / fps seconds.
+    """Reports events as they begin, grow and end. n frames last n / fps seconds.
 
     A frame has at most one result. An event begins with the frame with which it has lasted `min_duration`,
     and ends with the frame after which the gap is too long, or with the stream.
@@ -79,10 +79,10 @@ class Events(Processor[Scored, EventUpdate]):
         return [EventUpdate("end", event)] if event is not None and begun else []
 
     def _shares(self, item: Scored) -> dict[str, float]:
-        return shares(item.branches, self.branches)
+        return branch_shares(item.branches, self.branches)
 
 
-def shares(scores: Mapping[str, float], branches: Sequence[str]) -> dict[str, float]:
+def branch_shares(scores: Mapping[str, float], branches: Sequence[str]) -> dict[str, float]:
     """The share of each branch in the score of a frame.
 
     Args:
@@ -141,5 +141,13 @@ def alarms(events: Sequence[Event], frames: int) -> np.ndarray:
 
 
 def in_frames(fps: float, params: EventParams) -> tuple[float, float]:
-    """(the longest gap that is merged, the shortest duration of an event), in frames."""
+    """The parameters of events in frames.
+
+    Args:
+        fps: frames per second.
+        params: the section `calibrate.events`.
+
+    Returns:
+        (the longest gap that is merged, the shortest duration of an event), with TOLERANCE.
+    """
     return params.merge_gap * fps + TOLERANCE, params.min_duration * fps - TOLERANCE

@@ -1,6 +1,6 @@
 """Filters over time, frame by frame: the gaussian along cells, the median and the gaussian of scores.
 
-A centred filter looks as far ahead as back. With fewer frames ahead (`lookahead.shares`), it is the centred
+A centred filter looks as far ahead as back. With fewer frames ahead (`divide_lookahead`), it is the centred
 filter with what lies beyond cut off. Centred filters mirror the clip at its ends, so that an outlier there is
 smoothed as elsewhere. Where a filter is cut off, it uses only existing frames at both ends: mirrored at the
 start, the first frame would be counted several times before there is anything to outvote it.
@@ -15,7 +15,11 @@ BLOCK = 64  # frames that are filtered at once
 
 
 def radius(sigma: float) -> int:
-    """Frames on each side that a gaussian with this standard deviation covers: four deviations."""
+    """Frames on each side that a gaussian covers: four standard deviations.
+
+    Args:
+        sigma: standard deviation in frames, 0 or more.
+    """
     return int(4 * sigma + 0.5)
 
 
@@ -25,7 +29,7 @@ class Filter(Processor[np.ndarray, np.ndarray]):
     Args:
         before: number of frames back that a result depends on.
         after: number of frames ahead that the centred filter depends on.
-        ahead: number of frames ahead that it may use; all by default.
+        ahead: number of frames ahead that it may use; by default no limit.
     """
 
     def __init__(self, before: int, after: int, ahead: int | None = None):
@@ -128,7 +132,7 @@ class Gaussian(Filter):
 
     Args:
         sigma: standard deviation in frames; 0 is off.
-        ahead: number of frames ahead that it may use; by default `radius(sigma)`, all that it wants.
+        ahead: number of frames ahead that it may use; by default no limit.
     """
 
     def __init__(self, sigma: float, ahead: int | None = None):
@@ -153,7 +157,7 @@ class Median(Filter):
 
     Args:
         length: number of frames; 1 is off. The window of an even length begins a frame earlier.
-        ahead: number of frames ahead that it may use; by default all that it wants.
+        ahead: number of frames ahead that it may use; by default no limit.
     """
 
     def __init__(self, length: int, ahead: int | None = None):

@@ -1,4 +1,4 @@
-"""What the processors of this package hand on: scores of frames and news of events."""
+"""What the processors of this package hand on: scores of frames and updates of events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ class Event:
 
 @dataclass(frozen=True)
 class EventUpdate:
-    """News of an event.
+    """An update of an event.
 
     Attributes:
         kind: `begin`, it has lasted long enough to be an event; `grow`, another frame of it is alarmed;

@@ -6,7 +6,7 @@ from vad.scoring.filters import Gaussian, Median, radius
 from vad.scoring.params import CalibrateParams
 
 
-class Shares(NamedTuple):
+class FilterLookahead(NamedTuple):
     """Frames ahead that each filter uses.
 
     Attributes:
@@ -20,7 +20,7 @@ class Shares(NamedTuple):
     gaussian: int
 
 
-def shares(params: CalibrateParams) -> Shares:
+def divide_lookahead(params: CalibrateParams) -> FilterLookahead:
     """Divides `calibrate.lookahead` among the filters, which stand in a row, so that their delays add up.
 
     The median comes first: cut off, it shows the onset of an anomaly late by half its length, since it needs
@@ -31,22 +31,26 @@ def shares(params: CalibrateParams) -> Shares:
     Args:
         params: the section `calibrate`.
     """
-    wanted = Shares(
+    centred = FilterLookahead(
         errors=radius(params.error_sigma),
         median=Median(params.smooth.median).lookahead,
         gaussian=radius(params.smooth.gaussian),
     )
     if params.lookahead is None:
-        return wanted
+        return centred
     left = params.lookahead
-    median = min(left, wanted.median)
-    left = min(left - median, wanted.errors + wanted.gaussian)
-    # in turn, errors first; what one of them does not want, the other gets
-    errors = min(wanted.errors, max(-(-left // 2), left - wanted.gaussian))
-    return Shares(errors, median, left - errors)
+    median = min(left, centred.median)
+    left = min(left - median, centred.errors + centred.gaussian)
+    # in turn, errors first; what one of them cannot use, the other gets
+    errors = min(centred.errors, max(-(-left // 2), left - centred.gaussian))
+    return FilterLookahead(errors, median, left - errors)
 
 
 def smoothing(params: CalibrateParams) -> tuple[Median, Gaussian]:
-    """The filters of scores over time, in their order."""
-    share = shares(params)
-    return Median(params.smooth.median, share.median), Gaussian(params.smooth.gaussian, share.gaussian)
+    """The filters of scores over time, in their order.
+
+    Args:
+        params: the section `calibrate`.
+    """
+    ahead = divide_lookahead(params)
+    return Median(params.smooth.median, ahead.median), Gaussian(params.smooth.gaussian, ahead.gaussian)

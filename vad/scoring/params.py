@@ -101,7 +101,7 @@ class CalibrateParams(Section):
         None,
         ge=0,
         description="number of frames ahead that the smoothing of errors and scores may use in all, by which "
-        "live scores come later; null: as many as the filters want, 0: none",
+        "live scores come later; null: no limit, 0: none",
     )
     threshold: ThresholdParams = ThresholdParams()
     events: EventParams = EventParams()
@@ -121,6 +121,6 @@ class CalibrateParams(Section):
         return branches
 
     @property
-    def highest(self) -> int:
+    def pooled_count(self) -> int:
         """Number of errors whose mean is the error of a frame."""
         return 1 if self.pool == "max" else self.top_k

@@ -13,7 +13,7 @@ import numpy as np
 from vad.scoring.cells import CellErrors
 from vad.scoring.filters import Gaussian
 from vad.scoring.gains import Gains
-from vad.scoring.lookahead import shares
+from vad.scoring.lookahead import divide_lookahead
 from vad.scoring.params import CalibrateParams
 from vad.scoring.tracks import TrackErrors
 from vad.stream import FrameErrors, Processor, results
@@ -25,11 +25,12 @@ CHUNK = 64  # frames of a clip that are handled at once
 
 
 class Pooled(NamedTuple):
-    """The errors of a stretch of n frames.
+    """The errors of a chunk of n frames.
 
     Attributes:
         errors: float64 [n, branches].
-        maps: smoothed errors of the cells of the branches `maps_of`, float32 [n, branches, rows, columns].
+        maps: smoothed errors of the cells in the branches `map_branches`, float32
+            [n, branches, rows, columns]; None if there are none.
     """
 
     errors: np.ndarray
@@ -37,68 +38,70 @@ class Pooled(NamedTuple):
 
 
 class Pooling(Processor[FrameErrors, Pooled]):
-    """Pools errors frame by frame. A result is a stretch of frames.
+    """Pools errors frame by frame. A result is a chunk of frames.
 
     Results come up to `chunk` - 1 frames later than the lookahead demands.
 
     Args:
         branches: names of branches that the frames have.
-        of_regions: the branches that have errors of regions.
+        region_branches: the branches that have errors of regions.
         params: `aggregate`, `error_sigma`, `pool`, `top_k` and `lookahead` are used.
         size: (height, width) of a frame in pixels.
         cell: pixels of the frame per cell of a map, in each direction.
         gains: by which errors are divided.
-        maps_of: branches whose maps are wanted.
+        map_branches: branches whose maps are wanted.
         chunk: number of frames that are handled at once, which is faster.
     """
 
     def __init__(
         self,
         branches: Sequence[str],
-        of_regions: Sequence[str],
+        region_branches: Sequence[str],
         params: CalibrateParams,
         size: tuple[int, int],
         cell: int,
         gains: Gains | None = None,
-        maps_of: Sequence[str] = (),
+        map_branches: Sequence[str] = (),
         chunk: int = 1,
     ):
-        self.highest, self.chunk = params.highest, chunk
-        ahead, by_region = shares(params).errors, params.aggregate != "cell"
-        region = [branch for branch in branches if by_region and branch in of_regions]
+        self._count, self.chunk = params.pooled_count, chunk
+        ahead, by_region = divide_lookahead(params).errors, params.aggregate != "cell"
+        region = [branch for branch in branches if by_region and branch in region_branches]
         cells = [branch for branch in branches if branch not in region]
-        of_maps = [*cells, *(branch for branch in maps_of if branch not in cells)]
+        mapped = [*cells, *(branch for branch in map_branches if branch not in cells)]
         self._regions = self._cells = None
         if region:
             sigma = params.error_sigma if params.aggregate == "track" else 0.0
             self._regions = TrackErrors(region, size, sigma, ahead, gains)
-        if of_maps:
-            self._cells = CellErrors(of_maps, size, cell, Gaussian(params.error_sigma, ahead), gains, chunk)
+        if mapped:
+            self._cells = CellErrors(mapped, size, cell, Gaussian(params.error_sigma, ahead), gains, chunk)
         parts = [part for part in (self._regions, self._cells) if part is not None]
         self.lookahead = max((part.lookahead for part in parts), default=0)
         self._number_of_cells = len(cells)
         self._order = [(cells + region).index(branch) for branch in branches]  # positions of the branches
-        self._maps = [of_maps.index(branch) for branch in maps_of]
+        self._maps = [mapped.index(branch) for branch in map_branches]
         self._pooled: deque[np.ndarray] = deque()  # errors of frames in the branches `region`
 
     def process(self, item: FrameErrors) -> list[Pooled]:
         if self._regions is not None:
-            self._pooled.extend(highest(errors, self.highest) for errors in self._regions.process(item))
+            self._pooled.extend(
+                mean_of_highest(errors, self._count) for errors in self._regions.process(item)
+            )
         if self._cells is not None:
             return [self._joined(maps) for maps in self._cells.process(item)]
         return self._without_cells() if len(self._pooled) >= self.chunk else []
 
     def finish(self) -> list[Pooled]:
         if self._regions is not None:
-            self._pooled.extend(highest(errors, self.highest) for errors in self._regions.finish())
+            self._pooled.extend(mean_of_highest(errors, self._count) for errors in self._regions.finish())
         if self._cells is not None:
             return [self._joined(maps) for maps in self._cells.finish()]
         return self._without_cells()
 
     def _joined(self, maps: np.ndarray) -> Pooled:
         frames, _, rows, columns = maps.shape
-        of_cells = maps[:, : self._number_of_cells].reshape(frames, self._number_of_cells, rows * columns)
-        parts = [highest(of_cells, self.highest)]
+        cell_errors = maps[:, : self._number_of_cells].reshape(frames, self._number_of_cells, rows * columns)
+        parts = [mean_of_highest(cell_errors, self._count)]
         if self._regions is not None:
             parts.append(np.stack([self._pooled.popleft() for _ in range(frames)]))
         errors = np.concatenate(parts, 1)[:, self._order]
@@ -112,7 +115,7 @@ class Pooling(Processor[FrameErrors, Pooled]):
         return [Pooled(errors, None)]
 
 
-def highest(values: np.ndarray, k: int) -> np.ndarray:
+def mean_of_highest(values: np.ndarray, k: int) -> np.ndarray:
     """The mean of the k highest values along the last axis; 0 if there are none.
 
     With fewer than k values, the mean is over these: if missing regions counted as 0, a person falling alone

@@ -90,13 +90,13 @@ class Scorer(Processor[FrameErrors, FrameScores]):
             self.size,
             self.cell,
             calibration.gain_arrays,
-            maps_of=calibration.branches if self.cells else (),
+            map_branches=calibration.branches if self.cells else (),
             chunk=self.chunk,
         )
 
-    def _scores(self, stretches: list[Pooled]) -> list[FrameScores]:
+    def _scores(self, chunks: list[Pooled]) -> list[FrameScores]:
         out = []
-        for errors, maps in stretches:
+        for errors, maps in chunks:
             by_branch = dict(zip(self._branches, errors.T, strict=True))
             standardised = self.calibration.standardise(by_branch, self.camera, self._branches)
             unsmoothed, *alone = (

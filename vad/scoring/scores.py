@@ -32,13 +32,12 @@ from vad.scoring.event_tables import COLUMNS, table
 from vad.scoring.events import find
 from vad.scoring.items import Event
 from vad.scoring.pooling import CHUNK
-from vad.scoring.scorer import LEARNED, Scorer
+from vad.scoring.scorer import Scorer
 from vad.store.cards import read_card, write_json
 from vad.store.digests import digest
 from vad.store.tables import hash_table, read_table, write_table
 from vad.stream import results
 
-__all__ = ["LEARNED", "ClipScores", "event_table", "read_scores", "score_clip", "write_scores"]
 ERROR, SCORE = "error_", "score_"  # prefixes of columns
 
 
@@ -49,7 +48,7 @@ class ClipScores:
     Attributes:
         scores: smoothed scores of the frames, compared with the threshold: float64 [T].
         unsmoothed: scores before smoothing, float64 [T].
-        branches: smoothed scores of each branch alone, and of all that learned as LEARNED: float64 [T] each.
+        branches: smoothed scores of each branch alone, and of all that learned as `learned`, float64 [T].
         errors: errors of the frames by branch, before standardisation: float64 [T] each.
         regions: scores of the regions, float64 [N].
         seconds: time since the start of the clip, float64 [T].
@@ -100,7 +99,7 @@ def score_clip(
     scorer = Scorer(calibration, measured.size, measured.cell, camera, learned=measured.learned, chunk=CHUNK)
     frames_of_clip = list(results(scorer, measured.each_frame()))
     # regions stand for several frames if only every n-th frame has windows
-    of_regions = [frame.region_scores for frame in frames_of_clip if frame.source == frame.index]
+    region_scores = [frame.region_scores for frame in frames_of_clip if frame.source == frame.index]
     scores = np.array([frame.score for frame in frames_of_clip])
     branches = _columns([f.branches for f in frames_of_clip])
     fused = {name: branches[name] for name in calibration.branches}
@@ -111,7 +110,7 @@ def score_clip(
             unsmoothed=np.array([frame.unsmoothed for frame in frames_of_clip]),
             branches=branches,
             errors=_columns([f.errors for f in frames_of_clip]),
-            regions=np.concatenate(of_regions),
+            regions=np.concatenate(region_scores),
             seconds=times["seconds"].to_numpy(),
             source_frames=times["source_frame"].to_numpy(),
             fps=measured.fps,

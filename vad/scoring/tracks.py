@@ -20,7 +20,7 @@ class TrackErrors(Processor[FrameErrors, np.ndarray]):
         branches: names of branches with errors of regions.
         size: (height, width) of a frame in pixels.
         sigma: standard deviation of the gaussian in frames; 0 is off.
-        ahead: number of frames ahead that it may use; by default all that it wants.
+        ahead: number of frames ahead that it may use; by default no limit.
         gains: by which errors are divided.
     """
 

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 from vad import UserError
 from vad.store import digests
 
+BOX = ["x0", "y0", "x1", "y1"]  # columns of boxes, in pixels of the frame, end exclusive
+
 
 def write_table(stem: Path, table: pd.DataFrame) -> None:
     """Writes <stem>.parquet, without the index.

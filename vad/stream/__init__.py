@@ -5,7 +5,17 @@ its scores equal those of the pipeline. Imports `store`; of its modules only `st
 stages, needs pandas.
 """
 
-from vad.stream.items import Frame, FrameErrors, Observation, Regions, WindowsOfFrame
-from vad.stream.processor import Processor, results
+from vad.stream.items import Frame, FrameAndFlow, FrameErrors, Observation, Regions, WindowsOfFrame
+from vad.stream.processor import Processor, Threaded, results
 
-__all__ = ["Frame", "FrameErrors", "Observation", "Processor", "Regions", "WindowsOfFrame", "results"]
+__all__ = [
+    "Frame",
+    "FrameAndFlow",
+    "FrameErrors",
+    "Observation",
+    "Processor",
+    "Regions",
+    "Threaded",
+    "WindowsOfFrame",
+    "results",
+]

@@ -24,6 +24,9 @@ class Frame(NamedTuple):
     steps: int = 1
 
 
+FrameAndFlow = tuple[Frame, np.ndarray | None]  # the flow is int8 [h, w, 2]; None where none is needed
+
+
 @dataclass(frozen=True, eq=False)
 class Regions:
     """The regions of a frame, N of them.
@@ -36,7 +39,7 @@ class Regions:
         class_scores: float16 [N, C], the detector's probability of each class in the box; None without class
             maps.
         foreground: bool [H, W], what stands out from the background; None if the mode keeps no silhouettes.
-        moving: share of the pixels that move or are foreground; None if the mode computes none.
+        moving_share: share of the pixels that move or are foreground; None if the mode computes none.
     """
 
     boxes: np.ndarray
@@ -45,7 +48,7 @@ class Regions:
     confidence: np.ndarray
     class_scores: np.ndarray | None = None
     foreground: np.ndarray | None = None
-    moving: float | None = None
+    moving_share: float | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)

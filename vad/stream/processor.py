@@ -29,6 +29,9 @@ class Processor(Generic[In, Out]):
     def process(self, item: In) -> list[Out]:
         """Takes the next item.
 
+        Args:
+            item: what the class says, for example a frame.
+
         Returns:
             The results that have become ready, in order; none, one or several.
         """
@@ -44,7 +47,12 @@ class Processor(Generic[In, Out]):
 
 
 def results(processor: Processor[In, Out], items: Iterable[In]) -> Iterator[Out]:
-    """Yields the results of all items of a stream that ends."""
+    """Yields the results of all items of a stream that ends.
+
+    Args:
+        processor: that has had no items yet.
+        items: all items of the stream.
+    """
     for item in items:
         yield from processor.process(item)
     yield from processor.finish()

@@ -6,10 +6,8 @@ import numpy as np
 
 from vad.store.arrays import open_array
 from vad.store.bitmasks import open_masks
-from vad.store.tables import read_table
-from vad.stream.items import Regions
-
-BOX = ["x0", "y0", "x1", "y1"]  # columns of the table
+from vad.store.tables import BOX, read_table
+from vad.stream import Regions
 
 
 class StoredRegions:
@@ -58,5 +56,12 @@ class StoredRegions:
         )
 
     def rows(self, stride: int) -> np.ndarray:
-        """Rows of the regions that have windows, int32 [N]: those of the frames 0, stride, 2 * stride, …"""
+        """Rows of the regions that have windows: those of the frames 0, stride, 2 * stride, …
+
+        Args:
+            stride: `resize.stride`, at least 1.
+
+        Returns:
+            int32 [N].
+        """
         return np.flatnonzero(self.table["frame"] % stride == 0).astype(np.int32)

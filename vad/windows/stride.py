@@ -23,15 +23,29 @@ def nearest(frames: int, stride: int) -> np.ndarray:
 
 
 def nearest_frame(t: int, stride: int) -> int:
-    """The frame k * stride that is nearest to frame t, in a stream without an end."""
+    """The frame k * stride that is nearest to a frame, in a stream without an end.
+
+    Args:
+        t: index of the frame.
+        stride: `resize.stride`, at least 1.
+    """
     return (t + lookahead(stride)) // stride * stride
 
 
 def last_multiple(frames: int, stride: int) -> int:
-    """The last frame k * stride of a clip of so many frames."""
+    """The last frame k * stride of a clip.
+
+    Args:
+        frames: number of frames of the clip, at least 1.
+        stride: `resize.stride`, at least 1.
+    """
     return (frames - 1) // stride * stride
 
 
 def lookahead(stride: int) -> int:
-    """Number of frames ahead in which the nearest frame k * stride may lie."""
+    """Number of frames ahead in which the nearest frame k * stride may lie.
+
+    Args:
+        stride: `resize.stride`, at least 1.
+    """
     return (stride - 1) // 2
