@@ -5,7 +5,9 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -305,19 +307,90 @@ def test_a_session_needs_no_tables(objects):
     assert objects.run("python", "-c", LIVE, objects / "data/tiny" / clip.source).strip() == ""
 
 
-def test_parameters_that_were_changed_since_training_are_refused(objects, objects_model):
-    """By dvc.lock, where DVC notes the parameters of each stage."""
-    before = params.read(objects / "params.yaml")["resize"]
-    stage = {"params": {"params.yaml": {"resize": {**before, "height": 24}}}}
+def locked(objects: Project, stages: dict[str, Any]) -> str:
+    """What is wrong with the model, if dvc.lock has these stages."""
     lock = objects / "dvc.lock"
-    YAML().dump({"stages": {"resize": stage}}, lock)
+    YAML().dump({"stages": stages}, lock)
     try:
-        with pytest.raises(
-            UserError, match=r"params\.yaml: resize\.height = 16, but the stage resize ran with 24"
-        ):
-            TrainedModel.load()
+        TrainedModel.load()
+    except UserError as e:
+        return str(e)
     finally:
         lock.unlink()
+    return ""
+
+
+def test_parameters_that_were_changed_since_training_are_refused(objects, objects_model):
+    """By dvc.lock, where DVC notes the parameters of each stage."""
+    raw = params.read(objects / "params.yaml")
+
+    def stage(**changes: Any) -> dict[str, Any]:
+        return {"params": {"params.yaml": {**{key: raw[key] for key in ("resize", "branches")}, **changes}}}
+
+    assert locked(objects, {"resize": stage()}) == ""
+    other = {**raw["resize"], "height": 24}
+    assert "resize.height is 16, but the stage resize ran with 24" in locked(
+        objects, {"resize": stage(resize=other)}
+    )
+    # neither a path nor the size of batches changes a score, nor does how the autoencoder was trained
+    batches = {**raw["branches"], "reconstruction": {**raw["branches"]["reconstruction"], "batch_size": 1}}
+    assert locked(objects, {"resize": stage(branches=batches, train={"epochs": 99})}) == ""
+
+
+def test_a_model_whose_stages_have_not_run_since_is_refused(objects, objects_model):
+    """As after `dvc repro flow` with other parameters."""
+    flow = {"outs": [{"path": "data/flow", "md5": "1.dir"}]}
+    resize = {"deps": [{"path": "data/flow", "md5": "0.dir"}]}
+    text = "data/flow is newer than what the stage resize read; run `dvc repro`"
+    assert locked(objects, {"flow": flow, "resize": resize}) == text
+    assert locked(objects, {"flow": flow, "resize": flow | {"deps": flow["outs"]}}) == ""
+
+
+@pytest.mark.parametrize("fps", [0.0, -25.0, float("nan"), float("inf")])
+def test_rates_that_are_none_are_refused(objects_model, fps):
+    with pytest.raises(UserError, match="a rate above 0 is expected"):
+        Session(objects_model, fps=fps)
+
+
+def test_a_camera_without_calibration_is_refused_by_name(objects_model):
+    calibration = objects_model.calibration
+    by_camera = {**calibration.standardisation, "hall": calibration.standardisation[""]}
+    per_camera = calibration.params.model_copy(update={"per_camera": True})
+    model = replace(
+        objects_model, calibration=replace(calibration, params=per_camera, standardisation=by_camera)
+    )
+    Session(model, fps=25.0, camera="hall")
+    Session(model, fps=25.0)
+    with pytest.raises(UserError, match=r"camera 'hal' has no calibration .*known: hall"):
+        Session(model, fps=25.0, camera="hal")
+
+
+def test_an_ended_session_takes_no_more_frames(objects, objects_model):
+    clip = clips_of(objects)[0]
+    frames = list(frames_of(objects, clip))
+    session = open_session(objects, clip, objects_model)
+    with pytest.raises(UserError, match="frame 0: its time is nan"):
+        session.process(frames[0]._replace(seconds=float("nan")))
+    for decoded in frames:
+        session.process(decoded)
+    assert session.finish()
+    assert session.finish() == []
+    with pytest.raises(RuntimeError, match="has ended"):
+        session.process(frames[0])
+
+
+def test_windows_that_the_autoencoder_does_not_know_are_refused_at_the_first_frame(objects, objects_model):
+    clip = clips_of(objects)[0]
+    spec = objects_model.spec.model_copy(update={"channels": ["flow", "gray"]})
+    session = Session(replace(objects_model, spec=spec), fps=25.0)
+    with pytest.raises(
+        UserError, match="for the planes gray, flow_x, flow_y, these are flow_x, flow_y, gray"
+    ):
+        session.process(next(frames_of(objects, clip)))
+    spec = objects_model.spec.model_copy(update={"height": 24})
+    session = Session(replace(objects_model, spec=spec), fps=25.0)
+    with pytest.raises(UserError, match=r"made for windows of 3x3x16x16 .* these are 3x3x24x16"):
+        session.process(next(frames_of(objects, clip)))
 
 
 def test_memory_stays_flat(objects, objects_model):

@@ -62,6 +62,11 @@ def test_a_long_gap_is_not_filled_but_counted():
     assert resampled_steps([0, 0.1, 3600, 3600.1], 10.0) == [(0, 1), (1, 1), (2, 35999), (3, 1)]
 
 
+def test_after_times_that_go_back_frames_are_chosen_anew():
+    """As where the clock of a camera is set."""
+    assert resampled_steps([50, 50.1, 20, 20.1], 10.0) == [(0, 1), (1, 1), (2, 1), (3, 1)]
+
+
 def test_only_the_steps_change_and_frames_are_handed_on_at_once():
     gaps, pixels = Gaps(10.0), np.ones((4, 4), np.uint8)
     assert gaps.process(Frame(7, 0.7, pixels)) == [Frame(7, 0.7, pixels, 1)]

@@ -50,6 +50,8 @@ class ClipFormat:
         tensor: of the windows.
         flow_scale: pixels of the frame per count of the flow; None without flow.
         classes: number of class scores of a region; None without class scores.
+        planes: names of the planes of a window; empty if unknown.
+        frames: number of frames of a window; 0 if unknown.
     """
 
     frame: tuple[int, int]
@@ -57,6 +59,8 @@ class ClipFormat:
     tensor: TensorShape
     flow_scale: float | None = None
     classes: int | None = None
+    planes: tuple[str, ...] = ()
+    frames: int = 0
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -101,7 +101,15 @@ class _Clip:
         height, width = self.card["frame"]
         rows, columns = self.card["shape"][2:]
         tensor = TensorShape(rows, columns, self.card["fit"])
-        return ClipFormat((height, width), cell, tensor, self._scale, self._regions.classes)
+        return ClipFormat(
+            frame=(height, width),
+            cell=cell,
+            tensor=tensor,
+            flow_scale=self._scale,
+            classes=self._regions.classes,
+            planes=tuple(self.card["channels"]),
+            frames=self.card["window"],
+        )
 
     def __iter__(self) -> Iterator[WindowsOfFrame]:
         length, step = self.card["frames"], self.card["stride"]

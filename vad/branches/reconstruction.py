@@ -79,6 +79,14 @@ class Reconstruction(Branch):
     def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor | None:
         if threads is not None:
             torch.set_num_threads(threads)
+        channels = tuple(self.model.channels)
+        if clip.planes and clip.planes != channels:
+            raise UserError(
+                f"the autoencoder was made for the planes {', '.join(channels)}, these are "
+                f"{', '.join(clip.planes)}; run `dvc repro train`"
+            )
+        if clip.frames:
+            _require_shape(self.model, (len(clip.planes), clip.frames, clip.tensor.height, clip.tensor.width))
         return _Residuals(self.model, self.params, clip)
 
 
@@ -132,13 +140,17 @@ def residuals(model: Autoencoder, windows: np.ndarray) -> dict[str, torch.Tensor
     Raises:
         UserError: if the windows have another shape than the windows the model was trained on.
     """
-    if windows.shape[1:] != model.shape:
-        expected, given = ("x".join(map(str, shape)) for shape in (model.shape, windows.shape[1:]))
+    _require_shape(model, windows.shape[1:])
+    return model.residuals(to_input(windows))
+
+
+def _require_shape(model: Autoencoder, shape: tuple[int, ...]) -> None:
+    if shape != model.shape:
+        expected, given = ("x".join(map(str, sides)) for sides in (model.shape, shape))
         raise UserError(
             f"the autoencoder was made for windows of {expected} (planes, frames, height, width), these are "
             f"{given}; run `dvc repro train`"
         )
-    return model.residuals(to_input(windows))
 
 
 def pixel_errors(residual: torch.Tensor) -> torch.Tensor:

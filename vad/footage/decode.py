@@ -28,7 +28,7 @@ from vad.stream import Frame, Processor, results
 
 # Matroska and FLV round times to milliseconds, so a frame up to this much too late counts as on time
 SLACK = 1.1e-3  # seconds
-LONGEST_GAP = 10.0  # seconds; a longer gap in time is not filled with repeated frames
+LONGEST_GAP = 2.0  # seconds; a longer gap in time is not filled with repeated frames
 
 
 class Decoded(NamedTuple):
@@ -203,8 +203,9 @@ class Resample(Processor[Decoded, Decoded]):
 
     The k-th result is the latest frame that is at most k / fps seconds after the first, for all k up to the
     time of the last frame. A rate above that of the source repeats frames. So a frame has no result, one or
-    several, and `lookahead` counts frames of the source. A gap of more than LONGEST_GAP is not filled: times
-    are counted anew from the frame after it.
+    several, and `lookahead` counts frames of the source. Over a gap of more than LONGEST_GAP frames are not
+    repeated, since a passing outlier would become a lasting one: times are counted anew from the frame after
+    it. So they are where the times of a camera go back.
 
     Args:
         fps: frames per second; None keeps every frame.
@@ -221,7 +222,7 @@ class Resample(Processor[Decoded, Decoded]):
         if self.fps is None:
             return [item]
         out: list[Decoded] = []
-        if self._current is not None and item.seconds - self._current.seconds > LONGEST_GAP:
+        if self._current is not None and not 0 <= item.seconds - self._current.seconds <= LONGEST_GAP:
             out = self.finish()
             self._current = None
         if self._current is None:

@@ -26,7 +26,7 @@ def extract(
     per extracted frame: `source_frame` int32, and `seconds` float64, the time of that source frame.
 
     With `params.fps`, extracted frame k is the latest source frame that is at most k / fps seconds after the
-    frame `first`; a rate above that of the source repeats frames. A gap of more than 10 s is not filled.
+    frame `first`; a rate above that of the source repeats frames. A gap of more than 2 s is not filled.
 
     Args:
         stem: path of the output files, without suffix.

@@ -1,7 +1,8 @@
 """A session: a trained model at work on one camera."""
 
+import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,6 +86,9 @@ class Session(Processor[Decoded, FrameResult]):
         concurrent: whether flow runs in a thread, and in mode `person_crop` background subtraction and
             detector in another.
 
+    Raises:
+        UserError: if the rate is not above 0, or the camera has no calibration of its own.
+
     Attributes:
         fps: frames per second after resampling.
         lookahead: frames, after resampling, that results look ahead.
@@ -101,6 +105,14 @@ class Session(Processor[Decoded, FrameResult]):
         live: bool = False,
         concurrent: bool = True,
     ):
+        if not (math.isfinite(fps) and fps > 0):
+            raise UserError(f"fps = {fps}: a rate above 0 is expected, in frames per second")
+        if model.calibration.without_footage([camera] if camera else []):
+            known = ", ".join(name for name in model.calibration.standardisation if name)
+            raise UserError(
+                f"camera {camera!r} has no calibration (calibrate.per_camera; known: {known}); leave the "
+                "camera out to use that of all cameras"
+            )
         self._model, self._camera, self._live, self._concurrent = model, camera, live, concurrent
         self.fps = model.extract.fps or fps
         self.lookahead = model.calibration.lookahead
@@ -109,6 +121,7 @@ class Session(Processor[Decoded, FrameResult]):
         self._convert = Convert(model.extract.color, model.extract.max_side)
         self._gaps = Gaps(self.fps)
         self.final_updates: Sequence[EventUpdate] = ()
+        self._finished = False
         self._scoring: Scoring | None = None  # made for the size of the first frame
 
     @property
@@ -120,14 +133,22 @@ class Session(Processor[Decoded, FrameResult]):
         """Takes the next frame of the camera.
 
         Args:
-            item: the frame; times must not decrease.
+            item: the frame. Where times go back, resampling begins anew.
 
         Raises:
-            UserError: if its size differs from that of the first frame, or the model does not fit it.
+            UserError: if its size differs from that of the first frame, its time is not a number, or the
+                model does not fit it.
         """
+        if self._finished:
+            raise RuntimeError("the session has ended; open another")
+        if not math.isfinite(item.seconds):
+            raise UserError(f"frame {item.number}: its time is {item.seconds} seconds")
         return [result for decoded in self._resample.process(item) for result in self._resampled(decoded)]
 
     def finish(self) -> list[FrameResult]:
+        if self._finished:
+            return []
+        self._finished = True
         out = [result for decoded in self._resample.finish() for result in self._resampled(decoded)]
         if self._scoring is not None:
             out += self._scoring.finish()
@@ -205,9 +226,12 @@ class Scoring(Processor[Frame, FrameResult]):
             tensor=TensorShape(model.spec.height, model.spec.width, model.spec.fit),
             flow_scale=model.flow.scale,
             classes=len(self._regions.classes) or None,
+            planes=tuple(self._cutter.names),
+            frames=model.spec.window.frames,
         )
         self._measurement = Measurement(model.branches, clip, threads=1)
         calibration = model.calibration
+        calibration.require([*self._measurement.columns, *self._measurement.maps])
         learned = [name for name, learns in self._measurement.learned.items() if learns]
         self._scorer = Scorer(calibration, size, model.cell, camera, learned=learned, cells=True)
         self._events = Events(calibration.threshold, fps, calibration.params.events, calibration.branches)
@@ -235,7 +259,7 @@ class Scoring(Processor[Frame, FrameResult]):
     def finish(self) -> list[FrameResult]:
         # in the order of the data: what a processor still owes goes through all processors behind it
         out = self._with_flow(self._flow.finish())
-        out += self._with_regions(self._regions.finish())
+        out += self._with_regions(self._regions.rest())
         out += self._measured(self._cutter.finish())
         out += self._scored(self._measurement.finish())
         out += self._results(self._scorer.finish())
@@ -249,10 +273,10 @@ class Scoring(Processor[Frame, FrameResult]):
             self._without_regions.append((frame, flow))
             # shown to the cutter at once, so that windows and regions look ahead at the same time
             out += self._measured(self._cutter.preview(frame, flow))
-            out += self._with_regions(self._regions.process((frame, flow)))
+            out += self._with_regions(self._regions.stream((frame, flow)))
         return out
 
-    def _with_regions(self, found: Sequence[Regions]) -> list[FrameResult]:
+    def _with_regions(self, found: Iterable[Regions]) -> list[FrameResult]:
         out: list[FrameResult] = []
         for regions in found:
             frame, flow = self._without_regions.popleft()

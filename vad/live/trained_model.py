@@ -16,8 +16,10 @@ from vad.scoring.calibration import Calibration
 from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowSpec
 
 PARAMS, LOCK = Path("params.yaml"), Path("dvc.lock")
-# the stages whose parameters decide how frames are scored
 STAGES = ("extract", "flow", "preprocess", "resize", "train", "statistics", "measure", "calibrate")
+# the sections that decide how frames are scored, and keys in them that change no score
+SCORING = ("extract", "flow", "preprocess", "resize", "model", "branches", "measure", "calibrate")
+WITHOUT_EFFECT = ("weights", "batch_size")  # the detector's hash counts, not its path
 AUTOENCODER, STATISTICS = Path("models/autoencoder"), Path("models/branches")
 CALIBRATION, CACHE = Path("models/calibration.json"), Path(".cache")
 
@@ -88,29 +90,37 @@ def _require_unchanged(raw: dict[str, Any], lock: dict[str, Any]) -> None:
 
     Args:
         raw: params.yaml.
-        lock: dvc.lock, where DVC notes the parameters that each stage ran with.
+        lock: dvc.lock, where DVC notes the parameters, inputs and outputs of each stage.
 
     Raises:
-        UserError: naming the first parameter that differs.
+        UserError: naming the first parameter that differs, or the first stage that has not run since a stage
+            before it has.
     """
-    for stage in STAGES:
-        parts = lock.get("stages", {}).get(stage, {}).get("params", {}).get(str(PARAMS), {})
-        for key, before in parts.items():
+    stages = {name: stage for name, stage in lock.get("stages", {}).items() if name in STAGES}
+    outputs = {out["path"]: out.get("md5") for stage in stages.values() for out in stage.get("outs", [])}
+    for name, stage in stages.items():
+        for dep in stage.get("deps", []):
+            if outputs.get(dep["path"], dep.get("md5")) != dep.get("md5"):
+                raise UserError(f"{dep['path']} is newer than what the stage {name} read; run `dvc repro`")
+        for key, before in stage.get("params", {}).get(str(PARAMS), {}).items():
             now: Any = raw
             for part in key.split("."):
                 now = now.get(part) if isinstance(now, dict) else None
-            if now != before:
-                name, then, value = _first_difference(key, before, now)
+            if key.partition(".")[0] in SCORING and (difference := _difference(key, before, now)):
+                changed, then, value = difference
                 raise UserError(
-                    f"{PARAMS}: {name} = {value!r}, but the stage {stage} ran with {then!r}; change it back, "
+                    f"{PARAMS}: {changed} is {value}, but the stage {name} ran with {then}; change it back, "
                     "or run `dvc repro`"
                 )
 
 
-def _first_difference(key: str, before: Any, now: Any) -> tuple[str, Any, Any]:
-    """The first key below `key` whose value differs, with both values."""
+def _difference(key: str, before: Any, now: Any) -> tuple[str, str, str] | None:
+    """The first key from `key` on whose value differs, with both values as text; None if all are equal."""
     if isinstance(before, dict) and isinstance(now, dict):
-        for name in {**before, **now}:
-            if before.get(name) != now.get(name):
-                return _first_difference(f"{key}.{name}", before.get(name), now.get(name))
-    return key, before, now
+        names = [name for name in {**before, **now} if name not in WITHOUT_EFFECT]
+        parts = (_difference(f"{key}.{name}", before.get(name), now.get(name)) for name in names)
+        return next((part for part in parts if part is not None), None)
+    if before == now:
+        return None
+    then, value = ("its default" if v is None else repr(v) for v in (before, now))
+    return key, then, value
