@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 from av.container import InputContainer
@@ -16,6 +17,18 @@ from vad.store.placeholders import refuse_placeholder
 BLOCK = 1 << 20  # bytes that are read at a time
 
 
+class Note(NamedTuple):
+    """What a user should know about a source although it can be read.
+
+    Attributes:
+        kind: the same words for all sources of which this is true, so that they are counted in one line.
+        detail: what is true of this source; may be empty.
+    """
+
+    kind: str
+    detail: str = ""
+
+
 @dataclass(frozen=True)
 class Info:
     """Properties of a source.
@@ -25,12 +38,14 @@ class Info:
         fps: frames per second, on average.
         width: of a frame set upright, in pixels.
         height: of a frame set upright, in pixels.
+        notes: what a user should know.
     """
 
     frames: int
     fps: float
     width: int
     height: int
+    notes: tuple[Note, ...] = ()
 
 
 def probe(source: Path) -> Info:

@@ -57,7 +57,8 @@ def probe_all(
         stamp = _stamp(source)
         entry = cached.get(str(source.resolve()))
         if stamp and entry and entry["stamp"] == stamp:
-            footage[source] = Footage(probe.Info(**entry["info"]), entry["hash"])
+            notes = tuple(probe.Note(*note) for note in entry["info"]["notes"])
+            footage[source] = Footage(probe.Info(**{**entry["info"], "notes": notes}), entry["hash"])
         else:
             todo[source] = stamp
     log(f"{len(footage) + len(todo)} sources, {len(todo)} of them to be read")
