@@ -10,6 +10,7 @@ import pandas as pd
 
 from vad import UserError
 from vad.footage import decode, video
+from vad.footage.clock import footage_rate
 from vad.footage.extract_params import ExtractParams
 from vad.store import arrays, tables
 from vad.stream import results
@@ -67,4 +68,4 @@ def extract(
         tables.write_table(stem, table)
         # whoever depends on the card depends on the times too
         writer.card["times"] = tables.hash_table(table)
-        writer.card["fps"] = params.fps or video.measured_rate(nominal_rate, len(times), times[-1] - times[0])
+        writer.card["fps"] = params.fps or footage_rate(nominal_rate, np.array(times))
