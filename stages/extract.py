@@ -1,6 +1,7 @@
 """Decodes every clip of the manifest into an array of frames.
 
-In: data/manifest.csv, the footage below data.root. Out: data/frames/.
+In: data/manifest.csv, the footage below data.root.
+Out: data/frames/ with skipped.csv (only with data.on_error: skip) and gaps.csv (jumps of time stamps).
 """
 
 from pathlib import Path
@@ -10,7 +11,8 @@ from vad.footage.extract_params import ExtractParams
 from vad.footage.params import SourceParams
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
-from vad.store import manifest
+from vad.store import cards, manifest
+from vad.store.manifest import available
 
 MANIFEST, FRAMES = Path("data/manifest.csv"), Path("data/frames")
 
@@ -23,8 +25,8 @@ def main(run: stage.Run) -> None:
         Job(
             clip=clip.clip,
             name=clip.clip,
-            inputs=(clip.hash, str(clip.first), str(clip.end)),
-            args=(root / clip.source, clip.first, clip.end, params),
+            inputs=(clip.hash, str(clip.first), str(end(clip))),
+            args=(root / clip.source, clip.first, end(clip), params),
             frames=clip.end - clip.first,
         )
         for clip in manifest.read_manifest(MANIFEST)
@@ -33,6 +35,15 @@ def main(run: stage.Run) -> None:
     # the list goes into a report, which must not contain absolute paths of this machine
     reasons = {clip: reason.replace(f"{root}/", "") for clip, reason in skipped.items()}
     manifest.write_skipped(FRAMES / "skipped.csv", reasons)
+    gaps = {clip.clip: cards.read_card(FRAMES / clip.clip)["gaps"] for clip in available(MANIFEST, FRAMES)}
+    manifest.write_gaps(FRAMES / "gaps.csv", gaps)
+    if n := sum(map(len, gaps.values())):
+        run.log(f"{n} jumps of time stamps in {sum(map(bool, gaps.values()))} clips: {FRAMES}/gaps.csv")
+
+
+def end(clip: manifest.Clip) -> int | None:
+    """The number after the last frame; None for a clip that goes to the end of its source."""
+    return None if clip.end == clip.frames else clip.end
 
 
 if __name__ == "__main__":

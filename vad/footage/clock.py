@@ -2,7 +2,6 @@
 
 from collections import deque
 from fractions import Fraction
-from statistics import median
 
 import numpy as np
 
@@ -76,7 +75,7 @@ class Clock:
 
     def _typical(self) -> float:
         """The frame interval: that of recent frames, since headers may name an average over gaps."""
-        return median(self._steps) if self._steps else self._interval
+        return sorted(self._steps)[len(self._steps) // 2] if self._steps else self._interval
 
 
 def are_gaps(steps: np.ndarray) -> np.ndarray:

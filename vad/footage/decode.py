@@ -28,6 +28,10 @@ from vad.stream import Frame, Processor, results
 
 # Matroska and FLV round times to milliseconds, so a frame up to this much too late counts as on time
 SLACK = 1.1e-3  # seconds
+# numbers of matrices in headers (ITU-T H.273) that swscale knows: RGB, BT.709, unspecified, FCC, BT.601,
+# again BT.601, SMPTE 240M, BT.2020
+MATRICES = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
+BT2020_CL = 10  # BT.2020 with constant luminance, for which the matrix of BT.2020 is near enough
 
 
 class Decoded(NamedTuple):
@@ -221,7 +225,6 @@ class Convert(Processor[Decoded, Frame]):
     def __init__(self, color: Color, max_side: int | None):
         self.max_side = max_side
         self._format = "gray" if color == "gray" else "rgb24"
-        self._matrix = Colorspace.ITU601 if color == "gray" else None
         self._swscale = VideoReformatter()  # a single object, which reuses its tables for all frames
         self._previous: av.VideoFrame | None = None
         self._rotation: int | None = None
@@ -238,9 +241,8 @@ class Convert(Processor[Decoded, Frame]):
                 max(1, round(frame.height * scale)),
                 self._format,
                 interpolation=Interpolation.AREA,
-                # for gray, the same matrix on both sides, or luma would be converted from one to the other
-                src_colorspace=self._matrix,
-                dst_colorspace=self._matrix,
+                src_colorspace=(matrix := self._matrix(frame)),
+                dst_colorspace=matrix,
                 dst_color_range=ColorRange.JPEG,
                 threads=1,
             )
@@ -250,3 +252,12 @@ class Convert(Processor[Decoded, Frame]):
             self._pixels = np.array(self._orientation.apply(scaled.to_ndarray()), order="C")
             self._previous = frame
         return [Frame(item.number, item.seconds, self._pixels)]
+
+    def _matrix(self, frame: av.VideoFrame) -> Colorspace | None:
+        """The matrix between luma and RGB; None for that in the header."""
+        # for gray the same one for all videos, or swscale would convert luma to that of another matrix
+        if self._format == "gray":
+            return Colorspace.ITU601
+        if frame.colorspace in MATRICES:
+            return None
+        return Colorspace.BT2020 if frame.colorspace == BT2020_CL else Colorspace.ITU601

@@ -96,10 +96,14 @@ class Orientation(NamedTuple):
 def orientation(frame: av.VideoFrame) -> Orientation:
     """How to set a frame upright, by its display matrix; of other angles, the nearest quarter turn.
 
-    Not to be called for every frame: PyAV's side data and the frame refer to each other, so that the memory of
-    the frame is not freed at once.
+    Not to be called for every frame: PyAV's side data and the frame refer to each other, so that the frame's
+    memory is not freed at once.
     """
-    side_data: Any = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        side_data: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV cannot list side data of kinds it does not know; the angle is all it tells
+        turns = round(frame.rotation / 90) % 4  # anticlockwise
+        return Orientation(turns % 2 == 1, flip_rows=turns in (1, 2), flip_columns=turns in (2, 3))
     if side_data is None:
         return Orientation()
     # a point (x, y) is shown at (a x + c y, b x + d y); see libavutil/display.h
