@@ -64,7 +64,7 @@ def extract(
             times.append(frame.seconds)
         if len(times) < 2:
             raise UserError(
-                f"{source}: frames {first} to {numbers[-1]} at extract.fps = {params.fps} give one frame; "
+                f"{source}: frames {first} to {numbers[-1]} at extract.fps = {params.fps} give 1 frame; "
                 "a clip needs at least 2"
             )
         columns = {"source_frame": np.array(numbers, np.int32), "seconds": np.array(times, np.float64)}
