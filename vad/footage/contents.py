@@ -1,8 +1,8 @@
 """What lies below data.root: a walk over all of it, and what no clip uses.
 
 DVC follows no link to a folder inside a dependency: changes behind it go unnoticed. It hangs on a FIFO, and
-fails on a dead link or a socket. So a linked folder is always refused; the rest is refused before `dvc repro`,
-while the stage itself leaves it out.
+fails on a dead link or a socket. So a linked folder is always refused; the others are refused before
+`dvc repro` and left out by the stage itself.
 """
 
 import os
@@ -33,13 +33,14 @@ SYSTEM_FOLDERS = frozenset(
     }
 )
 SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
+OF_SYSTEMS = SYSTEM_FOLDERS | SYSTEM_FILES
 DOCUMENTS = ("readme", "license", "licence", "copying", "citation")  # beginnings of names that nobody misses
 UNTRACKED = frozenset({".git", ".hg", ".dvc"})  # folders into which DVC does not look
 
 
 def is_ignored(name: str) -> bool:
     """Whether a file or folder of this name is never footage: hidden, or made by a system."""
-    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS | SYSTEM_FILES
+    return name.startswith(".") or name.lower() in OF_SYSTEMS
 
 
 @dataclass
@@ -126,9 +127,9 @@ def _refuse_linked(contents: Contents) -> None:
     more = len(contents.linked) - 1
     others = f", and {more} more link{'s' * (more > 1)} to folders" if more else ""
     raise UserError(
-        f"{path}: a link to the folder {target}{others}; DVC follows no link to a folder below data.root, so "
-        f"it would miss all changes behind it: copy or mount the folder there (`mount --bind {target} {path}`), "
-        "or let data.root name the folder that holds it all (data.root itself may be a link)"
+        f"{path}: a link to the folder {target}{others}; DVC follows no link to a folder below data.root and "
+        "would miss all changes behind it: put the folder itself there (move it, copy it, or `mount --bind` "
+        f"it), or let data.root name a folder that holds all footage (data.root may be a link)"
     )
 
 

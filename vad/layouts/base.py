@@ -39,7 +39,7 @@ class Layout(Plugin):
         return None
 
     def own_files(self) -> tuple[str, ...]:
-        """Patterns of the files besides clips and masks that this layout knows, relative to data.root."""
+        """Patterns of the files below data.root, besides clips and masks, that this layout reads or knows."""
         return ()
 
     def mismatch(self, folder: Path, expected: str) -> UserError:
