@@ -33,6 +33,8 @@ def main(run: stage.Run) -> None:
         (part / MASKS.name).mkdir(parents=True)
         open_root(root)
         found = contents.walk(root)
+        for line in contents.unreadable(found):
+            run.log(line)
         reader = layout(params)
         clips = reader.read(root)
         for line in contents.left_out(found, clips, reader.own_files()):

@@ -317,6 +317,31 @@ def test_a_used_file_is_found_in_another_spelling(tmp_path):
     assert contents.left_out(contents.walk(tmp_path), other, ("table.csv",)) == []
 
 
+def test_a_folder_that_may_not_be_opened_is_said(tmp_path, monkeypatch):
+    """As DVC does, ingest passes over it; root may open every folder, so the refusal is made up here."""
+    make(tmp_path, "folder")
+    add(tmp_path, "private/a.mp4")
+    original = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "private":
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert listed(tmp_path, "folder") == ["1 folder that may not be opened is left out: private/"]
+
+
+@posix
+def test_a_folder_with_a_dead_link_alone_is_explained(tmp_path):
+    make(tmp_path / "raw", "folder")
+    (tmp_path / "raw/test/cam").mkdir()
+    (tmp_path / "raw/test/cam/x.mp4").symlink_to("nowhere")
+    said = ingest(tmp_path, "folder", fails=True)
+    assert said[0] == "1 dead link is left out: test/cam/x.mp4"
+    assert said[1].startswith("error: raw/test/cam: no clips")
+
+
 def test_masks_are_used_but_not_what_lies_beside_them(tmp_path):
     make(tmp_path, "folder")
     write_pictures(tmp_path / "masks/test/f", numbered(3))

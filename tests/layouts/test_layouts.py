@@ -527,6 +527,19 @@ def test_table_reads_files_labels_and_spans(tmp_path):
     assert clips["Subject 2/ADL/23"].source == tmp_path / "Subject 2/ADL/23.mp4"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+@pytest.mark.parametrize("file", [".nas/b.mp4", ".nas", ".nas/deep/c.mp4"])
+def test_table_refuses_clips_behind_hidden_links(tmp_path, file):
+    make(tmp_path, "nas/b.mp4", "nas/deep/c.mp4", "root/a.mp4")
+    make(tmp_path / "root", table_csv=f"file,split\na.mp4,train\n{file},test\n")
+    (tmp_path / "root/.nas").symlink_to("../nas")
+    with pytest.raises(UserError, match=r"line 3: .*\.nas.* lies behind a link to a folder"):
+        TABLE.read(tmp_path / "root")
+    (tmp_path / "root/.nas").unlink()
+    (tmp_path / "nas").rename(tmp_path / "root/.nas")
+    assert len(TABLE.read(tmp_path / "root")) == 2
+
+
 def test_table_marks_clips_as_unlabelled(tmp_path):
     make(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     make(

@@ -148,8 +148,13 @@ def refuse_special(contents: Contents) -> None:
         )
 
 
+def unreadable(contents: Contents) -> list[str]:
+    """Says what is neither a file nor a folder and is never opened: a line per kind, as `left_out`."""
+    return [_line(kind, "", paths, min(paths)) for kind, paths in sorted(contents.special.items())]
+
+
 def left_out(contents: Contents, clips: Sequence[SourceClip], own: Collection[str]) -> list[str]:
-    """Says what lies below the root and is not used: a line per kind, with a count and an example.
+    """Says which files and folders are not used: a line per kind, with a count and an example.
 
     Silent about hidden files, files that systems and programs make, and documents such as README.
 
@@ -187,8 +192,6 @@ def _lines(
     folders: dict[tuple[str, str], int],
     live: Collection[str],
 ) -> Iterator[str]:
-    for kind, paths in sorted(contents.special.items()):
-        yield _line(kind, "", paths, min(paths))
     for suffix, paths in sorted(files.items()):
         noun, rest = (f"*{suffix} file", "") if suffix else ("file", " without suffix")
         yield _line(noun, rest, paths, min(paths))

@@ -93,6 +93,9 @@ def _clip(root: Path, where: str, row: dict[str, str]) -> SourceClip:
     source = root / below
     if not source.exists():
         raise UserError(f"{where}: {source} not found (paths are relative to data.root = {str(root)!r})")
+    # links to folders that are not hidden were refused before; a table may also name hidden ones
+    if (source.is_dir() and source.is_symlink()) or any((root / p).is_symlink() for p in below.parents[:-1]):
+        raise UserError(f"{where}: {source} lies behind a link to a folder, which DVC does not follow")
     if not source.is_file() and not source.is_dir():
         raise UserError(f"{where}: {source} is neither a file nor a folder; expected a video or pictures")
     first, last = frame_number(where, row, "first"), frame_number(where, row, "last")
