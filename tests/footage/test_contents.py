@@ -87,9 +87,11 @@ def test_linked_folders_are_refused_in_every_layout(tmp_path, layout):
     (tmp_path / "raw/deep/link").symlink_to("../../nas/new")
     [line] = ingest(tmp_path, layout, fails=True)
     target = re.escape(str(tmp_path / "nas/new"))
-    assert re.match(rf"error: raw/deep/link: a link to the folder {target}; DVC follows no link", line)
+    assert re.match(
+        rf"error: data.root: raw/deep/link is a link to the folder {target}; DVC follows no link", line
+    )
     assert not (tmp_path / "data/manifest.csv").exists()
-    with pytest.raises(UserError, match=r"raw/deep/link: a link to the folder"):
+    with pytest.raises(UserError, match=r"raw/deep/link is a link to the folder"):
         check.check_footage({"data": {"root": str(tmp_path / "raw")}})
 
 
@@ -99,7 +101,7 @@ def test_a_linked_clip_is_refused_and_the_other_links_are_counted(tmp_path):
     folder.rename(tmp_path / "elsewhere")
     for name in ("test/f", "test/g", "train/f"):
         (tmp_path / "raw" / name).symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    with pytest.raises(UserError, match=r"raw/test/f: .*elsewhere, and 2 more links to folders; DVC"):
+    with pytest.raises(UserError, match=r"raw/test/f is .*elsewhere, and 2 more links to folders; DVC"):
         contents.walk(tmp_path / "raw")
 
 
@@ -163,7 +165,9 @@ def test_special_files_are_refused_before_dvc_meets_them(tmp_path, kind, noun, e
     add(tmp_path, "raw/test/a.txt")
     check.check_footage({"data": {"root": str(tmp_path / "raw")}})
     special(kind, tmp_path / "raw/test/x.mp4")
-    with pytest.raises(UserError, match=rf"raw/test/x.mp4: a {noun}; DVC cannot read it and would {effect}"):
+    with pytest.raises(
+        UserError, match=rf"raw/test/x.mp4 is a {noun}; DVC cannot read it and would {effect}"
+    ):
         check.check_footage({"data": {"root": str(tmp_path / "raw")}})
 
 

@@ -127,9 +127,9 @@ def _refuse_linked(contents: Contents) -> None:
     more = len(contents.linked) - 1
     others = f", and {more} more link{'s' * (more > 1)} to folders" if more else ""
     raise UserError(
-        f"{path}: a link to the folder {target}{others}; DVC follows no link to a folder below data.root and "
-        "would miss all changes behind it: put the folder itself there (move it, copy it, or `mount --bind` "
-        f"it), or let data.root name a folder that holds all footage (data.root may be a link)"
+        f"data.root: {path} is a link to the folder {target}{others}; DVC follows no link to a folder below "
+        "data.root and would miss all changes behind it: put the folder itself there (move it, copy it, or "
+        "`mount --bind` it), or let data.root name a folder that holds all footage (data.root may be a link)"
     )
 
 
@@ -140,10 +140,11 @@ def refuse_special(contents: Contents) -> None:
         UserError: for a dead link, FIFO, socket or device.
     """
     for kind, paths in contents.special.items():
-        target = f" to {os.readlink(contents.root / min(paths))}" if kind == "dead link" else ""  # noqa: PTH115
+        path = contents.root / min(paths)
+        target = f" to {path.readlink()}" if kind == "dead link" else ""
         count = f" (one of {len(paths)})" if len(paths) > 1 else ""
         raise UserError(
-            f"{contents.root / min(paths)}: a {kind}{target}{count}; DVC cannot read it and would "
+            f"data.root: {path} is a {kind}{target}{count}; DVC cannot read it and would "
             f"{'hang' if kind == 'FIFO' else 'fail'}; remove it, or move it out of data.root"
         )
 
