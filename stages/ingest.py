@@ -9,8 +9,9 @@ data/masks/        anomalous pixels of the clips that have masks, packed to bits
 import shutil
 from pathlib import Path
 
+from vad.footage import contents
 from vad.footage.survey import survey
-from vad.layouts import DataParams
+from vad.layouts import DataParams, open_root
 from vad.pipeline import stage
 from vad.pipeline.clipwise import ComputeParams
 from vad.store import manifest
@@ -30,8 +31,16 @@ def main(run: stage.Run) -> None:
     shutil.rmtree(part, ignore_errors=True)
     try:
         (part / MASKS.name).mkdir(parents=True)
+        open_root(root)
+        found = contents.walk(root)
+        for line in contents.unreadable(found):
+            run.log(line)
+        reader = layout(params)
+        clips = reader.read(root)
+        for line in contents.left_out(found, clips, reader.own_files()):
+            run.log(line)
         result = survey(
-            layout(params).read(root),
+            clips,
             root,
             masks_to=part / MASKS.name,
             memory=run.cache / "footage.json",

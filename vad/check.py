@@ -119,10 +119,13 @@ def _value(raw: Any, key: str) -> Any:
 
 
 def check_footage(raw: dict[str, Any]) -> None:
-    """Checks that the folder of the footage exists."""
+    """Checks that the folder of the footage exists and holds nothing at which DVC fails."""
+    from vad.footage import contents
     from vad.layouts.base import open_root
 
-    open_root(Path(raw["data"]["root"]))
+    root = Path(raw["data"]["root"])
+    open_root(root)
+    contents.refuse_special(contents.walk(root))
 
 
 def check_channels(raw: dict[str, Any]) -> None:

@@ -76,7 +76,7 @@ def test_spaces_and_line_breaks_in_a_name_become_a_single_space(tmp_path):
     [
         ("clip,person\nward,anna\n", r"who\.csv: missing column track; found clip, person; expected"),
         ("", r"who\.csv: missing column clip, track, person; found nothing"),
-        ("clip;track;person\nward;;anna\n", r"missing column .* separated by commas"),
+        ("clip|track|person\nward||anna\n", r"missing column .* separated by commas"),
         ("clip,track,person\n\nwart,3,ben\n", r"who\.csv line 3: no clip is called 'wart'; .*example, ward"),
         ("clip,track,person\nhall,,ben\n", r"line 2: no clip is called 'hall'; .*val/hall"),
         ("clip,track,person\nward,4,ben\n", r"line 2: clip 'test/ward' has no track 4 .*are 0, 3, 12$"),

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -129,7 +131,6 @@ BROKEN: list[tuple[str, Callable[[Path], object], str]] = [
     ("x.mp4", lambda path: path.write_text("hello " * 50), r"x.mp4: not a video file"),
     ("x.mp4", cut_off, r"x.mp4: cut off"),
     ("x.mp4", lambda path: film(path, frames=1), r"x.mp4: holds 1 frame; a clip needs at least 2"),
-    ("x.mp4", lambda path: path.symlink_to("nowhere.mp4"), r"x.mp4: not found"),
     ("x", lambda path: path.mkdir(), r"x: a folder without pictures"),
     ("x", lambda path: pictures(path, frames=1), r"x: holds 1 frame"),
     ("x", lambda path: [pictures(path), (path / "1.png").write_bytes(LFS)], r"1.png: a Git-LFS pointer"),
@@ -312,6 +313,120 @@ def test_frames_beyond_the_clip_are_refused(tree, ingest, span):
         UserError, match=r"'test/test_d': frames up to number 1[02] .* has 10, numbered 0 to 9"
     ):
         ingest(tree, from_table(tree, f"test/d,test,,,{span}"))
+
+
+# --- what is said of footage that can be read
+
+
+def said(lines: list[str], about: str) -> list[str]:
+    return [line for line in lines if about in line]
+
+
+def test_notes_are_counted_by_kind_and_given_with_an_example(tree, ingest, monkeypatch):
+    original = probe.probe
+    notes = {
+        "a": (probe.Note("has a stamp", "of 1999"), probe.Note("is old")),
+        "d": (probe.Note("has a stamp", "of 2001"),),
+        "e ä.mp4": (probe.Note("has a stamp", "of 2002"), probe.Note("is rare", "1 of 3")),
+    }
+    monkeypatch.setattr(
+        probe, "probe", lambda source: replace(original(source), notes=notes.get(source.name, ()))
+    )
+    for _ in range(2):  # read, and from the cache
+        ingest(tree)
+        assert said(ingest.lines, "has a stamp") == ["has a stamp: 3 clips, for example test/d (of 2001)"]
+        assert said(ingest.lines, "is old") == ["is old: 1 clip, train/a"]
+        assert said(ingest.lines, "is rare") == ["is rare: 1 clip, test/e ä.mp4 (1 of 3)"]
+
+
+def test_clips_below_a_second_are_said(tmp_path, ingest):
+    root = tmp_path / "root"
+    film(root / "train/a.mp4", frames=100)  # at 10 frames per second
+    film(root / "test/b.mp4", frames=10)
+    ingest(root)
+    assert said(ingest.lines, "shorter") == []
+    film(root / "test/c.mp4", frames=9)
+    ingest(root)
+    assert said(ingest.lines, "shorter") == ["1 clip is shorter than a second: test/c (9 frames, 0.90 s)"]
+    film(root / "test/d.mp4", frames=3)
+    ingest(root)
+    assert said(ingest.lines, "shorter") == [
+        "2 clips are shorter than a second, for example test/c (9 frames, 0.90 s)"
+    ]
+    ingest(root, val_fraction=0.08)  # the part held out for validation is short too
+    assert said(ingest.lines, "shorter") == [
+        "3 clips are shorter than a second, for example val/a (8 frames, 0.80 s)"
+    ]
+
+
+def test_cameras_with_frames_of_several_sizes_are_said(tmp_path, ingest):
+    root = tmp_path / "root"
+    for camera, clip, width in (("x", "a", 12), ("x", "b", 14), ("y", "a", 12), ("y", "b", 12)):
+        pictures(root / "train" / camera / clip, width=width)
+    pictures(root / "test/y/c")
+    pictures(root / "test/x/c", width=16)
+    ingest(root)
+    [line] = said(ingest.lines, "sizes")
+    assert line.startswith("camera 'x': its clips have frames of 3 sizes, ")
+    for size in ("12x8", "14x8", "16x8 (test/x_c)"):
+        assert size in line
+    assert "extract.max_side" in line
+
+
+def test_clips_that_are_normal_for_want_of_a_row_are_said(tree, ingest):
+    ingest(tree)
+    assert said(ingest.lines, "labels.csv") == []
+    labels = tree / "labels.csv"
+    labels.write_text("clip,start,end\nd,,\n", "utf-8")
+    assert [row.labelled for row in ingest(tree).clips if row.split == "test"] == [True, True]
+    assert said(ingest.lines, "labels.csv") == [
+        "1 clip has no row in labels.csv and counts as normal: test/e ä; the row `e ä,unlabelled,` marks it "
+        "as not labelled"
+    ]
+    labels.write_text("clip,start,end\n")
+    ingest(tree)
+    assert said(ingest.lines, "labels.csv") == [
+        "2 clips have no row in labels.csv and count as normal: for example test/d; the row `d,unlabelled,` "
+        "marks it as not labelled"
+    ]
+    labels.write_text("clip,start,end\nd,unlabelled,\ne ä,2,4\n", "utf-8")
+    assert {row.clip: row.labelled for row in ingest(tree).clips if row.split == "test"} == {
+        "test/d": False,
+        "test/e_ä": True,
+    }
+    assert said(ingest.lines, "labels.csv") == []
+
+
+@pytest.mark.parametrize(("row", "span"), [("test/d,test,,,4,4", "[4, 5)"), ("test/d,test,,,9,", "[9, 10)")])
+def test_clips_with_a_single_frame_in_use_stop_or_are_skipped(tree, ingest, row, span):
+    listed = from_table(tree, "train/c,train", "test/e ä.mp4,test", row)
+    with pytest.raises(UserError, match=rf"'test/test_d': frames {re.escape(span)} of .*test/d are used"):
+        ingest(tree, listed)
+    result = ingest(tree, listed, on_error="skip")
+    assert list(result.skipped) == ["test/test_d"]
+    assert result.skipped["test/test_d"].startswith(f"frames {span} of test/d are used; expected at least 2")
+    assert [row.clip for row in result.clips if row.split == "test"] == ["test/test_e_ä"]
+
+
+def test_a_clip_with_too_few_frames_is_not_the_one_held_out(tree, ingest):
+    """A camera keeps clips in both splits if one of its clips has a single frame in use."""
+    for name in "abc":
+        rows = [f"train/{other},train,,,{'0,0' if other == name else ','}" for other in "abc"]
+        (tree / "t.csv").write_text("\n".join(["file,split,start,end,first,last", *rows, "test/d,test"]))
+        result = ingest(tree, Table(Table.Params(file="t.csv")).read(tree), on_error="skip")
+        assert manifest.count_splits(result.clips) == "1 train, 1 val, 1 test"
+
+
+def test_a_part_for_validation_that_is_too_short_is_skipped_too(tmp_path, ingest):
+    root = tmp_path / "root"
+    pictures(root / "train/x/a", frames=20)
+    pictures(root / "train/y/b", frames=40)
+    pictures(root / "test/y/c")
+    with pytest.raises(UserError, match=r"'val/x_a': frames \[19, 20\)"):
+        ingest(root, val_fraction=0.05)
+    result = ingest(root, val_fraction=0.05, on_error="skip")
+    assert list(result.skipped) == ["val/x_a"]
+    assert [row.clip for row in result.clips] == ["train/x_a", "train/y_b", "val/y_b", "test/y_c"]
 
 
 # --- the real one

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -129,6 +130,13 @@ FOLDER_TREE = ["train/a.mp4", "test/b.mp4"]
             "x/, my.csv",
             "data.format: table with data.table.file: my.csv would fit",
         ),
+        (
+            CAMERA,
+            ["x/a.mp4"],
+            {"my_csv": '"file"; "split"\r\n'},
+            "x/, my.csv",
+            "data.format: table with data.table.file: my.csv would fit",
+        ),
         (CAMERA, ["train/a.mp4"], {}, "train/", ""),
         (CAMERA, [f"{i}.mp4" for i in range(12)], {}, r"0.mp4, .*, … \(12 in all\)", ""),
     ],
@@ -218,6 +226,73 @@ def test_folder_reads_labels_csv(tmp_path):
     assert next(clip for clip in clips if clip.split == "train").intervals is None
 
 
+# the rows hall/fall,3,9 and hall/fall,20,25, and d normal, as programs and spreadsheets write them
+SPREADSHEETS = {
+    "empty rows and fields": "clip,start,end,,\nhall/fall,3,9,,\n,,,,\nhall/fall,20,25\n\nd,,\n,,\n,,,,\n",
+    "more empty fields than the header": "clip,start,end\nhall/fall,3,9,,\nhall/fall,20,25,\nd,,,,,\n",
+    "spaces before quotes": '"clip", "start", "end"\n"hall/fall", "3", "9"\n "hall/fall", 20, 25\nd, ,\n',
+    "spaces after quotes": '"clip" ,"start" ,"end"\n"hall/fall" ,"3" ,"9" \nhall/fall,20 ,25 \n"d" ,,\n',
+    "semicolons": "clip;start;end\r\nhall/fall;3;9\r\nhall/fall;20;25\r\nd;;\r\n;;\r\n",
+    "a decimal comma": "clip;start;end\nhall/fall;3,0;9,0\nhall/fall;20,00;25,0\nd;;\n",
+    "tabs": "clip\tstart\tend\nhall/fall\t3\t9\nhall/fall\t20\t25\nd\t\t\n",
+    "sep= of Excel": "\ufeffsep=;\r\nclip;start;end\r\nhall/fall;3;9\r\nhall/fall;20;25\r\nd;;\r\n",
+    "floats of pandas": "clip,start,end\nhall/fall,3.0,9.0\nhall/fall,20.0,25.\nd,,\n",
+}
+
+
+@pytest.mark.parametrize("text", SPREADSHEETS.values(), ids=SPREADSHEETS)
+def test_labels_may_come_from_spreadsheets(tmp_path, text):
+    make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", "test/d.mp4", labels_csv=text)
+    clips = CAMERA.read(tmp_path)
+    assert intervals(clips) == {"hall/fall": [(3, 9), (20, 25)], "d": []}
+    assert not any(clip.by_default for clip in clips)
+
+
+def test_labels_written_by_pandas_are_read(tmp_path):
+    make(tmp_path, "train/a.mp4", "test/hall/fall.mp4", "test/d.mp4")
+    rows = {"clip": ["hall/fall", "d"], "start": [3, None], "end": [9, None]}
+    for separator in ",;\t":
+        pd.DataFrame(rows).to_csv(tmp_path / "labels.csv", index=False, sep=separator)
+        assert intervals(CAMERA.read(tmp_path)) == {"hall/fall": [(3, 9)], "d": []}
+
+
+def test_the_line_of_an_error_counts_every_line_of_the_file(tmp_path):
+    make(tmp_path, *FOLDER_TREE, labels_csv="sep=;\nclip;start;end\n;;\nb;5;4\n")
+    with pytest.raises(UserError, match=r"labels.csv line 4: start = '5', end = '4'"):
+        CAMERA.read(tmp_path)
+
+
+@pytest.mark.parametrize("layout", [CAMERA, PERSONS])
+@pytest.mark.parametrize("word", ["unlabelled", "Unlabelled", "unlabeled"])
+def test_a_row_marks_a_clip_as_unlabelled(tmp_path, layout, word):
+    make(tmp_path, *(f"{clip}/1.png" for clip in ("train/a", "test/b", "test/c", "test/d", "test/e")))
+    assert intervals(layout.read(tmp_path)) == dict.fromkeys("bcde")
+    make(tmp_path, labels_csv=f"clip,start,end\nb,{word},\nb,{word},\nc,2,5\nd,,\ntrain/a,{word},\n")
+    clips = layout.read(tmp_path)
+    assert intervals(clips) == {"b": None, "c": [(2, 5)], "d": [], "e": []}
+    assert [clip.name for clip in clips if clip.by_default] == ["e"]
+    assert next(clip for clip in clips if clip.split == "train").intervals is None
+
+
+def test_an_unlabelled_clip_has_no_masks(tmp_path):
+    make(tmp_path, *FOLDER_TREE, "masks/test/b.npy", labels_csv="clip,start,end\nb,unlabelled,\n")
+    with pytest.raises(UserError, match=r"line 2: marked as unlabelled, but it has masks in .*b.npy; remove"):
+        CAMERA.read(tmp_path)
+    make(tmp_path, labels_csv="clip,start,end\n")
+    assert not any(clip.by_default for clip in CAMERA.read(tmp_path)), "its masks label it"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_labels_that_are_no_file_are_refused(tmp_path):
+    make(tmp_path, *FOLDER_TREE, "labels.csv/")
+    with pytest.raises(UserError, match=r"labels.csv: not a file; expected a CSV file"):
+        CAMERA.read(tmp_path)
+    (tmp_path / "labels.csv").rmdir()
+    (tmp_path / "labels.csv").symlink_to("nowhere.csv")
+    with pytest.raises(UserError, match=r"labels.csv not found"):
+        CAMERA.read(tmp_path)
+
+
 def test_folder_keeps_labels_of_training_clips_for_the_survey_to_refuse(tmp_path):
     make(tmp_path, *FOLDER_TREE, "val/b.mp4", labels_csv="clip,start,end\ntrain/a,1,2\nb,3,4\n")
     assert {clip.id: clip.intervals for clip in CAMERA.read(tmp_path)} == {
@@ -241,7 +316,17 @@ def test_folder_keeps_labels_of_training_clips_for_the_survey_to_refuse(tmp_path
         ("clip,start,end\nhall/fall,1.5,9", r"line 2: start = '1.5'; expected a frame number"),
         ("clip,start,end\nhall/fall,-1,9", r"line 2: start = '-1'; expected a frame number"),
         ("clip,start,end\n\na,b,1,2", r"line 3: 4 fields, but the header has 3"),
-        ("clip;start;end\na;1;2", r"labels.csv: missing column clip, start, end; found clip;start;end"),
+        ("clip|start|end\na|1|2", r"labels.csv: missing column clip, start, end; found clip|start|end"),
+        ("clip,start,end\nhall/fall,1,9,,x", r"line 2: 5 fields, but the header has 3"),
+        (
+            "clip,start,end\nhall/fall,unlabelled,9",
+            r"line 2: start = 'unlabelled', end = '9'; expected an empty end",
+        ),
+        (
+            "clip,start,end\nhall/fall,unlabelled,\nhall/fall,1,9",
+            r"line 3: this clip is marked as unlabelled, and labelled in another row; remove one",
+        ),
+        ("clip,start,end\nhall/fall,,\nhall/fall,unlabelled,", r"line 3: this clip is marked as unlabelled"),
         ("", r"labels.csv: missing column clip, start, end; found nothing"),
     ],
 )
@@ -287,7 +372,10 @@ def test_folder_refuses_masks_of_an_unknown_clip(tmp_path):
             ["train/cam/day/a.mp4"],
             r"day: holds no pictures \(a.mp4\); put clips directly into .*train or a folder",
         ),
-        (["train/cam/a.mp4", "train/cam/a.jpg"], r"cam: holds both pictures and .* files"),
+        (
+            ["train/cam/a.mp4", "train/cam/a.jpg"],
+            r"cam: holds both pictures \(a.jpg\) and .mp4 files \(a.mp4\)",
+        ),
     ],
 )
 def test_folder_refuses_other_trees(tmp_path, paths, message):
@@ -439,6 +527,30 @@ def test_table_reads_files_labels_and_spans(tmp_path):
     assert clips["Subject 2/ADL/23"].source == tmp_path / "Subject 2/ADL/23.mp4"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+@pytest.mark.parametrize("file", [".nas/b.mp4", ".nas", ".nas/deep/c.mp4"])
+def test_table_refuses_clips_behind_hidden_links(tmp_path, file):
+    make(tmp_path, "nas/b.mp4", "nas/deep/c.mp4", "root/a.mp4")
+    make(tmp_path / "root", table_csv=f"file,split\na.mp4,train\n{file},test\n")
+    (tmp_path / "root/.nas").symlink_to("../nas")
+    with pytest.raises(UserError, match=r"line 3: .*\.nas.* lies behind a link to a folder"):
+        TABLE.read(tmp_path / "root")
+    (tmp_path / "root/.nas").unlink()
+    (tmp_path / "nas").rename(tmp_path / "root/.nas")
+    assert len(TABLE.read(tmp_path / "root")) == 2
+
+
+def test_table_marks_clips_as_unlabelled(tmp_path):
+    make(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    make(
+        tmp_path,
+        table_csv="file;split;start;end;;\na.mp4;train;;\nb.mp4;test;unlabelled;\nc.mp4;test;;\n;;;;;\n",
+    )
+    clips = TABLE.read(tmp_path)
+    assert intervals(clips) == {"b": None, "c": []}
+    assert not any(clip.by_default for clip in clips), "an empty interval is explicit"
+
+
 def test_table_with_few_columns_is_unlabelled(tmp_path):
     make(tmp_path, "a.mp4", "b.mp4", table_csv="file,split\na.mp4,train\nb.mp4,test\n")
     assert [clip.intervals for clip in TABLE.read(tmp_path)] == [None, None]
@@ -467,6 +579,11 @@ HEAD = "file,split,camera,subject,start,end,first,last\n"
         (HEAD + "a.mp4,test\n\nc.mp4,test\n", r"line 4: .*c.mp4 not found \(paths are relative to data.root"),
         (HEAD + "../a.mp4,test\n", r"line 2: file = '../a.mp4'; expected a path below data.root"),
         (HEAD + "/a.mp4,test\n", r"line 2: file = '/a.mp4'; expected a path below data.root"),
+        (
+            HEAD + "a.mp4,test,,,unlabelled,5,,\n",
+            r"line 2: start = 'unlabelled', end = '5'; expected an empty",
+        ),
+        (HEAD + "a.mp4,test,,,unlabelled\na.mp4,test,,,1,2\n", r"line 3: this clip is marked as unlabelled"),
         (HEAD + ",test\n", r"line 2: file = ''; expected a path below data.root"),
         (HEAD + "a.mp4,test\na.mp4,train\n", r"line 3: split of a.mp4 differs from an earlier row"),
         (HEAD + "a.mp4,test,x\na.mp4,test,y\n", r"line 3: camera of a.mp4 differs"),

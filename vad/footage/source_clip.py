@@ -5,7 +5,11 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from vad.store import digests
 from vad.store.intervals import Intervals
+
+# in bytes of UTF-8; file systems take 255 (some 143), from which stages need a few for suffixes
+LONGEST_NAME = 120
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class SourceClip:
         part: range of these frames that belongs to this clip, as shares from 0 to 1; less than all where the
             tail of a training clip is used for validation.
         intervals: anomalous frames, end exclusive; [] means labelled as normal, None not labelled.
+        by_default: whether it counts as normal only because it has no row in labels.csv.
         masks: a folder of pictures, or an .npy or .npz file with an array [frames, height, width].
     """
 
@@ -35,12 +40,21 @@ class SourceClip:
     end: int | None = None
     part: tuple[float, float] = (0.0, 1.0)
     intervals: Intervals | None = None
+    by_default: bool = False
     masks: Path | None = None
 
     @property
     def id(self) -> str:
-        """`<split>/<name>`, in which `_` replaces runs of characters that are unsafe in file names."""
-        safe = re.sub(r"[^\w-]+", "_", unicodedata.normalize("NFC", self.name))
+        """`<split>/<name>`, in which `_` replaces runs of characters that are unsafe in file names.
+
+        A name above LONGEST_NAME bytes is cut, and ends in a hash of the whole name.
+        """
+        name = unicodedata.normalize("NFC", self.name)
+        safe = re.sub(r"[^\w-]+", "_", name)
+        if len(safe.encode()) > LONGEST_NAME:
+            digest = f"_{digests.digest_bytes(name.encode())[:8]}"
+            # a character cut in two at the end is dropped
+            safe = safe.encode()[: LONGEST_NAME - len(digest)].decode(errors="ignore") + digest
         return f"{self.split}/{safe}"
 
     def span(self, frames: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 
 from vad import UserError
-from vad.footage import masks, splits
+from vad.footage import masks, remarks, splits
 from vad.footage.probe_cache import Footage, probe_all
 from vad.footage.source_clip import SourceClip
 from vad.store import bitmasks, intervals, manifest
@@ -54,8 +54,8 @@ def survey(
         masks_to: folder for masks; those of a clip go to <masks_to>/<clip id>.
         memory: JSON file with results of earlier surveys (`probe_cache`).
         val_fraction: share of the training clips to hold out, 0 to 1, if there are no validation clips.
-        on_error: "skip" leaves out clips whose footage cannot be read. Wrong labels and masks are always
-            errors, since ignoring them would make the metrics wrong.
+        on_error: "skip" leaves out clips whose footage cannot be read or has fewer than two frames in use.
+            Wrong labels and masks are always errors, since ignoring them would make the metrics wrong.
         allow_anomalous_train: accept labelled anomalies in train and val.
         workers: number of reading threads; None for as many as cores.
         log: receives lines for the user.
@@ -70,38 +70,43 @@ def survey(
         _refuse_unwritable(clip)
     splits.refuse_duplicates(clips)
     footage, faults = probe_all([clip.source for clip in clips], memory, workers, log)
-    readable, skipped = [], {}
-    for clip in clips:
-        if fault := faults.get(clip.source):
-            if on_error == "fail":
-                raise UserError(f"clip {clip.id!r}: {fault} (data.on_error: skip leaves such clips out)")
+    skipped: dict[str, str] = {}
+
+    def is_left_out(clip: SourceClip, fault: str | None) -> bool:
+        if fault and on_error == "fail":
+            raise UserError(f"clip {clip.id!r}: {fault} (data.on_error: skip leaves such clips out)")
+        if fault:
             # the reason goes into a report, which must not contain absolute paths of this machine
             skipped[clip.id] = fault.replace(f"{root}/", "")
             log(f"skipped {clip.id}: {fault}")
-        else:
-            readable.append(clip)
+        return bool(fault)
+
+    readable = [clip for clip in clips if not is_left_out(clip, faults.get(clip.source))]
     for clip in readable:
         frames = footage[clip.source].info.frames
         intervals.check_intervals(clip.id, clip.intervals or [], frames)
         _check_bounds(clip, frames)
-    divided = splits.cut_validation(readable, val_fraction)
-    rows = [_row(clip, footage[clip.source], root) for clip in divided]
+    # before and after validation clips are cut off, so that a clip that is too short is not the one to be cut
+    for divide in (False, True):
+        if divide:
+            readable = splits.cut_validation(readable, val_fraction)
+        readable = [c for c in readable if not is_left_out(c, _too_short(c, footage[c.source].info.frames))]
+    rows = [_row(clip, footage[clip.source], root) for clip in readable]
     _refuse_empty_splits(rows, skipped)
-    labels = _read_labels(divided, rows, masks_to, workers, log)
+    labels = _read_labels(readable, rows, masks_to, workers, log)
     if not allow_anomalous_train:
         for row in rows:
             _refuse_anomalies(row, labels.get(row.clip, []))
+    for line in remarks.remarks(
+        clips, rows, {source: read.info.notes for source, read in footage.items()}, root
+    ):
+        log(line)
     log(f"{manifest.count_splits(rows)} clips" + (f", {len(skipped)} skipped" if skipped else ""))
     return Survey(rows, labels, skipped)
 
 
 def _row(clip: SourceClip, footage: Footage, root: Path) -> Clip:
     first, end = clip.span(footage.info.frames)
-    if end - first < 2:
-        raise UserError(
-            f"clip {clip.id!r}: frames [{first}, {end}) of {clip.source} are used; expected at least 2 "
-            "(check first and last, or data.val_fraction if the clip was cut for validation)"
-        )
     return Clip(
         clip=clip.id,
         split=clip.split,
@@ -164,6 +169,17 @@ def _check_bounds(clip: SourceClip, frames: int) -> None:
             f"clip {clip.id!r}: frames up to number {last} are to be used, but {clip.source} has {frames}, "
             f"numbered 0 to {frames - 1}"
         )
+
+
+def _too_short(clip: SourceClip, frames: int) -> str | None:
+    """The fault of a clip with fewer than two frames."""
+    first, end = clip.span(frames)
+    if end - first >= 2:
+        return None
+    return (
+        f"frames [{first}, {end}) of {clip.source} are used; expected at least 2 (check first and last, or "
+        "data.val_fraction if the clip was cut for validation)"
+    )
 
 
 def _refuse_unwritable(clip: SourceClip) -> None:

@@ -12,9 +12,17 @@ from vad import UserError
 from vad.footage.pictures import PICTURE_FPS
 from vad.store.placeholders import refuse_placeholder
 
-VIDEOS = frozenset(
-    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv", ".3gp"}
-)
+# of MP4, QuickTime, AVI, Matroska; MPEG; Windows Media, Flash, phones, Ogg, Real; camcorders, studios and
+# recorders; rows of pictures; streams without a container
+SUFFIXES = """
+    .mp4 .m4v .mov .qt .ismv .f4v .avi .divx .mkv .mk3d .webm
+    .mpg .mpeg .mpe .m1v .m2v .m2p .vob .vro .evo .mod .tod .ts .mts .m2ts .m2t .tp .trp
+    .wmv .asf .wtv .flv .3gp .3gpp .3g2 .3gp2 .ogv .ogm .rm .rmvb
+    .dv .dif .mxf .gxf .dav .dvr-ms .insv .nut
+    .y4m .mjpeg .mjpg .mj2 .gif
+    .h261 .h263 .h264 .264 .avc .h265 .265 .hevc .h266 .266 .vvc .vc1 .ivf .obu
+"""
+VIDEOS = frozenset(SUFFIXES.split())
 REPAIR = "copy it again, or save what can be saved: `ffmpeg -i OLD NEW.mp4`"
 
 

@@ -38,6 +38,10 @@ class Layout(Plugin):
         """The setting in params.yaml that chooses this layout, for messages; None if `root` does not fit."""
         return None
 
+    def own_files(self) -> tuple[str, ...]:
+        """Patterns of the files below data.root, besides clips and masks, that this layout reads or knows."""
+        return ()
+
     def mismatch(self, folder: Path, expected: str) -> UserError:
         """Makes the error for a folder that does not have this layout; it suggests a layout that fits.
 

@@ -14,8 +14,8 @@
       masks/                     optional: the anomalous pixels of each frame
         test/hall/fall/0001.png … or fall.npz or fall.npy, [frames, height, width]
 
-With labels.csv, test clips without a row are labelled normal. Without it, clips with masks are labelled by
-them, and the others are unlabelled.
+`vad.layouts.labels` says how labels.csv marks clips as normal or not labelled, and what a missing row means.
+Clips with masks but no intervals are labelled by their masks.
 """
 
 from dataclasses import replace
@@ -60,7 +60,10 @@ class Folder(Layout):
                 elif level:
                     clip = replace(clip, subject=level)
                 clips.append(clip)
-        return _with_masks(label_clips(clips, root / "labels.csv"), root / "masks")
+        return label_clips(_with_masks(clips, root / "masks"), root / "labels.csv")
+
+    def own_files(self) -> tuple[str, ...]:
+        return ("labels.csv",)
 
     @classmethod
     def advice(cls, root: Path) -> str | None:

@@ -16,18 +16,19 @@ beginning of the file.
 file            path below data.root
 split           train, val or test
 camera, subject optional; may be empty
-start, end      anomalous frames, end exclusive; both empty: labelled normal; without these two columns, the
-                clips are not labelled
+start, end      anomalous frames, end exclusive; both empty: labelled normal; `unlabelled` as start, without
+                an end: not labelled; without these two columns, no clip is labelled
 first, last     optional: first and last frame to use, both inclusive; empty for the beginning and the end of
                 the file. start and end count from the beginning of the file nevertheless
 """
 
+import glob
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from vad import UserError
-from vad.footage.csv_rows import frame_number, labelled_intervals, read_rows
+from vad.footage.csv_rows import combine, frame_number, has_columns, labelled_intervals, read_rows
 from vad.footage.source_clip import SourceClip
 from vad.footage.video import VIDEOS
 from vad.layouts.base import LAYOUTS, Layout
@@ -62,12 +63,13 @@ class Table(Layout):
             raise UserError(f"{path}: has only one of the columns start and end; expected both or neither")
         return _clips(root, rows)
 
+    def own_files(self) -> tuple[str, ...]:
+        return (glob.escape(str(_below(self.params.file, Path(), "data.table.file"))),)
+
     @classmethod
     def advice(cls, root: Path) -> str | None:
         for path in root.glob("*.csv"):
-            # only the beginning, of files of any encoding: this runs after another error, and must not fail
-            header = path.read_bytes()[:1000].decode("utf-8-sig", "replace").splitlines()[:1]
-            if header and {*REQUIRED} <= {name.strip() for name in header[0].split(",")}:
+            if path.is_file() and has_columns(path, REQUIRED):
                 return f"data.format: table with data.table.file: {path.name}"
         return None
 
@@ -79,8 +81,7 @@ def _clips(root: Path, rows: Sequence[tuple[str, dict[str, str]]]) -> list[Sourc
         clip = _clip(root, where, row)
         if (earlier := clips.get(clip.source)) is not None:
             _refuse_difference(where, earlier, clip)
-            if earlier.intervals is not None and clip.intervals is not None:
-                clip = replace(clip, intervals=[*earlier.intervals, *clip.intervals])
+            clip = replace(clip, intervals=combine(where, earlier.intervals, clip.intervals))
         clips[clip.source] = clip
     return list(clips.values())
 
@@ -92,6 +93,11 @@ def _clip(root: Path, where: str, row: dict[str, str]) -> SourceClip:
     source = root / below
     if not source.exists():
         raise UserError(f"{where}: {source} not found (paths are relative to data.root = {str(root)!r})")
+    # links to folders that are not hidden were refused before; a table may also name hidden ones
+    if (source.is_dir() and source.is_symlink()) or any((root / p).is_symlink() for p in below.parents[:-1]):
+        raise UserError(f"{where}: {source} lies behind a link to a folder, which DVC does not follow")
+    if not source.is_file() and not source.is_dir():
+        raise UserError(f"{where}: {source} is neither a file nor a folder; expected a video or pictures")
     first, last = frame_number(where, row, "first"), frame_number(where, row, "last")
     if first is not None and last is not None and first > last:
         raise UserError(f"{where}: first = {first}, last = {last}; expected first <= last, both included")

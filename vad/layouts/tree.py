@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vad import UserError
-from vad.footage.pictures import is_picture_folder
+from vad.footage.contents import is_ignored
+from vad.footage.pictures import is_picture_folder, list_pictures
 
 
 def entries(folder: Path) -> list[Path]:
-    """The entries of a folder, sorted by name, without hidden files and `__MACOSX` (from archives)."""
-    return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.name != "__MACOSX")
+    """The entries of a folder, sorted by name, without hidden ones and those that systems make (`@eaDir`)."""
+    return sorted(path for path in folder.iterdir() if not is_ignored(path.name))
 
 
 def open_root(root: Path) -> list[Path]:
@@ -75,7 +76,7 @@ def items(folder: Path, suffixes: Collection[str], level: str = "") -> Iterator[
     is_empty = True
     for entry in entries(folder):
         if not entry.is_dir():
-            if entry.suffix.lower() in suffixes:
+            if entry.suffix.lower() in suffixes and entry.is_file():  # neither a dead link nor a FIFO
                 is_empty = False
                 yield Item(below + entry.stem, entry, level)
         elif not entries(entry) or is_picture_folder(entry):
@@ -92,20 +93,21 @@ def items(folder: Path, suffixes: Collection[str], level: str = "") -> Iterator[
             yield from items(entry, suffixes, entry.name)
     if is_empty:
         raise UserError(
-            f"{folder}: no clips: found {listing(folder)}; expected folders of pictures, or "
-            f"{either(suffixes)} files"
+            f"{folder}: no clips: found {listing(folder)}; expected folders of pictures, or files such as "
+            f"{_examples(suffixes)}"
         )
 
 
 def _refuse_mixture(folder: Path, suffixes: Collection[str]) -> None:
-    if any(path.suffix.lower() in suffixes for path in entries(folder)):
+    others = [path for path in entries(folder) if path.suffix.lower() in suffixes and path.is_file()]
+    if others:
         raise UserError(
-            f"{folder}: holds both pictures and {either(suffixes)} files, so it may be a clip or a folder of "
-            "clips; move either kind elsewhere"
+            f"{folder}: holds both pictures ({list_pictures(folder)[0].name}) and {others[0].suffix} files "
+            f"({others[0].name}), so it may be a clip or a folder of clips; move either kind elsewhere"
         )
 
 
-def either(suffixes: Collection[str]) -> str:
-    """The suffixes for a message, as `.avi, .mov or .mp4`."""
-    *first, last = sorted(suffixes)
+def _examples(suffixes: Collection[str]) -> str:
+    """A few of the suffixes for a message, as `.avi, .mkv or .mp4`."""
+    *first, last = [suffix for suffix in (".avi", ".mkv", ".mp4") if suffix in suffixes] or sorted(suffixes)
     return f"{', '.join(first)} or {last}" if first else last

@@ -56,6 +56,9 @@ class Ucsd(Layout):
             )
         return clips
 
+    def own_files(self) -> tuple[str, ...]:
+        return ("*Test/*.m", "*Test/*.m~")
+
     @classmethod
     def advice(cls, root: Path) -> str | None:
         return "data.format: ucsd" if _has_splits(root) else None
