@@ -9,6 +9,7 @@ data/masks/        anomalous pixels of the clips that have masks, packed to bits
 import shutil
 from pathlib import Path
 
+from vad.footage.pictures import PictureFormat
 from vad.footage.survey import survey
 from vad.layouts import DataParams
 from vad.pipeline import stage
@@ -38,6 +39,7 @@ def main(run: stage.Run) -> None:
             val_fraction=data.val_fraction,
             on_error=data.on_error,
             allow_anomalous_train=data.allow_anomalous_train,
+            pictures=PictureFormat(data.fps or layout.picture_fps, data.bits),
             workers=None if workers == "auto" else workers,
             log=run.log,
         )

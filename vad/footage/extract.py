@@ -11,12 +11,20 @@ import pandas as pd
 from vad import UserError
 from vad.footage import decode, video
 from vad.footage.extract_params import ExtractParams
+from vad.footage.pictures import DEFAULT_FORMAT, PictureFormat
 from vad.store import arrays, tables
 from vad.stream import results
 
 
 def extract(
-    stem: Path, source: Path, first: int, end: int, params: ExtractParams, *, threads: int = 1
+    stem: Path,
+    source: Path,
+    first: int,
+    end: int,
+    params: ExtractParams,
+    pictures: PictureFormat = DEFAULT_FORMAT,
+    *,
+    threads: int = 1,
 ) -> None:
     """Work function: writes the frames of a clip to <stem>.npy with its card, and <stem>.parquet.
 
@@ -34,6 +42,7 @@ def extract(
         first: number of the first source frame.
         end: number after the last source frame.
         params: rate, size and colour.
+        pictures: frame rate and bits of a folder of pictures.
         threads: maximum number of threads.
 
     Raises:
@@ -41,7 +50,7 @@ def extract(
             frames than `end`, the frame size changes, or fewer than two frames result.
     """
     cv2.setNumThreads(threads)
-    nominal_rate, decoded = decode.decode(source, params.color, threads, first, end)
+    nominal_rate, decoded = decode.decode(source, params.color, threads, first, end, pictures)
     resampled = results(decode.Resample(params.fps), decoded)
     # the first frame is taken out to learn both sizes, and then put back by `chain`
     first_decoded = next(resampled)

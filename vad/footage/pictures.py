@@ -7,6 +7,7 @@ folder has no frame rate; `PICTURE_FPS` is assumed, as ffmpeg does.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,22 @@ from vad.store.placeholders import refuse_placeholder
 PICTURES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp"})
 PICTURE_FPS = 25.0
 Color = Literal["gray", "rgb"]
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """How the pictures of a folder are read, which they do not say themselves.
+
+    Attributes:
+        fps: frames per second.
+        bits: meaningful bits of 16-bit pictures, 8 to 16; None for all 16, unless the pictures show fewer.
+    """
+
+    fps: float = PICTURE_FPS
+    bits: int | None = None
+
+
+DEFAULT_FORMAT = PictureFormat()
 
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS = (5, 6, 7, 8)  # values of the orientation for which width and height are exchanged
@@ -58,7 +75,7 @@ def _natural(path: Path) -> tuple[list[str | int], str]:
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
 
 
-def read_picture(path: Path, color: Color) -> np.ndarray:
+def read_picture(path: Path, color: Color, bits: int | None = None) -> np.ndarray:
     """Reads a picture and sets it upright.
 
     Of 16-bit pictures the upper 8 bits are kept; transparency is dropped.

@@ -10,7 +10,8 @@ import av
 from av.container import InputContainer
 
 from vad import UserError
-from vad.footage import pictures, video
+from vad.footage import video
+from vad.footage.pictures import DEFAULT_FORMAT, PictureFormat, common_size, need_pictures
 from vad.store import digests
 from vad.store.placeholders import refuse_placeholder
 
@@ -48,7 +49,7 @@ class Info:
     notes: tuple[Note, ...] = ()
 
 
-def probe(source: Path) -> Info:
+def probe(source: Path, pictures: PictureFormat = DEFAULT_FORMAT) -> Info:
     """Probes a video file or a folder of pictures.
 
     Of a video, the packets are counted and only the first frame is decoded; of pictures, only the headers
@@ -59,8 +60,8 @@ def probe(source: Path) -> Info:
             than two frames or pictures of different sizes.
     """
     if source.is_dir():
-        paths = pictures.need_pictures(source)
-        info = Info(len(paths), pictures.PICTURE_FPS, *pictures.common_size(paths))
+        paths = need_pictures(source)
+        info = Info(len(paths), pictures.fps, *common_size(paths))
     else:
         info = _probe_video(source)
     if (n := info.frames) < 2:
@@ -76,7 +77,7 @@ def hash_source(source: Path) -> str:
     """
     hasher = digests.new()
     is_folder = source.is_dir()
-    for path in pictures.need_pictures(source) if is_folder else [source]:
+    for path in need_pictures(source) if is_folder else [source]:
         refuse_placeholder(path)
         if is_folder:
             hasher.update(f"{path.name}\0{path.stat().st_size}\0".encode())
