@@ -90,7 +90,7 @@ def test_second_survey_reads_only_what_is_new(tree, ingest, monkeypatch):
     first = ingest(tree)
     read = []
     original = probe.probe
-    monkeypatch.setattr(probe, "probe", lambda source: read.append(source.name) or original(source))
+    monkeypatch.setattr(probe, "probe", lambda source, how: read.append(source.name) or original(source, how))
     assert ingest(tree) == first
     assert read == []
     film(tree / "test/new.mp4")

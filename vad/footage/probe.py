@@ -10,8 +10,9 @@ import av
 from av.container import InputContainer
 
 from vad import UserError
-from vad.footage import video
-from vad.footage.pictures import DEFAULT_FORMAT, PictureFormat, common_size, need_pictures
+from vad.footage import picture_names, video
+from vad.footage.picture_headers import check_bits, read_headers
+from vad.footage.pictures import DEFAULT_FORMAT, PictureFormat, need_pictures
 from vad.store import digests
 from vad.store.placeholders import refuse_placeholder
 
@@ -53,17 +54,18 @@ def probe(source: Path, pictures: PictureFormat = DEFAULT_FORMAT) -> Info:
     """Probes a video file or a folder of pictures.
 
     Of a video, the packets are counted and only the first frame is decoded; of pictures, only the headers
-    are read.
+    are read, and a sample of 16-bit pictures.
+
+    Args:
+        source: a video file or a folder of pictures.
+        pictures: frame rate and bits of a folder of pictures.
 
     Raises:
         UserError: if the source is missing, empty, a Git-LFS pointer, not a video, or cut off, or has fewer
-            than two frames or pictures of different sizes.
+            than two frames; for pictures of different sizes, of several pages or of a type without a known
+            black and white, 16-bit pictures that need data.bits, and masks beside their frames.
     """
-    if source.is_dir():
-        paths = need_pictures(source)
-        info = Info(len(paths), pictures.fps, *common_size(paths))
-    else:
-        info = _probe_video(source)
+    info = _probe_pictures(source, pictures) if source.is_dir() else _probe_video(source)
     if (n := info.frames) < 2:
         raise UserError(f"{source}: holds {n} frame{'s' * (n != 1)}; a clip needs at least 2")
     return info
@@ -85,6 +87,24 @@ def hash_source(source: Path) -> str:
             while block := file.read(BLOCK):
                 hasher.update(block)
     return hasher.hexdigest()
+
+
+def _probe_pictures(folder: Path, pictures: PictureFormat) -> Info:
+    paths = need_pictures(folder)
+    picture_names.refuse_pairs(paths)
+    headers = read_headers(paths)
+    deep = [path for path, header in zip(paths, headers, strict=True) if header.deep]
+    findings = {
+        "several series of pictures in a folder are taken as one clip, one after the other": (
+            picture_names.several_series(paths)
+        ),
+        "numbers of pictures have gaps, but frames are counted by position, so labels by file number shift": (
+            picture_names.gaps(paths)
+        ),
+        "values of 16-bit pictures above data.bits become white": check_bits(deep, pictures.bits),
+    }
+    notes = tuple(Note(kind, detail) for kind, detail in findings.items() if detail is not None)
+    return Info(len(paths), pictures.fps, headers[0].width, headers[0].height, notes)
 
 
 @dataclass

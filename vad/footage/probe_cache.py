@@ -1,8 +1,8 @@
 """Probes all sources in parallel and caches the results, so that a second survey reads only new footage.
 
 The cache is a small JSON file. It holds the properties and the content hash of each source under its path,
-with a stamp of the names, sizes and modification times of its files, and of how pictures are read. An entry is valid as long as the stamp
-and the code that reads footage are unchanged.
+with a stamp of the names, sizes and modification times of its files and of how pictures are read. An entry is
+valid as long as the stamp and the code that reads footage are unchanged.
 """
 
 import json
