@@ -23,8 +23,8 @@ from vad.footage.picture_names import in_order
 from vad.store.placeholders import refuse_placeholder
 
 PICTURES = frozenset(
-    {".tif", ".tiff", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".avif"}
-    | {".jp2", ".j2k", ".pbm", ".pgm", ".ppm", ".pnm", ".ras", ".sr"}
+    {".tif", ".tiff", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".avif"}
+    | {".jp2", ".j2k", ".pbm", ".pgm", ".ppm", ".pnm"}
 )
 PICTURE_FPS = 25.0  # as ffmpeg assumes
 Color = Literal["gray", "rgb"]
