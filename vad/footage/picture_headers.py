@@ -11,7 +11,6 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from vad import UserError
 from vad.footage.pictures import read_picture, read_values, refuse_other_size, unknown_white
-from vad.store.placeholders import refuse_placeholder
 
 SIDEWAYS = (5, 6, 7, 8)  # values of the orientation for which width and height are exchanged
 SAMPLE = 16  # pictures of a clip that are decoded to see how many bits they use
@@ -32,7 +31,7 @@ class Header(NamedTuple):
     Attributes:
         width: of the picture set upright, in pixels.
         height: of the picture set upright, in pixels.
-        deep: whether values have 16 bits.
+        deep: whether values may have 16 bits.
     """
 
     width: int
@@ -55,7 +54,6 @@ def read_header(path: Path) -> Header:
     Raises:
         UserError: as `read_picture`, and if the file holds several pictures.
     """
-    refuse_placeholder(path)
     try:
         with Image.open(path) as picture:
             if getattr(picture, "is_animated", False) and (n := _count(picture)) > 1:
@@ -64,11 +62,7 @@ def read_header(path: Path) -> Header:
                     f'remove it: python -c "{SPLIT}" {shlex.quote(str(path))}'
                 )
             return _header(path, picture)
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-    ):  # Pillow cannot read the header, but OpenCV may decode the file
+    except (OSError, SyntaxError, ValueError):  # missing, broken, or read by OpenCV alone
         height, width = read_picture(path, "gray").shape
         return Header(width, height)
 
@@ -101,9 +95,10 @@ def _header(path: Path, picture: ImageFile.ImageFile) -> Header:
             exif = Image.Exif()
             exif.load(block)
             orientation = exif.get(ORIENTATION, 1)
-        deep = picture.mode[0] == "I" or any(";16" in str(tile.args) for tile in picture.tile)
-        # formats of which Pillow does not say it for colour
-        deep = deep or picture.format in ("JPEG2000", "PPM")
+        if picture.format in ("JPEG2000", "PPM"):
+            deep = True  # perhaps: Pillow says it of gray alone, and decoding will tell
+        elif picture.format == "PNG":
+            deep = any(";16" in str(tile.args) for tile in picture.tile)
     if picture.mode == "LAB":
         raise UserError(f"{path}: a picture of type LAB, which is not read; save it as gray or RGB")
     return Header(height, width, deep) if orientation in SIDEWAYS else Header(width, height, deep)

@@ -47,6 +47,7 @@ DEFAULT_FORMAT = PictureFormat()
 
 EXTRA_SAMPLES, STRAIGHT_ALPHA = 338, 2  # tag of TIFF: transparency by which colours are not multiplied
 NUMBERS = {"i": "signed integers", "u": "integers", "f": "floating-point numbers"}
+LARGEST_POINTER = 1024  # bytes; of Git-LFS
 # the size and the highest value of binary pictures .pgm and .ppm
 PNM = re.compile(rb"P[56](?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+(?:255|65535)\s")
 JPEG2000 = b"\xff\x4f\xff\x51"  # the start of a code stream; the number of bits follows at 42
@@ -140,8 +141,13 @@ def is_lossy(path: Path) -> bool:
 
 
 def _read_file(path: Path) -> np.ndarray:
-    refuse_placeholder(path)
-    return np.fromfile(path, np.uint8)  # not cv2.imread, which cannot open non-ASCII names on Windows
+    try:
+        data = np.fromfile(path, np.uint8)  # not cv2.imread, which cannot open non-ASCII names on Windows
+    except OSError:
+        data = np.empty(0, np.uint8)
+    if data.size < LARGEST_POINTER:
+        refuse_placeholder(path)
+    return data
 
 
 def _decode(data: np.ndarray, color: Color, deep: bool = False) -> np.ndarray | None:

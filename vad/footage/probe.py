@@ -91,15 +91,16 @@ def hash_source(source: Path) -> str:
 
 def _probe_pictures(folder: Path, pictures: PictureFormat) -> Info:
     paths = need_pictures(folder)
-    picture_names.refuse_pairs(paths)
+    names = picture_names.split_names(paths)
+    picture_names.refuse_pairs(names)
     headers = read_headers(paths)
     deep = [path for path, header in zip(paths, headers, strict=True) if header.deep]
     findings = {
         "several series of pictures in a folder are taken as one clip, one after the other": (
-            picture_names.several_series(paths)
+            picture_names.several_series(names)
         ),
         "numbers of pictures have gaps, but frames are counted by position, so labels by file number shift": (
-            picture_names.gaps(paths)
+            picture_names.gaps(names)
         ),
         "values of 16-bit pictures above data.bits become white": check_bits(deep, pictures.bits),
     }
