@@ -3,6 +3,7 @@
 import io
 import json
 import shlex
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,48 @@ def test_numbers_without_a_known_white_are_refused_by_type(tmp_path, values, wor
     write_pictures(tmp_path / "walk", numbered(3, (48, 64)), ".tif")
     write_picture(tmp_path / "walk/001.tif", values)
     refused(lambda: probe(tmp_path / "walk"), "walk/001.tif", *words, "8 or 16 bits")
+
+
+def tiff(bits: int, values: bytes) -> bytes:
+    """A gray TIFF of 64x48 pixels without compression, whose values are packed."""
+    tags = [
+        (256, 64),
+        (257, 48),
+        (258, bits),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, 48),
+        (279, len(values)),
+    ]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return struct.pack("<4sI", b"II*\0", 8 + len(values)) + values + struct.pack("<H", 9) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_packed_tiff_of_few_bits(tmp_path, bits):
+    levels = texture() >> (8 - bits)
+    shifts = np.arange(8 - bits, -1, -bits)
+    packed = (levels.reshape(48, -1, len(shifts)) << shifts).sum(-1).astype(np.uint8)
+    (tmp_path / "a.tif").write_bytes(tiff(bits, packed.tobytes()))
+    assert picture_size(tmp_path / "a.tif") == (64, 48)
+    expected = np.rint(levels / (2**bits - 1) * 255)
+    assert difference(read_picture(tmp_path / "a.tif", "gray"), expected) <= 1
+    assert difference(read_picture(tmp_path / "a.tif", "rgb"), np.dstack([expected] * 3)) <= 1
+
+
+@pytest.mark.parametrize(("bits", "told"), [(12, "12-bit"), (32, "32-bit integers")])
+def test_other_numbers_of_bits_are_refused_when_probed(tmp_path, bits, told):
+    for i in range(2):
+        (tmp_path / f"{i}.tif").write_bytes(tiff(bits, bytes(64 * 48 * bits // 8)))
+    refused(lambda: probe(tmp_path), "0.tif", told)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_transparent_colours_of_tiff_keep_their_brightness(tmp_path, big):
+    with_alpha(RGB).save(tmp_path / "a.tif", big_tiff=big)
+    assert difference(read_picture(tmp_path / "a.tif", "rgb"), RGB) == 0
 
 
 def test_lab_is_refused_by_type(tmp_path):

@@ -89,6 +89,8 @@ def _header(path: Path, picture: ImageFile.ImageFile) -> Header:
         bits, numbers = tags.get(BITS, (1,))[0], tags.get(SAMPLE_FORMAT, (1,))[0]
         if bits > 16 or (numbers in NUMBERS and bits > 8):
             raise UserError(f"{path}: {unknown_white(bits, NUMBERS.get(numbers, 'integers'))}")
+        if bits not in (1, 2, 4, 8, 16):
+            raise UserError(f"{path}: its values are {bits}-bit integers; save it with 8 or 16 bits")
         deep = bits == 16
     else:
         if block := picture.info.get("exif"):

@@ -50,6 +50,10 @@ NUMBERS = {"i": "signed integers", "u": "integers", "f": "floating-point numbers
 LARGEST_POINTER = 1024  # bytes; of Git-LFS
 # the size and the highest value of binary pictures .pgm and .ppm
 PNM = re.compile(rb"P[56](?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+(?:255|65535)\s")
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
+# where the offset of the first directory of a TIFF stands; struct formats of the offset, of the number of
+# entries, and of an entry: tag, type, count, and a value of 16 bits
+CLASSIC, BIG = (4, "I", "H", "HHIH2x"), (8, "Q", "Q", "HHQH6x")
 JPEG2000 = b"\xff\x4f\xff\x51"  # the start of a code stream; the number of bits follows at 42
 
 
@@ -155,12 +159,15 @@ def _decode(data: np.ndarray, color: Color, deep: bool = False) -> np.ndarray | 
     if _needs_pillow(data):
         return _decode_with_pillow(data, color)
     if not deep:
-        return _imdecode(data, cv2.IMREAD_GRAYSCALE if color == "gray" else cv2.IMREAD_COLOR_RGB)
-    if color == "gray":
-        return _imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
-    # not IMREAD_COLOR_RGB, with which OpenCV 4.14 garbles 16-bit TIFF
-    picture = _imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
-    return None if picture is None else np.ascontiguousarray(picture[..., ::-1])
+        picture = _imdecode(data, cv2.IMREAD_GRAYSCALE if color == "gray" else cv2.IMREAD_COLOR_RGB)
+    elif color == "gray":
+        picture = _imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
+    else:
+        # not IMREAD_COLOR_RGB, with which OpenCV 4.14 garbles 16-bit TIFF
+        picture = _imdecode(data, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
+        picture = None if picture is None else np.ascontiguousarray(picture[..., ::-1])
+    # the other library reads some more types of up to 8 bits, such as TIFF with 4
+    return _decode_with_pillow(data, color, at_most=8) if picture is None else picture
 
 
 def _imdecode(data: np.ndarray, flags: int) -> np.ndarray | None:
@@ -173,7 +180,7 @@ def _imdecode(data: np.ndarray, flags: int) -> np.ndarray | None:
 def _needs_pillow(data: np.ndarray) -> bool:
     """Whether OpenCV decodes a picture of this kind, but not rightly."""
     head = data[:256].tobytes()
-    if head[:4] in (b"II*\0", b"MM\0*"):  # transparent colours would be darkened
+    if head[:4] in TIFF:  # transparent colours would be darkened
         return _has_straight_alpha(data.data, "<" if head[:1] == b"I" else ">")
     if head[:1] == b"P" and head[1:2] in b"12356":  # values would not be scaled by their maximum
         return PNM.match(head) is None
@@ -185,17 +192,19 @@ def _needs_pillow(data: np.ndarray) -> bool:
 def _has_straight_alpha(data: memoryview, order: str) -> bool:
     """Whether a TIFF has transparency by which its colours are not multiplied; reads its first directory."""
     try:
-        (start,) = struct.unpack_from(f"{order}I", data, 4)
-        (n,) = struct.unpack_from(f"{order}H", data, start)
-        entries = struct.iter_unpack(f"{order}HHIH2x", data[start + 2 : start + 2 + 12 * n])
+        where, offset, count, entry = BIG if 43 in data[2:4] else CLASSIC
+        (start,) = struct.unpack_from(order + offset, data, where)
+        (n,) = struct.unpack_from(order + count, data, start)
+        start += struct.calcsize(order + count)
+        entries = struct.iter_unpack(order + entry, data[start : start + n * struct.calcsize(order + entry)])
         return any(tag == EXTRA_SAMPLES and value == STRAIGHT_ALPHA for tag, _, _, value in entries)
     except struct.error:
         return False  # cut off, as decoding will show
 
 
-def _decode_with_pillow(data: np.ndarray, color: Color) -> np.ndarray | None:
+def _decode_with_pillow(data: np.ndarray, color: Color, at_most: int = 16) -> np.ndarray | None:
     picture = _open_upright(data)
-    if picture is None:
+    if picture is None or (picture.mode[0] in "IF" and at_most == 8):
         return None
     values = np.array(_as_numbers(picture, "L" if color == "gray" else "RGB"))
     if values.dtype != np.uint8:
