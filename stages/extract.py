@@ -1,6 +1,7 @@
 """Decodes every clip of the manifest into an array of frames.
 
-In: data/manifest.csv, the footage below data.root. Out: data/frames/.
+In: data/manifest.csv, the footage below data.root.
+Out: data/frames/ with skipped.csv (only with data.on_error: skip) and gaps.csv (jumps of time stamps).
 """
 
 from pathlib import Path
@@ -11,7 +12,8 @@ from vad.footage.params import SourceParams
 from vad.footage.pictures import PictureFormat
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
-from vad.store import manifest
+from vad.store import cards, manifest
+from vad.store.manifest import available
 
 MANIFEST, FRAMES = Path("data/manifest.csv"), Path("data/frames")
 
@@ -29,8 +31,8 @@ def main(run: stage.Run) -> None:
             Job(
                 clip=clip.clip,
                 name=clip.clip,
-                inputs=(clip.hash, str(clip.first), str(clip.end), *of_pictures),
-                args=(source, clip.first, clip.end, params, pictures),
+                inputs=(clip.hash, str(clip.first), str(end(clip)), *of_pictures),
+                args=(source, clip.first, end(clip), params, pictures),
                 frames=clip.end - clip.first,
             )
         )
@@ -38,6 +40,15 @@ def main(run: stage.Run) -> None:
     # the list goes into a report, which must not contain absolute paths of this machine
     reasons = {clip: reason.replace(f"{root}/", "") for clip, reason in skipped.items()}
     manifest.write_skipped(FRAMES / "skipped.csv", reasons)
+    gaps = {clip.clip: cards.read_card(FRAMES / clip.clip)["gaps"] for clip in available(MANIFEST, FRAMES)}
+    manifest.write_gaps(FRAMES / "gaps.csv", gaps)
+    if n := sum(map(len, gaps.values())):
+        run.log(f"{n} jumps of time stamps in {sum(map(bool, gaps.values()))} clips: {FRAMES}/gaps.csv")
+
+
+def end(clip: manifest.Clip) -> int | None:
+    """The number after the last frame; None for a clip that goes to the end of its source."""
+    return None if clip.end == clip.frames else clip.end
 
 
 if __name__ == "__main__":

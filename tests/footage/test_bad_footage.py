@@ -105,9 +105,12 @@ def test_a_video_cut_off_before_its_index_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("start", "byte", "message"),
-    [(0, b"\xff", r"decoding fails at frame (5\d|60) of 120"), (0.5, b"\0", "frame 60 of 120 is damaged")],
+    [
+        (0, b"\xff", r"6\d of 119 frames are damaged, from frame (5\d|60) to 118 \(2\.\d\d to 4\.76 s\)"),
+        (0.5, b"\0", r"60 of 120 frames are damaged, from frame 60 to 119 \(2\.40 to 4\.76 s\)"),
+    ],
 )
-def test_damage_is_reported_with_its_frame(tmp_path, start, byte, message):
+def test_damage_is_counted_until_the_next_key_frame(tmp_path, start, byte, message):
     source = whole(tmp_path, ".mp4")
     with av.open(str(source)) as container:
         entry = container.streams.video[0].index_entries[60]

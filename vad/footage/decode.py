@@ -11,18 +11,17 @@ Frames are numbered from 0 in display order; times are in seconds from the first
 """
 
 import math
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import av
 import numpy as np
-from av.container import InputContainer
-from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from vad import UserError
 from vad.footage import video
+from vad.footage.clock import LONGEST_GAP
 from vad.footage.pictures import (
     DEFAULT_FORMAT,
     Color,
@@ -31,11 +30,15 @@ from vad.footage.pictures import (
     read_picture,
     refuse_other_size,
 )
+from vad.footage.video_reader import VideoReader
 from vad.stream import Frame, Processor, results
 
 # Matroska and FLV round times to milliseconds, so a frame up to this much too late counts as on time
 SLACK = 1.1e-3  # seconds
-LONGEST_GAP = 2.0  # seconds; a longer gap in time is not filled with repeated frames
+# numbers of matrices in headers (ITU-T H.273) that swscale knows: RGB, BT.709, unspecified, FCC, BT.601,
+# again BT.601, SMPTE 240M, BT.2020
+MATRICES = frozenset({0, 1, 2, 4, 5, 6, 7, 9})
+BT2020_CL = 10  # BT.2020 with constant luminance, for which the matrix of BT.2020 is near enough
 
 
 class Decoded(NamedTuple):
@@ -45,11 +48,14 @@ class Decoded(NamedTuple):
         number: index of the frame in its source.
         seconds: time since the first frame of the source.
         frame: PyAV's frame.
+        gap: seconds by which the time stamps jump before the frame; 0 if they go on as usual, negative where
+            they restart (`clock.Clock`).
     """
 
     number: int
     seconds: float
     frame: av.VideoFrame
+    gap: float = 0.0
 
 
 def frames(
@@ -106,10 +112,8 @@ def decode(
         raise UserError(f"{source}: [{first}, {end}) contains no frame; a clip needs at least 2")
     if source.is_dir():
         return pictures.fps, decode_pictures(source, color, first, end, pictures)
-    container, stream = video.open_video(source)
-    stream.codec_context.thread_count = threads
-    stream.thread_type = "AUTO"
-    return video.nominal_rate(stream), _decode_video(source, container, stream, first, end)
+    reader = VideoReader(source, threads)
+    return reader.nominal_rate, _decode_video(source, reader, first, end)
 
 
 def decode_pictures(
@@ -160,59 +164,26 @@ def from_array(number: int, seconds: float, pixels: np.ndarray) -> Decoded:
     return Decoded(number, seconds, frame)
 
 
-def _decode_video(
-    source: Path, container: InputContainer, stream: av.VideoStream, first: int, end: int | None
-) -> Iterator[Decoded]:
+def _decode_video(source: Path, reader: VideoReader, first: int, end: int | None) -> Iterator[Decoded]:
     number, size = 0, None
-    of_total = "" if end is None else f" of {end}"
-    with container:
-        try:
-            for seconds, frame in _timed(container, stream):
-                if number >= first:
-                    size = size or (frame.width, frame.height)
-                    if frame.is_corrupt:
-                        raise UserError(f"{source}: frame {number}{of_total} is damaged; {video.REPAIR}")
-                    if (frame.width, frame.height) != size:
-                        raise UserError(
-                            f"{source}: frame {number} has {frame.width}x{frame.height} pixels, but frame "
-                            f"{first} has {size[0]}x{size[1]}; split the video there, or scale it"
-                        )
-                    yield Decoded(number, seconds, frame)
-                number += 1
-                if number == end:
-                    return
-        except av.FFmpegError as e:
-            message = f"decoding fails at frame {number}{of_total} ({e.strerror})"
-            raise UserError(f"{source}: {message}; {video.REPAIR}") from None
-    if number <= first or end is not None:
+    for seconds, gap, frame in reader:
+        if number >= first:
+            size = size or (frame.width, frame.height)
+            if (frame.width, frame.height) != size:
+                raise UserError(
+                    f"{source}: frame {number} has {frame.width}x{frame.height} pixels, but frame "
+                    f"{first} has {size[0]}x{size[1]}; split the video there, or scale it"
+                )
+            yield Decoded(number, seconds, frame, gap)
+        number += 1
+        if number == end:
+            break
+    reader.refuse_damage(first)
+    if number <= first or (end is not None and number < end):
         wanted = f"from {first} on" if end is None else f"[{first}, {end})"
         raise UserError(
             f"{source}: frames {wanted} wanted, but only {number} could be decoded; {video.REPAIR}"
         )
-
-
-def _timed(container: InputContainer, stream: av.VideoStream) -> Iterator[tuple[float, av.VideoFrame]]:
-    """Yields (seconds since the first frame, frame) in display order; the times never decrease.
-
-    A frame without a time stamp is placed an average frame interval after the frame before it.
-    """
-    start: int | None = None
-    seconds, interval = 0.0, 1 / video.nominal_rate(stream)
-    is_avi = video.is_avi(container)
-    # AVI stores no display times; its decoding times, taken in order, replace them
-    decoding_times: deque[int | None] = deque()
-    for packet in container.demux(stream):
-        if packet.size and is_avi:
-            decoding_times.append(packet.dts)
-        for frame in packet.decode():
-            ticks = frame.pts if not is_avi else decoding_times.popleft() if decoding_times else None
-            if start is None:
-                start = ticks or 0
-            elif ticks is None:
-                seconds += interval
-            else:
-                seconds = max(seconds, float((ticks - start) * video.tick(stream)))
-            yield seconds, frame
 
 
 class Resample(Processor[Decoded, Decoded]):
@@ -273,6 +244,8 @@ class Convert(Processor[Decoded, Frame]):
         self._format = "gray" if color == "gray" else "rgb24"
         self._swscale = VideoReformatter()  # a single object, which reuses its tables for all frames
         self._previous: av.VideoFrame | None = None
+        self._rotation: int | None = None
+        self._orientation = video.Orientation()
         self._pixels = np.empty(0, np.uint8)
 
     def process(self, item: Decoded) -> list[Frame]:
@@ -285,10 +258,23 @@ class Convert(Processor[Decoded, Frame]):
                 max(1, round(frame.height * scale)),
                 self._format,
                 interpolation=Interpolation.AREA,
+                src_colorspace=(matrix := self._matrix(frame)),
+                dst_colorspace=matrix,
                 dst_color_range=ColorRange.JPEG,
                 threads=1,
             )
+            if frame.rotation != self._rotation:
+                self._rotation, self._orientation = frame.rotation, video.orientation(frame)
             # copied, because the array may be a view of memory that the decoder reuses
-            self._pixels = np.array(np.rot90(scaled.to_ndarray(), video.quarter_turns(frame)), order="C")
+            self._pixels = np.array(self._orientation.apply(scaled.to_ndarray()), order="C")
             self._previous = frame
         return [Frame(item.number, item.seconds, self._pixels)]
+
+    def _matrix(self, frame: av.VideoFrame) -> Colorspace | None:
+        """The matrix between luma and RGB; None for that in the header."""
+        # for gray the same one for all videos, or swscale would convert luma to that of another matrix
+        if self._format == "gray":
+            return Colorspace.ITU601
+        if frame.colorspace in MATRICES:
+            return None
+        return Colorspace.BT2020 if frame.colorspace == BT2020_CL else Colorspace.ITU601

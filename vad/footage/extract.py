@@ -1,6 +1,7 @@
 """Decodes a clip into an array of frames: the work function of the stage `extract`."""
 
 from array import array
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pandas as pd
 
 from vad import UserError
 from vad.footage import decode, video
+from vad.footage.clock import footage_rate
+from vad.footage.decode import Decoded
 from vad.footage.extract_params import ExtractParams
 from vad.footage.pictures import DEFAULT_FORMAT, PictureFormat
 from vad.store import arrays, tables
@@ -20,7 +23,7 @@ def extract(
     stem: Path,
     source: Path,
     first: int,
-    end: int,
+    end: int | None,
     params: ExtractParams,
     pictures: PictureFormat = DEFAULT_FORMAT,
     *,
@@ -30,8 +33,9 @@ def extract(
 
     The array is uint8 [T, H, W] gray or [T, H, W, 3] RGB. The card holds `fps` and `color` of the extracted
     frames; `source_width` and `source_height` of the source set upright; `scale_x` and `scale_y`, the size of
-    the extracted frame relative to the source; `times`, the content hash of the table. The table has a row
-    per extracted frame: `source_frame` int32, and `seconds` float64, the time of that source frame.
+    the extracted frame relative to the source; `times`, the content hash of the table; `gaps`, a list of
+    [source frame, seconds, gap] for each jump of the time stamps before that frame (`clock.Clock`). The table
+    has a row per extracted frame: `source_frame` int32, and `seconds` float64, the time of that source frame.
 
     With `params.fps`, extracted frame k is the latest source frame that is at most k / fps seconds after the
     frame `first`; a rate above that of the source repeats frames. A gap of more than 2 s is not filled.
@@ -40,7 +44,7 @@ def extract(
         stem: path of the output files, without suffix.
         source: a video file or a folder of pictures.
         first: number of the first source frame.
-        end: number after the last source frame.
+        end: number after the last source frame; None for all frames.
         params: rate, size and colour.
         pictures: frame rate and bits of a folder of pictures.
         threads: maximum number of threads.
@@ -51,7 +55,8 @@ def extract(
     """
     cv2.setNumThreads(threads)
     nominal_rate, decoded = decode.decode(source, params.color, threads, first, end, pictures)
-    resampled = results(decode.Resample(params.fps), decoded)
+    gaps: list[tuple[int, float, float]] = []
+    resampled = results(decode.Resample(params.fps), _note_gaps(decoded, first, gaps))
     # the first frame is taken out to learn both sizes, and then put back by `chain`
     first_decoded = next(resampled)
     width, height = video.upright_size(first_decoded.frame)
@@ -68,12 +73,29 @@ def extract(
             times.append(frame.seconds)
         if len(times) < 2:
             raise UserError(
-                f"{source}: frames [{first}, {end}) at extract.fps = {params.fps} give {len(times)} frame; "
+                f"{source}: frames {first} to {numbers[-1]} at extract.fps = {params.fps} give 1 frame; "
                 "a clip needs at least 2"
             )
         columns = {"source_frame": np.array(numbers, np.int32), "seconds": np.array(times, np.float64)}
         table = pd.DataFrame(columns)
         tables.write_table(stem, table)
+        writer.card["gaps"] = gaps
         # whoever depends on the card depends on the times too
         writer.card["times"] = tables.hash_table(table)
-        writer.card["fps"] = params.fps or video.measured_rate(nominal_rate, len(times), times[-1] - times[0])
+        writer.card["fps"] = params.fps or footage_rate(nominal_rate, np.array(times))
+
+
+def _note_gaps(
+    decoded: Iterator[Decoded], first: int, gaps: list[tuple[int, float, float]]
+) -> Iterator[Decoded]:
+    """Hands the frames on; appends (source frame, seconds, gap) to `gaps` where time stamps jump.
+
+    Args:
+        decoded: the frames.
+        first: number of the first frame; a jump before it does not matter.
+        gaps: the list.
+    """
+    for item in decoded:
+        if item.gap and item.number > first:
+            gaps.append((item.number, round(item.seconds, 3), round(item.gap, 3)))
+        yield item

@@ -1,9 +1,11 @@
-"""Video files: opening, sizes, rates."""
+"""Video files: opening, rates, orientation."""
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import av
+import numpy as np
 from av.container import InputContainer
 
 from vad import UserError
@@ -14,7 +16,6 @@ VIDEOS = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv", ".3gp"}
 )
 REPAIR = "copy it again, or save what can be saved: `ffmpeg -i OLD NEW.mp4`"
-RATE_TOLERANCE = 0.02  # relative difference up to which the rate in the header is used
 
 
 def open_video(source: Path) -> tuple[InputContainer, av.VideoStream]:
@@ -68,28 +69,51 @@ def nominal_rate(stream: av.VideoStream) -> float:
     return float(stream.average_rate or stream.guessed_rate or PICTURE_FPS)
 
 
-def measured_rate(nominal: float, frames: int, seconds: float) -> float:
-    """Frames per second: the nominal rate, unless the time stamps contradict it.
+class Orientation(NamedTuple):
+    """How a decoded frame is set upright: first transposed, then flipped.
 
-    Args:
-        nominal: frames per second according to the header.
-        frames: number of frames.
-        seconds: from the first frame to the last.
-
-    Returns:
-        `nominal` if it differs from the average by at most RATE_TOLERANCE, otherwise the average.
+    Attributes:
+        transpose: whether rows and columns are exchanged.
+        flip_rows: whether the order of rows is reversed.
+        flip_columns: whether the order of columns is reversed.
     """
-    if frames < 2 or seconds <= 0:
-        return nominal
-    measured = (frames - 1) / seconds
-    return nominal if abs(nominal - measured) <= RATE_TOLERANCE * measured else measured
+
+    transpose: bool = False
+    flip_rows: bool = False
+    flip_columns: bool = False
+
+    def apply(self, pixels: np.ndarray) -> np.ndarray:
+        """The frame set upright, as a view.
+
+        Args:
+            pixels: [H, W] or [H, W, C].
+        """
+        if self.transpose:
+            pixels = pixels.swapaxes(0, 1)
+        return pixels[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
 
 
-def quarter_turns(frame: av.VideoFrame) -> int:
-    """Number of anticlockwise quarter turns, 0 to 3, that set the frame upright."""
-    return round(frame.rotation / 90) % 4
+def orientation(frame: av.VideoFrame) -> Orientation:
+    """How to set a frame upright, by its display matrix; of other angles, the nearest quarter turn.
+
+    Not to be called for every frame: PyAV's side data and the frame refer to each other, so that the frame's
+    memory is not freed at once.
+    """
+    try:
+        side_data: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV cannot list side data of kinds it does not know; the angle is all it tells
+        turns = round(frame.rotation / 90) % 4  # anticlockwise
+        return Orientation(turns % 2 == 1, flip_rows=turns in (1, 2), flip_columns=turns in (2, 3))
+    if side_data is None:
+        return Orientation()
+    # a point (x, y) is shown at (a x + c y, b x + d y); see libavutil/display.h
+    a, b, _, c, d = (int(n) for n in np.frombuffer(side_data, np.int32)[:5])
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Orientation(False, flip_rows=d < 0, flip_columns=a < 0)
+    return Orientation(True, flip_rows=b < 0, flip_columns=c < 0)
 
 
 def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
     """(width, height) in pixels of the frame set upright."""
-    return (frame.height, frame.width) if quarter_turns(frame) % 2 else (frame.width, frame.height)
+    width, height = frame.width, frame.height
+    return (height, width) if orientation(frame).transpose else (width, height)

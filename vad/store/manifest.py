@@ -115,6 +115,18 @@ def read_skipped(path: Path) -> dict[str, str]:
     return {row["clip"]: row["reason"] for row in _read_csv(path, {"clip", "reason"})}
 
 
+def write_gaps(path: Path, gaps: dict[str, list[tuple[int, float, float]]]) -> None:
+    """Writes a row per jump of a clip's time stamps: clip, frame, seconds, gap.
+
+    Args:
+        path: the CSV file.
+        gaps: clip id -> (source frame after the jump, its time in seconds, seconds by which stamps jump).
+    """
+    _write_csv(
+        path, ["clip", "frame", "seconds", "gap"], ((c, *gap) for c in sorted(gaps) for gap in gaps[c])
+    )
+
+
 def count_splits(clips: Iterable[Clip]) -> str:
     """Number of clips per split, as `12 train, 4 val, 6 test`, for messages."""
     counts = Counter(clip.split for clip in clips)

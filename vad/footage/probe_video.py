@@ -1,0 +1,228 @@
+"""Probes a video file: by its packets where each is a frame, otherwise by decoding it."""
+
+import math
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+
+from vad import UserError
+from vad.footage import video
+from vad.footage.clock import are_gaps, footage_rate, measured_rate
+from vad.footage.info import Info, Note
+from vad.footage.video_reader import VideoReader
+
+TRIAL = 20  # packets that are decoded in any case
+HIDDEN_STEP = 0.25  # of the usual one: a packet that comes sooner after another may not be a frame
+PROGRESSIVE = (0, 1)  # values of `field_order` without field pairs: unknown, and progressive
+
+
+@dataclass
+class _Packets:
+    """Summary of the packets of a video.
+
+    Attributes:
+        first: the first decoded frame; None if there is none.
+        tried: number of packets that were decoded on trial.
+        trial_frames: number of frames that came out.
+        whole: number of packets that are not cut off.
+        shown: number of packets that are displayed, as far as packets are frames.
+        corrupt: number of packets in which data is missing.
+        last_is_cut: whether the last packet is cut off.
+        stamps: time stamps of the displayed packets that have one, in ticks of the stream.
+        goes_back: whether decoding times go back.
+        end: time stamp at which the display of the last packet ends, in ticks.
+    """
+
+    first: av.VideoFrame | None = None
+    tried: int = 0
+    trial_frames: int = 0
+    whole: int = 0
+    shown: int = 0
+    corrupt: int = 0
+    last_is_cut: bool = False
+    stamps: "array[int]" = field(default_factory=lambda: array("q"))
+    goes_back: bool = False
+    end: int = 0
+
+    def are_frames(self) -> bool:
+        """Whether there is no sign that a packet is half a frame, is not displayed, or has a wrong time."""
+        if self.tried != self.trial_frames or self.corrupt or self.goes_back:
+            return False
+        if len(self.stamps) < self.shown:
+            return False
+        steps = np.diff(np.sort(np.array(self.stamps, np.int64)))
+        return not len(steps) or bool(steps.min() >= HIDDEN_STEP * np.median(steps))
+
+
+def probe_video(source: Path) -> Info:
+    """Probes a video file.
+
+    Packets are counted and only the first are decoded. Where packets may not be frames, or time stamps are
+    missing, restart or jump, or packets are marked as damaged, the whole file is decoded: field pairs take
+    two packets, some codecs have frames that are never shown, and a recording may begin with pictures that
+    refer to missing ones.
+
+    Raises:
+        UserError: if the file is missing, empty, a Git-LFS pointer, not a video, cut off or damaged.
+    """
+    container, stream = video.open_video(source)
+    with container:
+        notes = list(_other_streams(container, stream))
+        nominal_rate, tick = video.nominal_rate(stream), video.tick(stream)
+        try:
+            packets = _read_packets(container, stream)
+        except av.FFmpegError as e:
+            raise UserError(f"{source}: cannot be decoded ({e.strerror}); {video.REPAIR}") from None
+        end = float(packets.end * tick)
+        interval = end / max(packets.whole, 1)
+        signs = _signs_of_truncation(source, container, stream, end, interval, packets.last_is_cut)
+        if sign := next(signs, None):
+            raise UserError(
+                f"{source}: cut off: {sign}, but the file holds {packets.whole} whole frames "
+                f"({end:.2f} s); copy or download it again"
+            )
+        is_progressive = stream.codec_context.field_order in PROGRESSIVE
+    if packets.first is not None and is_progressive and packets.are_frames():
+        start, last = (float(f(packets.stamps, default=0) * tick) for f in (min, max))
+        steps = np.diff(np.sort(np.array(packets.stamps, np.int64))) * float(tick)
+        if not are_gaps(steps).any():
+            rate = measured_rate(nominal_rate, packets.shown, last - start)
+            return Info(packets.shown, rate, *video.upright_size(packets.first), tuple(notes))
+    return _decode_all(source, packets.shown, notes)
+
+
+def _decode_all(source: Path, packets: int, notes: list[Note]) -> Info:
+    """Probes a video by decoding it.
+
+    Args:
+        source: the file.
+        packets: number of packets that would be shown.
+        notes: about the source so far.
+    """
+    reader = VideoReader(source)
+    width = height = 0
+    jumps: list[tuple[int, float]] = []
+    for number, (_, gap, frame) in enumerate(reader):
+        if number == 0:
+            width, height = video.upright_size(frame)
+        if gap:
+            jumps.append((number, gap))
+    reader.refuse_damage()
+    times = np.array(reader.seconds, np.float64)
+    if jumps:
+        number, gap = jumps[0]
+        by = f"ahead by {gap:.2f} s" if gap > 0 else f"back by {-gap:.2f} s"
+        more = f", {len(jumps)} jumps in all" if len(jumps) > 1 else ""
+        notes.append(Note("time stamps jump", f"before frame {number} {by}{more}; times count footage alone"))
+    if len(times) != packets:
+        notes.append(
+            Note(
+                "packets that are not frames (field pairs, hidden pictures, the open start of a recording)",
+                f"{packets} packets, {len(times)} frames",
+            )
+        )
+    rate = footage_rate(reader.nominal_rate, times)
+    return Info(len(times), rate, width, height, tuple(notes))
+
+
+def _other_streams(container: InputContainer, stream: av.VideoStream) -> Iterator[Note]:
+    """Yields a note if the file has further video streams; cover pictures do not count."""
+    others = [
+        s
+        for s in container.streams.video
+        if s.index != stream.index and not s.disposition & Disposition.attached_pic
+    ]
+    if others:
+        sizes = ", ".join(f"{s.codec_context.width}x{s.codec_context.height}" for s in others)
+        yield Note(
+            "further video streams are not read",
+            f"read: stream {stream.index}, {stream.codec_context.width}x{stream.codec_context.height}; "
+            f"not read: {sizes}",
+        )
+
+
+def _read_packets(container: InputContainer, stream: av.VideoStream) -> _Packets:
+    packets = _Packets()
+    is_avi = video.is_avi(container)
+    decoding_time = -math.inf
+    flushed = False
+    for packet in container.demux(stream):
+        frames: list[av.VideoFrame] = []
+        if packet.size and packets.tried < TRIAL:
+            frames = _try(packet)
+            packets.tried += not packet.is_discard
+        elif not flushed:
+            flushed = True
+            frames = _try(None, stream)
+        packets.first = packets.first or next(iter(frames), None)
+        packets.trial_frames += len(frames)
+        if not packet.size:  # an empty packet marks the end of the stream
+            continue
+        packets.last_is_cut = packet.is_corrupt
+        packets.whole += not packet.is_corrupt
+        packets.corrupt += packet.is_corrupt
+        if packet.dts is not None:
+            packets.goes_back |= packet.dts < decoding_time
+            decoding_time = packet.dts
+        if packet.is_discard:  # outside the edit list of an MP4: decoded but not displayed
+            continue
+        packets.shown += 1
+        ticks = packet.dts if is_avi else packet.pts
+        if ticks is not None:
+            packets.stamps.append(ticks)
+            packets.end = max(packets.end, ticks + (packet.duration or 0))
+    return packets
+
+
+def _try(
+    packet: "av.Packet[av.VideoStream] | None", stream: av.VideoStream | None = None
+) -> list[av.VideoFrame]:
+    """Decodes a packet, or without one what the decoder still holds; [] if that fails."""
+    try:
+        if packet is not None:
+            return packet.decode()
+        assert stream is not None
+        return stream.codec_context.decode(None)
+    except av.FFmpegError:
+        return []
+
+
+def _signs_of_truncation(
+    source: Path,
+    container: InputContainer,
+    stream: av.VideoStream,
+    end: float,
+    interval: float,
+    last_is_cut: bool,
+) -> Iterator[str]:
+    """Yields what shows that a file is cut off: mainly content that its header announces and it lacks.
+
+    Args:
+        source: the file.
+        container: the opened file.
+        stream: the video stream.
+        end: time at which the last packet ends, in seconds.
+        interval: seconds per frame.
+        last_is_cut: whether the last packet is cut off.
+    """
+    # the index of an MP4 says where each packet ends; the number of frames may differ due to an edit list
+    if "mp4" in container.format.name:
+        size = source.stat().st_size
+        if any(entry.pos + entry.size > size for entry in stream.index_entries):
+            yield f"its header promises {stream.frames or len(stream.index_entries)} frames"
+    seconds = 0.0
+    if video.is_avi(container) and stream.average_rate:
+        seconds = float(stream.frames / stream.average_rate)
+    elif "DURATION" in stream.metadata:  # a tag that most programs write to Matroska files
+        h, m, s = stream.metadata["DURATION"].split(":")
+        seconds = 3600 * int(h) + 60 * int(m) + float(s)
+    if seconds > end + 2 * interval:  # two frames of tolerance for rounded durations
+        yield f"its header promises {seconds:.2f} s"
+    if last_is_cut:
+        yield "it ends in the middle of a frame"

@@ -1,0 +1,163 @@
+"""Reads the frames of a video file: decoded, timed, and with an account of what is damaged."""
+
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+
+from vad import UserError
+from vad.footage import video
+from vad.footage.clock import Clock
+from vad.store.intervals import Intervals
+
+# A demuxer of MPEG transport streams marks a packet when data before the packet after the next is missing. If
+# that one begins with a key frame, recordings were joined there, and nothing is missing.
+MARK_TO_JOIN = 2  # packets
+
+
+class TimedFrame(NamedTuple):
+    """A decoded frame.
+
+    Attributes:
+        seconds: time since the first frame.
+        gap: seconds by which the time stamps jump before it; 0 if they go on as usual (`clock.Clock`).
+        frame: PyAV's frame.
+    """
+
+    seconds: float
+    gap: float
+    frame: av.VideoFrame
+
+
+class VideoReader:
+    """The frames of a video in display order; iterate over them once.
+
+    Damage does not end the iteration: frames that a decoder patched up, or whose packets were damaged, come
+    like others, so that all of it can be counted. What precedes the first frame that can be decoded is the
+    open start of a recording and no damage.
+
+    Args:
+        source: the file.
+        threads: of the decoder; 0 for as many as it likes.
+
+    Raises:
+        UserError: as `video.open_video`; during iteration, if the file cannot be read on.
+
+    Attributes:
+        nominal_rate: frames per second according to the header.
+        seconds: times of the frames so far.
+    """
+
+    def __init__(self, source: Path, threads: int = 0):
+        self.source = source
+        self._container, self._stream = video.open_video(source)
+        context = self._stream.codec_context
+        context.thread_count = threads
+        context.copy_opaque = True  # so that the mark of a damaged packet reaches its frame
+        self._stream.thread_type = "AUTO"
+        self.nominal_rate = video.nominal_rate(self._stream)
+        self.seconds = array("d")
+        self._key_frames = array("q")  # their numbers
+        self._damaged = array("q")  # numbers of frames at which damage begins
+        self._marked: dict[int, int] = {}  # number of a packet marked as damaged -> number of its frame
+        self._packets = 0
+        self._ended = False
+
+    def __iter__(self) -> Iterator[TimedFrame]:
+        clock = Clock(video.tick(self._stream), 1 / self.nominal_rate)
+        is_avi = video.is_avi(self._container)
+        # AVI stores no display times; its decoding times, taken in order, replace them
+        decoding_times: deque[int | None] = deque()
+        with self._container:
+            for packet in self._demux():
+                if packet.size and is_avi:
+                    decoding_times.append(packet.dts)
+                for frame in self._decode(packet):
+                    stamp = frame.pts if not is_avi else decoding_times.popleft() if decoding_times else None
+                    seconds, gap = clock.time(stamp)
+                    self._note(frame)
+                    self.seconds.append(seconds)
+                    yield TimedFrame(seconds, gap, frame)
+        self._ended = True
+
+    def _demux(self) -> Iterator["av.Packet[av.VideoStream]"]:
+        try:
+            yield from self._container.demux(self._stream)
+        except av.FFmpegError as e:
+            raise UserError(
+                f"{self.source}: reading fails after frame {len(self.seconds)} ({e.strerror}); {video.REPAIR}"
+            ) from None
+
+    def _decode(self, packet: "av.Packet[av.VideoStream]") -> list[av.VideoFrame]:
+        number = self._packets
+        if packet.size:
+            self._packets += 1
+            if packet.is_keyframe:
+                self._marked.pop(number - MARK_TO_JOIN, None)
+            if packet.is_corrupt:
+                self._marked[number] = len(self.seconds)
+                packet.opaque = number
+        try:
+            return packet.decode()
+        except av.FFmpegError:
+            if self.seconds:
+                self._damaged.append(len(self.seconds))
+            return []
+
+    def _note(self, frame: av.VideoFrame) -> None:
+        number = len(self.seconds)
+        if frame.key_frame:
+            self._key_frames.append(number)
+        if frame.is_corrupt:
+            self._damaged.append(number)
+        if frame.opaque in self._marked:
+            self._marked[frame.opaque] = number
+
+    def damage(self) -> Intervals:
+        """The damaged frames so far, from each damage to the next key frame; sorted, without overlap.
+
+        An interval is empty where the last packet cannot be decoded, as it has no frame.
+        """
+        # whether the latest marks are those of a join is not known yet
+        known = [
+            n for packet, n in self._marked.items() if self._ended or packet + MARK_TO_JOIN < self._packets
+        ]
+        intervals: Intervals = []
+        for start in sorted([*self._damaged, *known]):
+            if intervals and start < intervals[-1][1]:
+                continue
+            following = bisect_right(self._key_frames, start)
+            end = self._key_frames[following] if following < len(self._key_frames) else len(self.seconds)
+            if intervals and start == intervals[-1][1]:
+                intervals[-1] = (intervals[-1][0], end)
+            else:
+                intervals.append((start, end))
+        return intervals
+
+    def refuse_damage(self, first: int = 0) -> None:
+        """Refuses damage among the frames so far.
+
+        Args:
+            first: number of the first frame that matters.
+
+        Raises:
+            UserError: saying how many frames are damaged, from when to when.
+        """
+        damage = [
+            (max(start, first), end) for start, end in self.damage() if end > first or start == end > first
+        ]
+        if not damage:
+            return
+        start, end = damage[0][0], max(damage[-1][1], damage[-1][0] + 1)
+        count = sum(max(1, e - s) for s, e in damage)
+        total = len(self.seconds)
+        last = min(end, total) - 1
+        places = f" in {len(damage)} places" if len(damage) > 1 else ""
+        raise UserError(
+            f"{self.source}: {count} of {total} frames are damaged{places}, from frame {start} to {end - 1} "
+            f"({self.seconds[min(start, last)]:.2f} to {self.seconds[last]:.2f} s); {video.REPAIR}"
+        )
