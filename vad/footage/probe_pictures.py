@@ -17,7 +17,7 @@ def probe_pictures(folder: Path, pictures: PictureFormat) -> Info:
 
     Raises:
         UserError: if there are none, or one cannot be read, holds several pictures or has a type without a
-            known black and white; if sizes differ, 16-bit pictures need data.bits, or masks lie beside frames.
+            known black and white; if sizes differ, 16-bit pictures need data.bits, or masks are among frames.
     """
     paths = need_pictures(folder)
     names = picture_names.split_names(paths)
