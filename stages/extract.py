@@ -9,6 +9,7 @@ from pathlib import Path
 from vad.footage.extract import extract
 from vad.footage.extract_params import ExtractParams
 from vad.footage.params import SourceParams
+from vad.footage.pictures import PictureFormat
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
 from vad.store import cards, manifest
@@ -21,16 +22,20 @@ def main(run: stage.Run) -> None:
     data = run.params("data", SourceParams)
     params = run.params("extract", ExtractParams)
     root = run.reads(Path(data.root))
-    jobs = [
-        Job(
-            clip=clip.clip,
-            name=clip.clip,
-            inputs=(clip.hash, str(clip.first), str(end(clip))),
-            args=(root / clip.source, clip.first, end(clip), params),
-            frames=clip.end - clip.first,
+    jobs = []
+    for clip in manifest.read_manifest(MANIFEST):
+        source, pictures = root / clip.source, PictureFormat(clip.fps, data.bits)
+        # a video has its own times and bits, so it is not decoded again when those of pictures change
+        of_pictures = (str(pictures.fps), str(pictures.bits)) if source.is_dir() else ()
+        jobs.append(
+            Job(
+                clip=clip.clip,
+                name=clip.clip,
+                inputs=(clip.hash, str(clip.first), str(end(clip)), *of_pictures),
+                args=(source, clip.first, end(clip), params, pictures),
+                frames=clip.end - clip.first,
+            )
         )
-        for clip in manifest.read_manifest(MANIFEST)
-    ]
     skipped = each_clip(run, extract, jobs, FRAMES, on_error=data.on_error)
     # the list goes into a report, which must not contain absolute paths of this machine
     reasons = {clip: reason.replace(f"{root}/", "") for clip, reason in skipped.items()}

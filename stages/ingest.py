@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from vad.footage import contents
+from vad.footage.pictures import PictureFormat
 from vad.footage.survey import survey
 from vad.layouts import DataParams, open_root
 from vad.pipeline import stage
@@ -47,6 +48,7 @@ def main(run: stage.Run) -> None:
             val_fraction=data.val_fraction,
             on_error=data.on_error,
             allow_anomalous_train=data.allow_anomalous_train,
+            pictures=PictureFormat(data.fps or layout.picture_fps, data.bits),
             workers=None if workers == "auto" else workers,
             log=run.log,
         )

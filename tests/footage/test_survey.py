@@ -92,7 +92,7 @@ def test_second_survey_reads_only_what_is_new(tree, ingest, monkeypatch):
     first = ingest(tree)
     read = []
     original = probe.probe
-    monkeypatch.setattr(probe, "probe", lambda source: read.append(source.name) or original(source))
+    monkeypatch.setattr(probe, "probe", lambda source, how: read.append(source.name) or original(source, how))
     assert ingest(tree) == first
     assert read == []
     film(tree / "test/new.mp4")
@@ -330,7 +330,7 @@ def test_notes_are_counted_by_kind_and_given_with_an_example(tree, ingest, monke
         "e ä.mp4": (probe.Note("has a stamp", "of 2002"), probe.Note("is rare", "1 of 3")),
     }
     monkeypatch.setattr(
-        probe, "probe", lambda source: replace(original(source), notes=notes.get(source.name, ()))
+        probe, "probe", lambda source, form: replace(original(source, form), notes=notes.get(source.name, ()))
     )
     for _ in range(2):  # read, and from the cache
         ingest(tree)

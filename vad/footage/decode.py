@@ -20,9 +20,16 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from vad import UserError
-from vad.footage import pictures, video
+from vad.footage import video
 from vad.footage.clock import LONGEST_GAP
-from vad.footage.pictures import PICTURE_FPS, Color
+from vad.footage.pictures import (
+    DEFAULT_FORMAT,
+    Color,
+    PictureFormat,
+    need_pictures,
+    read_picture,
+    refuse_other_size,
+)
 from vad.footage.video_reader import VideoReader
 from vad.stream import Frame, Processor, results
 
@@ -60,6 +67,7 @@ def frames(
     end: int | None = None,
     fps: float | None = None,
     max_side: int | None = None,
+    pictures: PictureFormat = DEFAULT_FORMAT,
 ) -> Iterator[Frame]:
     """Decodes, resamples and converts the frames of a source.
 
@@ -71,6 +79,7 @@ def frames(
         end: number after the last source frame; None for all frames.
         fps: frames per second after resampling; None keeps every frame.
         max_side: length in pixels to which the longer side is reduced; None keeps the size.
+        pictures: frame rate and bits of a folder of pictures.
 
     Yields:
         The frames in order. Where resampling repeats a frame, `pixels` is the same object again.
@@ -79,12 +88,17 @@ def frames(
         UserError: if decoding fails, a frame is damaged, a picture cannot be decoded, the source has fewer
             frames than `end`, or the frame size changes.
     """
-    _, decoded = decode(source, color, threads, first, end)
+    _, decoded = decode(source, color, threads, first, end, pictures)
     yield from results(Convert(color, max_side), results(Resample(fps), decoded))
 
 
 def decode(
-    source: Path, color: Color, threads: int, first: int, end: int | None
+    source: Path,
+    color: Color,
+    threads: int,
+    first: int,
+    end: int | None,
+    pictures: PictureFormat = DEFAULT_FORMAT,
 ) -> tuple[float, Iterator[Decoded]]:
     """Opens a source; arguments as for `frames`.
 
@@ -97,12 +111,14 @@ def decode(
     if end is not None and not 0 <= first < end:
         raise UserError(f"{source}: [{first}, {end}) contains no frame; a clip needs at least 2")
     if source.is_dir():
-        return PICTURE_FPS, decode_pictures(source, color, first, end)
+        return pictures.fps, decode_pictures(source, color, first, end, pictures)
     reader = VideoReader(source, threads)
     return reader.nominal_rate, _decode_video(source, reader, first, end)
 
 
-def decode_pictures(folder: Path, color: Color, first: int, end: int | None) -> Iterator[Decoded]:
+def decode_pictures(
+    folder: Path, color: Color, first: int, end: int | None, pictures: PictureFormat = DEFAULT_FORMAT
+) -> Iterator[Decoded]:
     """Decodes the pictures of a folder as video frames in full range.
 
     Args:
@@ -110,21 +126,22 @@ def decode_pictures(folder: Path, color: Color, first: int, end: int | None) -> 
         color: gray or RGB.
         first: number of the first picture.
         end: number after the last picture; None for all.
+        pictures: frame rate and bits.
 
     Raises:
         UserError: if there are fewer pictures, or a picture cannot be decoded or differs in size.
     """
-    paths = pictures.need_pictures(folder)
+    paths = need_pictures(folder)
     last = len(paths) if end is None else end
     if not 0 <= first < last <= len(paths):
         raise UserError(f"{folder}: pictures [{first}, {last}) wanted, but it holds {len(paths)}")
     size = None
     for number in range(first, last):
-        picture = pictures.read_picture(paths[number], color)
+        picture = read_picture(paths[number], color, pictures.bits)
         height, width = picture.shape[:2]
         size = size or (width, height)
-        pictures.refuse_other_size(paths[number], (width, height), paths[first], size)
-        yield from_array(number, number / PICTURE_FPS, picture)
+        refuse_other_size(paths[number], (width, height), paths[first], size)
+        yield from_array(number, number / pictures.fps, picture)
 
 
 def from_array(number: int, seconds: float, pixels: np.ndarray) -> Decoded:

@@ -14,12 +14,20 @@ from vad.footage import decode, video
 from vad.footage.clock import footage_rate
 from vad.footage.decode import Decoded
 from vad.footage.extract_params import ExtractParams
+from vad.footage.pictures import DEFAULT_FORMAT, PictureFormat
 from vad.store import arrays, tables
 from vad.stream import results
 
 
 def extract(
-    stem: Path, source: Path, first: int, end: int | None, params: ExtractParams, *, threads: int = 1
+    stem: Path,
+    source: Path,
+    first: int,
+    end: int | None,
+    params: ExtractParams,
+    pictures: PictureFormat = DEFAULT_FORMAT,
+    *,
+    threads: int = 1,
 ) -> None:
     """Work function: writes the frames of a clip to <stem>.npy with its card, and <stem>.parquet.
 
@@ -38,6 +46,7 @@ def extract(
         first: number of the first source frame.
         end: number after the last source frame; None for all frames.
         params: rate, size and colour.
+        pictures: frame rate and bits of a folder of pictures.
         threads: maximum number of threads.
 
     Raises:
@@ -45,7 +54,7 @@ def extract(
             frames than `end`, the frame size changes, or fewer than two frames result.
     """
     cv2.setNumThreads(threads)
-    nominal_rate, decoded = decode.decode(source, params.color, threads, first, end)
+    nominal_rate, decoded = decode.decode(source, params.color, threads, first, end, pictures)
     gaps: list[tuple[int, float, float]] = []
     resampled = results(decode.Resample(params.fps), _note_gaps(decoded, first, gaps))
     # the first frame is taken out to learn both sizes, and then put back by `chain`

@@ -5,11 +5,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from vad import UserError
-from vad.footage.pictures import list_pictures, read_picture
+from vad.footage.pictures import is_lossy, list_pictures, read_values
 from vad.store.bitmasks import mask_writer, pack
 
 
@@ -65,12 +64,8 @@ def _open(source: Path) -> tuple[int, Iterator[np.ndarray]]:
 
 
 def _read(path: Path) -> np.ndarray:
-    """Reads a mask as bool [H, W], ignoring its transparency."""
-    picture = read_picture(path, "rgb")  # refuses a broken file with a message
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        # compression makes black pixels near edges slightly gray, so only bright pixels count
-        return picture.max(axis=-1) > 127
-    # read again unchanged: converted to 8 bits, small numbers of 16 bits (such as object ids) would become 0
-    stored = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    assert stored is not None  # `read_picture` has decoded it
-    return (np.atleast_3d(stored)[..., :3] != 0).any(axis=-1)
+    """Reads a mask as bool [H, W], set upright like the frames; its transparency is ignored."""
+    # not converted to 8 bits, by which small numbers of 16 bits (such as object ids) would become 0
+    values = read_values(path)
+    marked = values > 127 if is_lossy(path) else values != 0
+    return np.asarray(marked if marked.ndim == 2 else marked.any(axis=-1))

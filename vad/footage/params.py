@@ -22,3 +22,16 @@ class SourceParams(Section):
         description="whether a clip that cannot be read stops the run, or is left out and listed in the "
         "summary",
     )
+    fps: float | None = Field(
+        None,
+        gt=0,
+        description="frames per second of folders of pictures; `null`: that of the layout, 25, or 10 for "
+        "`ucsd`",
+    )
+    bits: int | None = Field(
+        None,
+        ge=8,
+        le=16,
+        description="meaningful bits of 16-bit pictures, for example 12; `null`: all 16, and pictures that "
+        "are nearly black then are refused",
+    )

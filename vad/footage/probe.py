@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from vad import UserError
-from vad.footage import pictures
 from vad.footage.info import Info, Note
+from vad.footage.pictures import DEFAULT_FORMAT, PictureFormat, need_pictures
+from vad.footage.probe_pictures import probe_pictures
 from vad.footage.probe_video import probe_video
 from vad.store import digests
 from vad.store.placeholders import refuse_placeholder
@@ -12,21 +13,21 @@ from vad.store.placeholders import refuse_placeholder
 BLOCK = 1 << 20  # bytes that are read at a time
 
 
-def probe(source: Path) -> Info:
+def probe(source: Path, pictures: PictureFormat = DEFAULT_FORMAT) -> Info:
     """Probes a video file or a folder of pictures.
 
     Of a video, the packets are counted where they stand for frames (`probe_video`); of pictures, only the
-    headers are read.
+    headers are read (`probe_pictures`).
+
+    Args:
+        source: a video file or a folder of pictures.
+        pictures: frame rate and bits of a folder of pictures.
 
     Raises:
         UserError: if the source is missing, empty, a Git-LFS pointer, not a video, cut off or damaged, or has
-            fewer than two frames or pictures of different sizes.
+            fewer than two frames, and as `probe_pictures`.
     """
-    if source.is_dir():
-        paths = pictures.need_pictures(source)
-        info = Info(len(paths), pictures.PICTURE_FPS, *pictures.common_size(paths))
-    else:
-        info = probe_video(source)
+    info = probe_pictures(source, pictures) if source.is_dir() else probe_video(source)
     if (n := info.frames) < 2:
         raise UserError(f"{source}: holds {n} frame{'s' * (n != 1)}; a clip needs at least 2")
     return info
@@ -40,7 +41,7 @@ def hash_source(source: Path) -> str:
     """
     hasher = digests.new()
     is_folder = source.is_dir()
-    for path in pictures.need_pictures(source) if is_folder else [source]:
+    for path in need_pictures(source) if is_folder else [source]:
         refuse_placeholder(path)
         if is_folder:
             hasher.update(f"{path.name}\0{path.stat().st_size}\0".encode())

@@ -1,15 +1,15 @@
 """Probes all sources in parallel and caches the results, so that a second survey reads only new footage.
 
 The cache is a small JSON file. It holds the properties and the content hash of each source under its path,
-with a stamp of the names, sizes and modification times of its files. An entry is valid as long as the stamp
-and the code that reads footage are unchanged.
+with a stamp of the names, sizes and modification times of its files and of how pictures are read. An entry is
+valid as long as the stamp and the code that reads footage are unchanged.
 """
 
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import joblib
 from tqdm import tqdm
 
 from vad import UserError
-from vad.footage import pictures, probe
+from vad.footage import probe
+from vad.footage.pictures import PictureFormat, list_pictures
 from vad.pipeline import closure
 from vad.store import digests
 
@@ -36,13 +37,18 @@ class Footage:
 
 
 def probe_all(
-    sources: Sequence[Path], memory: Path, workers: int | None, log: Callable[[str], None]
+    sources: Sequence[Path],
+    memory: Path,
+    pictures: PictureFormat,
+    workers: int | None,
+    log: Callable[[str], None],
 ) -> tuple[dict[Path, Footage], dict[Path, str]]:
     """Probes sources, or takes the results from the cache.
 
     Args:
         sources: video files and folders of pictures.
         memory: the cache, a JSON file; a missing or broken file counts as empty.
+        pictures: frame rate and bits of folders of pictures.
         workers: number of reading threads; None for as many as cores.
         log: receives a line for the user.
 
@@ -54,7 +60,7 @@ def probe_all(
     faults: dict[Path, str] = {}
     todo: dict[Path, str | None] = {}  # source -> its stamp, or None if its files cannot be listed
     for source in dict.fromkeys(sources):
-        stamp = _stamp(source)
+        stamp = _stamp(source, pictures)
         entry = cached.get(str(source.resolve()))
         if stamp and entry and entry["stamp"] == stamp:
             notes = tuple(probe.Note(*note) for note in entry["info"]["notes"])
@@ -65,7 +71,7 @@ def probe_all(
     # threads suffice: reading, hashing and decoding release the global interpreter lock
     pool = joblib.Parallel(workers or joblib.cpu_count(), prefer="threads", return_as="generator")
     try:
-        results = pool(joblib.delayed(_read)(source) for source in todo)
+        results = pool(joblib.delayed(_read)(source, pictures) for source in todo)
         bar = tqdm(results, "reading", len(todo), leave=False, unit="clip", disable=not sys.stderr.isatty())
         for source, result in zip(todo, bar, strict=True):
             if isinstance(result, str):
@@ -80,22 +86,26 @@ def probe_all(
     return footage, faults
 
 
-def _read(source: Path) -> Footage | str:
+def _read(source: Path, pictures: PictureFormat) -> Footage | str:
     """Probes a source; returns an error message if it cannot be read."""
     try:
-        return Footage(probe.probe(source), probe.hash_source(source))
+        return Footage(probe.probe(source, pictures), probe.hash_source(source))
     except UserError as e:
         return str(e)
 
 
-def _stamp(source: Path) -> str | None:
-    """Hash of names, sizes and modification times of the files of a source; None if they cannot be listed."""
+def _stamp(source: Path, pictures: PictureFormat) -> str | None:
+    """Hash of names, sizes and modification times of the files of a source; None if they cannot be listed.
+
+    What is found out about pictures depends on how they are to be read, so that belongs to it too.
+    """
     try:
-        files = pictures.list_pictures(source) if source.is_dir() else [source]
+        is_folder = source.is_dir()
+        files = list_pictures(source) if is_folder else [source]
         stamps = [(file.name, (s := file.stat()).st_size, s.st_mtime_ns) for file in files]
     except (OSError, UserError):
         return None
-    return digests.digest(stamps)
+    return digests.digest([stamps, *(astuple(pictures) if is_folder else ())])
 
 
 def _code_hash() -> str:

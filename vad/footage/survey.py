@@ -10,6 +10,7 @@ import numpy as np
 
 from vad import UserError
 from vad.footage import masks, remarks, splits
+from vad.footage.pictures import DEFAULT_FORMAT, PictureFormat
 from vad.footage.probe_cache import Footage, probe_all
 from vad.footage.source_clip import SourceClip
 from vad.store import bitmasks, intervals, manifest
@@ -43,6 +44,7 @@ def survey(
     val_fraction: float,
     on_error: Literal["fail", "skip"],
     allow_anomalous_train: bool,
+    pictures: PictureFormat = DEFAULT_FORMAT,
     workers: int | None = None,
     log: Log = print,
 ) -> Survey:
@@ -57,6 +59,7 @@ def survey(
         on_error: "skip" leaves out clips whose footage cannot be read or has fewer than two frames in use.
             Wrong labels and masks are always errors, since ignoring them would make the metrics wrong.
         allow_anomalous_train: accept labelled anomalies in train and val.
+        pictures: frame rate and bits of folders of pictures.
         workers: number of reading threads; None for as many as cores.
         log: receives lines for the user.
 
@@ -69,7 +72,7 @@ def survey(
     for clip in clips:
         _refuse_unwritable(clip)
     splits.refuse_duplicates(clips)
-    footage, faults = probe_all([clip.source for clip in clips], memory, workers, log)
+    footage, faults = probe_all([clip.source for clip in clips], memory, pictures, workers, log)
     skipped: dict[str, str] = {}
 
     def is_left_out(clip: SourceClip, fault: str | None) -> bool:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from vad import UserError
 from vad.footage.params import SourceParams
+from vad.footage.pictures import PICTURE_FPS
 from vad.footage.source_clip import SourceClip
 from vad.layouts.tree import listing, open_root
 from vad.pipeline.params import Choice, Field, Section
@@ -17,7 +18,12 @@ class Layout(Plugin):
 
     Args:
         params: the sub-section of `data` with the name of the layout.
+
+    Attributes:
+        picture_fps: frames per second of folders of pictures, unless data.fps says otherwise.
     """
+
+    picture_fps: ClassVar[float] = PICTURE_FPS
 
     def __init__(self, params: Section):
         self.params = params

@@ -29,6 +29,8 @@ SPLIT_FOLDERS = {"Train", "Test"}
 class Ucsd(Layout):
     """UCSD Ped1 and Ped2 as published."""
 
+    picture_fps = 10.0  # as they were filmed
+
     class Params(Section):
         """`data.ucsd`: no parameters."""
 
