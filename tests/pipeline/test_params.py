@@ -203,9 +203,22 @@ def test_every_section_is_required(section):
 def test_a_wrong_alternative_lists_the_known_ones(section):
     model = SECTIONS[section]
     message = complaint(changed(f"{section}.{model.chooser}", "nosuch"))
-    assert f"{section}: {model.chooser} = 'nosuch' is unknown; known: " in message
+    assert f"{section}: {model.chooser} = 'nosuch' is unknown (known: " in message
     for name in model.registry.names():
         assert name in message.partition("known: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "suggestion"),
+    [
+        ("model.name", "conv2", "conv2d"),
+        ("data.format", "foldr", "folder"),
+        ("flow.method", "diss", "dis"),
+        ("preprocess.mode", "person-crop", "person_crop"),
+    ],
+)
+def test_a_mistyped_alternative_is_named_with_the_nearest(key, value, suggestion):
+    assert f" = {value!r} is unknown; did you mean {suggestion!r}? (known: " in complaint(changed(key, value))
 
 
 @pytest.mark.parametrize("section", CHOICES)
