@@ -26,7 +26,7 @@ DVC = [sys.executable, "-m", "dvc"]
 METRICS = "metrics/evaluate.json"
 HEADER = ["experiment", "model", "epochs", "micro", "macro", "threshold", "found", "false"]
 NONE = "–"
-NARROWEST = 20  # characters for the changed parameters
+NARROWEST = 20  # characters for the changed parameters; if fewer are left, they come below the row
 
 
 def checked(words: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
@@ -93,20 +93,22 @@ def table(shown: Sequence[Mapping[str, Any]], width: int) -> list[str]:
 
     Args:
         shown: what `dvc exp show --json` prints.
-        width: of the lines, in characters; only narrower than the figures need, it is exceeded.
+        width: of the lines, in characters; exceeded only if the figures alone need more.
     """
-    rows = list(_rows(shown))
-    cells = [HEADER, *(figures for figures, _ in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(HEADER))]
-    left = max(width - sum(widths) - 2 * len(widths), NARROWEST)
+    rows = [(HEADER, "also changed"), *_rows(shown)]
+    widths = [max(len(row[i]) for row, _ in rows) for i in range(len(HEADER))]
+    column = sum(widths) + 2 * len(widths)  # where the changed parameters begin
     lines = []
-    for row, changed in [(HEADER, "also changed"), *rows]:
-        start = "  ".join(
-            cell.ljust(w) if i < 2 else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        wrapped = textwrap.wrap(changed, left, break_on_hyphens=False) or [""]
-        lines += [f"{start}  {wrapped[0]}".rstrip(), *(" " * (len(start) + 2) + more for more in wrapped[1:])]
+    for row, changed in rows:
+        cells = [cell.ljust(w) for cell, w in zip(row[:2], widths, strict=False)]
+        cells += [cell.rjust(w) for cell, w in zip(row[2:], widths[2:], strict=True)]
+        if (left := width - column) >= NARROWEST:
+            first, *more = textwrap.wrap(changed, left, break_on_hyphens=False) or [""]
+            lines.append("  ".join([*cells, first]).rstrip())
+            lines += [" " * column + words for words in more]
+        else:
+            lines.append("  ".join(cells))
+            lines += [f"    {words}" for words in textwrap.wrap(changed, width - 4, break_on_hyphens=False)]
     return lines
 
 

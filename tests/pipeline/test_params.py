@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -369,6 +370,34 @@ def test_what_would_stop_a_later_stage_is_refused_before_the_first(key, value, m
         raw["model"]["mlp"]["window"] = {"frames": 2}
     with pytest.raises(UserError, match=message):
         check.verify(raw)
+
+
+@pytest.mark.parametrize(
+    ("root", "says"),
+    [
+        ("data", "contains data/manifest.csv"),
+        (".", "contains data/manifest.csv"),
+        ("data/sample/../..", "contains data/manifest.csv"),
+        (str(ROOT.parent), "contains data/manifest.csv"),
+        ("data/frames", "is data/frames"),
+        ("models/autoencoder/raw", "lies in models/autoencoder"),
+    ],
+)
+def test_footage_and_outputs_do_not_lie_within_each_other(root, says, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(
+        UserError, match=re.escape(f"params.yaml: data.root = {root!r} {says}, which the pipe")
+    ):
+        check.verify(changed("data.root", root))
+
+
+def test_a_link_to_a_folder_of_outputs_is_refused_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "link").symlink_to(ROOT / "data")
+    with pytest.raises(UserError, match=r"link' contains data/manifest\.csv"):
+        check.verify(changed("data.root", str(tmp_path / "link")))
+    (tmp_path / "sample").symlink_to(ROOT / "data/sample")
+    check.verify(changed("data.root", str(tmp_path / "sample")))
 
 
 def test_a_stage_that_does_not_exist_is_named(monkeypatch):
