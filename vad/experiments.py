@@ -95,7 +95,8 @@ def table(shown: Sequence[Mapping[str, Any]], width: int) -> list[str]:
         shown: what `dvc exp show --json` prints.
         width: of the lines, in characters; exceeded only if the figures alone need more.
     """
-    rows = [(HEADER, "also changed"), *_rows(shown)]
+    rows = list(_rows(shown))
+    rows.insert(0, (HEADER, "also changed" if any(changed for _, changed in rows) else ""))
     widths = [max(len(row[i]) for row, _ in rows) for i in range(len(HEADER))]
     column = sum(widths) + 2 * len(widths)  # where the changed parameters begin
     lines = []

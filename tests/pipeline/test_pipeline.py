@@ -302,7 +302,7 @@ def test_the_way_back_in_a_clone_whose_lock_file_names_results_of_another_machin
         text = text.replace(known, "0" * 8 + known[8:])
     (clone / "dvc.lock").write_text(text, "utf-8")
     clone.commit("from another machine")
-    assert {"train", "summarize"} <= ran(clone.repro())
+    assert ran(clone.repro()) == {"train"}
     before = clone.read("dvc.lock"), clone.read(METRICS), clone.read("data/scores/events.csv")
 
     page = clone.make("plots")
