@@ -1,6 +1,7 @@
 """Experiments: what is wrong is said before anything runs; the table fits a terminal."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,15 @@ def test_links_in_place_of_ignored_folders_are_ignored(project, tmp_path, name):
         assert project.run("git", "status", "--short") == ""
     finally:
         (project / name).unlink()
+
+
+def test_the_build_of_torch_without_gpus_is_installed_on_demand(project):
+    plain, cpu = project.run("make", "-n", "venv"), project.run("make", "-n", "venv", "TORCH=cpu")
+    assert "--index-url" not in plain
+    (line,) = set(cpu.splitlines()) - set(plain.splitlines())
+    assert "pip install" in line
+    index, requirement = line.split(" --index-url ")[1].split(" ", 1)
+    assert index == "https://download.pytorch.org/whl/cpu"
+    (pinned,) = re.findall(r"^torch==.*", project.read("requirements.txt").decode(), re.M)
+    assert project.run("bash", "-c", f"echo {requirement}") == f"{pinned}\n"
+    assert cpu.index(line) < cpu.index("-r requirements.txt"), "what is there already is not replaced"
