@@ -123,9 +123,10 @@ def _rows(shown: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[str], str]]
         yield _row(commit.get("name") or commit["rev"][:9], commit, base)
         for entry in commit.get("experiments") or []:
             revision = entry["revs"][0]
-            state = (entry.get("executor") or {}).get("state")
+            state = ((entry.get("executor") or {}).get("state") or "").lower()
             name = entry.get("name") or revision["rev"][:7]
-            yield _row(f"- {name}" + (f" ({state.lower()})" if state else ""), revision, base)
+            shown_state = f" ({state})" if state not in ("", "success") else ""
+            yield _row(f"- {name}{shown_state}", revision, base)
 
 
 def _row(name: str, revision: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[list[str], str]:

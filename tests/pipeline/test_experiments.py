@@ -141,7 +141,11 @@ def test_the_table_fits_terminals_and_says_what_differs():
         "experiments": None,
     }
     main["experiments"] = [
-        {"name": "one", "revs": [revision("1" * 40, "one", unlabelled, epochs=3)], "executor": None},
+        {
+            "name": "one",
+            "revs": [revision("1" * 40, "one", unlabelled, epochs=3)],
+            "executor": {"state": "Success"},
+        },
         {
             "name": "two",
             "revs": [revision("2" * 40, "two", None, channels=[3], a_parameter_with_a_long_name="and value")],
