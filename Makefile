@@ -1,14 +1,23 @@
 # `make` lists the targets. Each target first makes the virtual environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-slow lint format recipes recipe exp bench plots parameters architecture clean-cache sample venv
+.PHONY: help repro test test-slow lint format recipes recipe exp table back bench plots parameters architecture \
+	clean-cache sample venv
 SHELL := /bin/bash
 PYTHON ?= python3
+# given on the command line; the environment may mean something else by these names
+NAME =
+ROOT =
+WEIGHTS =
+TORCH =
+ARGS =
 VENV := .venv
 # DVC runs `python` from the PATH, so the environment must come first in it
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 INSTALL = pip install --disable-pip-version-check -q
+# TORCH=cpu installs the build of torch for processors alone, TORCH=cu126 or the like that for a CUDA version
+TORCH_INDEX = https://download.pytorch.org/whl/$(TORCH)
 
-# repro and exp pass ARGS="…" to dvc, test passes it to pytest
+# repro, exp and table pass ARGS="…" to dvc, test passes it to pytest
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -16,6 +25,7 @@ $(VENV)/ready: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v else f"Python 3.11 or newer is needed, found {v[0]}.{v[1]}; make PYTHON=/path/to/python")'
 	@echo "installing requirements into $(VENV) (once, some minutes)"
 	@$(PYTHON) -m venv $(VENV)
+	$(if $(TORCH),@$(INSTALL) --no-deps --index-url $(TORCH_INDEX) $$(grep ^torch== requirements.txt))
 	@$(INSTALL) -r requirements.txt -c constraints.txt
 	@touch $@
 
@@ -23,7 +33,7 @@ $(VENV)/ready-test: requirements-test.txt $(VENV)/ready
 	@$(INSTALL) -r requirements-test.txt -c constraints.txt
 	@touch $@
 
-venv: $(VENV)/ready  ## make the virtual environment
+venv: $(VENV)/ready  ## make the virtual environment (TORCH=cpu: without the packages for GPUs)
 
 repro: $(VENV)/ready  ## run the stages that changed, from footage to scores and reports
 	@python -m vad.check $(filter-out -%,$(ARGS))
@@ -45,13 +55,27 @@ format: $(VENV)/ready-test  ## fix style
 recipes: $(VENV)/ready  ## list the named configurations
 	@python -m vad.recipe
 
-OPTIONS = $(if $(ROOT),--root "$(ROOT)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+quoted = '$(subst ','\'',$(value $(1)))'
+OPTIONS = $(if $(ROOT),--root $(call quoted,ROOT)) $(if $(WEIGHTS),--weights $(call quoted,WEIGHTS))
 
 recipe: $(VENV)/ready  ## write recipes into params.yaml: make recipe NAME="ped2 weight_free" ROOT=path/to/ucsd_ped2
 	@python -m vad.recipe $(NAME) $(OPTIONS) --write
 
-exp: $(VENV)/ready  ## run recipes as an experiment, without changing params.yaml: make exp NAME=ped2 ROOT=…
-	@set -o pipefail; { python -m vad.recipe $(NAME) $(OPTIONS) && echo '$(ARGS)'; } | xargs dvc exp run --temp
+exp: $(VENV)/ready  ## run an experiment in a copy: make exp NAME=ped2 ROOT=…, make exp ARGS="-S train.epochs=40"
+	@python -m vad.recipe $(NAME) $(OPTIONS) --exp $(ARGS)
+
+table: $(VENV)/ready  ## show the experiments of the last commit, what they changed and reached
+	@python -m vad.experiments $(ARGS)
+
+# The lock file of a commit from elsewhere may name results that are not here. DVC would then compute them without a
+# look at what it has computed before; with the present lock file it takes from its run cache what is there.
+back: $(VENV)/ready  ## go back to the parameters and results of the last commit, and show what is undone
+	@dvc params diff HEAD
+	@! test -f dvc.lock || cp dvc.lock dvc.lock.part
+	@git checkout -q HEAD -- params.yaml dvc.lock metrics/evaluate.json reports/summary.md
+	@dvc checkout -q --force dvc.yaml 2>/dev/null || mv dvc.lock.part dvc.lock 2>/dev/null || rm dvc.lock
+	@rm -f dvc.lock.part
+	@dvc repro
 
 parameters: $(VENV)/ready  ## generate docs/parameters.md from the models of the parameters
 	@python -m vad.parameters --write
@@ -60,7 +84,8 @@ architecture: $(VENV)/ready-test  ## draw docs/architecture.svg from the imports
 	@python -m docs.draw_architecture
 
 plots: $(VENV)/ready  ## draw the plots of the workspace and of the last commit: dvc_plots/index.html
-	@dvc plots diff HEAD -o dvc_plots
+	@set -o pipefail; dvc plots diff HEAD -o dvc_plots 2>&1 | sed "s/^DVC failed to load some plots for following \
+	revisions: 'HEAD'\.$$/the results of the last commit are not here, so the page has those of this folder alone/"
 
 bench: $(VENV)/ready-test  ## run the benchmarks: speed compared with alternatives
 	@for b in benchmarks/[a-z]*.py; do python -m benchmarks.$$(basename $$b .py) || exit 1; done

@@ -3,7 +3,7 @@
 data/manifest.csv  a row per clip: split, camera, subject, frames used, frame rate, size, content hash
 data/labels.csv    a row per anomalous interval: clip, start, end (source frames from 0, end exclusive)
 data/skipped.csv   clips that could not be read, with the reason (only with data.on_error: skip)
-data/masks/        anomalous pixels of the clips that have masks, packed to bits
+data/masks/        anomalous pixels of the clips that have masks, packed to bits; a note if no clip has masks
 """
 
 import shutil
@@ -52,6 +52,8 @@ def main(run: stage.Run) -> None:
             workers=None if workers == "auto" else workers,
             log=run.log,
         )
+        if not any((part / MASKS.name).iterdir()):  # DVC warns of empty folders, in each stage that uses them
+            (part / MASKS.name / "none.txt").write_text("No clip of this footage has masks.\n", "utf-8")
         manifest.write_manifest(part / MANIFEST.name, result.clips)
         manifest.write_labels(part / LABELS.name, result.labels)
         manifest.write_skipped(part / SKIPPED.name, result.skipped)

@@ -112,6 +112,10 @@ class Project:
         assert (done.returncode != 0) == fails, f"{command}: exit status {done.returncode}\n{done.stdout}"
         return done.stdout
 
+    def make(self, *words: str | Path, fails: bool = False, **env: str) -> str:
+        """Runs make, with the environment of the tests in place of .venv."""
+        return self.run("make", "-o", ".venv/ready", "-o", ".venv/ready-test", *words, fails=fails, **env)
+
     def repro(self, *args: str, fails: bool = False, **env: str) -> str:
         output = self.run("dvc", "repro", *args, fails=fails, **env)
         self.moved |= bool(fails or ran(output) or restored(output))

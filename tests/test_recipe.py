@@ -234,20 +234,37 @@ def test_any_root_reaches_the_experiment_as_it_is(project, name):
     assert flat(params.read()) == before | changes
 
 
-def test_any_root_survives_xargs_and_written_the_file(project, command, monkeypatch, capsys):
-    """`python -m vad.recipe … | xargs` as the Makefile has it, with all awkward names at once."""
+def test_any_root_is_written_as_it_is(project, command):
+    """With all awkward names at once."""
     name = " ".join(AWKWARD)
     (project / name).mkdir()
     (project / f"{name}.dvc").touch()
-    status, out, err = command("ped2", "whole_frame", "--root", name)
+    status, out, err = command("ped2", "whole_frame", "--root", name, "--write")
     assert (status, err) == (0, "")
-    done = subprocess.run(["xargs", "-n1", "printf", "%s\\n"], input=out, capture_output=True, text=True)
-    assert done.stdout.splitlines() == recipe.flags(recipe.overrides(["ped2", "whole_frame"], name))
-    monkeypatch.setattr(sys, "argv", ["vad.recipe", "ped2", "whole_frame", "--root", name, "--write"])
-    recipe.main()
-    out = capsys.readouterr().out
-    assert out == f"params.yaml is now 'ped2 whole_frame', footage in {name}; next: make repro\n"
+    footage = f"footage in {name}, read as data.format: ucsd"
+    assert out == f"params.yaml is now 'ped2 whole_frame', {footage}; next: make repro\n"
     assert params.read()["data"]["root"] == name
+
+
+def test_a_recipe_that_keeps_the_layout_of_other_footage_says_so(project, command):
+    for names, root, format, kept in [
+        (["whole_frame"], "footage", "folder", True),
+        (["ped2", "whole_frame"], "footage", "ucsd", False),
+        (["whole_frame"], "footage", "ucsd", True),
+        (["whole_frame"], None, "ucsd", False),
+    ]:
+        status, out, _ = command(*names, *(["--root", root] if root else []), "--write")
+        assert status == 0
+        assert f"footage in footage, read as data.format: {format}" in out
+        assert ("as before (if the footage has another layout, set data.format" in out) == kept
+
+
+@pytest.mark.parametrize(("words", "says"), [(["--write"], "which recipe"), (["ped2"], "add --write")])
+def test_half_a_command_says_what_is_missing(project, command, words, says):
+    status, out, err = command(*words, "--root", "footage")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: {says}")
+    assert err.count("\n") == 1
 
 
 def test_a_backslash_reaches_the_experiment_as_it_is(project):

@@ -128,6 +128,25 @@ def check_footage(raw: dict[str, Any]) -> None:
     contents.refuse_special(contents.walk(root))
 
 
+def check_apart(raw: dict[str, Any]) -> None:
+    """Checks that the folder of the footage and the outputs of stages do not lie within each other.
+
+    DVC would refuse it too, with a line that names neither the folder nor the key.
+    """
+    root = Path(raw["data"]["root"])
+    real = root.resolve()
+    for stage in read(DEFINITION)["stages"].values() if DEFINITION.is_file() else ():
+        for entry in stage.get("outs", []):
+            output = next(iter(entry)) if isinstance(entry, dict) else entry
+            path = Path(output).resolve()
+            if real.is_relative_to(path) or path.is_relative_to(real):
+                where = "is" if real == path else "lies in" if real.is_relative_to(path) else "contains"
+                raise UserError(
+                    f"data.root = {str(root)!r} {where} {output}, which the pipeline writes; give a folder "
+                    "that holds footage alone, such as data/raw"
+                )
+
+
 def check_channels(raw: dict[str, Any]) -> None:
     """Checks that flow is computed and frames are in colour, if `resize.channels` needs them."""
     from vad.flow.base import FlowParams, require_flow
@@ -192,6 +211,7 @@ def check_identity(raw: dict[str, Any]) -> None:
 
 RULES: list[Callable[[dict[str, Any]], None]] = [
     check_tracked,
+    check_apart,
     check_footage,
     check_channels,
     check_model,

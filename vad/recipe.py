@@ -1,9 +1,9 @@
 """Recipes: named configurations, small files of changes to params.yaml.
 
-    python -m vad.recipe                                             lists all recipes
-    python -m vad.recipe ped2 objects --root PATH --write            writes two recipes into params.yaml
-    python -m vad.recipe objects --weights PATH | xargs dvc exp run  runs a recipe without changing
-    params.yaml
+    python -m vad.recipe                                    lists all recipes
+    python -m vad.recipe ped2 objects --root PATH --write   writes two recipes into params.yaml
+    python -m vad.recipe objects --weights PATH --exp       runs a recipe as an experiment, in a copy
+    python -m vad.recipe objects --exp --queue -S train.seed=1,2    `dvc exp run` takes what follows --exp
 
 A recipe is about footage, about a method, or about the delay of live scores, as its first comment line says.
 It contains only what differs from the defaults: keys that other recipes of the same kind set are first reset
@@ -12,9 +12,8 @@ to their defaults. If several recipes set a key, the last recipe wins.
 
 import argparse
 import json
+import os
 import re
-import shlex
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from vad import UserError
+from vad import UserError, experiments
 from vad.check import check
 from vad.parameters import defaults
 from vad.pipeline import params
@@ -166,9 +165,14 @@ def _root(root: str) -> str:
     if not path.is_relative_to(project):
         return path.as_posix()
     relative = path.relative_to(project)
-    by_git = subprocess.run(["git", "ls-files", "--", relative], capture_output=True).stdout
-    by_dvc = any(Path(f"{p}.dvc").is_file() for p in (relative, *relative.parents))
-    return (relative if by_git or by_dvc else path).as_posix()
+    return (relative if experiments.is_tracked(relative) else path).as_posix()
+
+
+def _footage(changes: Mapping[str, Any], raw: Mapping[str, Any]) -> str:
+    """Says where the footage is and how it is read, as a new root does not bring its layout with it."""
+    kept = "data.root" in changes and "data.format" not in changes
+    hint = " as before (if the footage has another layout, set data.format in params.yaml)" if kept else ""
+    return f"footage in {raw['data']['root']}, read as data.format: {raw['data']['format']}{hint}"
 
 
 def _hydra(value: Any) -> str:
@@ -188,21 +192,26 @@ def main() -> None:
     parser.add_argument("name", nargs="*", help="recipes; without a name, all recipes are listed")
     parser.add_argument("--root", help="folder of the footage, for data.root")
     parser.add_argument("--weights", help="weights of a detector, for recipes that use a detector")
-    parser.add_argument("--write", action="store_true", help="write into params.yaml instead of printing")
+    parser.add_argument("--write", action="store_true", help="write into params.yaml")
+    parser.add_argument(
+        "--exp", nargs=argparse.REMAINDER, help="run an experiment; further arguments are DVC's"
+    )
     args = parser.parse_args()
-    if not args.name:
+    if args.exp is None and not args.name:
+        if args.write:
+            raise UserError(f"which recipe? add NAME=name; there are: {', '.join(names())}")
         print("\n".join(f"{name:12} {text}" for name, text in names().items()))
         return
     changes = overrides(args.name, args.root, args.weights)
-    if args.write:
-        write(changes)
-        footage = params.read()["data"]["root"]
-        print(f"params.yaml is now {' '.join(args.name)!r}, footage in {footage}; next: make repro")
-    else:
-        raw = params.read()
-        apply(raw, changes)
-        check(raw)  # DVC itself would accept a wrong key or value
-        print(shlex.join(flags(changes)))  # xargs reads quotes like a shell
+    if args.exp is not None:
+        command, (raw, *_) = experiments.checked([*flags(changes), *args.exp])
+        print(f"experiment: {' '.join(args.name) or 'params.yaml'}, {_footage(changes, raw)}", flush=True)
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        os.execve(command[0], command, os.environ | {"PATH": path})  # stages call `python`
+    if not args.write:
+        raise UserError("add --write, to change params.yaml, or --exp, to run an experiment")
+    write(changes)
+    print(f"params.yaml is now {' '.join(args.name)!r}, {_footage(changes, params.read())}; next: make repro")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ ORDER = [
         "synthetic",
         "check",
         "parameters",
+        "experiments",
         "recipe",
     ),
 ]

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -203,9 +204,22 @@ def test_every_section_is_required(section):
 def test_a_wrong_alternative_lists_the_known_ones(section):
     model = SECTIONS[section]
     message = complaint(changed(f"{section}.{model.chooser}", "nosuch"))
-    assert f"{section}: {model.chooser} = 'nosuch' is unknown; known: " in message
+    assert f"{section}: {model.chooser} = 'nosuch' is unknown (known: " in message
     for name in model.registry.names():
         assert name in message.partition("known: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "suggestion"),
+    [
+        ("model.name", "conv2", "conv2d"),
+        ("data.format", "foldr", "folder"),
+        ("flow.method", "diss", "dis"),
+        ("preprocess.mode", "person-crop", "person_crop"),
+    ],
+)
+def test_a_mistyped_alternative_is_named_with_the_nearest(key, value, suggestion):
+    assert f" = {value!r} is unknown; did you mean {suggestion!r}? (known: " in complaint(changed(key, value))
 
 
 @pytest.mark.parametrize("section", CHOICES)
@@ -356,6 +370,34 @@ def test_what_would_stop_a_later_stage_is_refused_before_the_first(key, value, m
         raw["model"]["mlp"]["window"] = {"frames": 2}
     with pytest.raises(UserError, match=message):
         check.verify(raw)
+
+
+@pytest.mark.parametrize(
+    ("root", "says"),
+    [
+        ("data", "contains data/manifest.csv"),
+        (".", "contains data/manifest.csv"),
+        ("data/sample/../..", "contains data/manifest.csv"),
+        (str(ROOT.parent), "contains data/manifest.csv"),
+        ("data/frames", "is data/frames"),
+        ("models/autoencoder/raw", "lies in models/autoencoder"),
+    ],
+)
+def test_footage_and_outputs_do_not_lie_within_each_other(root, says, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(
+        UserError, match=re.escape(f"params.yaml: data.root = {root!r} {says}, which the pipe")
+    ):
+        check.verify(changed("data.root", root))
+
+
+def test_a_link_to_a_folder_of_outputs_is_refused_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "link").symlink_to(ROOT / "data")
+    with pytest.raises(UserError, match=r"link' contains data/manifest\.csv"):
+        check.verify(changed("data.root", str(tmp_path / "link")))
+    (tmp_path / "sample").symlink_to(ROOT / "data/sample")
+    check.verify(changed("data.root", str(tmp_path / "sample")))
 
 
 def test_a_stage_that_does_not_exist_is_named(monkeypatch):

@@ -124,6 +124,7 @@ def test_footage_without_labels_ends_with_scores_and_events(project):
     shutil.rmtree(project / "data/tiny/masks", ignore_errors=True)
     output = project.repro()
     assert "train" not in ran(output)
+    assert "is empty" not in output, "DVC warns of folders without files, such as that of the masks"
     assert project.read("data/scores/events.csv") == before
     summary = project.read(SUMMARY).decode()
     assert "no test clip is labelled" in summary
@@ -234,6 +235,8 @@ def test_experiments_leave_the_workspace_alone_and_share_finished_clips(project)
     assert project.run("git", "status", "--short") == ""
     changes = json.loads(project.run("dvc", "metrics", "diff", "HEAD", "half", "--json"))
     assert changes[METRICS]["threshold"]["diff"] < 0
+    (row,) = [line for line in project.make("table", COLUMNS="100").splitlines() if "- half" in line]
+    assert f"{changes[METRICS]['threshold']['new']:.4g}" in row.split()
 
     with open(project / "stages/extract.py", "a", encoding="utf-8") as file:
         file.write("# a remark, so that DVC cannot restore the outputs\n")
@@ -263,14 +266,54 @@ def test_plots_of_two_revisions_are_drawn_without_a_network(project, tmp_path):
 
 
 def test_a_recipe_as_an_experiment_on_footage_elsewhere(project, tmp_path):
-    root = tmp_path / "my footage, größer"
+    root = tmp_path / "my footage's $HOME, größer"
     shutil.copytree(project / "data/tiny", root)
     (project / "recipes/elsewhere.yaml").write_text("# for this test\ndata:\n  root: null\n", "utf-8")
-    command = 'set -o pipefail; python -m vad.recipe elsewhere --root "$0" | xargs dvc exp run --temp extract'
-    output = project.run("bash", "-c", command, root)
+    output = project.make("exp", "NAME=elsewhere", f"ROOT={root}", "ARGS=extract")
+    assert f"footage in {root}, read as data.format: folder as before" in output
     assert ran(output) == {"ingest", "extract"}
     assert computed(output) == {}, "the same footage elsewhere is not decoded again"
     assert project.run("git", "diff", "HEAD", "--stat", "params.yaml") == ""
+
+
+def test_the_way_back_from_an_experiment_after_own_commits(project):
+    lock, scores = project.read("dvc.lock"), project.read("data/scores/events.csv")
+    (project / "reports/experiments.md").write_text("notes of mine\n", "utf-8")
+    project.run("dvc", "exp", "run", "-S", "calibrate.threshold.percentile=60")
+    assert project.read("dvc.lock") != lock
+    output = project.make("back")
+    assert re.search(r"calibrate\.threshold\.percentile +90.0 +60", output), "what is undone is shown"
+    assert ran(output) == restored(output) == set()
+    assert (project.read("dvc.lock"), project.read("data/scores/events.csv")) == (lock, scores)
+    assert project.run("git", "status", "--short") == " M reports/experiments.md\n"
+    assert "the results of the last commit" not in project.make("plots")
+    assert '"rev": "HEAD"' in project.read("dvc_plots/index.html").decode()
+
+
+def test_the_way_back_in_a_clone_whose_lock_file_names_results_of_another_machine(project, tmp_path):
+    clone = project.clone(tmp_path / "clone", DVC_SITE_CACHE_DIR=str(tmp_path / "site"))
+    # saves the time of computing what is before training, whose bytes are the same on every machine
+    clone.run("dvc", "cache", "dir", "-q", "--local", project / ".dvc/cache")
+    text = clone.read("dvc.lock").decode()
+    (outputs,) = re.findall(r"^  train:\n.*?^    outs:\n(.*?)(?=^  \w|\Z)", text, re.M | re.S)
+    hashes = re.findall(r"md5: ([0-9a-f]{32})", outputs)
+    assert len(set(hashes)) == 2
+    for known in set(hashes):
+        text = text.replace(known, "0" * 8 + known[8:])
+    (clone / "dvc.lock").write_text(text, "utf-8")
+    clone.commit("from another machine")
+    assert ran(clone.repro()) == {"train"}
+    before = clone.read("dvc.lock"), clone.read(METRICS), clone.read("data/scores/events.csv")
+
+    page = clone.make("plots")
+    assert "the results of the last commit are not here" in page
+    assert "failed" not in page
+    clone.run("dvc", "exp", "run", "-S", "calibrate.threshold.percentile=60")
+    assert clone.read("dvc.lock") != before[0]
+    output = clone.make("back")
+    assert ran(output) <= {"summarize"}
+    assert (clone.read("dvc.lock"), clone.read(METRICS), clone.read("data/scores/events.csv")) == before
+    assert clone.run("git", "diff", "HEAD", "--name-only") == "dvc.lock\n"
 
 
 HANG = """

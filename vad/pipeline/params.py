@@ -70,7 +70,7 @@ class Choice(Subsections):
     def _refuse_missing(self) -> "Choice":
         names = self.registry.names()
         if self.chosen not in names:
-            raise ValueError(f"{self.chooser} = {self.chosen!r} is unknown; known: {', '.join(names)}")
+            raise ValueError(f"{self.chooser} = {self.chosen!r} is unknown{_nearest(self.chosen, names)}")
         if self.chosen not in (self.model_extra or {}):
             raise ValueError(
                 f"the sub-section {self.chosen!r} is missing; add `{self.chosen}: {{}}` or its keys"
@@ -228,9 +228,14 @@ def _line(section: str, model: type[BaseModel], error: dict[str, Any]) -> str:
 
 def unknown_key(key: str, valid: list[str]) -> str:
     """The message for an unknown key, with the most similar valid key and all valid keys."""
-    similar = difflib.get_close_matches(str(key), valid, n=1)
+    return f"unknown key {key!r}{_nearest(str(key), valid)}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    """The end of a message about an unknown name."""
+    similar = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {similar[0]!r}?" if similar else ""
-    return f"unknown key {key!r}{hint} (known: {', '.join(valid)})"
+    return f"{hint} (known: {', '.join(known)})"
 
 
 __all__ = [
