@@ -1,11 +1,12 @@
-"""Time and memory of every stage on many short clips, with the recipe `weight_free`, and of a `dvc repro` no-op.
+"""Time and memory of every stage on many short clips with the recipe `weight_free`, and of a no-op `dvc repro`.
 
     python -m benchmarks.many_clips [--clips 1000] [--frames 100] [--folder FOLDER]
 
-The footage is drawn here: boxes that walk through a textured scene of 160x120 pixels, filmed by four cameras;
-in every second test clip one of them runs for a while, which is labelled. Half of the clips are for training,
-a tenth for validation, the rest for testing. Every stage runs through DVC, as `dvc repro` runs it, in a copy of
-the project in a temporary folder. Compare two numbers of clips: the seconds per clip should be the same.
+The footage is drawn here: boxes that walk through a textured scene of 160x120 pixels, filmed by four
+cameras; in every second test clip one of them runs for a while, which is labelled. Half of the clips are for
+training, a tenth for validation, the rest for testing. Every stage runs through DVC, as `dvc repro` runs it,
+in a copy of the project in a temporary folder. Compare two numbers of clips: the seconds per clip should be
+the same.
 
 seconds  of the stage itself; `DVC` is what DVC takes besides, to hash and cache inputs and outputs
 MB       the most that the stage and its processes hold at once, without mapped files

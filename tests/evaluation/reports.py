@@ -14,6 +14,7 @@ from vad.evaluation.evaluate import evaluate, write
 from vad.evaluation.identity import Identity
 from vad.evaluation.localisation import draw, locate
 from vad.evaluation.params import EvaluateParams
+from vad.evaluation.pictured import pictured
 from vad.evaluation.scored_clip import ScoredClip, read_clips
 from vad.footage.masks import convert
 from vad.scoring.calibration import Calibration
@@ -189,8 +190,9 @@ class Report:
         trivial = trivial_scorers(self.clips, PARAMS.seed)
         self.result = evaluate(self.clips, trivial, by, PARAMS)
         self.result |= locate(self.clips, by, inputs / "masks", PARAMS)
-        write(folder, self.clips, trivial, by.threshold, self.result)
-        draw(folder / "heatmaps", self.clips, by, inputs / "frames", inputs / "masks")
+        shown = pictured(self.clips, by.threshold, PARAMS.pictures)
+        write(folder, self.clips, shown, trivial, by.threshold, self.result)
+        draw(folder / "heatmaps", shown, by, inputs / "frames", inputs / "masks")
         stored = read_json(folder / "metrics.json")  # as the next stage reads it
         self.metrics = summary.metrics(stored)
         self.events = summary.read_events(self.scores / "events.csv")
