@@ -1,4 +1,4 @@
-"""Time and memory of every stage on many short clips with the recipe `weight_free`, and of a no-op `dvc repro`.
+"""Time and memory of every stage on many short clips with the recipe `weight_free`; time of a no-op.
 
     python -m benchmarks.many_clips [--clips 1000] [--frames 100] [--folder FOLDER]
 

@@ -27,7 +27,7 @@ CALIBRATION, EVALUATION = Path("models/calibration.json"), Path("reports/evaluat
 def main(run: stage.Run) -> None:
     params = run.params("evaluate", EvaluateParams)
     calibration = Calibration.load(CALIBRATION)
-    test = [clip for clip in manifest.available(MANIFEST, FRAMES) if clip.split == "test"]
+    test = manifest.measured(MANIFEST, ERRORS, "test")
     errors = read_errors(ERRORS, {clip.clip: clip.camera for clip in test})
     tracks = {clip.clip: set(clip.table["track"].tolist()) for clip in errors}
     identity = read_identity(run.reads(Path(params.identity)), manifest.read_manifest(MANIFEST), tracks)

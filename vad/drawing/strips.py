@@ -14,7 +14,7 @@ from vad.drawing import paper
 from vad.drawing.heatmaps import HEAT, LABELLED, LEVELS
 from vad.drawing.overlays import FAINT, INK, PAPER, Color, font
 
-COLUMNS, ROWS = 4, 200  # of a page
+COLUMNS, ROWS = 4, 250  # of a page
 LINE, BAR, MARK, GAP = 15, 9, 3, 8  # pixels: height of a line, of its colours, of the labels below; distance
 LENGTH = 170  # pixels of a strip
 COLUMN = (paper.WIDTH - 2 * paper.MARGIN) // COLUMNS
@@ -52,9 +52,9 @@ def draw(path: Path, clips: Sequence[Strip], threshold: float) -> None:
     step = COLUMNS * ROWS
     for page, start in enumerate(range(0, len(clips), step), 1):
         of_page = clips[start : start + step]
-        title = (
-            f"{len(clips)} clips" if len(clips) <= step else f"clips {start + 1} to {start + len(of_page)}"
-        )
+        title = f"{len(clips)} clips"
+        if len(clips) > step:
+            title = f"clips {start + 1} to {start + len(of_page)} of {title}"
         parts = [paper.strip(40, (title, font(18, True), INK)), _legend(), paper.strip(GAP)]
         sheet = np.concatenate([*parts, _lines(of_page, threshold)])
         target = path if page == 1 else path.with_stem(f"{path.stem}_{page}")
@@ -68,7 +68,7 @@ def _legend() -> np.ndarray:
         [
             (
                 scale,
-                "score from the start of a clip to its end: none, threshold in the middle, twice the threshold",
+                "score from the start of a clip to its end, up to twice the threshold (red)",
             ),
             (label, "labelled anomalous"),
             (label[:, :0], "gray name: not labelled"),

@@ -41,7 +41,8 @@ def evaluate(
     """
     if not clips:
         raise UserError(
-            "no test clips are left to evaluate; see data/frames/skipped.csv for what was skipped"
+            "no test clips are left to evaluate; data/frames/skipped.csv and data/tensors/skipped.csv list "
+            "what was skipped"
         )
     threshold, clips = calibration.threshold, counted(clips)
     events = [

@@ -240,8 +240,8 @@ def _not_counted(unlabelled: Sequence[bool]) -> list[str]:
         return []
     return [
         "",
-        f"Clips that are not labelled: {sum(unlabelled)} of {len(unlabelled)}. They are scored and listed, but "
-        "count in no metric and not in the tables of cameras and subjects.",
+        f"Clips that are not labelled: {sum(unlabelled)} of {len(unlabelled)}. They are scored and listed, "
+        "but count in no metric and not in the tables of cameras and subjects.",
     ]
 
 
