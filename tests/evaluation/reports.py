@@ -173,6 +173,7 @@ class Report:
         clips: rows of the manifest.
         labels: intervals by clip.
         identity: which person a clip or track belongs to.
+        params: the section `evaluate`.
     """
 
     def __init__(
@@ -183,14 +184,15 @@ class Report:
         clips: Sequence[Clip] = CLIPS,
         labels: Mapping[str, Intervals] = INTERVALS,
         identity: Identity = NOBODY,
+        params: EvaluateParams = PARAMS,
     ):
         self.folder, self.scores = folder, folder.with_name(f"{folder.name}_scores")
         score(inputs, self.scores, clips, by)
         self.clips = read(inputs, self.scores, clips, labels, identity)
-        trivial = trivial_scorers(self.clips, PARAMS.seed)
-        self.result = evaluate(self.clips, trivial, by, PARAMS)
-        self.result |= locate(self.clips, by, inputs / "masks", PARAMS)
-        shown = pictured(self.clips, by.threshold, PARAMS.pictures)
+        trivial = trivial_scorers(self.clips, params.seed)
+        self.result = evaluate(self.clips, trivial, by, params)
+        self.result |= locate(self.clips, by, inputs / "masks", params)
+        shown = pictured(self.clips, by.threshold, params.pictures)
         write(folder, self.clips, shown, trivial, by.threshold, self.result)
         draw(folder / "heatmaps", shown, by, inputs / "frames", inputs / "masks")
         stored = read_json(folder / "metrics.json")  # as the next stage reads it
