@@ -66,7 +66,6 @@ def fabricate(folder: Path, frames: int) -> None:
             masks[start:end, 100:140, 10:14] = 255
     manifest.write_manifest(folder / "data/manifest.csv", clips)
     manifest.write_labels(folder / "data/labels.csv", labels)
-    manifest.write_skipped(folder / "data/frames/skipped.csv", {})
     normal = read_errors(folder / "data/errors", {"val/0": "a"})
     raw = params.read(ROOT / "params.yaml")
     calibration = calibrate(normal, load("calibrate", CalibrateParams, raw))

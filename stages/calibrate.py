@@ -17,10 +17,8 @@ CALIBRATION = Path("models/calibration.json")
 
 def main(run: stage.Run) -> None:
     params = run.params("calibrate", CalibrateParams)
-    # the manifest also lists clips that could not be decoded; only those with errors are read
-    measured = {f"val/{file.stem}" for file in (ERRORS / "val").glob("*.parquet")}
-    cameras = {clip.clip: clip.camera for clip in manifest.read_manifest(MANIFEST) if clip.clip in measured}
-    normal = read_errors(ERRORS, cameras)
+    clips = manifest.measured(MANIFEST, ERRORS, "val")
+    normal = read_errors(ERRORS, {clip.clip: clip.camera for clip in clips})
     calibration = calibrate(normal, params, run.log)
     calibration.save(CALIBRATION)
     empty = sum(int((clip.counts() == 0).sum()) for clip in normal)

@@ -8,10 +8,11 @@ import shutil
 from pathlib import Path
 
 from vad.evaluation.baselines import trivial_scorers
-from vad.evaluation.evaluate import evaluate, headline, write
+from vad.evaluation.evaluate import evaluate, headline, without_labels, write
 from vad.evaluation.identity import read_identity
 from vad.evaluation.localisation import draw, locate
 from vad.evaluation.params import EvaluateParams
+from vad.evaluation.pictured import pictured
 from vad.evaluation.scored_clip import read_clips
 from vad.pipeline import stage
 from vad.scoring.calibration import Calibration
@@ -26,7 +27,7 @@ CALIBRATION, EVALUATION = Path("models/calibration.json"), Path("reports/evaluat
 def main(run: stage.Run) -> None:
     params = run.params("evaluate", EvaluateParams)
     calibration = Calibration.load(CALIBRATION)
-    test = [clip for clip in manifest.available(MANIFEST, FRAMES) if clip.split == "test"]
+    test = manifest.measured(MANIFEST, ERRORS, "test")
     errors = read_errors(ERRORS, {clip.clip: clip.camera for clip in test})
     tracks = {clip.clip: set(clip.table["track"].tolist()) for clip in errors}
     identity = read_identity(run.reads(Path(params.identity)), manifest.read_manifest(MANIFEST), tracks)
@@ -34,11 +35,14 @@ def main(run: stage.Run) -> None:
     trivial = trivial_scorers(clips, params.seed)
     result = evaluate(clips, trivial, calibration, params)
     result |= locate(clips, calibration, MASKS, params)
+    shown = pictured(clips, calibration.threshold, params.pictures)
     # everything is computed before the earlier report is removed, so that an error leaves it whole
     shutil.rmtree(EVALUATION, ignore_errors=True)
-    write(EVALUATION, clips, trivial, calibration.threshold, result)
-    draw(EVALUATION / "heatmaps", clips, calibration, FRAMES, MASKS)
+    write(EVALUATION, clips, shown, trivial, calibration.threshold, result)
+    draw(EVALUATION / "heatmaps", shown, calibration, FRAMES, MASKS)
     run.log(headline(result))
+    if line := without_labels(clips):
+        run.log(line)
 
 
 if __name__ == "__main__":

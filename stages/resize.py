@@ -1,13 +1,16 @@
 """Cuts regions out of frames and resizes them to windows for the autoencoder, a folder per split.
 
-In: data/manifest.csv, data/frames/, data/regions/, data/flow/. Out: data/tensors/train, …/val, …/test.
+In: data/manifest.csv, data/frames/, data/regions/, data/flow/. Out: data/tensors/train, …/val, …/test;
+data/tensors/skipped.csv, the clips that are shorter than a window (only with data.on_error: skip).
 """
 
 from pathlib import Path
 
+from vad.footage.params import SourceParams
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
 from vad.resize.cut import cut
+from vad.resize.short import leave_out_short
 from vad.store import manifest
 from vad.store.cards import read_card
 from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowSpec
@@ -22,10 +25,17 @@ def main(run: stage.Run) -> None:
     model = run.params("model", ModelName).name
     window = run.params(f"model.{model}.window", WindowSpec)
     spec = TensorSpec.of(run.params("resize", ResizeParams), window)
-    clips = manifest.available(MANIFEST, FRAMES)
+    on_error = run.params("data", SourceParams).on_error
+    # before any work, so that a clip that is too short is known at once
+    clips, short = leave_out_short(
+        manifest.available(MANIFEST, FRAMES), FRAMES, window, f"model.{model}.window", on_error
+    )
+    for clip, reason in short.items():
+        run.log(f"skipped {clip}: {reason}")
     for split in manifest.SPLITS:
         jobs = [_job(clip.clip, spec) for clip in clips if clip.split == split]
         each_clip(run, cut, jobs, TENSORS / split, label=f"resize {split}")
+    manifest.write_skipped(TENSORS / "skipped.csv", short)
 
 
 def _job(clip: str, spec: TensorSpec) -> Job:

@@ -20,7 +20,7 @@ CALIBRATION, SCORES = Path("models/calibration.json"), Path("data/scores")
 
 def main(run: stage.Run) -> None:
     calibration, version = Calibration.load(CALIBRATION), digest_files([CALIBRATION])
-    clips = [clip for clip in manifest.available(MANIFEST, FRAMES) if clip.split == "test"]
+    clips = manifest.measured(MANIFEST, ERRORS, "test")
     for camera in calibration.without_footage(clip.camera for clip in clips):
         run.log(f"camera {camera!r} has no validation clips; it is calibrated on those of all cameras")
     jobs = [

@@ -1,6 +1,7 @@
 """Writes the metrics and the summary that are kept in git.
 
-In: reports/evaluation/, data/scores/events.csv, data/skipped.csv, data/frames/skipped.csv.
+In: reports/evaluation/, data/scores/events.csv, data/skipped.csv, data/frames/skipped.csv,
+data/tensors/skipped.csv.
 Out: metrics/evaluate.json, reports/summary.md.
 """
 
@@ -11,7 +12,7 @@ from vad.pipeline import stage
 from vad.store import cards, manifest
 
 EVALUATION, EVENTS = Path("reports/evaluation"), Path("data/scores/events.csv")
-SKIPPED = [Path("data/skipped.csv"), Path("data/frames/skipped.csv")]
+SKIPPED = [Path("data/skipped.csv"), Path("data/frames/skipped.csv"), Path("data/tensors/skipped.csv")]
 METRICS, SUMMARY = Path("metrics/evaluate.json"), Path("reports/summary.md")
 
 

@@ -14,6 +14,7 @@ from vad.evaluation.evaluate import evaluate, write
 from vad.evaluation.identity import Identity
 from vad.evaluation.localisation import draw, locate
 from vad.evaluation.params import EvaluateParams
+from vad.evaluation.pictured import pictured
 from vad.evaluation.scored_clip import ScoredClip, read_clips
 from vad.footage.masks import convert
 from vad.scoring.calibration import Calibration
@@ -172,6 +173,7 @@ class Report:
         clips: rows of the manifest.
         labels: intervals by clip.
         identity: which person a clip or track belongs to.
+        params: the section `evaluate`.
     """
 
     def __init__(
@@ -182,15 +184,17 @@ class Report:
         clips: Sequence[Clip] = CLIPS,
         labels: Mapping[str, Intervals] = INTERVALS,
         identity: Identity = NOBODY,
+        params: EvaluateParams = PARAMS,
     ):
         self.folder, self.scores = folder, folder.with_name(f"{folder.name}_scores")
         score(inputs, self.scores, clips, by)
         self.clips = read(inputs, self.scores, clips, labels, identity)
-        trivial = trivial_scorers(self.clips, PARAMS.seed)
-        self.result = evaluate(self.clips, trivial, by, PARAMS)
-        self.result |= locate(self.clips, by, inputs / "masks", PARAMS)
-        write(folder, self.clips, trivial, by.threshold, self.result)
-        draw(folder / "heatmaps", self.clips, by, inputs / "frames", inputs / "masks")
+        trivial = trivial_scorers(self.clips, params.seed)
+        self.result = evaluate(self.clips, trivial, by, params)
+        self.result |= locate(self.clips, by, inputs / "masks", params)
+        shown = pictured(self.clips, by.threshold, params.pictures)
+        write(folder, self.clips, shown, trivial, by.threshold, self.result)
+        draw(folder / "heatmaps", shown, by, inputs / "frames", inputs / "masks")
         stored = read_json(folder / "metrics.json")  # as the next stage reads it
         self.metrics = summary.metrics(stored)
         self.events = summary.read_events(self.scores / "events.csv")

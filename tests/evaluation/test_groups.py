@@ -128,7 +128,7 @@ def test_the_spread_of_errors_is_that_of_the_population():
 @few
 def test_the_row_of_a_track_is_computed_from_its_regions(case, threshold):
     table = case.regions.table
-    got = groups.track_table(case, threshold).set_index("track")
+    got = groups.track_table([case], threshold).set_index("track")
     expected = []
     for track in sorted(set(table["track"]) - {-1}):
         rows = table[table["track"] == track]
@@ -151,18 +151,18 @@ def test_the_row_of_a_track_is_computed_from_its_regions(case, threshold):
 
 def test_tracks_of_whole_frames_are_omitted():
     case = with_regions(3, [(t, 0, FULL, t, NOBODY) for t in range(3)])
-    assert groups.track_table(case, 1.0).empty
+    assert groups.track_table([case], 1.0).empty
     assert groups.region_counts([case]) == {}
     once = with_regions(3, [(0, 0, FULL, 0, NOBODY), (1, 0, LEFT, 0, NOBODY), (2, 0, FULL, 0, NOBODY)])
-    assert groups.track_table(once, 1.0)["frames"].tolist() == [3]
+    assert groups.track_table([once], 1.0)["frames"].tolist() == [3]
     assert groups.track_table(
-        with_regions(3, [(0, -1, LEFT, 0, NOBODY)]), 1.0
+        [with_regions(3, [(0, -1, LEFT, 0, NOBODY)])], 1.0
     ).empty  # a region without track
 
 
 def test_thousands_of_tracks_have_a_row_each():
     rows = [(t // 10, t % 5000, LEFT, t % 7, NOBODY) for t in range(20000)]
-    got = groups.track_table(with_regions(2000, rows), 3.0)
+    got = groups.track_table([with_regions(2000, rows)], 3.0)
     assert got["track"].tolist() == list(range(5000))
     assert got["frames"].tolist() == [4] * 5000
 

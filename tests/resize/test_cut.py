@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.windows.tensors import cut_clip, numbered, shown_frames, table_of, tensor_spec
-from vad import UserError
 from vad.resize.cutter import resize
 from vad.store import arrays, cards, tables
 from vad.windows.dataset import Windows
@@ -46,14 +45,6 @@ def test_each_region_of_a_frame_has_a_window(tmp_path):
     assert table["region"].tolist() == [0, 1, 2, 3, 4]
     assert table[["frame", "track"]].to_numpy().tolist() == [list(row[:2]) for row in rows]
     assert len(arrays.open_array(stem)[0]) == 3 + 4
-
-
-@pytest.mark.parametrize("length", [1, 4])
-def test_a_clip_shorter_than_a_window_is_refused(tmp_path, length):
-    with pytest.raises(
-        UserError, match=rf"has {length} frames, fewer than a window's 5; lower window\.frames"
-    ):
-        cut_clip(tmp_path, numbered(length), tensor_spec(frames=5))
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])

@@ -27,7 +27,7 @@ def strip(height: int, *texts: tuple[str, Font, Color]) -> np.ndarray:
     x, placed = MARGIN, []
     for i, (text, letters, color) in enumerate(texts):
         room = WIDTH - MARGIN - x if i == len(texts) - 1 else WIDTH // 3
-        placed.append((x, text := _fitted(text, letters, room), letters, color))
+        placed.append((x, text := fitted(text, letters, room), letters, color))
         x += round(letters.getlength(text)) + 16
     return _print(np.full((height, WIDTH, 3), PAPER, np.uint8), height - 8, placed)
 
@@ -83,7 +83,7 @@ def _print(paper: np.ndarray, baseline: int, texts: Sequence[tuple[int, str, Fon
     return np.array(image)
 
 
-def _fitted(text: str, letters: Font, room: int) -> str:
+def fitted(text: str, letters: Font, room: int) -> str:
     """The text, shortened in the middle if it is wider than `room` pixels."""
     keep, short = len(text), text
     while keep > 2 and letters.getlength(short) > room:

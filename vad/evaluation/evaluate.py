@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from vad import UserError
-from vad.evaluation import frame_metrics, groups, plots
+from vad.drawing import strips
+from vad.evaluation import curves, frame_metrics, groups, plots
 from vad.evaluation.baselines import Scores, against_trivial
 from vad.evaluation.event_metrics import ClipEvents, event_level
 from vad.evaluation.listing import write_listing
 from vad.evaluation.params import EvaluateParams
-from vad.evaluation.scored_clip import ScoredClip
+from vad.evaluation.scored_clip import ScoredClip, counted
 from vad.scoring.calibration import Calibration
 from vad.store.cards import write_json
 
@@ -23,6 +24,8 @@ def evaluate(
     clips: Sequence[ScoredClip], trivial: Scores, calibration: Calibration, params: EvaluateParams
 ) -> dict[str, Any]:
     """Computes all figures of frames, events, clips and regions.
+
+    If some clips are labelled, the others count in no figure.
 
     Args:
         clips: all test clips.
@@ -38,9 +41,10 @@ def evaluate(
     """
     if not clips:
         raise UserError(
-            "no test clips are left to evaluate; see data/frames/skipped.csv for what was skipped"
+            "no test clips are left to evaluate; data/frames/skipped.csv and data/tensors/skipped.csv list "
+            "what was skipped"
         )
-    threshold = calibration.threshold
+    threshold, clips = calibration.threshold, counted(clips)
     events = [
         ClipEvents(c.events, c.anomalous, c.fps, _wait(c, calibration))
         for c in clips
@@ -83,17 +87,39 @@ def headline(result: dict[str, Any]) -> str:
     )
 
 
+def without_labels(clips: Sequence[ScoredClip]) -> str | None:
+    """A line for the log about clips without labels beside labelled ones; None if there are none.
+
+    Args:
+        clips: all test clips.
+    """
+    names = [clip.name for clip in clips if clip.anomalous is None]
+    if not names or len(names) == len(clips):
+        return None
+    return (
+        f"clips that are not labelled: {len(names)} of {len(clips)}, for example {names[0]}; they are scored "
+        "and listed, but count in no metric"
+    )
+
+
 def write(
-    folder: Path, clips: Sequence[ScoredClip], trivial: Scores, threshold: float, result: dict[str, Any]
+    folder: Path,
+    clips: Sequence[ScoredClip],
+    shown: Sequence[ScoredClip],
+    trivial: Scores,
+    threshold: float,
+    result: dict[str, Any],
 ) -> None:
     """Writes all files except heat maps: metrics.json, tables as CSV, frames.txt, plots/, curves.png.
 
-    tracks.csv is omitted if no box belongs to a track.
+    If some clips are labelled, the others do not count in cameras.csv and subjects.csv. tracks.csv is omitted
+    if no box belongs to a track. strips.png shows all clips if the curves do not.
 
     Args:
         folder: folder of the files.
         clips: all test clips.
-        trivial: the result of `baselines.trivial_scorers` for these clips.
+        shown: those whose curves are drawn (`pictured`).
+        trivial: the result of `baselines.trivial_scorers` for all test clips.
         threshold: frames with a higher score are alarmed.
         result: the figures.
     """
@@ -107,17 +133,20 @@ def write(
         for c in clips
     ]
     _write_csv(folder / "clips.csv", pd.DataFrame(of_clips))
-    _write_csv(folder / "cameras.csv", _group_table(clips, threshold, "camera", lambda clip: clip.camera))
-    persons = groups.by_person(clips)
+    _write_csv(
+        folder / "cameras.csv", _group_table(counted(clips), threshold, "camera", lambda clip: clip.camera)
+    )
+    persons = groups.by_person(counted(clips))
     _write_csv(
         folder / "subjects.csv", _group_table(persons, threshold, "subject", lambda clip: clip.subject)
     )
-    of_tracks = [(clip.name, groups.track_table(clip, threshold)) for clip in clips]
-    if tables := [table.assign(clip=name) for name, table in of_tracks if len(table)]:
-        tracks = pd.concat(tables)
-        _write_csv(folder / "tracks.csv", tracks[["clip", *tracks.columns.drop("clip")]])
-    _write_csv(folder / "plots/curves.csv", plots.score_curves(clips, threshold))
-    plots.draw_curves(folder / "curves.png", clips, threshold)
+    if len(tracks := groups.track_table(clips, threshold)):
+        _write_csv(folder / "tracks.csv", tracks)
+    _write_csv(folder / "plots/curves.csv", plots.score_curves(shown, threshold))
+    curves.draw(folder / "curves.png", shown, threshold, of=len(clips))
+    if len(shown) < len(clips):
+        every = [strips.Strip(clip.name, clip.scores, clip.anomalous) for clip in clips]
+        strips.draw(folder / "strips.png", every, threshold)
     for name, table in plots.plot_data(clips, trivial, threshold).items():
         _write_csv(folder / f"plots/{name}.csv", table)
 

@@ -27,3 +27,9 @@ class EvaluateParams(Section):
         lt=100,
         description="percentile of the scores of a frame's pixels, the threshold of the dynamic mask",
     )
+    pictures: int = Field(
+        36,
+        ge=1,
+        description="maximum number of clips with a score curve and a heat map: those with the highest "
+        "scores and the worst mistakes; if there are more clips, `strips.png` shows all",
+    )

@@ -1,32 +1,28 @@
-"""Plot data for `dvc plots`, and a picture of all score curves."""
+"""Plot data for `dvc plots`."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from vad.evaluation.groups import by_person
 from vad.evaluation.roc_metrics import auc, both_classes
 from vad.evaluation.scored_clip import ScoredClip, labelled, labels_of
-from vad.store.intervals import intervals_of
 
 CURVE_POINTS = 500  # maximum points of a clip or curve; more would slow down pages without a visible gain
 BINS = 40  # of the histogram
 MODEL = "model"  # name of the scorer that is drawn as a solid line
 NOT_GIVEN = "(not given)"  # stands for an empty name
 ROC, PRECISION_RECALL = ["scorer", "fpr", "tpr", "point"], ["recall", "precision", "point"]
-SHADE, SCORE, THRESHOLD = "#e45756", "#4c78a8", "#666666"  # colours
 
 
 def score_curves(clips: Sequence[ScoredClip], threshold: float, points: int = CURVE_POINTS) -> pd.DataFrame:
     """Scores over time.
 
     Args:
-        clips: all test clips.
+        clips: the clips to draw.
         threshold: written into the table.
         points: maximum number of rows of a clip. In a longer clip, each run of neighbouring frames becomes a
             row with its highest score, labelled anomalous if any of its frames is.
@@ -206,34 +202,3 @@ def plot_data(
         "clip_auc": auc_by_group("clip", {clip.name: [clip] for clip in clips}),
         "subject_auc": auc_by_group("subject", dict(sorted(persons.items()))),
     }
-
-
-def draw_curves(path: Path, clips: Sequence[ScoredClip], threshold: float) -> None:
-    """Draws every clip's score over time, with labelled intervals shaded and the threshold as a dashed line.
-
-    Args:
-        path: path of the PNG.
-        clips: all test clips.
-        threshold: frames with a higher score are alarmed.
-    """
-    columns = min(3, len(clips))
-    rows = -(-len(clips) // columns)
-    figure = Figure(figsize=(4.2 * columns, 1.9 * rows + 0.5), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for axis, clip in zip(axes.flat, clips, strict=False):
-        if clip.anomalous is not None:
-            for start, end in intervals_of(clip.anomalous):
-                first, last = clip.source_frames[start], clip.source_frames[end - 1]
-                axis.axvspan(first, last + 1, color=SHADE, alpha=0.22, lw=0)
-        axis.plot(clip.source_frames, clip.scores, lw=1.1, color=SCORE)
-        axis.axhline(threshold, ls="--", lw=0.9, color=THRESHOLD)
-        axis.set_title(clip.name, fontsize=9, fontweight="bold")
-        axis.tick_params(labelsize=7)
-        axis.margins(x=0)
-    for axis in axes.flat[len(clips) :]:
-        axis.remove()
-    figure.supxlabel("frame", fontsize=9)
-    figure.supylabel("anomaly score", fontsize=9)
-    figure.suptitle("shaded: labelled anomalous; dashed: alarm threshold from normal footage", fontsize=9)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90, metadata={"Software": None})  # no version, so that bytes do not depend on it

@@ -7,7 +7,7 @@ anomalous frames.
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_curve
 
 
 def both_classes(anomalous: np.ndarray) -> bool:
@@ -25,7 +25,13 @@ def auc(anomalous: np.ndarray, scores: np.ndarray) -> float | None:
     Returns:
         The area, in [0, 1]; None if a class is missing.
     """
-    return float(roc_auc_score(anomalous, scores)) if both_classes(anomalous) else None
+    if not both_classes(anomalous):
+        return None
+    # The share of pairs that are in the right order, counted in integers. scikit-learn's function gives the
+    # same, but takes a millisecond or more even for a few frames, and there are many clips and scorers.
+    higher, lower = np.sort(scores[anomalous]), np.sort(scores[~anomalous])
+    doubled = sum(int(np.searchsorted(lower, higher, side).sum()) for side in ("left", "right"))
+    return doubled / (2 * len(higher) * len(lower))
 
 
 def auc_macro(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> float | None:
@@ -93,4 +99,4 @@ def auc_macro_padded(labels: Sequence[np.ndarray], scores: Sequence[np.ndarray])
     if not labels:
         return None
     pairs = zip(labels, minmax(scores), strict=True)
-    return float(np.mean([roc_auc_score(np.r_[False, y, True], np.r_[0.0, s, 1.0]) for y, s in pairs]))
+    return float(np.mean([auc(np.r_[False, y, True], np.r_[0.0, s, 1.0]) for y, s in pairs]))

@@ -115,6 +115,11 @@ def labelled(clips: Sequence[ScoredClip]) -> list[ScoredClip]:
     return [clip for clip in clips if clip.anomalous is not None]
 
 
+def counted(clips: Sequence[ScoredClip]) -> list[ScoredClip]:
+    """The clips that figures are about: those that are labelled, or all clips if none is."""
+    return labelled(clips) or list(clips)
+
+
 def labels_of(clips: Sequence[ScoredClip]) -> list[np.ndarray]:
     """The labels of the clips that are labelled, in the same order: bool [T] each."""
     return [clip.anomalous for clip in clips if clip.anomalous is not None]

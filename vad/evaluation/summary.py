@@ -1,5 +1,6 @@
 """The summary of a run, which git keeps: figures for `dvc metrics`, and a page of Markdown."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ HEADERS = {
     "score_max": "highest score",
 }  # column of a CSV file -> head of the table, where they differ
 MEAN, DEVIATION = "_error_mean", "_error_std"  # suffixes of the names of columns
-MAX_EVENTS = 100  # maximum events in the summary
+MAX_EVENTS, MAX_ROWS = 100, 100  # maximum events, and rows of other tables, in the summary
 DIGITS = 6  # significant digits, which are the same on all processors
 
 
@@ -31,22 +32,31 @@ def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped
         skipped: reason for skipping, by clip.
     """
     frame, lines = result["frame"], ["# Evaluation", ""]
+    clips = _read_table(folder / "clips.csv")
+    unlabelled = _unlabelled(clips)
+    frames = "labelled test frames" if any(unlabelled) else "test frames"
     if "absent" in frame:
         lines += [f"No frame-level metrics: {frame['absent']}.", "", *_lookahead(result)]
     else:
         lines += [*_headline(result), *_lookahead(result), *_scorers(result)]
     lines += [
         f"Threshold {result['threshold']:.4f}, from normal validation frames; "
-        f"{100 * result['anomaly_rate']:.1f} % of the test frames lie above it.",
+        f"{100 * result['anomaly_rate']:.1f} % of the {frames} lie above it.",
+        *_not_counted(unlabelled),
         *_event_level(result),
         *_clip_level(result),
         *_pixel_level(result),
         *_regions(result),
+        *_pictures(folder, len(clips)),
         "",
         *_events(events),
-        *_table("Clips", folder / "clips.csv"),
-        *_table("Cameras", folder / "cameras.csv"),
-        *(_table("Subjects", folder / "subjects.csv") if result["subjects"] else []),
+        *_table("Clips", clips, folder / "clips.csv", unlabelled),
+        *_table("Cameras", _read_table(folder / "cameras.csv"), folder / "cameras.csv"),
+        *(
+            _table("Subjects", _read_table(folder / "subjects.csv"), folder / "subjects.csv")
+            if result["subjects"]
+            else []
+        ),
         "## Skipped clips",
         "",
         *([f"- `{clip}`: {reason}" for clip, reason in skipped.items()] or ["None."]),
@@ -202,17 +212,63 @@ def _events(events: pd.DataFrame) -> list[str]:
     return [*lines, ""]
 
 
-def _table(title: str, path: Path) -> list[str]:
-    """A CSV file as a table, with mean and standard deviation of a branch's errors in the same column."""
+def _pictures(folder: Path, clips: int) -> list[str]:
+    """A sentence on the clips that pictures show; empty if they show all."""
+    if (shown := len(list((folder / "heatmaps").glob("*.png")))) == clips:
+        return []
+    return [
+        "",
+        f"Pictures: curves.png and heatmaps/ show {shown} of {clips} clips, those with the highest scores "
+        "and the worst mistakes (evaluate.pictures sets the number); strips.png shows all.",
+    ]
+
+
+def _read_table(path: Path) -> pd.DataFrame:
     kinds = dict.fromkeys(("clip", "camera", "subject"), "str") | {"anomalous_frames": "Int64"}
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=kinds).dropna(axis=1, how="all")
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=kinds)
+
+
+def _unlabelled(clips: pd.DataFrame) -> list[bool]:
+    """Whether each clip is one without labels beside labelled ones."""
+    without = clips["anomalous_frames"].isna().tolist()
+    return [False] * len(without) if all(without) else without
+
+
+def _not_counted(unlabelled: Sequence[bool]) -> list[str]:
+    """A sentence on clips without labels beside labelled ones; empty without such clips."""
+    if not any(unlabelled):
+        return []
+    return [
+        "",
+        f"Clips that are not labelled: {sum(unlabelled)} of {len(unlabelled)}. They are scored and listed, "
+        "but count in no metric and not in the tables of cameras and subjects.",
+    ]
+
+
+def _table(title: str, table: pd.DataFrame, path: Path, unlabelled: Sequence[bool] = ()) -> list[str]:
+    """A table with mean and standard deviation of a branch's errors in the same column.
+
+    Args:
+        title: the heading.
+        table: the rows; of more than MAX_ROWS, those with the highest scores are written.
+        path: the file that holds all rows.
+        unlabelled: whether each row is marked as not labelled; by default none is.
+    """
+    chosen = table.nlargest(MAX_ROWS, "score_max").index.sort_values()
+    rest = len(table) - len(chosen)
+    table = table.loc[chosen].dropna(axis=1, how="all")
     for mean in [name for name in table.columns if name.endswith(MEAN)]:
         branch = mean.removesuffix(MEAN)
         both = zip(table[mean].map(_cell), table.pop(branch + DEVIATION).map(_cell), strict=True)
         table[mean] = [" ± ".join(pair) for pair in both]
         table = table.rename(columns={mean: f"{branch} error (mean ± deviation)"})
     heads = [HEADERS.get(column, column) for column in table.columns]
-    rows = (_line(*row) for row in table.astype(object).where(table.notna(), "").itertuples(index=False))
+    table = table.astype(object).where(table.notna(), "")
+    if any(unlabelled):
+        table.loc[[i for i in chosen if unlabelled[i]], "anomalous_frames"] = "not labelled"
+    rows = [_line(*row) for row in table.itertuples(index=False)]
+    if rest > 0:
+        rows += ["", f"… and {rest} more with lower scores, in reports/evaluation/{path.name}."]
     return [f"## {title}", "", _line(*heads), _rule(len(heads)), *rows, ""]
 
 

@@ -1,4 +1,4 @@
-"""The keys of the section `data` that do not depend on the layout, for all stages that open footage."""
+"""The keys of the section `data` that do not depend on the layout, for stages other than `ingest`."""
 
 from typing import Literal
 
@@ -19,8 +19,8 @@ class SourceParams(Section):
     )
     on_error: Literal["fail", "skip"] = Field(
         "fail",
-        description="whether a clip that cannot be read stops the run, or is left out and listed in the "
-        "summary",
+        description="whether a clip that cannot be read, or is shorter than a window, stops the run, or is "
+        "left out and listed in the summary",
     )
     fps: float | None = Field(
         None,

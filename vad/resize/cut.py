@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from vad import UserError
 from vad.flow import open_flow
 from vad.resize.channels import Sources
 from vad.resize.cutter import Cutter
@@ -40,7 +39,7 @@ def cut(stem: Path, frames: Path, regions: Path, flow: Path, spec: TensorSpec, *
         threads: maximum number of threads.
 
     Raises:
-        UserError: if the clip has fewer frames than a window, or lacks the source of a channel.
+        UserError: if the clip lacks the source of a channel.
     """
     cv2.setNumThreads(threads)
     clip = _Clip(frames, regions, flow, spec)
@@ -69,11 +68,6 @@ class _Clip:
     def __init__(self, frames: Path, regions: Path, flow: Path, spec: TensorSpec):
         self.video = StoredFrames(frames)
         length, height, width = self.video.video.shape[:3]
-        if length < spec.window.frames:
-            raise UserError(
-                f"has {length} frames, fewer than a window's {spec.window.frames}; lower window.frames of "
-                "the model or leave the clip out"
-            )
         self.card: dict[str, Any] = {}
         self._flow = None
         if "flow" in spec.channels:

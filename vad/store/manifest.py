@@ -83,6 +83,18 @@ def available(manifest: Path, frames: Path) -> list[Clip]:
     return [clip for clip in read_manifest(manifest) if clip.clip not in skipped]
 
 
+def measured(manifest: Path, errors: Path, split: str) -> list[Clip]:
+    """Reads the clips of a split that have errors: those that no stage up to `measure` left out.
+
+    Args:
+        manifest: the CSV file.
+        errors: folder of the errors.
+        split: the split.
+    """
+    clips = (clip for clip in read_manifest(manifest) if clip.split == split)
+    return [clip for clip in clips if Path(f"{errors / clip.clip}.parquet").is_file()]
+
+
 def write_labels(path: Path, labels: dict[str, Intervals]) -> None:
     """Writes a row per anomalous interval: clip, start, end."""
     rows = ((clip, *interval) for clip in sorted(labels) for interval in sorted(labels[clip]))
