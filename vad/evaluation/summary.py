@@ -14,6 +14,7 @@ HEADERS = {
 }  # column of a CSV file -> head of the table, where they differ
 MEAN, DEVIATION = "_error_mean", "_error_std"  # suffixes of the names of columns
 MAX_EVENTS, MAX_ROWS = 100, 100  # maximum events, and rows of other tables, in the summary
+MAX_GAPS = 20  # that are listed
 DIGITS = 6  # significant digits, which are the same on all processors
 
 
@@ -22,7 +23,13 @@ def metrics(result: dict[str, Any]) -> dict[str, Any]:
     return _rounded(result)
 
 
-def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped: dict[str, str]) -> str:
+def markdown(
+    result: dict[str, Any],
+    folder: Path,
+    events: pd.DataFrame,
+    skipped: dict[str, str],
+    gaps: Sequence[tuple[str, int, float, float]] = (),
+) -> str:
     """The summary page in Markdown: headline and trivial scorers, events, tables.
 
     Args:
@@ -30,6 +37,7 @@ def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped
         folder: folder of the stage `evaluate`, with the tables.
         events: the result of `read_events`.
         skipped: reason for skipping, by clip.
+        gaps: jumps of time stamps, as `manifest.read_gaps` gives them.
     """
     frame, lines = result["frame"], ["# Evaluation", ""]
     clips = _read_table(folder / "clips.csv")
@@ -61,8 +69,27 @@ def markdown(result: dict[str, Any], folder: Path, events: pd.DataFrame, skipped
         "",
         *([f"- `{clip}`: {reason}" for clip, reason in skipped.items()] or ["None."]),
         "",
+        *_gaps(gaps),
     ]
     return "\n".join(lines)
+
+
+def _gaps(gaps: Sequence[tuple[str, int, float, float]]) -> list[str]:
+    """The section on jumps of time stamps; none without any."""
+    if not gaps:
+        return []
+    lines = [
+        "## Jumps of time stamps",
+        "",
+        "Times leave out jumps back and jumps ahead of more than two seconds.",
+        "",
+    ]
+    for clip, frame, seconds, gap in gaps[:MAX_GAPS]:
+        by = f"ahead by {gap:.2f} s" if gap > 0 else f"back by {-gap:.2f} s"
+        lines.append(f"- `{clip}`: {by} before frame {frame}, at {seconds:.2f} s")
+    if len(gaps) > MAX_GAPS:
+        lines.append(f"- … ({len(gaps)} in all: data/frames/gaps.csv)")
+    return [*lines, ""]
 
 
 def read_events(path: Path) -> pd.DataFrame:

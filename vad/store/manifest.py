@@ -139,6 +139,16 @@ def write_gaps(path: Path, gaps: dict[str, list[tuple[int, float, float]]]) -> N
     )
 
 
+def read_gaps(path: Path) -> list[tuple[str, int, float, float]]:
+    """Reads the rows of `write_gaps`.
+
+    Raises:
+        UserError: if the file is missing or lacks a column.
+    """
+    rows = _read_csv(path, {"clip", "frame", "seconds", "gap"})
+    return [(row["clip"], int(row["frame"]), float(row["seconds"]), float(row["gap"])) for row in rows]
+
+
 def count_splits(clips: Iterable[Clip]) -> str:
     """Number of clips per split, as `12 train, 4 val, 6 test`, for messages."""
     counts = Counter(clip.split for clip in clips)
