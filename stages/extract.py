@@ -43,7 +43,7 @@ def main(run: stage.Run) -> None:
     gaps = {clip.clip: cards.read_card(FRAMES / clip.clip)["gaps"] for clip in available(MANIFEST, FRAMES)}
     manifest.write_gaps(FRAMES / "gaps.csv", gaps)
     if n := sum(map(len, gaps.values())):
-        run.log(f"{n} jumps of time stamps in {sum(map(bool, gaps.values()))} clips: {FRAMES}/gaps.csv")
+        run.log(f"jumps of time stamps: {n}, listed in {FRAMES}/gaps.csv")
 
 
 def end(clip: manifest.Clip) -> int | None:
