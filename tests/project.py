@@ -33,7 +33,7 @@ STAGES = [
     "score",
     "evaluate",
     "summarize",
-]  # in their order
+]  # in their order; of `resize`, `statistics` reads only the list of clips that are too short
 TINY = {  # parameters that make a run short
     "data.root": "data/tiny",
     "resize.height": 16,
