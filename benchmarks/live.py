@@ -51,7 +51,7 @@ FOOTAGE = {
     "one-by-one 768x432": DATA / "samples/one-by-one-person-detection.mp4",
 }
 WEIGHTS = DATA / "weights/yolox_nano.onnx"
-STAGES = ["ingest", "extract", "flow", "preprocess", "statistics", "resize", "train", "measure", "calibrate"]
+STAGES = ["ingest", "extract", "flow", "preprocess", "resize", "train", "statistics", "measure", "calibrate"]
 PROCESSORS = {  # attributes of `Scoring`
     "_flow": "flow",
     "_regions": "regions",

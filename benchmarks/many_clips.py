@@ -26,8 +26,9 @@ import joblib
 import numpy as np
 import psutil
 
-from tests.project import NOT_COPIED, ROOT, STAGES, Project
+from tests.project import NOT_COPIED, ROOT, Project
 from vad.footage.encode import encode
+from vad.pipeline import params
 from vad.recipe import overrides
 
 HEIGHT, WIDTH, FPS, CAMERAS, WALKERS = 120, 160, 10.0, 4, 4
@@ -156,7 +157,7 @@ def main() -> None:
         generate(project / "data/many", args.clips, args.frames)
         print(f"{args.clips} clips of {args.frames} frames, {WIDTH}x{HEIGHT}")
         print(f"{'stage':<12}{'seconds':>9}{'per clip':>10}{'DVC':>7}{'MB':>7}", flush=True)
-        for stage in STAGES:
+        for stage in params.read(ROOT / "dvc.yaml")["stages"]:
             seconds, more, memory = measure(project, stage)
             print(
                 f"{stage:<12}{seconds:>9.1f}{seconds / args.clips:>10.3f}{more:>7.1f}{memory:>7.0f}",

@@ -25,9 +25,9 @@ STAGES = [
     "extract",
     "flow",
     "preprocess",
-    "statistics",
     "resize",
     "train",
+    "statistics",
     "measure",
     "calibrate",
     "score",
@@ -58,8 +58,10 @@ def whole_frames() -> dict[str, Any]:
 
 
 def following(stage: str) -> set[str]:
-    """The stage and all stages after it."""
-    return set(STAGES[STAGES.index(stage) :])
+    """The stage and all stages that a change of its results re-runs."""
+    # of `resize`, `statistics` reads only the list of clips that are too short, and of `train` nothing
+    others = {"statistics"} if stage in {"resize", "train"} else set()
+    return set(STAGES[STAGES.index(stage) :]) - others
 
 
 def ran(output: str) -> set[str]:
