@@ -2,25 +2,33 @@
 
 from collections import deque
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
-LISTED_GAP = 1.0  # seconds; a longer gap is told to the user
-LONGEST_GAP = 2.0  # seconds; a longer one may be closed, and is never filled with repeated frames
-USUAL_STEPS = 3  # a gap is longer than this many frame intervals, which sets slow time lapses apart
-CLOSED_STEPS = 20  # and one that is closed than this many
-JITTER_STEPS = 3  # frame intervals by which a time stamp may be too early without a restart of the clock
+LONGEST_GAP = 1.0  # seconds; a longer gap is told to the user
+USUAL_STEPS = 3  # and longer than this many frame intervals, which sets slow time lapses apart
+CLOSED_STEPS = 20  # a gap is closed if it is longer than this many, too
+JITTER_STEPS = 3  # frame intervals by which a single stamp may be off without a word
 RECENT = 25  # frames whose median step is the frame interval
 DEFAULT_RATE = 25.0  # frames per second where nothing says more
 RATE_TOLERANCE = 0.02  # relative difference up to which the rate in the header is used
 
 
+class _Anchor(NamedTuple):
+    """Where times are counted from: `seconds` at the stamp `stamp`."""
+
+    seconds: float
+    stamp: int
+
+
 class Clock:
     """Turns the time stamps of frames, in display order, into times that never go back.
 
-    Time goes on by a frame interval where stamps restart (recordings joined to one file) and where they jump
+    Time goes on by a frame interval where stamps go back (recordings joined to one file) and where they jump
     ahead by more than LONGEST_GAP and CLOSED_STEPS frame intervals (pauses of a recorder, broken clocks), so
-    that a wrong stamp does not become hours. A frame without a stamp comes a frame interval after the last.
+    that wrong stamps do not become hours. Where stamps soon return to where they would have been, the jump
+    did not count. A frame without a stamp comes a frame interval after the last.
 
     Args:
         tick: seconds per unit of the stamps.
@@ -33,8 +41,19 @@ class Clock:
         self._steps: deque[float] = deque(maxlen=RECENT)
         self._seconds = -1.0  # of the last frame; below 0 before the first
         self._stamp: int | None = None  # of the last frame that had one
-        # times are counted from here: `_base` seconds at the stamp `_origin`
-        self._base, self._origin = 0.0, 0
+        self._anchor = _Anchor(0.0, 0)
+        self._earlier: _Anchor | None = None  # before the latest jump, for RECENT frames
+        self._age = 0  # frames since that jump
+
+    def goes_back(self, stamp: int | None) -> bool:
+        """Whether the clock restarts at the next frame.
+
+        Args:
+            stamp: of that frame, in ticks.
+        """
+        if stamp is None or self._stamp is None:
+            return False
+        return float((stamp - self._stamp) * self._tick) < -JITTER_STEPS * self._typical()
 
     def time(self, stamp: int | None) -> tuple[float, float]:
         """Takes the stamp of the next frame.
@@ -44,34 +63,50 @@ class Clock:
 
         Returns:
             (seconds since the first frame, gap). The gap is 0 where stamps go on as usual; otherwise it is
-            the time in seconds by which they jump: above LISTED_GAP, or negative where the clock restarts.
+            the time in seconds by which they jump: above LONGEST_GAP, or negative where the clock restarts.
         """
         step = self._typical()
         if self._seconds < 0:
             self._seconds = 0.0
-            self._anchor(stamp)
+            self._anchor_at(stamp)
             return 0.0, 0.0
         if stamp is None or self._stamp is None:
             self._seconds += step
             if self._stamp is None:
-                self._anchor(stamp)
+                self._anchor_at(stamp)
             return self._seconds, 0.0
         jump = float((stamp - self._stamp) * self._tick)
-        if -JITTER_STEPS * step <= jump < 0:
+        self._age += 1
+        if self._returns(stamp, step):
             return self._seconds, 0.0
         if jump < 0 or jump > max(LONGEST_GAP, CLOSED_STEPS * step):
             # the rate in a header may be an average over this very jump
             self._seconds += step if self._steps else min(step, 1 / DEFAULT_RATE)
-            self._anchor(stamp)
-            return self._seconds, jump
+            self._earlier, self._age = self._anchor, 0
+            self._anchor_at(stamp)
+            return self._seconds, 0.0 if -JITTER_STEPS * step <= jump < 0 else jump
         self._stamp = stamp
         self._steps.append(jump)
-        self._seconds = max(self._seconds, self._base + float((stamp - self._origin) * self._tick))
-        return self._seconds, jump if jump > max(LISTED_GAP, USUAL_STEPS * step) else 0.0
+        self._seconds = max(self._seconds, self._at(self._anchor, stamp))
+        return self._seconds, jump if jump > max(LONGEST_GAP, USUAL_STEPS * step) else 0.0
 
-    def _anchor(self, stamp: int | None) -> None:
+    def _returns(self, stamp: int, step: float) -> bool:
+        """Whether a stamp is where it would have been without the latest jump; then the jump is undone."""
+        if self._earlier is None or self._age > RECENT:
+            return False
+        ahead = self._at(self._earlier, stamp) - self._seconds
+        if not 0 <= ahead <= JITTER_STEPS * step:
+            return False
+        self._seconds += ahead
+        self._anchor, self._earlier, self._stamp = self._earlier, None, stamp
+        return True
+
+    def _at(self, anchor: _Anchor, stamp: int) -> float:
+        return anchor.seconds + float((stamp - anchor.stamp) * self._tick)
+
+    def _anchor_at(self, stamp: int | None) -> None:
         self._stamp = stamp
-        self._base, self._origin = self._seconds, stamp or 0
+        self._anchor = _Anchor(self._seconds, stamp or 0)
 
     def _typical(self) -> float:
         """The frame interval: that of recent frames, since headers may name an average over gaps."""
@@ -88,7 +123,7 @@ def are_gaps(steps: np.ndarray) -> np.ndarray:
         bool [N].
     """
     usual = float(np.median(steps)) if len(steps) else 0.0
-    return steps > max(LISTED_GAP, USUAL_STEPS * usual)
+    return steps > max(LONGEST_GAP, USUAL_STEPS * usual)
 
 
 def footage_rate(nominal: float, times: np.ndarray) -> float:

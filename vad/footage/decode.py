@@ -21,7 +21,6 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from vad import UserError
 from vad.footage import video
-from vad.footage.clock import LONGEST_GAP
 from vad.footage.pictures import (
     DEFAULT_FORMAT,
     Color,
@@ -35,6 +34,7 @@ from vad.stream import Frame, Processor, results
 
 # Matroska and FLV round times to milliseconds, so a frame up to this much too late counts as on time
 SLACK = 1.1e-3  # seconds
+LONGEST_GAP = 2.0  # seconds; a longer gap in the times of a camera is not filled with repeated frames
 # numbers of matrices in headers (ITU-T H.273) that swscale knows: RGB, BT.709, unspecified, FCC, BT.601,
 # again BT.601, SMPTE 240M, BT.2020
 MATRICES = frozenset({0, 1, 2, 4, 5, 6, 7, 9})

@@ -3,11 +3,13 @@
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 import av
+from av.codec.context import Flags
 
 from vad import UserError
 from vad.footage import video
@@ -17,6 +19,7 @@ from vad.store.intervals import Intervals
 # A demuxer of MPEG transport streams marks a packet when data before the packet after the next is missing. If
 # that one begins with a key frame, recordings were joined there, and nothing is missing.
 MARK_TO_JOIN = 2  # packets
+TRIAL = 20  # packets by which it is decided whether there are display times
 
 
 class TimedFrame(NamedTuple):
@@ -37,8 +40,8 @@ class VideoReader:
     """The frames of a video in display order; iterate over them once.
 
     Damage does not end the iteration: frames that a decoder patched up, or whose packets were damaged, come
-    like others, so that all of it can be counted. What precedes the first frame that can be decoded is the
-    open start of a recording and no damage.
+    like others, so that all of it can be counted. Frames before the first that can be decoded whole are the
+    open start of a recording: they are left out and no damage. So it is where recordings are joined.
 
     Args:
         source: the file.
@@ -58,6 +61,7 @@ class VideoReader:
         context = self._stream.codec_context
         context.thread_count = threads
         context.copy_opaque = True  # so that the mark of a damaged packet reaches its frame
+        context.flags |= Flags.output_corrupt  # or frames after a lost key frame would silently be missing
         self._stream.thread_type = "AUTO"
         self.nominal_rate = video.nominal_rate(self._stream)
         self.seconds = array("d")
@@ -69,20 +73,41 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[TimedFrame]:
         clock = Clock(video.tick(self._stream), 1 / self.nominal_rate)
-        is_avi = video.is_avi(self._container)
-        # AVI stores no display times; its decoding times, taken in order, replace them
         decoding_times: deque[int | None] = deque()
+        in_open_start = True
         with self._container:
-            for packet in self._demux():
-                if packet.size and is_avi:
+            packets = self._demux()
+            first = list(islice(packets, TRIAL))
+            by_decoding_times = self._has_decoding_times_alone(first)
+            for packet in chain(first, packets):
+                if packet.size and by_decoding_times:
                     decoding_times.append(packet.dts)
                 for frame in self._decode(packet):
-                    stamp = frame.pts if not is_avi else decoding_times.popleft() if decoding_times else None
+                    stamp = frame.pts
+                    if by_decoding_times:
+                        stamp = decoding_times.popleft() if decoding_times else None
+                    in_open_start |= clock.goes_back(stamp)
+                    in_open_start &= frame.is_corrupt and not frame.key_frame
+                    if in_open_start:
+                        continue
                     seconds, gap = clock.time(stamp)
                     self._note(frame)
                     self.seconds.append(seconds)
                     yield TimedFrame(seconds, gap, frame)
         self._ended = True
+
+    def _has_decoding_times_alone(self, packets: Sequence["av.Packet[av.VideoStream]"]) -> bool:
+        """Whether the file stores no display times (AVI, ASF, MXF).
+
+        Its decoding times, taken in order, then replace them.
+
+        Args:
+            packets: the first ones.
+        """
+        if video.is_avi(self._container):
+            return True
+        is_reordered = self._stream.codec_context.has_b_frames
+        return bool(is_reordered) and all(packet.pts == packet.dts for packet in packets if packet.size)
 
     def _demux(self) -> Iterator["av.Packet[av.VideoStream]"]:
         try:
@@ -103,6 +128,8 @@ class VideoReader:
                 packet.opaque = number
         try:
             return packet.decode()
+        except av.error.PermissionError:  # the headers of a further stream, where Ogg files are joined
+            return []
         except av.FFmpegError:
             if self.seconds:
                 self._damaged.append(len(self.seconds))
