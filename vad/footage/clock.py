@@ -1,16 +1,19 @@
-"""The clock of a video: times from the time stamps of a file, which may restart, jump or be absent."""
+"""The clock of a video: times from the time stamps of a file, which may restart, have gaps or be absent.
+
+A gap is a step from a time stamp to the next that is longer than usual, or negative where the clock restarts.
+"""
 
 from collections import deque
 from fractions import Fraction
 
 import numpy as np
 
-LISTED_GAP = 1.0  # seconds; a longer gap is told to the user
-LONGEST_GAP = 2.0  # seconds; a longer one may be closed, and is never filled with repeated frames
-USUAL_STEPS = 3  # a gap is longer than this many frame intervals, which sets slow time lapses apart
-CLOSED_STEPS = 20  # and one that is closed than this many
+# A gap is listed if it is longer than LISTED_GAP seconds and LISTED_STEPS frame intervals, and left out of
+# times if it is longer than LONGEST_GAP and CLOSED_STEPS. Long steps in slow time lapses are no gaps.
+LISTED_GAP, LISTED_STEPS = 1.0, 3
+LONGEST_GAP, CLOSED_STEPS = 2.0, 20
 JITTER_STEPS = 3  # frame intervals by which a time stamp may be too early without a restart of the clock
-RECENT = 25  # frames whose median step is the frame interval
+RECENT = 25  # steps whose median is the frame interval
 DEFAULT_RATE = 25.0  # frames per second where nothing says more
 RATE_TOLERANCE = 0.02  # relative difference up to which the rate in the header is used
 
@@ -18,9 +21,9 @@ RATE_TOLERANCE = 0.02  # relative difference up to which the rate in the header 
 class Clock:
     """Turns the time stamps of frames, in display order, into times that never go back.
 
-    Time goes on by a frame interval where stamps restart (recordings joined to one file) and where they jump
-    ahead by more than LONGEST_GAP and CLOSED_STEPS frame intervals (pauses of a recorder, broken clocks), so
-    that a wrong stamp does not become hours. A frame without a stamp comes a frame interval after the last.
+    Time goes on by a frame interval where stamps restart (recordings joined to one file) and over gaps of
+    more than LONGEST_GAP and CLOSED_STEPS (pauses of a recorder, broken clocks), so that a wrong stamp does
+    not become hours. A frame without a stamp comes a frame interval after the last.
 
     Args:
         tick: seconds per unit of the stamps.
@@ -43,52 +46,52 @@ class Clock:
             stamp: in ticks; None without one.
 
         Returns:
-            (seconds since the first frame, gap). The gap is 0 where stamps go on as usual; otherwise it is
-            the time in seconds by which they jump: above LISTED_GAP, or negative where the clock restarts.
+            (seconds since the first frame, gap before this frame). The gap is the step from the last stamp in
+            seconds, negative where the clock restarts; 0 if there is none to list.
         """
-        step = self._typical()
+        interval = self._frame_interval()
         if self._seconds < 0:
             self._seconds = 0.0
             self._anchor(stamp)
             return 0.0, 0.0
         if stamp is None or self._stamp is None:
-            self._seconds += step
+            self._seconds += interval
             if self._stamp is None:
                 self._anchor(stamp)
             return self._seconds, 0.0
-        jump = float((stamp - self._stamp) * self._tick)
-        if -JITTER_STEPS * step <= jump < 0:
+        step = float((stamp - self._stamp) * self._tick)
+        if -JITTER_STEPS * interval <= step < 0:
             return self._seconds, 0.0
-        if jump < 0 or jump > max(LONGEST_GAP, CLOSED_STEPS * step):
-            # the rate in a header may be an average over this very jump
-            self._seconds += step if self._steps else min(step, 1 / DEFAULT_RATE)
+        if step < 0 or step > max(LONGEST_GAP, CLOSED_STEPS * interval):
+            # the rate in a header may be an average over this very gap
+            self._seconds += interval if self._steps else min(interval, 1 / DEFAULT_RATE)
             self._anchor(stamp)
-            return self._seconds, jump
+            return self._seconds, step
         self._stamp = stamp
-        self._steps.append(jump)
+        self._steps.append(step)
         self._seconds = max(self._seconds, self._base + float((stamp - self._origin) * self._tick))
-        return self._seconds, jump if jump > max(LISTED_GAP, USUAL_STEPS * step) else 0.0
+        return self._seconds, step if step > max(LISTED_GAP, LISTED_STEPS * interval) else 0.0
 
     def _anchor(self, stamp: int | None) -> None:
         self._stamp = stamp
         self._base, self._origin = self._seconds, stamp or 0
 
-    def _typical(self) -> float:
-        """The frame interval: that of recent frames, since headers may name an average over gaps."""
+    def _frame_interval(self) -> float:
+        """That of recent frames, since headers may name an average over gaps."""
         return sorted(self._steps)[len(self._steps) // 2] if self._steps else self._interval
 
 
 def are_gaps(steps: np.ndarray) -> np.ndarray:
-    """Which of the times between neighbouring frames are gaps.
+    """Which of the times between neighbouring frames are gaps to list.
 
     Args:
-        steps: seconds, [N].
+        steps: seconds, not negative, [N].
 
     Returns:
         bool [N].
     """
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    return steps > max(LISTED_GAP, USUAL_STEPS * usual)
+    interval = float(np.median(steps)) if len(steps) else 0.0
+    return steps > max(LISTED_GAP, LISTED_STEPS * interval)
 
 
 def footage_rate(nominal: float, times: np.ndarray) -> float:

@@ -39,15 +39,6 @@ class Header(NamedTuple):
     deep: bool = False
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) in pixels of a picture set upright.
-
-    Raises:
-        UserError: as `read_header`.
-    """
-    return read_header(path)[:2]
-
-
 def read_header(path: Path) -> Header:
     """Reads the header of a picture.
 

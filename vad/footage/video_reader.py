@@ -24,7 +24,7 @@ class TimedFrame(NamedTuple):
 
     Attributes:
         seconds: time since the first frame.
-        gap: seconds by which the time stamps jump before it; 0 if they go on as usual (`clock.Clock`).
+        gap: that in the time stamps before the frame, in seconds (`clock.Clock.time`).
         frame: PyAV's frame.
     """
 
