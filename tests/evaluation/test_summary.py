@@ -101,7 +101,7 @@ def test_gaps_in_time_stamps_are_listed(frames_report):
 
     assert "Gaps" not in text()
     listed = text(("test/fall", 30, 1.2, -0.8), ("test/walk", 7, 0.28, 3600.04))
-    assert "- `test/fall`: restart, 0.80 s back, before frame 30, at 1.20 s" in listed
+    assert "- `test/fall`: step back of 0.80 s before frame 30, at 1.20 s" in listed
     assert "- `test/walk`: gap of 3600.04 s before frame 7, at 0.28 s" in listed
     many = text(*(("test/fall", i, 1.0, 2.0) for i in range(50)))
     assert many.count("test/fall`: gap of") == 20

@@ -287,7 +287,7 @@ def drop(source: Path, target: Path, number: int, packet: int = 1) -> None:
     "codec", ["libx264 -g 25", "libx265 -x265-params log-level=error:keyint=25", "mpeg2video -g 25"]
 )
 @pytest.mark.parametrize(("at", "first"), [(60, 55), (50, 45)])
-def test_lost_packets_are_told_with_the_frames_that_they_spoil(tmp_path, codec, at, first):
+def test_lost_packets_are_refused_with_the_frames_that_they_spoil(tmp_path, codec, at, first):
     whole = make(
         tmp_path / "a.ts", "-c:v", *codec.split(), "-b:v", "2M", source=SOURCE.replace("128x96", "320x240")
     )
@@ -360,7 +360,7 @@ def test_an_exif_orientation_within_a_video_of_jpegs(tmp_path, orientation, turn
 # --- several streams
 
 
-def test_a_second_video_stream_is_told_and_a_cover_is_not(tmp_path):
+def test_a_second_video_stream_is_noted_and_a_cover_is_not(tmp_path):
     make(tmp_path / "a.mkv", "-c:v", "libx264")
     make(tmp_path / "b.mkv", "-c:v", "libx264", source=SOURCE.replace("128x96", "64x48"))
     ffmpeg(

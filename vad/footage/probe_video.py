@@ -73,6 +73,9 @@ def probe_video(source: Path) -> Info:
     packets, some codecs have frames that are never shown, and a recording may begin with pictures that refer
     to missing ones.
 
+    Args:
+        source: the file.
+
     Raises:
         UserError: if the file is missing, empty, a Git-LFS pointer, not a video, cut off or damaged.
     """

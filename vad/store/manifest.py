@@ -141,8 +141,8 @@ def write_gaps(path: Path, gaps: dict[str, list[tuple[int, float, float]]]) -> N
 
 
 def describe_gap(gap: float) -> str:
-    """A gap in words: `gap of 1.50 s`, or `restart, 4.00 s back,` of a negative one."""
-    return f"gap of {gap:.2f} s" if gap > 0 else f"restart, {-gap:.2f} s back,"
+    """A gap in words: `gap of 1.50 s`, or `step back of 4.00 s` where the clock restarts."""
+    return f"gap of {gap:.2f} s" if gap > 0 else f"step back of {-gap:.2f} s"
 
 
 def read_gaps(path: Path) -> list[tuple[str, int, float, float]]:
