@@ -64,7 +64,7 @@ recipe: $(VENV)/ready  ## write recipes into params.yaml: make recipe NAME="ped2
 exp: $(VENV)/ready  ## run an experiment in a copy: make exp NAME=ped2 ROOT=…, make exp ARGS="-S train.epochs=40"
 	@python -m vad.recipe $(NAME) $(OPTIONS) --exp $(ARGS)
 
-table: $(VENV)/ready  ## show the experiments of the last commit, what they changed and reached
+table: $(VENV)/ready  ## show the experiments of the last commit: what each changed, and its metrics
 	@python -m vad.experiments $(ARGS)
 
 # The lock file of a commit from elsewhere may name results that are not here. DVC would then compute them without a

@@ -12,8 +12,8 @@ from vad.evaluation.evaluate import evaluate, headline, without_labels, write
 from vad.evaluation.identity import read_identity
 from vad.evaluation.localisation import draw, locate
 from vad.evaluation.params import EvaluateParams
-from vad.evaluation.pictured import pictured
 from vad.evaluation.scored_clip import read_clips
+from vad.evaluation.selection import select
 from vad.pipeline import stage
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import read_errors
@@ -35,7 +35,7 @@ def main(run: stage.Run) -> None:
     trivial = trivial_scorers(clips, params.seed)
     result = evaluate(clips, trivial, calibration, params)
     result |= locate(clips, calibration, MASKS, params)
-    shown = pictured(clips, calibration.threshold, params.pictures)
+    shown = select(clips, calibration.threshold, params.pictures)
     # everything is computed before the earlier report is removed, so that an error leaves it whole
     shutil.rmtree(EVALUATION, ignore_errors=True)
     write(EVALUATION, clips, shown, trivial, calibration.threshold, result)

@@ -1,7 +1,7 @@
 """Decodes every clip of the manifest into an array of frames.
 
 In: data/manifest.csv, the footage below data.root.
-Out: data/frames/ with skipped.csv (only with data.on_error: skip) and gaps.csv (jumps of time stamps).
+Out: data/frames/ with skipped.csv (only with data.on_error: skip) and gaps.csv (gaps in time stamps).
 """
 
 from pathlib import Path
@@ -43,7 +43,7 @@ def main(run: stage.Run) -> None:
     gaps = {clip.clip: cards.read_card(FRAMES / clip.clip)["gaps"] for clip in available(MANIFEST, FRAMES)}
     manifest.write_gaps(FRAMES / "gaps.csv", gaps)
     if n := sum(map(len, gaps.values())):
-        run.log(f"jumps of time stamps: {n}, listed in {FRAMES}/gaps.csv")
+        run.log(f"gaps in time stamps: {n}, listed in {FRAMES}/gaps.csv")
 
 
 def end(clip: manifest.Clip) -> int | None:

@@ -9,7 +9,7 @@ data/masks/        anomalous pixels of the clips that have masks, packed to bits
 import shutil
 from pathlib import Path
 
-from vad.footage import contents
+from vad.footage.contents import left_out, unreadable, walk
 from vad.footage.pictures import PictureFormat
 from vad.footage.survey import survey
 from vad.layouts import DataParams, open_root
@@ -33,12 +33,12 @@ def main(run: stage.Run) -> None:
     try:
         (part / MASKS.name).mkdir(parents=True)
         open_root(root)
-        found = contents.walk(root)
-        for line in contents.unreadable(found):
+        contents = walk(root)
+        for line in unreadable(contents):
             run.log(line)
         reader = layout(params)
         clips = reader.read(root)
-        for line in contents.left_out(found, clips, reader.own_files()):
+        for line in left_out(contents, clips, reader.auxiliary_files()):
             run.log(line)
         result = survey(
             clips,

@@ -10,7 +10,7 @@ from vad.footage.params import SourceParams
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
 from vad.resize.cut import cut
-from vad.resize.short import leave_out_short
+from vad.resize.short import skip_short
 from vad.store import manifest
 from vad.store.cards import read_card
 from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowSpec
@@ -27,7 +27,7 @@ def main(run: stage.Run) -> None:
     spec = TensorSpec.of(run.params("resize", ResizeParams), window)
     on_error = run.params("data", SourceParams).on_error
     # before any work, so that a clip that is too short is known at once
-    clips, short = leave_out_short(
+    clips, short = skip_short(
         manifest.available(MANIFEST, FRAMES), FRAMES, window, f"model.{model}.window", on_error
     )
     for clip, reason in short.items():

@@ -119,7 +119,7 @@ def _value(raw: Any, key: str) -> Any:
 
 
 def check_footage(raw: dict[str, Any]) -> None:
-    """Checks that the folder of the footage exists and holds nothing at which DVC fails."""
+    """Checks that the folder of the footage exists and holds nothing that DVC cannot read."""
     from vad.footage import contents
     from vad.layouts.base import open_root
 
@@ -129,9 +129,9 @@ def check_footage(raw: dict[str, Any]) -> None:
 
 
 def check_apart(raw: dict[str, Any]) -> None:
-    """Checks that the folder of the footage and the outputs of stages do not lie within each other.
+    """Checks that neither the folder of the footage nor an output of a stage lies in the other.
 
-    DVC would refuse it too, with a line that names neither the folder nor the key.
+    DVC would refuse it too, but name neither the folder nor the key.
     """
     root = Path(raw["data"]["root"])
     real = root.resolve()

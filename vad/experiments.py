@@ -29,16 +29,16 @@ NONE = "–"
 NARROWEST = 20  # characters for the changed parameters; if fewer are left, they come below the row
 
 
-def checked(words: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
+def command(arguments: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
     """The command that runs an experiment in a copy of the project, after a check of all its parameters.
 
-    DVC itself would find a wrong value only at the stage that uses it, and would say it in its own words.
+    DVC itself would find a wrong value only at the stage that uses it, and name it less clearly.
 
     Args:
-        words: arguments of `dvc exp run`, such as `-S key=value`; with --queue it only queues.
+        arguments: of `dvc exp run`, such as `-S key=value`; with --queue it only queues.
 
     Returns:
-        (the words of the command, the contents of params.yaml in each experiment of the sweep).
+        (the command and its arguments, the contents of params.yaml in each experiment of the sweep).
 
     Raises:
         UserError: if a value is wrong, in any experiment of a sweep, or if neither git nor DVC tracks the
@@ -54,7 +54,7 @@ def checked(words: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
     parser.add_argument("-C", "--copy-paths", action="append", default=[])
     parser.add_argument("--queue", action="store_true")
     parser.add_argument("--temp", action="store_true")
-    given = parser.parse_known_args(list(words))[0]
+    given = parser.parse_known_args(list(arguments))[0]
     contents = []
     try:
         for run in get_hydra_sweeps(to_path_overrides(given.set_param)):
@@ -71,7 +71,7 @@ def checked(words: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
     except (DvcException, HydraException) as e:
         raise UserError(f"dvc exp run: {' '.join(str(e.__cause__ or e).split())}") from None
     where = [] if given.queue or given.temp else ["--temp"]
-    return [*DVC, "exp", "run", *where, *words], contents
+    return [*DVC, "exp", "run", *where, *arguments], contents
 
 
 def is_tracked(path: Path) -> bool:
@@ -98,35 +98,33 @@ def table(shown: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     rows = list(_rows(shown))
     rows.insert(0, (HEADER, "also changed" if any(changed for _, changed in rows) else ""))
     widths = [max(len(row[i]) for row, _ in rows) for i in range(len(HEADER))]
-    column = sum(widths) + 2 * len(widths)  # where the changed parameters begin
+    indent = sum(widths) + 2 * len(widths)  # where the changed parameters begin
     lines = []
     for row, changed in rows:
         cells = [cell.ljust(w) for cell, w in zip(row[:2], widths, strict=False)]
         cells += [cell.rjust(w) for cell, w in zip(row[2:], widths[2:], strict=True)]
-        if (left := width - column) >= NARROWEST:
+        if (left := width - indent) >= NARROWEST:
             first, *more = textwrap.wrap(changed, left, break_on_hyphens=False) or [""]
             lines.append("  ".join([*cells, first]).rstrip())
-            lines += [" " * column + words for words in more]
+            lines += [" " * indent + line for line in more]
         else:
             lines.append("  ".join(cells))
-            lines += [f"    {words}" for words in textwrap.wrap(changed, width - 4, break_on_hyphens=False)]
+            lines += [f"    {line}" for line in textwrap.wrap(changed, width - 4, break_on_hyphens=False)]
     return lines
 
 
 def _rows(shown: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[str], str]]:
     """(cells, changed parameters) of the workspace, then of each commit and its experiments."""
-    last = _parameters(shown[1]) if len(shown) > 1 else {}
-    # of several commits (-A), those before the last matter for their experiments alone
+    last_commit = _parameters(shown[1]) if len(shown) > 1 else {}
+    # of several commits (-A), those before the last are shown only with experiments
     for commit in [*shown[:2], *(commit for commit in shown[2:] if commit.get("experiments"))]:
-        is_workspace = commit["rev"] == "workspace"
-        base = last if is_workspace else _parameters(commit)
+        base = last_commit if commit["rev"] == "workspace" else _parameters(commit)
         yield _row(commit.get("name") or commit["rev"][:9], commit, base)
         for entry in commit.get("experiments") or []:
             revision = entry["revs"][0]
-            state = ((entry.get("executor") or {}).get("state") or "").lower()
+            state = ((entry.get("executor") or {}).get("state") or "success").lower()
             name = entry.get("name") or revision["rev"][:7]
-            shown_state = f" ({state})" if state not in ("", "success") else ""
-            yield _row(f"- {name}{shown_state}", revision, base)
+            yield _row(f"- {name}" if state == "success" else f"- {name} ({state})", revision, base)
 
 
 def _row(name: str, revision: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[list[str], str]:
@@ -175,8 +173,10 @@ def _short(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
-def main(words: Sequence[str]) -> None:
-    done = subprocess.run([*DVC, "exp", "show", "--json", *words], stdout=subprocess.PIPE, encoding="utf-8")
+def main(arguments: Sequence[str]) -> None:
+    done = subprocess.run(
+        [*DVC, "exp", "show", "--json", *arguments], stdout=subprocess.PIPE, encoding="utf-8"
+    )
     if done.returncode:
         sys.exit(done.returncode)  # DVC has said why
     print("\n".join(table(json.loads(done.stdout), shutil.get_terminal_size((100, 24)).columns)))

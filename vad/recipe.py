@@ -204,7 +204,7 @@ def main() -> None:
         return
     changes = overrides(args.name, args.root, args.weights)
     if args.exp is not None:
-        command, (raw, *_) = experiments.checked([*flags(changes), *args.exp])
+        command, (raw, *_) = experiments.command([*flags(changes), *args.exp])
         print(f"experiment: {' '.join(args.name) or 'params.yaml'}, {_footage(changes, raw)}", flush=True)
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         os.execve(command[0], command, os.environ | {"PATH": path})  # stages call `python`

@@ -14,8 +14,8 @@ from vad.evaluation.evaluate import evaluate, write
 from vad.evaluation.identity import Identity
 from vad.evaluation.localisation import draw, locate
 from vad.evaluation.params import EvaluateParams
-from vad.evaluation.pictured import pictured
 from vad.evaluation.scored_clip import ScoredClip, read_clips
+from vad.evaluation.selection import select
 from vad.footage.masks import convert
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import ClipErrors, read_errors
@@ -192,7 +192,7 @@ class Report:
         trivial = trivial_scorers(self.clips, params.seed)
         self.result = evaluate(self.clips, trivial, by, params)
         self.result |= locate(self.clips, by, inputs / "masks", params)
-        shown = pictured(self.clips, by.threshold, params.pictures)
+        shown = select(self.clips, by.threshold, params.pictures)
         write(folder, self.clips, shown, trivial, by.threshold, self.result)
         draw(folder / "heatmaps", shown, by, inputs / "frames", inputs / "masks")
         stored = read_json(folder / "metrics.json")  # as the next stage reads it

@@ -17,8 +17,8 @@ from tests.evaluation.reports import PARAMS, Report, calibration, manifest_row, 
 from vad.drawing import strips
 from vad.drawing.strips import COLUMNS, LENGTH, LINE, ROWS, Strip
 from vad.evaluation import curves, summary
-from vad.evaluation.pictured import pictured
 from vad.evaluation.scored_clip import ScoredClip
+from vad.evaluation.selection import select
 from vad.scoring.clip_errors import ClipErrors
 from vad.store.arrays import write_array
 from vad.store.manifest import Clip
@@ -65,7 +65,7 @@ def many(tmp_path_factory) -> Report:
 
 
 def test_pictures_show_the_most_anomalous_clips_and_say_so(many):
-    shown = pictured(many.clips, BY.threshold, 5)
+    shown = select(many.clips, BY.threshold, 5)
     assert len(shown) == 5
     drawn = sorted(path.name for path in (many.folder / "heatmaps").iterdir())
     assert drawn == sorted(f"clip_{clip.name}.png" for clip in shown)
@@ -105,7 +105,7 @@ def several(draw: st.DrawFn) -> list[ScoredClip]:
 @settings(max_examples=200, deadline=None)
 def test_the_clips_are_taken_in_turn_from_three_lists(clips, number):
     """By hand: repeatedly the best of each list that is not taken yet, or is at the same place."""
-    shown = pictured(clips, 3.0, number)
+    shown = select(clips, 3.0, number)
     names = [clip.name for clip in clips]
     assert [clip.name for clip in shown] == [name for name in names if name in {c.name for c in shown}]
     assert len(shown) == min(number, len(clips))
@@ -133,7 +133,7 @@ def test_the_clips_are_taken_in_turn_from_three_lists(clips, number):
 def test_curves_of_more_clips_than_a_page_holds_have_further_pages(tmp_path, monkeypatch):
     monkeypatch.setattr(curves, "PAGE", 4)
     clips = [scored(f"{i}", [0, i, 1], [0, 1, 0]) for i in range(9)]
-    curves.draw(tmp_path / "new/curves.png", clips, 1.0, of=9)
+    curves.draw(tmp_path / "new/curves.png", clips, 1.0, total=9)
     files = sorted((tmp_path / "new").iterdir())
     assert [file.name for file in files] == ["curves.png", "curves_2.png", "curves_3.png"]
     pages = [matplotlib.image.imread(file) for file in files]
@@ -195,7 +195,7 @@ def test_many_strips_have_pages_of_the_same_width(tmp_path):
 
 @pytest.mark.slow
 def test_the_time_of_many_clips_is_in_proportion(tmp_path):
-    """240 clips of 3 frames once took more than two minutes."""
+    """Time grows no faster than the number of clips."""
     seconds = []
     for number in (240, 720):
         clips, labels = write_many(tmp_path / f"inputs{number}", number)

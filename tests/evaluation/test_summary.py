@@ -94,17 +94,17 @@ def test_boxes_without_tracks_make_no_table_of_tracks(box_inputs, tmp_path):
 # --- events
 
 
-def test_jumps_of_time_stamps_are_listed(frames_report):
+def test_gaps_in_time_stamps_are_listed(frames_report):
     def text(*gaps: tuple[str, int, float, float]) -> str:
         report = frames_report
         return summary.markdown(report.metrics, report.folder, report.events, {}, gaps)
 
-    assert "Jumps" not in text()
+    assert "Gaps" not in text()
     listed = text(("test/fall", 30, 1.2, -0.8), ("test/walk", 7, 0.28, 3600.04))
-    assert "- `test/fall`: back by 0.80 s before frame 30, at 1.20 s" in listed
-    assert "- `test/walk`: ahead by 3600.04 s before frame 7, at 0.28 s" in listed
+    assert "- `test/fall`: step back of 0.80 s before frame 30, at 1.20 s" in listed
+    assert "- `test/walk`: gap of 3600.04 s before frame 7, at 0.28 s" in listed
     many = text(*(("test/fall", i, 1.0, 2.0) for i in range(50)))
-    assert many.count("test/fall`: ahead") == 20
+    assert many.count("test/fall`: gap of") == 20
     assert "50 in all: data/frames/gaps.csv" in many
 
 

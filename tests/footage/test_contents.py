@@ -66,7 +66,7 @@ def clips(folder: Path) -> list[str]:
 def listed(root: Path, layout: str) -> list[str]:
     """What is said to be left out."""
     reader = LAYOUTS.get(layout)(LAYOUTS.get(layout).Params())
-    return contents.left_out(contents.walk(root), reader.read(root), reader.own_files())
+    return contents.left_out(contents.walk(root), reader.read(root), reader.auxiliary_files())
 
 
 def add(root: Path, *paths: str) -> None:

@@ -23,7 +23,7 @@ from vad.footage import masks
 from vad.footage.decode import decode, frames
 from vad.footage.extract import extract
 from vad.footage.extract_params import ExtractParams
-from vad.footage.picture_headers import picture_size
+from vad.footage.picture_headers import read_header
 from vad.footage.pictures import PICTURES, PictureFormat, list_pictures, read_picture
 from vad.footage.probe import Info, probe
 from vad.footage.probe_cache import probe_all
@@ -33,7 +33,7 @@ GRAY = Image.fromarray(texture())
 RGB = Image.fromarray(np.dstack([texture(), 255 - texture(), texture() // 2]))
 VEIL = Image.fromarray(255 - texture())  # as transparency
 SEVERAL = "several series of pictures"
-GAPS = "numbers of pictures have gaps"
+MISSING = "missing numbers of pictures"
 
 
 def with_alpha(picture: Image.Image) -> Image.Image:
@@ -119,7 +119,7 @@ def test_types_of_pictures_are_read_as_pillow_reads_them(tmp_path, name):
     with Image.open(path) as stored:
         assert difference(read_picture(path, "rgb"), stored.convert("RGB")) <= 2
         assert difference(read_picture(path, "gray"), stored.convert("RGB").convert("L")) <= 2
-        assert picture_size(path) == stored.size == (64, 48)
+        assert read_header(path)[:2] == stored.size == (64, 48)
 
 
 def white_is_zero() -> bytes:
@@ -174,17 +174,17 @@ def test_packed_tiff_of_few_bits(tmp_path, bits):
     shifts = np.arange(8 - bits, -1, -bits)
     packed = (levels.reshape(48, -1, len(shifts)) << shifts).sum(-1).astype(np.uint8)
     (tmp_path / "a.tif").write_bytes(tiff(bits, packed.tobytes()))
-    assert picture_size(tmp_path / "a.tif") == (64, 48)
+    assert read_header(tmp_path / "a.tif")[:2] == (64, 48)
     expected = np.rint(levels / (2**bits - 1) * 255)
     assert difference(read_picture(tmp_path / "a.tif", "gray"), expected) <= 1
     assert difference(read_picture(tmp_path / "a.tif", "rgb"), np.dstack([expected] * 3)) <= 1
 
 
-@pytest.mark.parametrize(("bits", "told"), [(12, "12-bit"), (32, "32-bit integers")])
-def test_other_numbers_of_bits_are_refused_when_probed(tmp_path, bits, told):
+@pytest.mark.parametrize(("bits", "says"), [(12, "12-bit"), (32, "32-bit integers")])
+def test_other_numbers_of_bits_are_refused_when_probed(tmp_path, bits, says):
     for i in range(2):
         (tmp_path / f"{i}.tif").write_bytes(tiff(bits, bytes(64 * 48 * bits // 8)))
-    refused(lambda: probe(tmp_path), "0.tif", told)
+    refused(lambda: probe(tmp_path), "0.tif", says)
 
 
 @pytest.mark.parametrize("big", [False, True])
@@ -242,7 +242,7 @@ def test_sixteen_bits_are_read_as_before(tmp_path, suffix):
     assert difference(before, texture()) <= 1
 
 
-def test_values_above_data_bits_become_white_and_are_told(tmp_path):
+def test_values_above_data_bits_become_white_and_are_noted(tmp_path):
     values = texture().astype(int) * 20
     for i in range(3):
         deep(tmp_path / f"{i}.png", values)
@@ -311,7 +311,7 @@ def test_pictures_are_set_upright(tmp_path, suffix, picture, value):
     expected = ImageOps.exif_transpose(
         Image.open(file)
     )  # from memory: of mapped files, Pillow turns some twice
-    assert picture_size(path) == expected.size
+    assert read_header(path)[:2] == expected.size
     assert difference(read_picture(path, "rgb"), expected.convert("RGB")) <= 4
     assert difference(read_picture(path, "gray"), expected.convert("L")) <= 4
 
@@ -326,7 +326,7 @@ def test_deep_pictures_and_masks_are_set_upright_alike(tmp_path, suffix, value):
     for i in range(2):
         Image.fromarray(truth).save(tmp_path / f"{i}{suffix}", exif=exif)
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO((tmp_path / f"0{suffix}").read_bytes())))
-    width, height = picture_size(tmp_path / f"0{suffix}")
+    width, height = read_header(tmp_path / f"0{suffix}")[:2]
     assert (width, height) == upright.size
     assert difference(read_picture(tmp_path / f"0{suffix}", "gray", 8), upright) == 0
     masks.convert(tmp_path / "packed", tmp_path, 2, width, height)
@@ -433,7 +433,7 @@ def test_other_folders_are_accepted(tmp_path, names):
     assert probe(make(tmp_path / "walk", *names)).frames == len(names)
 
 
-def test_several_series_are_read_one_after_the_other_and_told(tmp_path):
+def test_several_series_are_read_one_after_the_other_and_noted(tmp_path):
     names = [f"{who}_{i:03}.png" for who in ("fall", "sit") for i in range(1, 4)]
     make(tmp_path / "walk", *reversed(names))
     assert [path.name for path in list_pictures(tmp_path / "walk")] == names
@@ -496,8 +496,8 @@ def numbers_without(*missing: int, step: int = 1, width: int = 3, stem: str = ""
         ),
     ],
 )
-def test_gaps_in_the_numbers_are_told(tmp_path, names, detail):
-    [note] = [note for note in probe(make(tmp_path / "walk", *names)).notes if GAPS in note.kind]
+def test_missing_numbers_are_noted(tmp_path, names, detail):
+    [note] = [note for note in probe(make(tmp_path / "walk", *names)).notes if MISSING in note.kind]
     assert note.detail == detail
 
 
@@ -516,5 +516,5 @@ def test_gaps_in_the_numbers_are_told(tmp_path, names, detail):
     ],
     ids=lambda names: names[0],
 )
-def test_times_and_constant_steps_are_no_gaps(tmp_path, names):
-    assert not any(GAPS in kind for kind in kinds(make(tmp_path / "walk", *names)))
+def test_times_and_constant_steps_lack_no_number(tmp_path, names):
+    assert not any(MISSING in kind for kind in kinds(make(tmp_path / "walk", *names)))

@@ -14,6 +14,7 @@ import pytest
 from vad import UserError
 from vad.footage import probe, survey
 from vad.footage.encode import encode
+from vad.footage.info import Note
 from vad.footage.source_clip import SourceClip
 from vad.layouts.folder import Folder
 from vad.layouts.table import Table
@@ -325,9 +326,9 @@ def said(lines: list[str], about: str) -> list[str]:
 def test_notes_are_counted_by_kind_and_given_with_an_example(tree, ingest, monkeypatch):
     original = probe.probe
     notes = {
-        "a": (probe.Note("has a stamp", "of 1999"), probe.Note("is old")),
-        "d": (probe.Note("has a stamp", "of 2001"),),
-        "e ä.mp4": (probe.Note("has a stamp", "of 2002"), probe.Note("is rare", "1 of 3")),
+        "a": (Note("has a stamp", "of 1999"), Note("is old")),
+        "d": (Note("has a stamp", "of 2001"),),
+        "e ä.mp4": (Note("has a stamp", "of 2002"), Note("is rare", "1 of 3")),
     }
     monkeypatch.setattr(
         probe, "probe", lambda source, form: replace(original(source, form), notes=notes.get(source.name, ()))
@@ -386,7 +387,7 @@ def test_clips_that_are_normal_for_want_of_a_row_are_said(tree, ingest):
     labels.write_text("clip,start,end\n")
     ingest(tree)
     assert said(ingest.lines, "labels.csv") == [
-        "2 clips have no row in labels.csv and count as normal: for example test/d; the row `d,unlabelled,` "
+        "2 clips have no row in labels.csv and count as normal, for example test/d; the row `d,unlabelled,` "
         "marks it as not labelled"
     ]
     labels.write_text("clip,start,end\nd,unlabelled,\ne ä,2,4\n", "utf-8")

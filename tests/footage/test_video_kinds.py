@@ -62,21 +62,24 @@ def consistent(tmp_path: Path, path: Path) -> np.ndarray:
 # --- gray is luma as coded
 
 
-@pytest.mark.parametrize("levels", ["tv", "pc"])
 @pytest.mark.parametrize(
-    ("suffix", "codec"), [(".mp4", "libx264 -qp 0"), (".mkv", "ffv1"), (".mov", "mjpeg")]
+    ("suffix", "codec", "levels"),
+    [
+        (".mp4", "libx264 -qp 0", "tv"),
+        (".mp4", "libx264 -qp 0", "pc"),
+        (".mkv", "ffv1", "tv"),
+        (".mkv", "ffv1", "pc"),
+        (".mov", "mjpeg", "pc"),  # JPEG is full range
+    ],
 )
-def test_gray_does_not_depend_on_the_header(tmp_path, levels, suffix, codec):
-    if codec == "mjpeg" and levels == "tv":
-        pytest.skip("JPEG is full range")
+def test_gray_does_not_depend_on_the_header(tmp_path, suffix, codec, levels):
     arrays, rgb = [], []
     for matrix in ("unknown", "bt709", "smpte170m", "bt2020nc", "bt2020c", "ycgco"):
         for transfer in ("unknown", "bt709", "smpte2084") if matrix == "bt709" else ("unknown",):
             path = tmp_path / f"{matrix}-{transfer}{suffix}"
             tags = ["-colorspace", matrix, "-color_trc", transfer, "-color_range", levels]
-            make(
-                path, "-c:v", *codec.split(), "-pix_fmt", "yuvj420p" * (codec == "mjpeg") or "yuv420p", *tags
-            )
+            form = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            make(path, "-frames:v", 10, "-c:v", *codec.split(), "-pix_fmt", form, *tags)
             arrays.append(pixels(tmp_path, path))
             rgb.append(pixels(tmp_path, path, 0, 2, color="rgb"))
     raw = ffmpeg("-i", path, "-vf", "extractplanes=y", "-f", "rawvideo", "-")
@@ -120,15 +123,20 @@ def test_field_pairs_are_single_frames(tmp_path, suffix):
     assert np.abs(array - expected).max() <= 0.5
 
 
-@pytest.mark.parametrize("suffix", [".webm", ".mkv", ".ivf", ".avi"])
-def test_hidden_frames_do_not_count(tmp_path, suffix):
-    """VP8 sends reference frames that are never shown, in packets of their own."""
-    log = ["-passlogfile", tmp_path / "log"]
-    make(tmp_path / "x.webm", "-c:v", "libvpx", "-b:v", "100k", *log, "-pass", 1)
+@pytest.fixture(scope="module")
+def hidden_frames(tmp_path_factory) -> Path:
+    """A VP8 video, with reference frames that are never shown, in packets of their own."""
+    folder = tmp_path_factory.mktemp("hidden")
+    log = ["-passlogfile", folder / "log"]
+    make(folder / "x.webm", "-c:v", "libvpx", "-b:v", "100k", *log, "-pass", 1)
     options = ["-auto-alt-ref", 1, "-lag-in-frames", 25, *log, "-pass", 2]
-    make(tmp_path / "a.webm", "-c:v", "libvpx", "-b:v", "100k", *options)
+    return make(folder / "a.webm", "-c:v", "libvpx", "-b:v", "100k", *options)
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".mkv", ".ivf", ".avi"])
+def test_hidden_frames_do_not_count(tmp_path, hidden_frames, suffix):
     path = tmp_path / f"b{suffix}"
-    ffmpeg("-i", tmp_path / "a.webm", "-c", "copy", path)
+    ffmpeg("-i", hidden_frames, "-c", "copy", path)
     with av.open(str(path)) as container:
         assert sum(packet.size > 0 for packet in container.demux(video=0)) > 100
     assert len(consistent(tmp_path, path)) == 100
@@ -189,7 +197,7 @@ def test_recordings_joined_to_one_file(tmp_path, suffix, codec):
     info = probe(joined)
     assert (info.frames, info.fps) == (90, 25)
     (note,) = info.notes
-    assert "time stamps jump" in note.kind
+    assert note.kind == "gaps in time stamps"
     assert "frame 30" in note.detail
     array, card, table = extracted(tmp_path, joined)
     array = np.array(array)
@@ -212,7 +220,7 @@ def test_a_jump_ahead_is_closed_or_bounded(tmp_path, suffix, jump, closed, at):
     info = probe(tmp_path / f"a{suffix}")
     assert info.frames == 60
     assert info.fps == pytest.approx(25)
-    assert f"before frame {at} ahead by" in info.notes[0].detail
+    assert f"s before frame {at}" in info.notes[0].detail
     array, card, table = extracted(tmp_path, tmp_path / f"a{suffix}")
     assert [number(f) for f in array] == list(range(60))
     assert card["fps"] == pytest.approx(25)
@@ -279,7 +287,7 @@ def drop(source: Path, target: Path, number: int, packet: int = 1) -> None:
     "codec", ["libx264 -g 25", "libx265 -x265-params log-level=error:keyint=25", "mpeg2video -g 25"]
 )
 @pytest.mark.parametrize(("at", "first"), [(60, 55), (50, 45)])
-def test_lost_packets_are_told_with_the_frames_that_they_spoil(tmp_path, codec, at, first):
+def test_lost_packets_are_refused_with_the_frames_that_they_spoil(tmp_path, codec, at, first):
     whole = make(
         tmp_path / "a.ts", "-c:v", *codec.split(), "-b:v", "2M", source=SOURCE.replace("128x96", "320x240")
     )
@@ -352,7 +360,7 @@ def test_an_exif_orientation_within_a_video_of_jpegs(tmp_path, orientation, turn
 # --- several streams
 
 
-def test_a_second_video_stream_is_told_and_a_cover_is_not(tmp_path):
+def test_a_second_video_stream_is_noted_and_a_cover_is_not(tmp_path):
     make(tmp_path / "a.mkv", "-c:v", "libx264")
     make(tmp_path / "b.mkv", "-c:v", "libx264", source=SOURCE.replace("128x96", "64x48"))
     ffmpeg(

@@ -1,4 +1,4 @@
-"""The stages ingest and extract on videos with damage and with jumps of time stamps."""
+"""The stages ingest and extract on videos with damage and with gaps in time stamps."""
 
 import os
 import subprocess
@@ -64,12 +64,12 @@ def test_damage_stops_ingest_or_leaves_the_clip_out(tmp_path, run):
     assert gaps.empty
 
 
-def test_jumps_of_time_stamps_are_told_and_listed(tmp_path, run):
+def test_gaps_in_time_stamps_are_listed(tmp_path, run):
     parts = [make(tmp_path / f"{i}.ts", "-c:v", "libx264", "-g", 25) for i in range(2)]
     (tmp_path / "footage/test/two.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
     status, output = run("ingest", "extract", fps=5.0)
     assert status == 0
-    assert "jumps of time stamps: 1, listed in data/frames/gaps.csv" in output
+    assert "gaps in time stamps: 1, listed in data/frames/gaps.csv" in output
     gaps = pd.read_csv(tmp_path / "data/frames/gaps.csv")
     assert gaps[["clip", "frame", "seconds"]].values.tolist() == [["test/two", 100, 4.0]]
     assert gaps["gap"][0] == pytest.approx(-3.96, abs=0.01)

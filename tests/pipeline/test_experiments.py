@@ -61,37 +61,37 @@ def test_nothing_runs_after_an_error(project, words, says):
         (["-S", "data.root=data"], r"data\.root = 'data' contains data/manifest\.csv"),
     ],
 )
-def test_a_wrong_value_is_told_before_the_experiment(here, words, says):
+def test_a_wrong_value_is_named_before_the_experiment(here, words, says):
     before = here.read("params.yaml")
     with pytest.raises(UserError, match=says) as caught:
-        experiments.checked(words)
+        experiments.command(words)
     assert "\n" not in str(caught.value)
     assert here.read("params.yaml") == before
 
 
 def test_words_reach_dvc_as_they_are(here):
     words = ["-n", "sweep", "-S", "train.seed=1,2", "--queue", "-S", "++train.lr_factor=0.5", "train"]
-    command, contents = experiments.checked(words)
+    command, contents = experiments.command(words)
     assert command[1:] == ["-m", "dvc", "exp", "run", *words]
     assert [c["train"]["seed"] for c in contents] == [1, 2]
     assert [c["train"]["lr_factor"] for c in contents] == [0.5, 0.5]
-    command, (raw,) = experiments.checked([])
+    command, (raw,) = experiments.command([])
     assert command[1:] == ["-m", "dvc", "exp", "run", "--temp"]
     assert raw["data"]["root"] == "data/tiny"
 
 
-def test_footage_that_a_copy_would_lack_is_told(here):
+def test_footage_that_a_copy_would_lack_is_refused(here):
     """Git ignores data/raw, so that experiments in copies of the project do not find it there."""
     shutil.copytree("data/tiny", "data/raw")
     try:
         with pytest.raises(
             UserError, match=r"'data/raw' is tracked by neither .*`dvc add data/raw`, or set an"
         ):
-            experiments.checked(["-S", "data.root=data/raw"])
-        assert experiments.checked(["-S", f"data.root={Path.cwd()}/data/raw"])
-        assert experiments.checked(["-S", "data.root=data/raw", "-C", "data/raw"])
+            experiments.command(["-S", "data.root=data/raw"])
+        assert experiments.command(["-S", f"data.root={Path.cwd()}/data/raw"])
+        assert experiments.command(["-S", "data.root=data/raw", "-C", "data/raw"])
         Path("data/raw.dvc").touch()
-        assert experiments.checked(["-S", "data.root=data/raw"])
+        assert experiments.command(["-S", "data.root=data/raw"])
     finally:
         shutil.rmtree("data/raw")
         Path("data/raw.dvc").unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from tests.project import Project, computed, ran, restored
 from tests.windows.tensors import numbered, write_frames
 from vad import UserError
 from vad.footage.encode import encode
-from vad.resize.short import leave_out_short
+from vad.resize.short import skip_short
 from vad.store.manifest import Clip
 from vad.windows.spec import WindowSpec
 
@@ -35,7 +35,7 @@ def test_a_clip_needs_as_many_frames_as_a_window_has(tmp_path, step, position):
     """Whatever lies between them: at the ends of a clip frames are repeated."""
     lengths = {"train/a": 5, "train/b": 4, "val/c": 6, "test/d": 50, "test/e": 1, "test/f": 2}
     clips, window = extracted(tmp_path, lengths), WindowSpec(frames=5, step=step, position=position)
-    enough, short = leave_out_short(clips, tmp_path, window, KEY, "skip")
+    enough, short = skip_short(clips, tmp_path, window, KEY, "skip")
     assert [clip.clip for clip in enough] == ["train/a", "val/c", "test/d"]
     assert short == {
         "train/b": "has 4 frames, fewer than the 5 of a window (model.unet.window.frames)",
@@ -43,17 +43,17 @@ def test_a_clip_needs_as_many_frames_as_a_window_has(tmp_path, step, position):
         "test/f": "has 2 frames, fewer than the 5 of a window (model.unet.window.frames)",
     }
     with pytest.raises(UserError) as error:
-        leave_out_short(clips, tmp_path, window, KEY, "fail")
+        skip_short(clips, tmp_path, window, KEY, "fail")
     assert str(error.value) == (
         "clip 'train/b': has 4 frames, fewer than the 5 of a window (model.unet.window.frames); so have 2 "
-        "more; lower that key, or leave such clips out by data.on_error: skip"
+        "more; lower that key, or skip such clips by data.on_error: skip"
     )
 
 
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
 def test_clips_of_the_length_of_a_window_are_all_kept(tmp_path, on_error):
     clips = extracted(tmp_path, {"train/a": 5, "val/c": 5, "test/d": 6})
-    assert leave_out_short(clips, tmp_path, WindowSpec(frames=5), KEY, on_error) == (clips, {})
+    assert skip_short(clips, tmp_path, WindowSpec(frames=5), KEY, on_error) == (clips, {})
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
@@ -61,14 +61,14 @@ def test_a_split_without_clips_left_is_an_error(tmp_path, split):
     lengths = {f"{s}/{n}": 3 if s == split else 5 for s in ("train", "val", "test") for n in "ab"}
     clips = extracted(tmp_path, lengths)
     with pytest.raises(UserError) as error:
-        leave_out_short(clips, tmp_path, WindowSpec(frames=5), KEY, "skip")
+        skip_short(clips, tmp_path, WindowSpec(frames=5), KEY, "skip")
     assert str(error.value) == (
         f"no {split} clips are left, since all 2 are too short; for example '{split}/a' has 3 frames, fewer "
         "than the 5 of a window (model.unet.window.frames); lower that key or add longer clips"
     )
     others = [clip for clip in clips if clip.split != split]
     with pytest.raises(UserError, match=rf"no {split} clips are left; see data/frames/skipped\.csv"):
-        leave_out_short(others, tmp_path, WindowSpec(frames=5), KEY, "skip")
+        skip_short(others, tmp_path, WindowSpec(frames=5), KEY, "skip")
 
 
 # --- the pipeline

@@ -5,6 +5,7 @@ A strip is uint8 [height, WIDTH, 3] RGB; `np.concatenate` joins strips to a shee
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -90,6 +91,11 @@ def fitted(text: str, letters: Font, room: int) -> str:
         keep -= 1
         short = f"{text[: -(-keep // 2)]}…{text[len(text) - keep // 2 :]}"
     return short
+
+
+def page_path(path: Path, page: int) -> Path:
+    """Path of a page, from 1: `path` of the first, `<stem>_2.png`, `<stem>_3.png`, … of the others."""
+    return path if page == 1 else path.with_stem(f"{path.stem}_{page}")
 
 
 def encode(sheet: np.ndarray, fixed: np.ndarray) -> bytes:

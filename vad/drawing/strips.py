@@ -15,10 +15,10 @@ from vad.drawing.heatmaps import HEAT, LABELLED, LEVELS
 from vad.drawing.overlays import FAINT, INK, PAPER, Color, font
 
 COLUMNS, ROWS = 4, 250  # of a page
-LINE, BAR, MARK, GAP = 15, 9, 3, 8  # pixels: height of a line, of its colours, of the labels below; distance
+LINE, BAR, MARK = 15, 9, 3  # heights in pixels: of a line, of its colours, of the labels below them
 LENGTH = 170  # pixels of a strip
 COLUMN = (paper.WIDTH - 2 * paper.MARGIN) // COLUMNS
-NAME = COLUMN - LENGTH - 3 * GAP  # pixels for the name of a clip
+NAME = COLUMN - LENGTH - 3 * paper.GAP  # pixels for the name of a clip
 # of the levels, on white
 COLORS = np.rint(HEAT[:, 3:] * HEAT[:, :3] * 255 + (1 - HEAT[:, 3:]) * np.array(PAPER)).astype(np.uint8)
 
@@ -41,24 +41,23 @@ class Strip:
 def draw(path: Path, clips: Sequence[Strip], threshold: float) -> None:
     """Writes PNGs with a strip per clip; every strip goes from the start of its clip to the end.
 
-    A page holds COLUMNS * ROWS clips: the first is `path`, further ones `<stem>_2.png`, `<stem>_3.png`, ….
-
     Args:
-        path: path of the first page.
+        path: path of the PNG, with more than COLUMNS * ROWS clips that of the first page (`paper.page_path`).
         clips: the clips.
         threshold: of the scores.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    step = COLUMNS * ROWS
-    for page, start in enumerate(range(0, len(clips), step), 1):
-        of_page = clips[start : start + step]
+    per_page = COLUMNS * ROWS
+    for page, start in enumerate(range(0, len(clips), per_page), 1):
+        of_page = clips[start : start + per_page]
         title = f"{len(clips)} clips"
-        if len(clips) > step:
+        if len(clips) > per_page:
             title = f"clips {start + 1} to {start + len(of_page)} of {title}"
-        parts = [paper.strip(40, (title, font(18, True), INK)), _legend(), paper.strip(GAP)]
+        parts = [paper.strip(40, (title, font(18, True), INK)), _legend(), paper.strip(paper.GAP)]
         sheet = np.concatenate([*parts, _lines(of_page, threshold)])
-        target = path if page == 1 else path.with_stem(f"{path.stem}_{page}")
-        target.write_bytes(paper.encode(sheet, np.concatenate([[INK, FAINT, PAPER, LABELLED], COLORS[2:]])))
+        paper.page_path(path, page).write_bytes(
+            paper.encode(sheet, np.concatenate([[INK, FAINT, PAPER, LABELLED], COLORS[2:]]))
+        )
 
 
 def _legend() -> np.ndarray:
@@ -66,10 +65,7 @@ def _legend() -> np.ndarray:
     label = np.full((MARK, 24, 3), LABELLED, np.uint8)
     return paper.legend(
         [
-            (
-                scale,
-                "score from the start of a clip to its end, up to twice the threshold (red)",
-            ),
+            (scale, "score from the start of a clip to its end, up to twice the threshold (red)"),
             (label, "labelled anomalous"),
             (label[:, :0], "gray name: not labelled"),
         ]
@@ -86,7 +82,7 @@ def _lines(clips: Sequence[Strip], threshold: float) -> np.ndarray:
         x, y = paper.MARGIN + i // rows * COLUMN, i % rows * LINE
         color = FAINT if clip.anomalous is None else INK
         names.append((x, y, paper.fitted(clip.name, font(11), NAME), color))
-        left = x + NAME + GAP
+        left = x + NAME + paper.GAP
         level = (_squeezed(clip.scores) / full * LEVELS).clip(0, LEVELS - 1).astype(int)
         sheet[y : y + BAR, left : left + LENGTH] = COLORS[level]
         sheet[y + BAR - 1, left : left + LENGTH] = np.minimum(sheet[y + BAR - 1, left : left + LENGTH], 225)

@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vad.drawing import paper
 from vad.evaluation.scored_clip import ScoredClip, labelled
 from vad.store.intervals import intervals_of
 
@@ -14,28 +15,24 @@ PAGE = 36  # maximum number of curves of a picture, since the time for its layou
 SIGNS = "shaded: labelled anomalous; dashed: alarm threshold from normal footage"
 
 
-def draw(path: Path, clips: Sequence[ScoredClip], threshold: float, of: int) -> None:
+def draw(path: Path, clips: Sequence[ScoredClip], threshold: float, total: int) -> None:
     """Draws the score of clips over time, with labelled intervals shaded and the threshold as a dashed line.
 
     Args:
-        path: path of the PNG; with more than PAGE clips, that of the first, and the further ones are
-            `<stem>_2.png`, `<stem>_3.png`, ….
+        path: path of the PNG, with more than PAGE clips that of the first page (`paper.page_path`).
         clips: the clips to draw.
         threshold: frames with a higher score are alarmed.
-        of: number of all test clips; if there are more, the title says so.
+        total: number of all test clips; if there are more than `clips`, the title says so.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     title = SIGNS
-    if of > len(clips):
-        title += (
-            f"\n{len(clips)} of {of} clips: the highest scores and the worst mistakes; all clips: strips.png"
-        )
+    if (n := len(clips)) < total:
+        title += f"\n{n} of {total} clips: the highest scores and the worst mistakes; all clips: strips.png"
     mixed = 0 < len(labelled(clips)) < len(clips)
     for page, start in enumerate(range(0, len(clips), PAGE), 1):
         figure = _figure(clips[start : start + PAGE], threshold, title, mixed)
         # no version, so that bytes do not depend on it
-        target = path if page == 1 else path.with_stem(f"{path.stem}_{page}")
-        figure.savefig(target, dpi=90, metadata={"Software": None})
+        figure.savefig(paper.page_path(path, page), dpi=90, metadata={"Software": None})
 
 
 def _figure(clips: Sequence[ScoredClip], threshold: float, title: str, mixed: bool) -> Figure:

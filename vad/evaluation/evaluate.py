@@ -118,7 +118,7 @@ def write(
     Args:
         folder: folder of the files.
         clips: all test clips.
-        shown: those whose curves are drawn (`pictured`).
+        shown: those whose curves are drawn (`selection.select`).
         trivial: the result of `baselines.trivial_scorers` for all test clips.
         threshold: frames with a higher score are alarmed.
         result: the figures.
@@ -143,7 +143,7 @@ def write(
     if len(tracks := groups.track_table(clips, threshold)):
         _write_csv(folder / "tracks.csv", tracks)
     _write_csv(folder / "plots/curves.csv", plots.score_curves(shown, threshold))
-    curves.draw(folder / "curves.png", shown, threshold, of=len(clips))
+    curves.draw(folder / "curves.png", shown, threshold, total=len(clips))
     if len(shown) < len(clips):
         every = [strips.Strip(clip.name, clip.scores, clip.anomalous) for clip in clips]
         strips.draw(folder / "strips.png", every, threshold)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from vad.store.manifest import describe_gap
+
 HEADERS = {
     "anomalous_frames": "anomalous frames",
     "auc": "AUC",
@@ -13,8 +15,7 @@ HEADERS = {
     "score_max": "highest score",
 }  # column of a CSV file -> head of the table, where they differ
 MEAN, DEVIATION = "_error_mean", "_error_std"  # suffixes of the names of columns
-MAX_EVENTS, MAX_ROWS = 100, 100  # maximum events, and rows of other tables, in the summary
-MAX_GAPS = 20  # that are listed
+MAX_EVENTS, MAX_ROWS, MAX_GAPS = 100, 100, 20  # maximum events, rows of other tables, and gaps in the summary
 DIGITS = 6  # significant digits, which are the same on all processors
 
 
@@ -37,7 +38,7 @@ def markdown(
         folder: folder of the stage `evaluate`, with the tables.
         events: the result of `read_events`.
         skipped: reason for skipping, by clip.
-        gaps: jumps of time stamps, as `manifest.read_gaps` gives them.
+        gaps: gaps in the time stamps of clips, as `manifest.read_gaps` gives them.
     """
     frame, lines = result["frame"], ["# Evaluation", ""]
     clips = _read_table(folder / "clips.csv")
@@ -75,18 +76,17 @@ def markdown(
 
 
 def _gaps(gaps: Sequence[tuple[str, int, float, float]]) -> list[str]:
-    """The section on jumps of time stamps; none without any."""
+    """The section on gaps in time stamps; empty if there are none."""
     if not gaps:
         return []
     lines = [
-        "## Jumps of time stamps",
+        "## Gaps in time stamps",
         "",
-        "Times leave out jumps back and jumps ahead of more than two seconds.",
+        "Steps back, and gaps of more than two seconds and 20 frame intervals, are left out of all times.",
         "",
     ]
     for clip, frame, seconds, gap in gaps[:MAX_GAPS]:
-        by = f"ahead by {gap:.2f} s" if gap > 0 else f"back by {-gap:.2f} s"
-        lines.append(f"- `{clip}`: {by} before frame {frame}, at {seconds:.2f} s")
+        lines.append(f"- `{clip}`: {describe_gap(gap)} before frame {frame}, at {seconds:.2f} s")
     if len(gaps) > MAX_GAPS:
         lines.append(f"- … ({len(gaps)} in all: data/frames/gaps.csv)")
     return [*lines, ""]

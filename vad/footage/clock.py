@@ -1,4 +1,7 @@
-"""The clock of a video: times from the time stamps of a file, which may restart, jump or be absent."""
+"""The clock of a video: times from the time stamps of a file, which may restart, have gaps or be absent.
+
+A gap is a step from a time stamp to the next that is longer than usual, or negative where the clock restarts.
+"""
 
 from collections import deque
 from fractions import Fraction
@@ -6,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-LONGEST_GAP = 1.0  # seconds; a longer gap is told to the user
-USUAL_STEPS = 3  # and longer than this many frame intervals, which sets slow time lapses apart
-CLOSED_STEPS = 20  # a gap is closed if it is longer than this many, too
-JITTER_STEPS = 3  # frame intervals by which a single stamp may be off without a word
+# A gap is listed if it is longer than LONGEST_GAP seconds and LISTED_STEPS frame intervals, and left out of
+# times if it is also longer than CLOSED_STEPS. Long steps in slow time lapses are no gaps.
+LONGEST_GAP = 1.0
+LISTED_STEPS, CLOSED_STEPS = 3, 20
+JITTER_STEPS = 3  # frame intervals by which a stamp may be too early without a word
 RECENT = 25  # frames whose median step is the frame interval
 DEFAULT_RATE = 25.0  # frames per second where nothing says more
 RATE_TOLERANCE = 0.02  # relative difference up to which the rate in the header is used
@@ -25,10 +29,10 @@ class _Anchor(NamedTuple):
 class Clock:
     """Turns the time stamps of frames, in display order, into times that never go back.
 
-    Time goes on by a frame interval where stamps go back (recordings joined to one file) and where they jump
-    ahead by more than LONGEST_GAP and CLOSED_STEPS frame intervals (pauses of a recorder, broken clocks), so
-    that wrong stamps do not become hours. Where stamps soon return to where they would have been, the jump
-    did not count. A frame without a stamp comes a frame interval after the last.
+    Time goes on by a frame interval where stamps go back (recordings joined to one file) and over gaps of
+    more than LONGEST_GAP and CLOSED_STEPS (pauses of a recorder, broken clocks), so that wrong stamps do not
+    become hours. Where stamps soon return to where they would have been, that is undone. A frame without a
+    stamp comes a frame interval after the last.
 
     Args:
         tick: seconds per unit of the stamps.
@@ -42,18 +46,18 @@ class Clock:
         self._seconds = -1.0  # of the last frame; below 0 before the first
         self._stamp: int | None = None  # of the last frame that had one
         self._anchor = _Anchor(0.0, 0)
-        self._earlier: _Anchor | None = None  # before the latest jump, for RECENT frames
-        self._age = 0  # frames since that jump
+        self._earlier: _Anchor | None = None  # the anchor before the latest gap
+        self._since = 0  # frames since that gap
 
-    def goes_back(self, stamp: int | None) -> bool:
+    def restarts(self, stamp: int | None) -> bool:
         """Whether the clock restarts at the next frame.
 
         Args:
-            stamp: of that frame, in ticks.
+            stamp: of that frame, in ticks; None without one.
         """
         if stamp is None or self._stamp is None:
             return False
-        return float((stamp - self._stamp) * self._tick) < -JITTER_STEPS * self._typical()
+        return float((stamp - self._stamp) * self._tick) < -JITTER_STEPS * self._frame_interval()
 
     def time(self, stamp: int | None) -> tuple[float, float]:
         """Takes the stamp of the next frame.
@@ -62,40 +66,40 @@ class Clock:
             stamp: in ticks; None without one.
 
         Returns:
-            (seconds since the first frame, gap). The gap is 0 where stamps go on as usual; otherwise it is
-            the time in seconds by which they jump: above LONGEST_GAP, or negative where the clock restarts.
+            (seconds since the first frame, gap before this frame). The gap is the step from the last stamp in
+            seconds, negative where the clock restarts; 0 if there is none to list.
         """
-        step = self._typical()
+        interval = self._frame_interval()
         if self._seconds < 0:
             self._seconds = 0.0
-            self._anchor_at(stamp)
+            self._count_from(stamp)
             return 0.0, 0.0
         if stamp is None or self._stamp is None:
-            self._seconds += step
+            self._seconds += interval
             if self._stamp is None:
-                self._anchor_at(stamp)
+                self._count_from(stamp)
             return self._seconds, 0.0
-        jump = float((stamp - self._stamp) * self._tick)
-        self._age += 1
-        if self._returns(stamp, step):
+        step = float((stamp - self._stamp) * self._tick)
+        self._since += 1
+        if self._has_returned(stamp, interval):
             return self._seconds, 0.0
-        if jump < 0 or jump > max(LONGEST_GAP, CLOSED_STEPS * step):
-            # the rate in a header may be an average over this very jump
-            self._seconds += step if self._steps else min(step, 1 / DEFAULT_RATE)
-            self._earlier, self._age = self._anchor, 0
-            self._anchor_at(stamp)
-            return self._seconds, 0.0 if -JITTER_STEPS * step <= jump < 0 else jump
+        if step < 0 or step > max(LONGEST_GAP, CLOSED_STEPS * interval):
+            # the rate in a header may be an average over this very gap
+            self._seconds += interval if self._steps else min(interval, 1 / DEFAULT_RATE)
+            self._earlier, self._since = self._anchor, 0
+            self._count_from(stamp)
+            return self._seconds, 0.0 if -JITTER_STEPS * interval <= step < 0 else step
         self._stamp = stamp
-        self._steps.append(jump)
+        self._steps.append(step)
         self._seconds = max(self._seconds, self._at(self._anchor, stamp))
-        return self._seconds, jump if jump > max(LONGEST_GAP, USUAL_STEPS * step) else 0.0
+        return self._seconds, step if step > max(LONGEST_GAP, LISTED_STEPS * interval) else 0.0
 
-    def _returns(self, stamp: int, step: float) -> bool:
-        """Whether a stamp is where it would have been without the latest jump; then the jump is undone."""
-        if self._earlier is None or self._age > RECENT:
+    def _has_returned(self, stamp: int, interval: float) -> bool:
+        """Whether a stamp is where it would have been without the latest gap; the gap is then undone."""
+        if self._earlier is None or self._since > RECENT:
             return False
         ahead = self._at(self._earlier, stamp) - self._seconds
-        if not 0 <= ahead <= JITTER_STEPS * step:
+        if not 0 <= ahead <= JITTER_STEPS * interval:
             return False
         self._seconds += ahead
         self._anchor, self._earlier, self._stamp = self._earlier, None, stamp
@@ -104,26 +108,26 @@ class Clock:
     def _at(self, anchor: _Anchor, stamp: int) -> float:
         return anchor.seconds + float((stamp - anchor.stamp) * self._tick)
 
-    def _anchor_at(self, stamp: int | None) -> None:
+    def _count_from(self, stamp: int | None) -> None:
         self._stamp = stamp
         self._anchor = _Anchor(self._seconds, stamp or 0)
 
-    def _typical(self) -> float:
-        """The frame interval: that of recent frames, since headers may name an average over gaps."""
+    def _frame_interval(self) -> float:
+        """That of recent frames, since headers may name an average over gaps."""
         return sorted(self._steps)[len(self._steps) // 2] if self._steps else self._interval
 
 
 def are_gaps(steps: np.ndarray) -> np.ndarray:
-    """Which of the times between neighbouring frames are gaps.
+    """Which of the times between neighbouring frames are gaps to list.
 
     Args:
-        steps: seconds, [N].
+        steps: seconds, not negative, [N].
 
     Returns:
         bool [N].
     """
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    return steps > max(LONGEST_GAP, USUAL_STEPS * usual)
+    interval = float(np.median(steps)) if len(steps) else 0.0
+    return steps > max(LONGEST_GAP, LISTED_STEPS * interval)
 
 
 def footage_rate(nominal: float, times: np.ndarray) -> float:

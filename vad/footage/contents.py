@@ -1,8 +1,8 @@
 """What lies below data.root: a walk over all of it, and what no clip uses.
 
-DVC follows no link to a folder inside a dependency: changes behind it go unnoticed. It hangs on a FIFO, and
-fails on a dead link or a socket. So a linked folder is always refused; the others are refused before
-`dvc repro` and left out by the stage itself.
+DVC follows no link to a folder inside a dependency, so changes behind it go unnoticed. It hangs on a FIFO,
+and fails on a dead link or a socket. So linked folders are always refused; what is neither a file nor a
+folder is refused before `dvc repro`, and left out by the stage `ingest`.
 """
 
 import os
@@ -18,7 +18,7 @@ from vad.footage.csv_rows import nfc
 from vad.footage.pictures import PICTURES
 from vad.footage.source_clip import SourceClip
 
-# of network drives, Windows, Linux and archives, in lower case; they hold thumbnails and deleted files
+# of network drives, Windows, Linux and archives, for thumbnails and deleted files; in lower case
 SYSTEM_FOLDERS = frozenset(
     {
         "@eadir",
@@ -33,14 +33,13 @@ SYSTEM_FOLDERS = frozenset(
     }
 )
 SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini"})
-OF_SYSTEMS = SYSTEM_FOLDERS | SYSTEM_FILES
-DOCUMENTS = ("readme", "license", "licence", "copying", "citation")  # beginnings of names that nobody misses
+DOCUMENTS = ("readme", "license", "licence", "copying", "citation")  # beginnings of names
 UNTRACKED = frozenset({".git", ".hg", ".dvc"})  # folders into which DVC does not look
 
 
 def is_ignored(name: str) -> bool:
-    """Whether a file or folder of this name is never footage: hidden, or made by a system."""
-    return name.startswith(".") or name.lower() in OF_SYSTEMS
+    """Whether a file or folder of this name is never footage: hidden, or made by an operating system."""
+    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS | SYSTEM_FILES
 
 
 @dataclass
@@ -150,21 +149,22 @@ def refuse_special(contents: Contents) -> None:
 
 
 def unreadable(contents: Contents) -> list[str]:
-    """Says what is neither a file nor a folder and is never opened: a line per kind, as `left_out`."""
+    """Lines on what is neither a file nor a folder, and so is never opened: one per kind, as `left_out`."""
     return [_line(kind, "", paths, min(paths)) for kind, paths in sorted(contents.special.items())]
 
 
-def left_out(contents: Contents, clips: Sequence[SourceClip], own: Collection[str]) -> list[str]:
-    """Says which files and folders are not used: a line per kind, with a count and an example.
+def left_out(contents: Contents, clips: Sequence[SourceClip], auxiliary: Collection[str]) -> list[str]:
+    """Lines on files and folders that no clip uses: one per kind, with a count and an example.
 
-    Silent about hidden files, files that systems and programs make, and documents such as README.
+    Hidden files, files that operating systems make, and documents such as README are not mentioned.
 
     Args:
         contents: of data.root.
         clips: all clips.
-        own: patterns of further files that the layout reads or knows.
+        auxiliary: patterns of the files that belong to the layout, besides clips and masks.
     """
     used = _used(contents, clips)
+    # folders with a clip in them
     live = used | {str(parent) for path in used for parent in PurePosixPath(path).parents}
     live = (live - {"."}) | {""}
     files: defaultdict[str, list[str]] = defaultdict(list)  # suffix -> files
@@ -181,7 +181,7 @@ def left_out(contents: Contents, clips: Sequence[SourceClip], own: Collection[st
             if folder in used:
                 is_used = suffix in PICTURES
             else:
-                is_used = path in used or any(fnmatchcase(path, pattern) for pattern in own)
+                is_used = path in used or any(fnmatchcase(path, pattern) for pattern in auxiliary)
             if not is_used:
                 files[suffix].append(path)
     return [*_lines(contents, files, folders, live)]

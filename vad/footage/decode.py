@@ -48,8 +48,7 @@ class Decoded(NamedTuple):
         number: index of the frame in its source.
         seconds: time since the first frame of the source.
         frame: PyAV's frame.
-        gap: seconds by which the time stamps jump before the frame; 0 if they go on as usual, negative where
-            they restart (`clock.Clock`).
+        gap: that in the time stamps before the frame, in seconds (`clock.Clock.time`).
     """
 
     number: int
@@ -191,9 +190,9 @@ class Resample(Processor[Decoded, Decoded]):
 
     The k-th result is the latest frame that is at most k / fps seconds after the first, for all k up to the
     time of the last frame. A rate above that of the source repeats frames. So a frame has no result, one or
-    several, and `lookahead` counts frames of the source. Over a gap of more than LONGEST_GAP frames are not
-    repeated, since a passing outlier would become a lasting one: times are counted anew from the frame after
-    it. So they are where the times of a camera go back.
+    several, and `lookahead` counts frames of the source. No frame is repeated over a gap of more than
+    LONGEST_GAP, since a momentary anomaly would become a lasting one: times are counted anew from the frame
+    after the gap, and likewise where the times of a camera go back.
 
     Args:
         fps: frames per second; None keeps every frame.

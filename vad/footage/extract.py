@@ -34,7 +34,7 @@ def extract(
     The array is uint8 [T, H, W] gray or [T, H, W, 3] RGB. The card holds `fps` and `color` of the extracted
     frames; `source_width` and `source_height` of the source set upright; `scale_x` and `scale_y`, the size of
     the extracted frame relative to the source; `times`, the content hash of the table; `gaps`, a list of
-    [source frame, seconds, gap] for each jump of the time stamps before that frame (`clock.Clock`). The table
+    [source frame, seconds, gap], for each gap in the time stamps before that frame (`clock.Clock`). The table
     has a row per extracted frame: `source_frame` int32, and `seconds` float64, the time of that source frame.
 
     With `params.fps`, extracted frame k is the latest source frame that is at most k / fps seconds after the
@@ -88,11 +88,11 @@ def extract(
 def _note_gaps(
     decoded: Iterator[Decoded], first: int, gaps: list[tuple[int, float, float]]
 ) -> Iterator[Decoded]:
-    """Hands the frames on; appends (source frame, seconds, gap) to `gaps` where time stamps jump.
+    """Hands the frames on; appends (source frame, seconds, gap) to `gaps` for each gap in the time stamps.
 
     Args:
         decoded: the frames.
-        first: number of the first frame; a jump before it does not matter.
+        first: number of the first frame; a gap before it does not matter.
         gaps: the list.
     """
     for item in decoded:

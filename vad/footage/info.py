@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 
 class Note(NamedTuple):
-    """What a user should know about a source although it can be read.
+    """A peculiarity of a source that does not prevent reading it, for the log.
 
     Attributes:
-        kind: the same words for all sources of which this is true, so that they are counted in one line.
+        kind: the same words for all sources of which this is true, since a line counts them.
         detail: what is true of this source; may be empty.
     """
 
@@ -25,7 +25,7 @@ class Info:
         fps: frames per second, on average; gaps do not count.
         width: of a frame set upright, in pixels.
         height: of a frame set upright, in pixels.
-        notes: what a user should know.
+        notes: for the log.
     """
 
     frames: int

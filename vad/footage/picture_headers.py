@@ -13,9 +13,9 @@ from vad import UserError
 from vad.footage.pictures import read_picture, read_values, refuse_other_size, unknown_white
 
 SIDEWAYS = (5, 6, 7, 8)  # values of the orientation for which width and height are exchanged
-SAMPLE = 16  # pictures of a clip that are decoded to see how many bits they use
+SAMPLE = 16  # number of pictures of a clip that are decoded to see how many bits they use
 FULL = 14  # pictures that need more bits than this use all 16
-# tags of TIFF, of which EXIF has the orientation, too
+# tags of TIFF; that of the orientation is the same in EXIF
 SUBFILE_TYPE, WIDTH, HEIGHT, BITS, ORIENTATION, SAMPLE_FORMAT = 254, 256, 257, 258, 274, 339
 REDUCED_OR_MASK = 0b101  # of the type of a subfile
 NUMBERS = {2: "signed integers", 3: "floating-point numbers", 5: "complex integers", 6: "complex numbers"}
@@ -37,15 +37,6 @@ class Header(NamedTuple):
     width: int
     height: int
     deep: bool = False
-
-
-def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) in pixels of a picture set upright.
-
-    Raises:
-        UserError: as `read_header`.
-    """
-    return read_header(path)[:2]
 
 
 def read_header(path: Path) -> Header:

@@ -63,9 +63,7 @@ def _are_decimals(stems: Iterable[str]) -> bool:
     """Whether numbers with a dot are decimal numbers, not two counters such as those of clip1.9, clip1.10."""
     stems = list(stems)
     fractions = [match[1] for stem in stems if "." in stem and (match := FRACTION.search(stem))]
-    if (
-        len({*map(len, fractions)}) <= 1
-    ):  # then both orders are the same, unless whole numbers lack a fraction
+    if len({*map(len, fractions)}) <= 1:  # both orders are the same, unless whole numbers lack a fraction
         return 0 < len(fractions) < len(stems)
     # programs that write as many digits as needed never end a fraction in 0, but counters come to 10
     return not any(f[1:].endswith("0") for f in fractions)
@@ -123,7 +121,7 @@ def _pair(frame: Path, other: Path) -> str:
 
 
 def several_series(names: Sequence[Name]) -> str | None:
-    """Tells of several series of pictures in a folder, such as fall_001, fall_002, … and sit_001, sit_002, ….
+    """Describes the series of pictures in a folder, such as fall_001, fall_002, … and sit_001, sit_002, ….
 
     Args:
         names: of the pictures of the folder, in order.
@@ -140,8 +138,8 @@ def several_series(names: Sequence[Name]) -> str | None:
     return ", ".join(f"{name} …" for name in shown[:3]) + (f" and {len(shown) - 3} more" * (len(shown) > 3))
 
 
-def gaps(names: Sequence[Name]) -> str | None:
-    """Tells of missing numbers among pictures that are numbered with a constant step.
+def missing_numbers(names: Sequence[Name]) -> str | None:
+    """Describes missing numbers among pictures that are numbered with a constant step.
 
     Args:
         names: of the pictures of the folder, in order.
@@ -164,10 +162,10 @@ def gaps(names: Sequence[Name]) -> str | None:
 
 
 def _missing(names: Sequence[Name]) -> list[tuple[Name, int]]:
-    """(the picture before a gap, how many numbers it lacks), where names differ in a single number."""
+    """(picture, how many numbers are missing after it), where names differ in a single number."""
     columns = zip(*(name.numbers for name in names), strict=True)
     varying = [column for column in columns if len({*column}) > 1]
-    if len(varying) != 1 or len(names) < 3:  # where several numbers vary, they are those of a time, or others
+    if len(varying) != 1 or len(names) < 3:  # several numbers vary in dates and times
         return []
     [values] = varying
     padded = any(digits[0] == "0" for digits in DIGITS.findall(names[0].stem))
@@ -175,7 +173,7 @@ def _missing(names: Sequence[Name]) -> list[tuple[Name, int]]:
         return []
     steps = [b - a for a, b in pairwise(values)]
     step, often = Counter(steps).most_common(1)[0]
-    # other steps than multiples of the usual one are those of times, or of a choice of frames
+    # steps that are no multiples of the most frequent one are those of times, or of a choice of frames
     if step < 1 or 2 * often <= len(steps) or any(s % step for s in steps):
         return []
     return [(name, s // step - 1) for name, s in zip(names, steps, strict=False) if s != step]

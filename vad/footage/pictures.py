@@ -36,7 +36,8 @@ class PictureFormat:
 
     Attributes:
         fps: frames per second.
-        bits: meaningful bits of 16-bit pictures, 8 to 16; None for all 16, unless the pictures show fewer.
+        bits: meaningful bits of 16-bit pictures, 8 to 16; None for all 16, or a refusal of
+            pictures that are nearly black then (`picture_headers.check_bits`).
     """
 
     fps: float = PICTURE_FPS

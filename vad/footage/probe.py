@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vad import UserError
-from vad.footage.info import Info, Note
+from vad.footage.info import Info
 from vad.footage.pictures import DEFAULT_FORMAT, PictureFormat, need_pictures
 from vad.footage.probe_pictures import probe_pictures
 from vad.footage.probe_video import probe_video
@@ -49,6 +49,3 @@ def hash_source(source: Path) -> str:
             while block := file.read(BLOCK):
                 hasher.update(block)
     return hasher.hexdigest()
-
-
-__all__ = ["Info", "Note", "hash_source", "probe"]

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from vad import UserError
 from vad.footage import probe
+from vad.footage.info import Info, Note
 from vad.footage.pictures import PictureFormat, list_pictures
 from vad.pipeline import closure
 from vad.store import digests
@@ -32,7 +33,7 @@ class Footage:
         hash: content hash.
     """
 
-    info: probe.Info
+    info: Info
     hash: str
 
 
@@ -63,8 +64,8 @@ def probe_all(
         stamp = _stamp(source, pictures)
         entry = cached.get(str(source.resolve()))
         if stamp and entry and entry["stamp"] == stamp:
-            notes = tuple(probe.Note(*note) for note in entry["info"]["notes"])
-            footage[source] = Footage(probe.Info(**{**entry["info"], "notes": notes}), entry["hash"])
+            notes = tuple(Note(*note) for note in entry["info"]["notes"])
+            footage[source] = Footage(Info(**{**entry["info"], "notes": notes}), entry["hash"])
         else:
             todo[source] = stamp
     log(f"{len(footage) + len(todo)} sources, {len(todo)} of them to be read")

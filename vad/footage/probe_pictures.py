@@ -25,11 +25,11 @@ def probe_pictures(folder: Path, pictures: PictureFormat) -> Info:
     headers = read_headers(paths)
     deep = [path for path, header in zip(paths, headers, strict=True) if header.deep]
     findings = {
-        "several series of pictures in a folder are taken as one clip, one after the other": (
+        "several series of pictures in a folder, taken as one clip, one after the other": (
             picture_names.several_series(names)
         ),
-        "numbers of pictures have gaps, but frames are counted by position, so labels by file number shift": (
-            picture_names.gaps(names)
+        "missing numbers of pictures: frames are counted by position, so labels by file number shift": (
+            picture_names.missing_numbers(names)
         ),
         "values of 16-bit pictures above data.bits become white": check_bits(deep, pictures.bits),
     }

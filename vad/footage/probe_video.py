@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from vad.footage import video
 from vad.footage.clock import are_gaps, footage_rate, measured_rate
 from vad.footage.info import Info, Note
 from vad.footage.video_reader import VideoReader
+from vad.store.manifest import describe_gap
 
 TRIAL = 20  # packets that are decoded in any case
-HIDDEN_STEP = 0.25  # of the usual one: a packet that comes sooner after another may not be a frame
+HIDDEN_STEP = 0.25  # of the median step: a packet that comes sooner after another may not be a frame
 PROGRESSIVE = (0, 1)  # values of `field_order` without field pairs: unknown, and progressive
 
 
@@ -50,23 +51,30 @@ class _Packets:
     goes_back: bool = False
     end: int = 0
 
+    def steps(self) -> np.ndarray:
+        """The steps between time stamps in ascending order, in ticks, int64 [N - 1]."""
+        return np.diff(np.sort(np.array(self.stamps, np.int64)))
+
     def are_frames(self) -> bool:
         """Whether there is no sign that a packet is half a frame, is not displayed, or has a wrong time."""
         if self.tried != self.trial_frames or self.corrupt or self.goes_back:
             return False
         if len(self.stamps) < self.shown:
             return False
-        steps = np.diff(np.sort(np.array(self.stamps, np.int64)))
+        steps = self.steps()
         return not len(steps) or bool(steps.min() >= HIDDEN_STEP * np.median(steps))
 
 
 def probe_video(source: Path) -> Info:
     """Probes a video file.
 
-    Packets are counted and only the first are decoded. Where packets may not be frames, or time stamps are
-    missing, restart or jump, or packets are marked as damaged, the whole file is decoded: field pairs take
-    two packets, some codecs have frames that are never shown, and a recording may begin with pictures that
-    refer to missing ones.
+    Packets are counted, and only the first are decoded. The whole file is decoded if packets may not be
+    frames or are marked as damaged, or if time stamps are missing, restart or have gaps: field pairs take two
+    packets, some codecs have frames that are never shown, and a recording may begin with pictures that refer
+    to missing ones.
+
+    Args:
+        source: the file.
 
     Raises:
         UserError: if the file is missing, empty, a Git-LFS pointer, not a video, cut off or damaged.
@@ -90,8 +98,7 @@ def probe_video(source: Path) -> Info:
         is_progressive = stream.codec_context.field_order in PROGRESSIVE
     if packets.first is not None and is_progressive and packets.are_frames():
         start, last = (float(f(packets.stamps, default=0) * tick) for f in (min, max))
-        steps = np.diff(np.sort(np.array(packets.stamps, np.int64))) * float(tick)
-        if not are_gaps(steps).any():
+        if not are_gaps(packets.steps() * float(tick)).any():
             rate = measured_rate(nominal_rate, packets.shown, last - start)
             return Info(packets.shown, rate, *video.upright_size(packets.first), tuple(notes))
     return _decode_all(source, packets.shown, notes)
@@ -107,19 +114,18 @@ def _decode_all(source: Path, packets: int, notes: list[Note]) -> Info:
     """
     reader = VideoReader(source)
     width = height = 0
-    jumps: list[tuple[int, float]] = []
+    gaps: list[tuple[int, float]] = []
     for number, (_, gap, frame) in enumerate(reader):
         if number == 0:
             width, height = video.upright_size(frame)
         if gap:
-            jumps.append((number, gap))
+            gaps.append((number, gap))
     reader.refuse_damage()
     times = np.array(reader.seconds, np.float64)
-    if jumps:
-        number, gap = jumps[0]
-        by = f"ahead by {gap:.2f} s" if gap > 0 else f"back by {-gap:.2f} s"
-        more = f", {len(jumps)} jumps in all" if len(jumps) > 1 else ""
-        notes.append(Note("time stamps jump", f"before frame {number} {by}{more}; times count footage alone"))
+    if gaps:
+        number, gap = gaps[0]
+        more = f", {len(gaps)} gaps in all" if len(gaps) > 1 else ""
+        notes.append(Note("gaps in time stamps", f"{describe_gap(gap)} before frame {number}{more}"))
     if len(times) != packets:
         notes.append(
             Note(
@@ -155,11 +161,11 @@ def _read_packets(container: InputContainer, stream: av.VideoStream) -> _Packets
     for packet in container.demux(stream):
         frames: list[av.VideoFrame] = []
         if packet.size and packets.tried < TRIAL:
-            frames = _try(packet)
+            frames = _try(packet.decode)
             packets.tried += not packet.is_discard
         elif not flushed:
             flushed = True
-            frames = _try(None, stream)
+            frames = _try(lambda: stream.codec_context.decode(None))  # what the decoder still holds
         packets.first = packets.first or next(iter(frames), None)
         packets.trial_frames += len(frames)
         if not packet.size:  # an empty packet marks the end of the stream
@@ -180,15 +186,10 @@ def _read_packets(container: InputContainer, stream: av.VideoStream) -> _Packets
     return packets
 
 
-def _try(
-    packet: "av.Packet[av.VideoStream] | None", stream: av.VideoStream | None = None
-) -> list[av.VideoFrame]:
-    """Decodes a packet, or without one what the decoder still holds; [] if that fails."""
+def _try(decode: Callable[[], list[av.VideoFrame]]) -> list[av.VideoFrame]:
+    """The decoded frames; [] if decoding fails."""
     try:
-        if packet is not None:
-            return packet.decode()
-        assert stream is not None
-        return stream.codec_context.decode(None)
+        return decode()
     except av.FFmpegError:
         return []
 

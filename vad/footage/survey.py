@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 
 from vad import UserError
-from vad.footage import masks, remarks, splits
+from vad.footage import masks, notes, splits
 from vad.footage.pictures import DEFAULT_FORMAT, PictureFormat
 from vad.footage.probe_cache import Footage, probe_all
 from vad.footage.source_clip import SourceClip
@@ -75,7 +75,7 @@ def survey(
     footage, faults = probe_all([clip.source for clip in clips], memory, pictures, workers, log)
     skipped: dict[str, str] = {}
 
-    def is_left_out(clip: SourceClip, fault: str | None) -> bool:
+    def is_skipped(clip: SourceClip, fault: str | None) -> bool:
         if fault and on_error == "fail":
             raise UserError(f"clip {clip.id!r}: {fault} (data.on_error: skip leaves such clips out)")
         if fault:
@@ -84,7 +84,7 @@ def survey(
             log(f"skipped {clip.id}: {fault}")
         return bool(fault)
 
-    readable = [clip for clip in clips if not is_left_out(clip, faults.get(clip.source))]
+    readable = [clip for clip in clips if not is_skipped(clip, faults.get(clip.source))]
     for clip in readable:
         frames = footage[clip.source].info.frames
         intervals.check_intervals(clip.id, clip.intervals or [], frames)
@@ -93,16 +93,15 @@ def survey(
     for divide in (False, True):
         if divide:
             readable = splits.cut_validation(readable, val_fraction)
-        readable = [c for c in readable if not is_left_out(c, _too_short(c, footage[c.source].info.frames))]
+        readable = [c for c in readable if not is_skipped(c, _too_short(c, footage[c.source].info.frames))]
     rows = [_row(clip, footage[clip.source], root) for clip in readable]
     _refuse_empty_splits(rows, skipped)
     labels = _read_labels(readable, rows, masks_to, workers, log)
     if not allow_anomalous_train:
         for row in rows:
             _refuse_anomalies(row, labels.get(row.clip, []))
-    for line in remarks.remarks(
-        clips, rows, {source: read.info.notes for source, read in footage.items()}, root
-    ):
+    of_sources = {source: read.info.notes for source, read in footage.items()}
+    for line in notes.lines(clips, rows, of_sources, root):
         log(line)
     log(f"{manifest.count_splits(rows)} clips" + (f", {len(skipped)} skipped" if skipped else ""))
     return Survey(rows, labels, skipped)

@@ -13,7 +13,7 @@ from vad.footage.pictures import PICTURE_FPS
 from vad.store.placeholders import refuse_placeholder
 
 # of MP4, QuickTime, AVI, Matroska; MPEG; Windows Media, Flash, phones, Ogg, Real; camcorders, studios and
-# recorders; rows of pictures; streams without a container
+# recorders; series of pictures; streams without a container
 SUFFIXES = """
     .mp4 .m4v .mov .qt .ismv .f4v .avi .divx .mkv .mk3d .webm
     .mpg .mpeg .mpe .m1v .m2v .m2p .vob .vro .evo .mod .tod .ts .mts .m2ts .m2t .tp .trp

@@ -27,7 +27,7 @@ class TimedFrame(NamedTuple):
 
     Attributes:
         seconds: time since the first frame.
-        gap: seconds by which the time stamps jump before it; 0 if they go on as usual (`clock.Clock`).
+        gap: that in the time stamps before the frame, in seconds (`clock.Clock.time`).
         frame: PyAV's frame.
     """
 
@@ -86,7 +86,7 @@ class VideoReader:
                     stamp = frame.pts
                     if by_decoding_times:
                         stamp = decoding_times.popleft() if decoding_times else None
-                    in_open_start |= clock.goes_back(stamp)
+                    in_open_start |= clock.restarts(stamp)
                     in_open_start &= frame.is_corrupt and not frame.key_frame
                     if in_open_start:
                         continue

@@ -44,8 +44,8 @@ class Layout(Plugin):
         """The setting in params.yaml that chooses this layout, for messages; None if `root` does not fit."""
         return None
 
-    def own_files(self) -> tuple[str, ...]:
-        """Patterns of the files below data.root, besides clips and masks, that this layout reads or knows."""
+    def auxiliary_files(self) -> tuple[str, ...]:
+        """Patterns of the files below data.root that belong to this layout, besides clips and masks."""
         return ()
 
     def mismatch(self, folder: Path, expected: str) -> UserError:

@@ -62,7 +62,7 @@ class Folder(Layout):
                 clips.append(clip)
         return label_clips(_with_masks(clips, root / "masks"), root / "labels.csv")
 
-    def own_files(self) -> tuple[str, ...]:
+    def auxiliary_files(self) -> tuple[str, ...]:
         return ("labels.csv",)
 
     @classmethod

@@ -22,7 +22,7 @@ from vad.store.manifest import SPLITS
 
 
 def label_clips(clips: Sequence[SourceClip], path: Path) -> list[SourceClip]:
-    """Adds the intervals in `labels.csv` to the clips; what a missing row means is said above.
+    """Adds the intervals in `labels.csv` to the clips; the module says what a missing row means.
 
     Args:
         clips: without intervals, but with their masks.

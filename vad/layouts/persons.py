@@ -40,5 +40,5 @@ class Persons(Layout):
             clips += [SourceClip(split, path.name, path, subject=path.name) for path in people]
         return label_clips(clips, root / "labels.csv")
 
-    def own_files(self) -> tuple[str, ...]:
+    def auxiliary_files(self) -> tuple[str, ...]:
         return ("labels.csv",)

@@ -63,7 +63,7 @@ class Table(Layout):
             raise UserError(f"{path}: has only one of the columns start and end; expected both or neither")
         return _clips(root, rows)
 
-    def own_files(self) -> tuple[str, ...]:
+    def auxiliary_files(self) -> tuple[str, ...]:
         return (glob.escape(str(_below(self.params.file, Path(), "data.table.file"))),)
 
     @classmethod

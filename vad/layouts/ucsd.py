@@ -58,7 +58,7 @@ class Ucsd(Layout):
             )
         return clips
 
-    def own_files(self) -> tuple[str, ...]:
+    def auxiliary_files(self) -> tuple[str, ...]:
         return ("*Test/*.m", "*Test/*.m~")
 
     @classmethod

@@ -10,20 +10,20 @@ from vad.store.manifest import SPLITS, Clip
 from vad.windows.spec import WindowSpec
 
 
-def leave_out_short(
+def skip_short(
     clips: Sequence[Clip], frames: Path, window: WindowSpec, key: str, on_error: Literal["fail", "skip"]
 ) -> tuple[list[Clip], dict[str, str]]:
-    """Divides clips into those that are as long as a window and those that are shorter.
+    """Divides clips into those that are at least as long as a window and those that are skipped.
 
     Args:
         clips: all clips that were extracted.
         frames: folder of their frames.
         window: of the autoencoder.
         key: the key of `window` in params.yaml, for messages.
-        on_error: "skip" leaves the shorter clips out.
+        on_error: "skip" skips the shorter clips.
 
     Returns:
-        The clips that are long enough, and {clip: reason} of the others.
+        (the clips that are long enough, clip id -> reason of the others).
 
     Raises:
         UserError: for the first short clip with `on_error` "fail", and if a split has no clip left.
@@ -38,7 +38,7 @@ def leave_out_short(
         (clip, reason), *others = short.items()
         more = f"; so have {len(others)} more" if others else ""
         raise UserError(
-            f"clip {clip!r}: {reason}{more}; lower that key, or leave such clips out by data.on_error: skip"
+            f"clip {clip!r}: {reason}{more}; lower that key, or skip such clips by data.on_error: skip"
         )
     enough = [clip for clip in clips if clip.clip not in short]
     for split in SPLITS:
@@ -48,7 +48,15 @@ def leave_out_short(
 
 
 def _refuse(split: str, short: dict[str, str]) -> None:
-    """Raises the error of a split without clips; `short` are those that are too short."""
+    """Refuses a split without clips.
+
+    Args:
+        split: the split.
+        short: its clips that are too short, clip id -> reason.
+
+    Raises:
+        UserError: always.
+    """
     if not short:
         raise UserError(f"no {split} clips are left; see data/frames/skipped.csv for what was skipped")
     clip, reason = next(iter(short.items()))

@@ -128,19 +128,25 @@ def read_skipped(path: Path) -> dict[str, str]:
 
 
 def write_gaps(path: Path, gaps: dict[str, list[tuple[int, float, float]]]) -> None:
-    """Writes a row per jump of a clip's time stamps: clip, frame, seconds, gap.
+    """Writes a row per gap in the time stamps of a clip: clip, frame, seconds, gap.
 
     Args:
         path: the CSV file.
-        gaps: clip id -> (source frame after the jump, its time in seconds, seconds by which stamps jump).
+        gaps: clip id -> (source frame after the gap, its time in seconds, length of the gap in seconds,
+            negative where the clock restarts).
     """
     _write_csv(
         path, ["clip", "frame", "seconds", "gap"], ((c, *gap) for c in sorted(gaps) for gap in gaps[c])
     )
 
 
+def describe_gap(gap: float) -> str:
+    """A gap in words: `gap of 1.50 s`, or `step back of 4.00 s` where the clock restarts."""
+    return f"gap of {gap:.2f} s" if gap > 0 else f"step back of {-gap:.2f} s"
+
+
 def read_gaps(path: Path) -> list[tuple[str, int, float, float]]:
-    """Reads the rows of `write_gaps`.
+    """Reads the rows that `write_gaps` wrote, as (clip id, frame, seconds, gap).
 
     Raises:
         UserError: if the file is missing or lacks a column.

@@ -1,17 +1,17 @@
-"""What a user should know about footage that can be read: a line per kind, with a count and an example."""
+"""The notes of a survey on footage that can be read: a line per kind, with a count and an example."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from vad.footage.probe import Note
+from vad.footage.info import Note
 from vad.footage.source_clip import SourceClip
 from vad.store.manifest import Clip
 
 SHORT = 1.0  # seconds
 
 
-def remarks(
+def lines(
     clips: Sequence[SourceClip], rows: Sequence[Clip], notes: Mapping[Path, Sequence[Note]], root: Path
 ) -> Iterator[str]:
     """Yields the lines about the clips of a survey.
@@ -49,12 +49,10 @@ def _short(rows: Sequence[Clip]) -> Iterator[str]:
     if short:
         row, n = short[0], len(short)
         frames = row.end - row.first
-        head = (
-            "1 clip is shorter than a second:"
-            if n == 1
-            else f"{n} clips are shorter than a second, for example"
-        )
-        yield f"{head} {row.clip} ({frames} frames, {frames / row.fps:.2f} s)"
+        what = "1 clip is shorter than a second:"
+        if n > 1:
+            what = f"{n} clips are shorter than a second, for example"
+        yield f"{what} {row.clip} ({frames} frames, {frames / row.fps:.2f} s)"
 
 
 def _sizes(rows: Sequence[Clip]) -> Iterator[str]:
@@ -66,9 +64,9 @@ def _sizes(rows: Sequence[Clip]) -> Iterator[str]:
         if len(clip_of_size) > 1:
             listed = ", ".join(f"{size} ({clip})" for size, clip in [*clip_of_size.items()][:3])
             yield (
-                f"camera {camera!r}: its clips have frames of {len(clip_of_size)} sizes, {listed}; boxes are "
-                "judged in pixels, so give the clips different cameras, or bring their frames to one size "
-                "(extract.max_side, if they have the same shape)"
+                f"camera {camera!r}: its clips have frames of {len(clip_of_size)} sizes, {listed}; sizes of "
+                "boxes are compared in pixels, so give the clips different cameras, or bring their frames to "
+                "one size (extract.max_side, if they have the same shape)"
             )
 
 
@@ -76,7 +74,7 @@ def _by_default(clips: Sequence[SourceClip]) -> Iterator[str]:
     """Yields a line about clips that count as normal only because they have no row in labels.csv."""
     if clips:
         name, n = clips[0].name, len(clips)
-        what = f"{n} clips have no row in labels.csv and count as normal: for example"
-        if n == 1:
-            what = "1 clip has no row in labels.csv and counts as normal:"
+        what = "1 clip has no row in labels.csv and counts as normal:"
+        if n > 1:
+            what = f"{n} clips have no row in labels.csv and count as normal, for example"
         yield f"{what} test/{name}; the row `{name},unlabelled,` marks it as not labelled"

@@ -1,4 +1,4 @@
-"""The clips that pictures show, if there are too many clips for a picture of each."""
+"""Selects the clips that pictures show, if there are too many clips for a picture of each."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -8,11 +8,11 @@ import numpy as np
 from vad.evaluation.scored_clip import ScoredClip
 
 
-def pictured(clips: Sequence[ScoredClip], threshold: float, number: int) -> list[ScoredClip]:
-    """Chooses the clips that people want to see first: what is most anomalous, and the worst mistakes.
+def select(clips: Sequence[ScoredClip], threshold: float, number: int) -> list[ScoredClip]:
+    """Selects the clips to look at first: the most anomalous ones, and those with the worst mistakes.
 
     There are three lists: clips by their highest score, by the highest score of a false alarm, and clips with
-    an anomaly but no alarm during it, the lowest score first. They are taken from in turn.
+    an anomaly but no alarm during it, the lowest score first. Clips are taken from them in turn.
 
     Args:
         clips: all test clips.
@@ -20,7 +20,7 @@ def pictured(clips: Sequence[ScoredClip], threshold: float, number: int) -> list
         number: maximum number of clips.
 
     Returns:
-        The chosen clips in the order of `clips`; all of them if they are not more than `number`.
+        The selected clips in the order of `clips`; all clips if there are at most `number`.
     """
     if len(clips) <= number:
         return list(clips)
@@ -37,5 +37,5 @@ def pictured(clips: Sequence[ScoredClip], threshold: float, number: int) -> list
     # `sorted` is stable, so of clips with the same score the first comes first
     ranked = (sorted(rank, key=rank.__getitem__) for rank in (highest, false_alarms, missed))
     in_turn = (i for turn in zip_longest(*ranked) for i in turn if i is not None)
-    chosen = sorted(list(dict.fromkeys(in_turn))[:number])
-    return [clips[i] for i in chosen]
+    selected = sorted(list(dict.fromkeys(in_turn))[:number])
+    return [clips[i] for i in selected]
