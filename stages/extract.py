@@ -40,10 +40,13 @@ def main(run: stage.Run) -> None:
     # the list goes into a report, which must not contain absolute paths of this machine
     reasons = {clip: reason.replace(f"{root}/", "") for clip, reason in skipped.items()}
     manifest.write_skipped(FRAMES / "skipped.csv", reasons)
-    gaps = {clip.clip: cards.read_card(FRAMES / clip.clip)["gaps"] for clip in available(MANIFEST, FRAMES)}
-    manifest.write_gaps(FRAMES / "gaps.csv", gaps)
-    if n := sum(map(len, gaps.values())):
+    made = {clip: cards.read_card(FRAMES / clip.clip) for clip in available(MANIFEST, FRAMES)}
+    manifest.write_gaps(FRAMES / "gaps.csv", {clip.clip: card["gaps"] for clip, card in made.items()})
+    if n := sum(len(card["gaps"]) for card in made.values()):
         run.log(f"gaps in time stamps: {n}, listed in {FRAMES}/gaps.csv")
+    for clip, card in made.items():
+        if card["source_end"] != clip.end:
+            run.log(f"{clip.clip}: {card['source_end']} frames could be decoded, {clip.end} were expected")
 
 
 def end(clip: manifest.Clip) -> int | None:

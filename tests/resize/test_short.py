@@ -94,6 +94,7 @@ def with_short_clips(folder: Path) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_short_clips_stop_the_run_or_count_nowhere(tmp_path):
     project = with_short_clips(tmp_path)
     output = project.repro(fails=True)

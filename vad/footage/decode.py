@@ -168,11 +168,7 @@ def _decode_video(source: Path, reader: VideoReader, first: int, end: int | None
     for seconds, gap, frame in reader:
         if number >= first:
             size = size or (frame.width, frame.height)
-            if (frame.width, frame.height) != size:
-                raise UserError(
-                    f"{source}: frame {number} has {frame.width}x{frame.height} pixels, but frame "
-                    f"{first} has {size[0]}x{size[1]}; split the video there, or scale it"
-                )
+            video.refuse_other_size(source, number, frame, first, size)
             yield Decoded(number, seconds, frame, gap)
         number += 1
         if number == end:

@@ -33,9 +33,10 @@ def extract(
 
     The array is uint8 [T, H, W] gray or [T, H, W, 3] RGB. The card holds `fps` and `color` of the extracted
     frames; `source_width` and `source_height` of the source set upright; `scale_x` and `scale_y`, the size of
-    the extracted frame relative to the source; `times`, the content hash of the table; `gaps`, a list of
-    [source frame, seconds, gap], for each gap in the time stamps before that frame (`clock.Clock`). The table
-    has a row per extracted frame: `source_frame` int32, and `seconds` float64, the time of that source frame.
+    the extracted frame relative to the source; `times`, the content hash of the table; `source_end`, the
+    number after the last source frame; `gaps`, a list of [source frame, seconds, gap] for each gap in time
+    stamps before that frame (`clock.Clock`). The table has a row per extracted frame: `source_frame` int32,
+    and `seconds` float64, the time of that source frame.
 
     With `params.fps`, extracted frame k is the latest source frame that is at most k / fps seconds after the
     frame `first`; a rate above that of the source repeats frames. A gap of more than 2 s is not filled.
@@ -55,8 +56,8 @@ def extract(
     """
     cv2.setNumThreads(threads)
     nominal_rate, decoded = decode.decode(source, params.color, threads, first, end, pictures)
-    gaps: list[tuple[int, float, float]] = []
-    resampled = results(decode.Resample(params.fps), _note_gaps(decoded, first, gaps))
+    account = _Account(first)
+    resampled = results(decode.Resample(params.fps), account.of(decoded))
     # the first frame is taken out to learn both sizes, and then put back by `chain`
     first_decoded = next(resampled)
     width, height = video.upright_size(first_decoded.frame)
@@ -79,23 +80,32 @@ def extract(
         columns = {"source_frame": np.array(numbers, np.int32), "seconds": np.array(times, np.float64)}
         table = pd.DataFrame(columns)
         tables.write_table(stem, table)
-        writer.card["gaps"] = gaps
+        writer.card["gaps"], writer.card["source_end"] = account.gaps, account.end
         # whoever depends on the card depends on the times too
         writer.card["times"] = tables.hash_table(table)
         writer.card["fps"] = params.fps or footage_rate(nominal_rate, np.array(times))
 
 
-def _note_gaps(
-    decoded: Iterator[Decoded], first: int, gaps: list[tuple[int, float, float]]
-) -> Iterator[Decoded]:
-    """Hands the frames on; appends (source frame, seconds, gap) to `gaps` for each gap in the time stamps.
+class _Account:
+    """What is noted of the decoded frames, also of those that resampling leaves out.
 
     Args:
-        decoded: the frames.
         first: number of the first frame; a gap before it does not matter.
-        gaps: the list.
+
+    Attributes:
+        gaps: (source frame, seconds, gap) for each gap in the time stamps.
+        end: number after the last frame.
     """
-    for item in decoded:
-        if item.gap and item.number > first:
-            gaps.append((item.number, round(item.seconds, 3), round(item.gap, 3)))
-        yield item
+
+    def __init__(self, first: int):
+        self._first = first
+        self.gaps: list[tuple[int, float, float]] = []
+        self.end = first
+
+    def of(self, decoded: Iterator[Decoded]) -> Iterator[Decoded]:
+        """Hands the frames on."""
+        for item in decoded:
+            if item.gap and item.number > self._first:
+                self.gaps.append((item.number, round(item.seconds, 3), round(item.gap, 3)))
+            self.end = item.number + 1
+            yield item

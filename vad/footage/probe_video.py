@@ -9,7 +9,6 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
 
 from vad import UserError
 from vad.footage import video
@@ -114,10 +113,13 @@ def _decode_all(source: Path, packets: int, notes: list[Note]) -> Info:
     """
     reader = VideoReader(source)
     width = height = 0
+    first = 0, 0
     gaps: list[tuple[int, float]] = []
     for number, (_, gap, frame) in enumerate(reader):
         if number == 0:
             width, height = video.upright_size(frame)
+            first = frame.width, frame.height
+        video.refuse_other_size(source, number, frame, 0, first)
         if gap:
             gaps.append((number, gap))
     reader.refuse_damage()
@@ -139,11 +141,7 @@ def _decode_all(source: Path, packets: int, notes: list[Note]) -> Info:
 
 def _other_streams(container: InputContainer, stream: av.VideoStream) -> Iterator[Note]:
     """Yields a note if the file has further video streams; cover pictures do not count."""
-    others = [
-        s
-        for s in container.streams.video
-        if s.index != stream.index and not s.disposition & Disposition.attached_pic
-    ]
+    others = [s for s in video.video_streams(container) if s.index != stream.index]
     if others:
         sizes = ", ".join(f"{s.codec_context.width}x{s.codec_context.height}" for s in others)
         yield Note(
@@ -223,6 +221,10 @@ def _signs_of_truncation(
     elif "DURATION" in stream.metadata:  # a tag that most programs write to Matroska files
         h, m, s = stream.metadata["DURATION"].split(":")
         seconds = 3600 * int(h) + 60 * int(m) + float(s)
+    elif "mxf" in container.format.name and stream.duration:
+        seconds = float(stream.duration * video.tick(stream))
+    elif container.format.name == "flv" and len(container.streams) == 1 and container.duration:
+        seconds = container.duration / av.time_base  # of all streams, and sound may be longer
     if seconds > end + 2 * interval:  # two frames of tolerance for rounded durations
         yield f"its header promises {seconds:.2f} s"
     if last_is_cut:

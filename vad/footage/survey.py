@@ -101,7 +101,7 @@ def survey(
         for row in rows:
             _refuse_anomalies(row, labels.get(row.clip, []))
     of_sources = {source: read.info.notes for source, read in footage.items()}
-    for line in notes.lines(clips, rows, of_sources, root):
+    for line in notes.lines(readable, rows, of_sources, root):
         log(line)
     log(f"{manifest.count_splits(rows)} clips" + (f", {len(skipped)} skipped" if skipped else ""))
     return Survey(rows, labels, skipped)

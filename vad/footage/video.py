@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 from av.container import InputContainer
+from av.stream import Disposition
 
 from vad import UserError
 from vad.footage.pictures import PICTURE_FPS
@@ -30,7 +31,7 @@ def open_video(source: Path) -> tuple[InputContainer, av.VideoStream]:
     """Opens a video.
 
     Returns:
-        (the container, its best video stream).
+        (the container, its best video stream: as for ffmpeg, a default one before others, then the largest).
 
     Raises:
         UserError: if the file is missing, empty, a Git-LFS pointer or not a video.
@@ -46,12 +47,30 @@ def open_video(source: Path) -> tuple[InputContainer, av.VideoStream]:
                 "copy, download or record it again"
             ) from None
         raise UserError(f"{source}: not a video file ({e.strerror}); remove it, or convert it") from None
-    stream = container.streams.best("video")
+    stream = _best_stream(container)
     is_text = container.format.name == "tty"  # ffmpeg renders text files to video
-    if not isinstance(stream, av.VideoStream) or stream.codec_context is None or is_text:
+    if stream is None or stream.codec_context is None or is_text:
         container.close()
         raise UserError(f"{source}: not a video file (nothing in it shows a picture); remove it")
     return container, stream
+
+
+def video_streams(container: InputContainer) -> list[av.VideoStream]:
+    """The video streams of a file, without cover pictures."""
+    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+
+
+def _best_stream(container: InputContainer) -> av.VideoStream | None:
+    streams = video_streams(container)
+    if len(streams) < 2:
+        best = container.streams.best("video")
+        return best if isinstance(best, av.VideoStream) else None
+
+    def rank(stream: av.VideoStream) -> tuple[bool, int]:
+        context = stream.codec_context
+        return bool(stream.disposition & Disposition.default), context.width * context.height
+
+    return max(streams, key=rank)  # of equal ones, the first
 
 
 def _begins_like_video(source: Path) -> bool:
@@ -125,3 +144,25 @@ def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
     """(width, height) in pixels of the frame set upright."""
     width, height = frame.width, frame.height
     return (height, width) if orientation(frame).transpose else (width, height)
+
+
+def refuse_other_size(
+    source: Path, number: int, frame: av.VideoFrame, first: int, size: tuple[int, int]
+) -> None:
+    """Refuses a frame whose size differs from that of the first frame.
+
+    Args:
+        source: the file.
+        number: of the frame.
+        frame: the frame as decoded.
+        first: number of the first frame.
+        size: width and height of the first frame, in pixels.
+
+    Raises:
+        UserError: if the sizes differ.
+    """
+    if (frame.width, frame.height) != size:
+        raise UserError(
+            f"{source}: frame {number} has {frame.width}x{frame.height} pixels, but frame "
+            f"{first} has {size[0]}x{size[1]}; split the video there, or scale it"
+        )

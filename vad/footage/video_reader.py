@@ -1,5 +1,6 @@
 """Reads the frames of a video file: decoded, timed, and with an account of what is damaged."""
 
+import math
 from array import array
 from bisect import bisect_right
 from collections import deque
@@ -20,6 +21,7 @@ from vad.store.intervals import Intervals
 # that one begins with a key frame, recordings were joined there, and nothing is missing.
 MARK_TO_JOIN = 2  # packets
 TRIAL = 20  # packets by which it is decided whether there are display times
+LEADING = 16  # frames after a restart of the clock that may refer to frames of a recording's missing start
 
 
 class TimedFrame(NamedTuple):
@@ -74,7 +76,7 @@ class VideoReader:
     def __iter__(self) -> Iterator[TimedFrame]:
         clock = Clock(video.tick(self._stream), 1 / self.nominal_rate)
         decoding_times: deque[int | None] = deque()
-        in_open_start = True
+        open_start = math.inf  # frames until it is over at the latest
         with self._container:
             packets = self._demux()
             first = list(islice(packets, TRIAL))
@@ -86,10 +88,13 @@ class VideoReader:
                     stamp = frame.pts
                     if by_decoding_times:
                         stamp = decoding_times.popleft() if decoding_times else None
-                    in_open_start |= clock.restarts(stamp)
-                    in_open_start &= frame.is_corrupt and not frame.key_frame
-                    if in_open_start:
+                    if clock.restarts(stamp):
+                        open_start = LEADING
+                    open_start -= 1
+                    if open_start > 0 and frame.is_corrupt and not frame.key_frame:
                         continue
+                    if open_start == math.inf:
+                        open_start = 0
                     seconds, gap = clock.time(stamp)
                     self._note(frame)
                     self.seconds.append(seconds)
@@ -97,17 +102,18 @@ class VideoReader:
         self._ended = True
 
     def _has_decoding_times_alone(self, packets: Sequence["av.Packet[av.VideoStream]"]) -> bool:
-        """Whether the file stores no display times (AVI, ASF, MXF).
+        """Whether the file stores no display times (AVI, most ASF and MXF).
 
         Its decoding times, taken in order, then replace them.
 
         Args:
             packets: the first ones.
         """
-        if video.is_avi(self._container):
-            return True
-        is_reordered = self._stream.codec_context.has_b_frames
-        return bool(is_reordered) and all(packet.pts == packet.dts for packet in packets if packet.size)
+        name = self._container.format.name
+        if name not in ("asf", "mxf", "mxf_opatom"):
+            return video.is_avi(self._container)
+        stamps = [packet.pts for packet in packets if packet.size and packet.pts is not None]
+        return bool(self._stream.codec_context.has_b_frames) and stamps == sorted(stamps)
 
     def _demux(self) -> Iterator["av.Packet[av.VideoStream]"]:
         try:
@@ -128,8 +134,8 @@ class VideoReader:
                 packet.opaque = number
         try:
             return packet.decode()
-        except av.error.PermissionError:  # the headers of a further stream, where Ogg files are joined
-            return []
+        except (av.error.PermissionError, av.error.PatchWelcomeError):
+            return []  # headers instead of a frame, where Ogg files are joined
         except av.FFmpegError:
             if self.seconds:
                 self._damaged.append(len(self.seconds))
