@@ -82,8 +82,9 @@ def computed(output: str) -> dict[str, int]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Environment with the Python and DVC of this interpreter, without variables that affect git or DVC."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "GIT_", "AWS_", "PYTHON"))}
+    """Environment with the Python and DVC of this interpreter, without what affects git, DVC or make."""
+    others = ("DVC_", "GIT_", "AWS_", "PYTHON", "MAKE", "MFLAGS")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
     who = {f"GIT_{role}_{key}": "tests" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     return kept | who | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull} | more

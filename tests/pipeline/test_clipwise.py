@@ -427,15 +427,16 @@ def test_a_job_s_inputs_are_the_cards_of_its_files(tmp_path):
 
 @pytest.fixture(scope="module")
 def footage(tmp_path_factory) -> Path:
-    """Frames, regions and no flow of five clips, one of them too short for a window of 4."""
+    """Frames, regions and no flow of five clips, one of which lacks its array of frames."""
     folder = tmp_path_factory.mktemp("footage")
     rng = np.random.default_rng(0)
-    for name, length in {"a": 6, "b": 9, "c": 12, "d": 5, "short": 2}.items():
+    for name, length in {"a": 6, "b": 9, "c": 12, "d": 5, "broken": 5}.items():
         write_frames(folder / f"frames/{name}", rng.integers(0, 256, (length, 24, 32), np.uint8))
         rows = {"frame": np.arange(length), "track": 0, "x0": 0, "y0": 0, "x1": 32, "y1": 24}
         table = pd.DataFrame(rows).assign(source="frame", confidence=1)
         write_regions(folder / f"regions/{name}", table)
         compute_flow(folder / f"flow/{name}", folder / f"frames/{name}", NoFlow(NoFlow.Params()), threads=1)
+    (folder / "frames/broken.npy").unlink()
     return folder
 
 
@@ -459,11 +460,11 @@ def test_workers_change_no_byte(footage, tmp_path):
     assert len(one) == 4 * 3
     assert one == two
     before = snapshot(tmp_path / "2/out")
-    with pytest.raises(UserError, match=r"^clip 'short': has 2 frames"):
-        cut_all(footage, tmp_path / "2", ["a", "short", "d"], 2)
+    with pytest.raises(UserError, match=r"^clip 'broken': .*broken\.npy"):
+        cut_all(footage, tmp_path / "2", ["a", "broken", "d"], 2)
     assert snapshot(tmp_path / "2/out") == before
-    skipped = cut_all(footage, tmp_path / "2", ["a", "short"], 2, "skip")
-    assert list(skipped) == ["short"]
+    skipped = cut_all(footage, tmp_path / "2", ["a", "broken"], 2, "skip")
+    assert list(skipped) == ["broken"]
     assert {p.name for p in (tmp_path / "2/out").iterdir()} == {"a.npy", "a.json", "a.parquet"}
 
 
