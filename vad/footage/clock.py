@@ -40,7 +40,8 @@ class Clock:
     """
 
     def __init__(self, tick: Fraction, interval: float):
-        self._tick = tick
+        # of integers, whose quotient is as exact as that of fractions, and faster
+        self._numerator, self._denominator = tick.numerator, tick.denominator
         self._interval = interval
         self._steps: deque[float] = deque(maxlen=RECENT)
         self._seconds = -1.0  # of the last frame; below 0 before the first
@@ -55,9 +56,9 @@ class Clock:
         Args:
             stamp: of that frame, in ticks; None without one.
         """
-        if stamp is None or self._stamp is None:
+        if stamp is None or self._stamp is None or stamp >= self._stamp:
             return False
-        return float((stamp - self._stamp) * self._tick) < -JITTER_STEPS * self._frame_interval()
+        return self._between(self._stamp, stamp) < -JITTER_STEPS * self._frame_interval()
 
     def time(self, stamp: int | None) -> tuple[float, float]:
         """Takes the stamp of the next frame.
@@ -69,20 +70,21 @@ class Clock:
             (seconds since the first frame, gap before this frame). The gap is the step from the last stamp in
             seconds, negative where the clock restarts; 0 if there is none to list.
         """
-        interval = self._frame_interval()
         if self._seconds < 0:
             self._seconds = 0.0
             self._count_from(stamp)
             return 0.0, 0.0
         if stamp is None or self._stamp is None:
-            self._seconds += interval
+            self._seconds += self._frame_interval()
             if self._stamp is None:
                 self._count_from(stamp)
             return self._seconds, 0.0
-        step = float((stamp - self._stamp) * self._tick)
+        step = self._between(self._stamp, stamp)
         self._since += 1
-        if self._has_returned(stamp, interval):
+        if self._has_returned(stamp):
             return self._seconds, 0.0
+        # the frame interval takes a while, and counts for unusual steps alone
+        interval = 0.0 if 0 <= step <= LONGEST_GAP else self._frame_interval()
         if step < 0 or step > max(LONGEST_GAP, CLOSED_STEPS * interval):
             # the rate in a header may be an average over this very gap
             self._seconds += interval if self._steps else min(interval, 1 / DEFAULT_RATE)
@@ -94,19 +96,23 @@ class Clock:
         self._seconds = max(self._seconds, self._at(self._anchor, stamp))
         return self._seconds, step if step > max(LONGEST_GAP, LISTED_STEPS * interval) else 0.0
 
-    def _has_returned(self, stamp: int, interval: float) -> bool:
+    def _has_returned(self, stamp: int) -> bool:
         """Whether a stamp is where it would have been without the latest gap; the gap is then undone."""
         if self._earlier is None or self._since > RECENT:
             return False
         ahead = self._at(self._earlier, stamp) - self._seconds
-        if not 0 <= ahead <= JITTER_STEPS * interval:
+        if not 0 <= ahead <= JITTER_STEPS * self._frame_interval():
             return False
         self._seconds += ahead
         self._anchor, self._earlier, self._stamp = self._earlier, None, stamp
         return True
 
     def _at(self, anchor: _Anchor, stamp: int) -> float:
-        return anchor.seconds + float((stamp - anchor.stamp) * self._tick)
+        return anchor.seconds + self._between(anchor.stamp, stamp)
+
+    def _between(self, first: int, last: int) -> float:
+        """Seconds from one stamp to another."""
+        return (last - first) * self._numerator / self._denominator
 
     def _count_from(self, stamp: int | None) -> None:
         self._stamp = stamp
