@@ -193,7 +193,7 @@ class Report:
         self.result = evaluate(self.clips, trivial, by, params)
         self.result |= locate(self.clips, by, inputs / "masks", params)
         shown = select(self.clips, by.threshold, params.pictures)
-        write(folder, self.clips, shown, trivial, by.threshold, self.result)
+        write(folder, self.clips, shown, trivial, by, self.result)
         draw(folder / "heatmaps", shown, by, inputs / "frames", inputs / "masks")
         stored = read_json(folder / "metrics.json")  # as the next stage reads it
         self.metrics = summary.metrics(stored)

@@ -95,7 +95,7 @@ def test_evaluate_reads_the_scores_and_computes_none(box_inputs, tmp_path, monke
     y = np.concatenate([clip.anomalous for clip in clips[:3]])
     s = np.concatenate([stored[clip.clip].scores for clip in clips[:3]])
     assert result["frame"]["auc_micro"] == pytest.approx(sk.roc_auc_score(y, s))
-    write(tmp_path / "report", clips, clips, trivial, SEVERAL.threshold, result)
+    write(tmp_path / "report", clips, clips, trivial, SEVERAL, result)
     assert (tmp_path / "report/tracks.csv").is_file()
 
 

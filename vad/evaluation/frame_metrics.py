@@ -34,15 +34,18 @@ def frame_level(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]
         threshold: frames with a higher score are alarmed.
 
     Returns:
-        `frames` and `anomalous_frames`; AUCs, `average_precision`, `eer`; `precision`, `recall` and `f1` of
-        the alarms. If these are undefined, `absent` is the reason.
+        `frames` and `anomalous_frames`; `false_positive_rate`, the share of normal frames that are alarmed,
+        if there are normal frames; AUCs, `average_precision`, `eer`; `precision`, `recall` and `f1` of the
+        alarms. If these are undefined, `absent` is the reason.
     """
     scored = labelled(clips)
     if not scored:
         return {"absent": why_absent(clips)}
     labels, scores = labels_of(scored), [clip.scores for clip in scored]
     y, s = np.concatenate(labels), np.concatenate(scores)
-    counts = {"frames": len(y), "anomalous_frames": int(y.sum())}
+    counts: dict[str, Any] = {"frames": len(y), "anomalous_frames": int(y.sum())}
+    if not y.all():
+        counts["false_positive_rate"] = float((s[~y] > threshold).mean())
     if reason := why_absent(clips):
         return counts | {"absent": reason}
     in_macro = sum(both_classes(anomalous) for anomalous in labels)
