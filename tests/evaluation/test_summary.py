@@ -87,7 +87,7 @@ def test_boxes_without_tracks_make_no_table_of_tracks(box_inputs, tmp_path):
     report = Report(box_inputs, tmp_path / "report", SEVERAL, clips=CLIPS[2:3])
     assert sorted(report.files()) == sorted([*FILES, *heatmap_files("walk")])
     assert "No tracks." in report.markdown
-    assert "pixel" not in report.metrics  # walk is normal and has no masks
+    assert "pixel" not in report.stored  # walk is normal and has no masks
     assert "Pixels" not in report.markdown
 
 
@@ -97,7 +97,7 @@ def test_boxes_without_tracks_make_no_table_of_tracks(box_inputs, tmp_path):
 def test_gaps_in_time_stamps_are_listed(frames_report):
     def text(*gaps: tuple[str, int, float, float]) -> str:
         report = frames_report
-        return summary.markdown(report.metrics, report.folder, report.events, {}, gaps)
+        return summary.markdown(report.stored, report.folder, report.events, {}, gaps)
 
     assert "Gaps" not in text()
     listed = text(("test/fall", 30, 1.2, -0.8), ("test/walk", 7, 0.28, 3600.04))
@@ -115,12 +115,12 @@ def table_of_events(*rows: tuple) -> pd.DataFrame:
 
 
 def page(report: Report, events: pd.DataFrame) -> str:
-    return summary.markdown(report.metrics, report.folder, events, {})
+    return summary.markdown(report.stored, report.folder, events, {})
 
 
 def section(text: str) -> str:
-    """The section on events, which stands before that on clips."""
-    return text.partition("## Events\n")[2].partition("## Clips\n")[0].strip()
+    """The section on events."""
+    return text.partition("## Events\n")[2].partition("## ")[0].strip()
 
 
 def test_events_have_a_row_each(frames_report):
@@ -153,7 +153,7 @@ def test_a_run_without_events_says_so(frames_report):
 def test_events_of_unlabelled_footage_are_listed(frame_inputs, tmp_path):
     report = Report(frame_inputs, tmp_path / "report", clips=CLIPS[3:])
     assert report.metrics["frame"]["absent"] == "no test clip is labelled"
-    assert "event" not in report.metrics
+    assert "event" not in report.stored
     rows = report.cells("## Events")[2:]
     assert len(rows) == len(report.events) > 0
     for row, event in zip(rows, report.events.itertuples(), strict=True):

@@ -7,8 +7,8 @@ import pandas as pd
 
 LONGEST = 3  # number of events that are named
 ADVICE = (
-    "If they show something normal, training lacked it: add such footage to the normal clips (with the layout "
-    "`table`, a stretch of a clip too) and run `dvc repro` again."
+    "If they show something normal, training lacked it: add such footage to the normal clips (with the "
+    "layout `table`, a stretch of a clip too) and run `dvc repro` again."
 )
 ALL_LABELLED = "All alarmed frames are labelled anomalous."
 
@@ -34,12 +34,11 @@ def event_level(result: dict[str, Any]) -> list[str]:
         )
     lines = ["", f"Events: {found}False alarms: {event['false_alarms']} in {_amount(event)}."]
     if event["labelled"]:
-        low, high = event["f1"]["iou_20"], event["f1"]["iou_50"]
         loose, strict = event["f1"]["iou_20"], event["f1"]["iou_50"]
         lines += [
             "",
-            f"F1 of events paired one to one with labelled events: {loose:.2f} if a pair must share 20 % of the "
-            f"time that the two cover together, {strict:.2f} if 50 %.",
+            f"F1 of events paired one to one with labelled events: {loose:.2f} if a pair must share 20 % of "
+            f"the time that the two cover together, {strict:.2f} if 50 %.",
         ]
     return lines
 
@@ -69,7 +68,7 @@ def causes(folder: Path, labels: bool) -> list[str]:
     outside = bool(alarms["seconds_outside_labels"].any())
     key, where = "seconds", ""
     if labels and outside:
-        key, where = "seconds_outside_labels", ", counting only what is not labelled anomalous"
+        key, where = "seconds_outside_labels", " outside labelled anomalies"
     lines = ["## What raises most alarms", ""]
     if events[key].any():
         longest = events.sort_values(key, ascending=False, kind="stable").head(LONGEST)
@@ -84,8 +83,8 @@ def causes(folder: Path, labels: bool) -> list[str]:
         most = located.sort_values(key, ascending=False, kind="stable").to_dict("records")[0]
         lines.append(
             f"- Place that is alarmed longest{where}: {most['place']} of the picture of camera "
-            f"`{most['camera']}` (x {most['x0']} to {most['x1']}, y {most['y0']} to {most['y1']} in pixels of "
-            f"the source), {100 * most[key] / alarms[key].sum():.0f} % of the alarmed time."
+            f"`{most['camera']}` (x {most['x0']} to {most['x1']}, y {most['y0']} to {most['y1']} in pixels "
+            f"of the source), {100 * most[key] / alarms[key].sum():.0f} % of the alarmed time."
         )
     return [*lines, "", ADVICE if outside else ALL_LABELLED, ""]
 
