@@ -23,8 +23,9 @@ PLACES = (
 )  # row by row, and the name of NOWHERE
 NOWHERE = -1  # no cell stands out, such as in scores of whole frames
 SAMPLES = 8  # maximum number of frames of a clip whose cells are scored, which takes time
-EVENTS = ["clip", "camera", "from", "to", "start", "end", "seconds", "seconds_outside_labels", "place"]
-ALARMS = ["camera", "place", "x0", "y0", "x1", "y1", "seconds", "seconds_outside_labels"]
+AMOUNTS = ["seconds", "seconds_outside_labels"]
+EVENTS = ["clip", "camera", "from", "to", "start", "end", *AMOUNTS, "place"]
+ALARMS = ["camera", "place", "x0", "y0", "x1", "y1", *AMOUNTS]
 
 
 def alarm_tables(clips: Sequence[ScoredClip], calibration: Calibration) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -44,43 +45,44 @@ def alarm_tables(clips: Sequence[ScoredClip], calibration: Calibration) -> tuple
           row with the most seconds outside labels first, then the one with the most seconds. The box is in
           pixels of the source; without a place it is the whole picture.
     """
-    events, alarms = [], []
+    events, of_events, alarms = [], [], []
     for clip in clips:
-        outside = np.ones(len(clip.scores), bool) if clip.anomalous is None else ~clip.anomalous
         alarmed = np.flatnonzero(clip.scores > calibration.threshold)
+        if not len(alarmed):
+            continue
+        outside = np.ones(len(clip.scores), bool) if clip.anomalous is None else ~clip.anomalous
         places = np.full(len(clip.scores), NOWHERE)
         places[alarmed] = _places(clip, alarmed, calibration)
-        if clip.events:
-            events.append(_events(clip, places, outside))
-        for place in np.unique(places[alarmed]).tolist():
-            there = alarmed[places[alarmed] == place]
-            amount = (len(there) / clip.fps, np.count_nonzero(outside[there]) / clip.fps)
-            alarms.append((clip.camera, PLACES[place], *_box(clip.source_size, place), *amount))
-    by_place = pd.DataFrame(alarms, columns=ALARMS).groupby(ALARMS[:-2], sort=True, as_index=False).sum()
-    by_place = by_place.sort_values(["seconds_outside_labels", "seconds"], ascending=False, kind="stable")
-    return pd.concat(events) if events else pd.DataFrame(columns=EVENTS), by_place
-
-
-def _events(clip: ScoredClip, places: np.ndarray, outside: np.ndarray) -> pd.DataFrame:
-    """The rows of a clip's events, from the place of each frame and whether it lies outside of labels."""
-    rows = table(clip.name, clip.events, clip.fps, clip.source_frames, clip.seconds)
-    spans = [slice(event.start, event.end) for event in clip.events]
-    rows["camera"] = clip.camera
-    rows["seconds"] = [(span.stop - span.start) / clip.fps for span in spans]
-    rows["seconds_outside_labels"] = [np.count_nonzero(outside[span]) / clip.fps for span in spans]
-    # NOWHERE is counted first, and left out unless there is nothing else
-    counts = [np.bincount(places[span] + 1, minlength=2)[1:] for span in spans]
-    rows["place"] = [PLACES[count.argmax() if count.any() else NOWHERE] for count in counts]
-    return rows[EVENTS]
+        events.append(table(clip.name, clip.events, clip.fps, clip.source_frames, clip.seconds))
+        for event in clip.events:
+            span = slice(event.start, event.end)
+            amount = (event.end - event.start, np.count_nonzero(outside[span]))
+            # the first to be counted is NOWHERE, which is left out
+            counts = np.bincount(places[span] + 1, minlength=2)[1:]
+            place = PLACES[counts.argmax() if counts.any() else NOWHERE]
+            of_events.append((clip.camera, *(frames / clip.fps for frames in amount), place))
+        for number, frames in enumerate(np.bincount(places[alarmed] + 1), NOWHERE):
+            if frames:
+                free = np.count_nonzero(outside[alarmed[places[alarmed] == number]])
+                where = (clip.camera, PLACES[number], *_box(clip.source_size, number))
+                alarms.append((*where, frames / clip.fps, free / clip.fps))
+    # put together once, since every table costs a millisecond
+    by_event = pd.concat(events or [table("", [], 1.0, *[np.zeros(0)] * 2)], ignore_index=True)
+    by_event[["camera", *AMOUNTS, "place"]] = pd.DataFrame(
+        of_events, columns=["camera", *AMOUNTS, "place"], index=by_event.index
+    )
+    by_place = pd.DataFrame(alarms, columns=ALARMS).groupby(ALARMS[:-2], as_index=False).sum()
+    return by_event[EVENTS], by_place.sort_values(AMOUNTS[::-1], ascending=False, kind="stable")
 
 
 def _places(clip: ScoredClip, alarmed: np.ndarray, calibration: Calibration) -> np.ndarray:
     """The place of each alarmed frame: int [N] from int [N], NOWHERE if it is unknown."""
-    if not len(alarmed):
-        return alarmed
     errors = clip.regions
     scores, boxes = errors.table["score"].to_numpy(), errors.boxes
-    rows = np.flatnonzero((scores > 0) & ~errors.whole_frames())
+    whole = (boxes == (0, 0, *errors.size[::-1])).all(1)
+    if whole.all() and not errors.maps:
+        return np.full(len(alarmed), NOWHERE)
+    rows = np.flatnonzero((scores > 0) & ~whole)
     rows = rows[np.argsort(-scores[rows], kind="stable")]
     numbers, first = np.unique(errors.numbers[rows], return_index=True)  # the first has the highest score
     highest = boxes[rows[first]]
