@@ -212,7 +212,7 @@ def test_the_longest_events_and_their_place_are_named_with_what_to_do(tmp_path):
         "- Longest events: `b` 0:00 to 0:04 (4.0 s, upper left); `007` 0:01 to 0:04 (3.0 s, lower right); "
         "`d` 0:00 to 0:01 (0.3 s, upper left).",
         "- Place that is alarmed longest: upper left of the picture of camera `a` (x 0 to 24, y 0 to 16 in "
-        "pixels of the source), 60 % of the alarmed time.",
+        "pixels of the source), 60 % of all such time.",
         ADVICE,
     ]
 
@@ -228,7 +228,7 @@ def test_of_labelled_clips_what_lies_outside_labels_counts(tmp_path):
         "- Longest events outside labelled anomalies: `stays` 0:02 to 0:09 (4.0 s, lower right); "
         "`unlabelled` 0:00 to 0:01 (1.0 s, upper left).",
         "- Place that is alarmed longest outside labelled anomalies: lower right of the picture of camera "
-        "`a` (x 48 to 72, y 32 to 48 in pixels of the source), 80 % of the alarmed time.",
+        "`a` (x 48 to 72, y 32 to 48 in pixels of the source), 80 % of all such time.",
         ADVICE,
     ]
     lines = section(tmp_path, clips[0])

@@ -34,6 +34,17 @@ def test_the_summary_reports_the_headline_beside_the_trivial_scorers(frames_repo
         f"(median), {event['delay_median_delivered']:.2f} s as delivered live; {event['on_time']} on" in text
     )
     assert f" on time, {event['on_time_delivered']} as delivered live. False alarms:" in text
+    rate, low, high = (f"{event[f'false_alarms_per_hour{end}']:.0f}" for end in ("", "_low", "_high"))
+    assert (
+        f"False alarms: {event['false_alarms']} in {event['hours']:.3g} hours of normal footage, "
+        f"{rate} per hour (95 % confidence interval {low} to {high}); events cover "
+        f"{100 * event['alarm_fraction_normal']:.1f} % of it.\n" in text
+    )
+    assert "e+" not in text
+    assert f"labelled events: {event['f1']['iou_20']:.2f} if a pair must share 20 % of" in text
+    assert f"together, {event['f1']['iou_50']:.2f} if 50 %.\n" in text
+    above = f"lie above it, {100 * frame['false_positive_rate']:.1f} % of those that are labelled normal.\n"
+    assert above in text
     assert f"Pixels: AUC {result['pixel']['auc']:.3f}, AUC of the 40 % criterion " in text
     assert f"RBDC {result['localisation']['rbdc']:.3f}" in text
     assert "Clips: AUC of the highest score" in text

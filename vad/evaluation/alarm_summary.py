@@ -48,9 +48,13 @@ def _amount(event: dict[str, Any]) -> str:
     text = f"{event['hours']:.3g} hours of normal footage"
     if "false_alarms_per_hour" not in event:
         return text
-    rate, low, high = (event[f"false_alarms_per_hour{end}"] for end in ("", "_low", "_high"))
+    # three digits, but never 1e+03
+    rate, low, high = (
+        f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+        for value in (event[f"false_alarms_per_hour{end}"] for end in ("", "_low", "_high"))
+    )
     return (
-        f"{text}, {rate:.3g} per hour (95 % confidence interval {low:.3g} to {high:.3g}); events cover "
+        f"{text}, {rate} per hour (95 % confidence interval {low} to {high}); events cover "
         f"{100 * event['alarm_fraction_normal']:.1f} % of it"
     )
 
@@ -84,7 +88,7 @@ def causes(folder: Path, labels: bool) -> list[str]:
         lines.append(
             f"- Place that is alarmed longest{where}: {most['place']} of the picture of camera "
             f"`{most['camera']}` (x {most['x0']} to {most['x1']}, y {most['y0']} to {most['y1']} in pixels "
-            f"of the source), {100 * most[key] / alarms[key].sum():.0f} % of the alarmed time."
+            f"of the source), {100 * most[key] / alarms[key].sum():.0f} % of all such time."
         )
     return [*lines, "", ADVICE if outside else ALL_LABELLED, ""]
 
