@@ -38,7 +38,7 @@ def main(run: stage.Run) -> None:
     shown = select(clips, calibration.threshold, params.pictures)
     # everything is computed before the earlier report is removed, so that an error leaves it whole
     shutil.rmtree(EVALUATION, ignore_errors=True)
-    write(EVALUATION, clips, shown, trivial, calibration.threshold, result)
+    write(EVALUATION, clips, shown, trivial, calibration, result)
     draw(EVALUATION / "heatmaps", shown, calibration, FRAMES, MASKS)
     run.log(headline(result))
     if line := without_labels(clips):

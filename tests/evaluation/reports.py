@@ -33,7 +33,7 @@ LOOKAHEAD = 3  # of the errors
 IDENTITY = Identity({"test/new|er": "eve"}, {"test/fall": {0: "ä|b", 7: "eve"}})
 INTERVALS = {"test/fall": [(20, 40), (60, 70)], "test/late": [(110, 120)]}
 FALL = "test/fall"
-TABLES = ["cameras.csv", "clips.csv", "frames.csv", "frames.txt", "subjects.csv"]
+TABLES = ["alarms.csv", "cameras.csv", "clips.csv", "events.csv", "frames.csv", "frames.txt", "subjects.csv"]
 CHARTS = [f"plots/{name}.csv" for name in ("clip_auc", "curves", "histogram", "pr", "roc", "subject_auc")]
 FILES = [*TABLES, *CHARTS, "curves.png", "metrics.json"]  # of every report, besides the heatmaps
 
@@ -193,12 +193,12 @@ class Report:
         self.result = evaluate(self.clips, trivial, by, params)
         self.result |= locate(self.clips, by, inputs / "masks", params)
         shown = select(self.clips, by.threshold, params.pictures)
-        write(folder, self.clips, shown, trivial, by.threshold, self.result)
+        write(folder, self.clips, shown, trivial, by, self.result)
         draw(folder / "heatmaps", shown, by, inputs / "frames", inputs / "masks")
-        stored = read_json(folder / "metrics.json")  # as the next stage reads it
-        self.metrics = summary.metrics(stored)
+        self.stored = read_json(folder / "metrics.json")  # as the next stage reads it
+        self.metrics = summary.metrics(self.stored)
         self.events = summary.read_events(self.scores / "events.csv")
-        self.markdown = summary.markdown(stored, folder, self.events, {"test/lost": "it is empty"})
+        self.markdown = summary.markdown(self.stored, folder, self.events, {"test/lost": "it is empty"})
 
     def csv(self, name: str) -> pd.DataFrame:
         return pd.read_csv(self.folder / name, dtype={"clip": str, "subject": str, "camera": str})

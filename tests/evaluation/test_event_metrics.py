@@ -1,12 +1,16 @@
 """Metrics of events, compared with sets of frames and with figures by hand."""
 
+from fractions import Fraction
+from itertools import combinations, permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from tests.scoring.test_events import RATES, lengths, seconds
-from vad.evaluation.event_metrics import ClipEvents, event_level
+from vad.evaluation.event_metrics import IOU, ClipEvents, event_level
 from vad.scoring import events
 from vad.scoring.items import Event
 from vad.store.intervals import intervals_of
@@ -44,7 +48,10 @@ def by_sets(clip: ClipEvents, tolerance: int) -> dict:
         for run, row in zip(runs, near, strict=True)
     ]
     false = [e for e in happened if e <= normal]
+    pairs = {f"pairs_{percent}": most_pairs(runs, happened, Fraction(percent, 100)) for percent in IOU}
     return {
+        **pairs,
+        "events": len(happened),
         "labelled": len(runs),
         "found": sum(bool(run & inside) for run in runs),
         "on_time": sum(map(any, near)),
@@ -60,6 +67,22 @@ def by_sets(clip: ClipEvents, tolerance: int) -> dict:
     }
 
 
+def most_pairs(runs: list[set], events: list[set], least: Fraction) -> int:
+    """The most pairs with intersection over union of at least `least`, among all ways to pair."""
+    agree = {
+        (i, j)
+        for i, run in enumerate(runs)
+        for j, event in enumerate(events)
+        if Fraction(len(run & event), len(run | event)) >= least
+    }
+    for number in range(min(len(runs), len(events)), 0, -1):
+        rows, columns = {i for i, _ in agree}, {j for _, j in agree}
+        for some in combinations(sorted(rows), number):
+            if any(set(zip(some, order, strict=True)) <= agree for order in permutations(columns, number)):
+                return number
+    return 0
+
+
 @given(st.lists(labelled_clips(), max_size=4), lengths)
 @few
 def test_figures_are_those_of_the_sets_of_frames(clips, delay):
@@ -73,6 +96,8 @@ def test_figures_are_those_of_the_sets_of_frames(clips, delay):
     expected = {key: total.get(key, 0) for key in ("labelled", "false_alarms", "hours")}
     if total.get("labelled"):
         expected |= {key: total[key] for key in ("found", "on_time", "on_time_delivered")}
+        both = total["events"] + total["labelled"]
+        f1 = {f"iou_{percent}": 2 * total[f"pairs_{percent}"] / both for percent in IOU}
     for suffix, of_kind in (("", delays), ("_delivered", delivered)):
         if of_kind:
             expected[f"delay_median{suffix}"] = np.median(of_kind)
@@ -82,11 +107,53 @@ def test_figures_are_those_of_the_sets_of_frames(clips, delay):
         expected["alarm_fraction_normal"] = total["inside_normal"] / total["normal"]
     if clips:
         expected["alarm_fraction"] = total["inside"] / total["frames"]
-    assert event_level(clips, max_delay) == pytest.approx(expected)
+    figures = event_level(clips, max_delay)
+    bounds = [figures.pop(f"false_alarms_per_hour_{end}", None) for end in ("low", "high")]
+    if total.get("normal"):
+        assert_bounds(total["false_alarms"], *(bound * total["hours"] for bound in bounds))
+    else:
+        assert bounds == [None, None]
+    assert figures.pop("f1", None) == (pytest.approx(f1) if total.get("labelled") else None)
+    assert figures == pytest.approx(expected)
+
+
+def assert_bounds(count: int, low: float, high: float) -> None:
+    """With the mean `low`, `count` or more happen with a probability of 2.5 %, as with `high` so few."""
+    assert stats.poisson.cdf(count, high) == pytest.approx(0.025)
+    assert low == 0 if count == 0 else stats.poisson.sf(count - 1, low) == pytest.approx(0.025)
+
+
+@given(st.integers(0, 3000))
+@few
+def test_the_interval_of_the_rate_of_false_alarms_is_exact(count):
+    events = [Event(2 * i, 2 * i + 1, 2 * i, 1.0) for i in range(count)]
+    figures = event_level([ClipEvents(events, np.zeros(7200, bool), 1.0)], 1.0)  # two hours
+    low, high = (2 * figures[f"false_alarms_per_hour_{end}"] for end in ("low", "high"))
+    assert_bounds(count, low, high)
+    assert low <= 2 * figures["false_alarms_per_hour"] == count < high
+    if count == 0:
+        assert (low, high) == (0, pytest.approx(3.688879, abs=1e-6))
 
 
 LABELS = np.zeros(100, bool)
 LABELS[20:30] = LABELS[60:70] = True
+
+
+@pytest.mark.parametrize(
+    ("spans", "pairs"),
+    [
+        ([(20, 30), (60, 70)], [2, 2, 2, 2]),
+        ([(20, 70)], [1, 0, 0, 0]),  # an event over both, with 10 of 50 frames: one pair
+        ([(18, 24), (24, 35)], [1, 1, 1, 0]),  # two events of a run: 4 of 12 and 6 of 15 frames
+        ([(20, 22), (28, 30)], [1, 0, 0, 0]),
+        ([(20, 25), (62, 65), (90, 99)], [2, 2, 1, 1]),  # exactly 50 %, exactly 30 %, and a false alarm
+        ([(0, 100)], [0, 0, 0, 0]),
+        ([], [0, 0, 0, 0]),
+    ],
+)
+def test_events_are_paired_one_to_one(spans, pairs):
+    f1 = figures_of(*spans)["f1"]
+    assert f1 == {f"iou_{p}": 2 * n / (2 + len(spans)) for p, n in zip(IOU, pairs, strict=True)}
 
 
 def figures_of(*spans: tuple[int, int], max_delay: float = 0.5, labels: np.ndarray = LABELS) -> dict:
@@ -98,6 +165,7 @@ def figures_of(*spans: tuple[int, int], max_delay: float = 0.5, labels: np.ndarr
 def test_figures_of_events_by_hand():
     figures = figures_of((22, 24), (26, 28), (40, 44), (50, 65))
     assert figures == {
+        "f1": {"iou_20": 4 / 6, "iou_30": 0, "iou_40": 0, "iou_50": 0},  # 2 of 10 and 5 of 20 frames
         "labelled": 2,
         "found": 2,
         "on_time": 1,  # the second event starts 10 frames before its run
@@ -109,6 +177,8 @@ def test_figures_of_events_by_hand():
         "false_alarms": 1,
         "hours": pytest.approx(8 / 3600),
         "false_alarms_per_hour": pytest.approx(450),
+        "false_alarms_per_hour_low": pytest.approx(0.0253178 * 450, rel=1e-5),  # of tables, for one event
+        "false_alarms_per_hour_high": pytest.approx(5.571643 * 450, rel=1e-5),
         "alarm_fraction_normal": pytest.approx(14 / 80),
         "alarm_fraction": pytest.approx(23 / 100),
     }
@@ -167,10 +237,11 @@ def test_an_alarm_that_never_ends_detects_all_events_but_has_a_high_alarm_fracti
 
 def test_what_is_undefined_is_left_out():
     normal = figures_of((3, 5), labels=np.zeros(10, bool))
-    assert not {"found", "on_time", "delay_median", "delay_mean"} & set(normal)
+    assert not {"found", "on_time", "delay_median", "delay_mean", "f1"} & set(normal)
     assert (normal["labelled"], normal["false_alarms"]) == (0, 1)
     fall = figures_of((3, 5), labels=np.ones(10, bool))
-    assert not {"false_alarms_per_hour", "alarm_fraction_normal"} & set(fall)
+    rates = {f"false_alarms_per_hour{end}" for end in ("", "_low", "_high")}
+    assert not {*rates, "alarm_fraction_normal"} & set(fall)
     assert fall["hours"] == 0
     missed = figures_of()
     assert (missed["found"], missed["false_alarms_per_hour"]) == (0, 0)

@@ -206,7 +206,8 @@ def test_clip_level_is_the_auc_of_the_highest_scores(cases):
 def test_undefined_figures_are_absent_with_a_reason(clips, why):
     got = frame_metrics.frame_level(clips, 0.5)
     assert got["absent"] == why
-    assert set(got) <= {"absent", "frames", "anomalous_frames"}
+    assert set(got) <= {"absent", "frames", "anomalous_frames", "false_positive_rate"}
+    assert ("false_positive_rate" in got) == (why == "all labelled frames are normal")
     assert against_trivial(clips) == frame_metrics.branch_level(clips) == {}
     assert "auc" not in frame_metrics.clip_level(clips)
 

@@ -34,6 +34,17 @@ def test_the_summary_reports_the_headline_beside_the_trivial_scorers(frames_repo
         f"(median), {event['delay_median_delivered']:.2f} s as delivered live; {event['on_time']} on" in text
     )
     assert f" on time, {event['on_time_delivered']} as delivered live. False alarms:" in text
+    rate, low, high = (f"{event[f'false_alarms_per_hour{end}']:.0f}" for end in ("", "_low", "_high"))
+    assert (
+        f"False alarms: {event['false_alarms']} in {event['hours']:.3g} hours of normal footage, "
+        f"{rate} per hour (95 % confidence interval {low} to {high}); events cover "
+        f"{100 * event['alarm_fraction_normal']:.1f} % of it.\n" in text
+    )
+    assert "e+" not in text
+    assert f"labelled events: {event['f1']['iou_20']:.2f} if a pair must share 20 % of" in text
+    assert f"together, {event['f1']['iou_50']:.2f} if 50 %.\n" in text
+    above = f"lie above it, {100 * frame['false_positive_rate']:.1f} % of those that are labelled normal.\n"
+    assert above in text
     assert f"Pixels: AUC {result['pixel']['auc']:.3f}, AUC of the 40 % criterion " in text
     assert f"RBDC {result['localisation']['rbdc']:.3f}" in text
     assert "Clips: AUC of the highest score" in text
@@ -87,7 +98,7 @@ def test_boxes_without_tracks_make_no_table_of_tracks(box_inputs, tmp_path):
     report = Report(box_inputs, tmp_path / "report", SEVERAL, clips=CLIPS[2:3])
     assert sorted(report.files()) == sorted([*FILES, *heatmap_files("walk")])
     assert "No tracks." in report.markdown
-    assert "pixel" not in report.metrics  # walk is normal and has no masks
+    assert "pixel" not in report.stored  # walk is normal and has no masks
     assert "Pixels" not in report.markdown
 
 
@@ -97,7 +108,7 @@ def test_boxes_without_tracks_make_no_table_of_tracks(box_inputs, tmp_path):
 def test_gaps_in_time_stamps_are_listed(frames_report):
     def text(*gaps: tuple[str, int, float, float]) -> str:
         report = frames_report
-        return summary.markdown(report.metrics, report.folder, report.events, {}, gaps)
+        return summary.markdown(report.stored, report.folder, report.events, {}, gaps)
 
     assert "Gaps" not in text()
     listed = text(("test/fall", 30, 1.2, -0.8), ("test/walk", 7, 0.28, 3600.04))
@@ -115,12 +126,12 @@ def table_of_events(*rows: tuple) -> pd.DataFrame:
 
 
 def page(report: Report, events: pd.DataFrame) -> str:
-    return summary.markdown(report.metrics, report.folder, events, {})
+    return summary.markdown(report.stored, report.folder, events, {})
 
 
 def section(text: str) -> str:
-    """The section on events, which stands before that on clips."""
-    return text.partition("## Events\n")[2].partition("## Clips\n")[0].strip()
+    """The section on events."""
+    return text.partition("## Events\n")[2].partition("## ")[0].strip()
 
 
 def test_events_have_a_row_each(frames_report):
@@ -153,7 +164,7 @@ def test_a_run_without_events_says_so(frames_report):
 def test_events_of_unlabelled_footage_are_listed(frame_inputs, tmp_path):
     report = Report(frame_inputs, tmp_path / "report", clips=CLIPS[3:])
     assert report.metrics["frame"]["absent"] == "no test clip is labelled"
-    assert "event" not in report.metrics
+    assert "event" not in report.stored
     rows = report.cells("## Events")[2:]
     assert len(rows) == len(report.events) > 0
     for row, event in zip(rows, report.events.itertuples(), strict=True):

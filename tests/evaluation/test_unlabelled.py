@@ -42,7 +42,7 @@ def test_figures_are_those_without_the_clips(request, tmp_path, without, boxes):
         inputs, tmp_path / "alone", by, labelled, INTERVALS, persons([clip.clip for clip in labelled])
     )
     assert json.dumps(mixed.metrics) == json.dumps(alone.metrics)
-    assert mixed.metrics["clips"] == len(labelled)
+    assert mixed.stored["clips"] == len(labelled)
     got, expected = mixed.files(), alone.files()
     assert got["metrics.json"] == expected["metrics.json"]
     for name in OF_LABELS:
@@ -74,7 +74,7 @@ def test_figures_are_those_without_the_clips(request, tmp_path, without, boxes):
 def test_footage_without_any_label_is_counted_as_a_whole(frame_inputs, tmp_path):
     clips = [replace(clip, labelled=False) for clip in CLIPS]
     report = Report(frame_inputs, tmp_path / "report", clips=clips)
-    assert report.metrics["clips"] == 4
+    assert report.stored["clips"] == 4
     table = report.csv("frames.csv")
     assert report.metrics["anomaly_rate"] == pytest.approx(table["alarm"].mean(), rel=1e-5)
     assert report.csv("cameras.csv")["clips"].tolist() == [2, 2]

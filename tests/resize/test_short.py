@@ -122,7 +122,7 @@ def test_short_clips_stop_the_run_or_count_nowhere(tmp_path):
     statistics = {p: p.read_bytes() for p in (project / "models/branches").rglob("*") if p.is_file()}
     assert statistics
     metrics = project.read("metrics/evaluate.json")
-    assert json.loads(metrics)["clips"] == 3
+    assert json.loads(project.read("reports/evaluation/metrics.json"))["clips"] == 3
 
     for split, name in SHORT.items():
         (project / f"data/tiny/{split}/{name}.mp4").unlink()

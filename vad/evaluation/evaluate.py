@@ -11,6 +11,7 @@ import pandas as pd
 from vad import UserError
 from vad.drawing import strips
 from vad.evaluation import curves, frame_metrics, groups, plots
+from vad.evaluation.alarm_tables import alarm_tables
 from vad.evaluation.baselines import Scores, against_trivial
 from vad.evaluation.event_metrics import ClipEvents, event_level
 from vad.evaluation.listing import write_listing
@@ -107,7 +108,7 @@ def write(
     clips: Sequence[ScoredClip],
     shown: Sequence[ScoredClip],
     trivial: Scores,
-    threshold: float,
+    calibration: Calibration,
     result: dict[str, Any],
 ) -> None:
     """Writes all files except heat maps: metrics.json, tables as CSV, frames.txt, plots/, curves.png.
@@ -120,9 +121,13 @@ def write(
         clips: all test clips.
         shown: those whose curves are drawn (`selection.select`).
         trivial: the result of `baselines.trivial_scorers` for all test clips.
-        threshold: frames with a higher score are alarmed.
+        calibration: by which the clips were scored.
         result: the figures.
     """
+    threshold = calibration.threshold
+    events, alarms = alarm_tables(clips, calibration)
+    _write_csv(folder / "events.csv", events)
+    _write_csv(folder / "alarms.csv", alarms)
     write_json(folder / "metrics.json", _without_none(result))
     _write_csv(folder / "frames.csv", pd.concat([_frame_table(clip, threshold) for clip in clips]))
     write_listing(

@@ -34,17 +34,18 @@ def frame_level(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]
         threshold: frames with a higher score are alarmed.
 
     Returns:
-        `frames` and `anomalous_frames`; AUCs, `average_precision`, `eer`; `precision`, `recall` and `f1` of
-        the alarms. If these are undefined, `absent` is the reason.
+        `frames` and `anomalous_frames`; `false_positive_rate`, the share of normal frames that are alarmed,
+        if there are normal frames; AUCs, `average_precision`, `eer`; `precision`, `recall` and `f1` of the
+        alarms. If these are undefined, `absent` is the reason.
     """
     scored = labelled(clips)
     if not scored:
         return {"absent": why_absent(clips)}
     labels, scores = labels_of(scored), [clip.scores for clip in scored]
     y, s = np.concatenate(labels), np.concatenate(scores)
-    counts = {"frames": len(y), "anomalous_frames": int(y.sum())}
+    counts: dict[str, Any] = {"frames": len(y), "anomalous_frames": int(y.sum())}
     if reason := why_absent(clips):
-        return counts | {"absent": reason}
+        return counts | {"absent": reason} | _false_positives(y, s, threshold)
     in_macro = sum(both_classes(anomalous) for anomalous in labels)
     precision, recall, f1, _ = precision_recall_fscore_support(
         y, s > threshold, average="binary", zero_division=0
@@ -59,10 +60,16 @@ def frame_level(clips: Sequence[ScoredClip], threshold: float) -> dict[str, Any]
         "precision": float(precision),
         "recall": float(recall),
         "f1": float(f1),
+        **_false_positives(y, s, threshold),
         "auc_macro_padded": auc_macro_padded(labels, scores),
         "minmax_per_clip": aucs(labels, minmax(scores)),
         "oracle": {"f1": best_f1, "threshold": best_threshold},
     }
+
+
+def _false_positives(y: np.ndarray, s: np.ndarray, threshold: float) -> dict[str, float]:
+    """The share of normal frames that are alarmed; empty without normal frames."""
+    return {} if y.all() else {"false_positive_rate": float((s[~y] > threshold).mean())}
 
 
 def clip_level(clips: Sequence[ScoredClip]) -> dict[str, Any]:

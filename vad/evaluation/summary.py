@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from vad.evaluation.alarm_summary import causes, event_level
 from vad.store.manifest import describe_gap
 
 HEADERS = {
@@ -17,11 +18,48 @@ HEADERS = {
 MEAN, DEVIATION = "_error_mean", "_error_std"  # suffixes of the names of columns
 MAX_EVENTS, MAX_ROWS, MAX_GAPS = 100, 100, 20  # maximum events, rows of other tables, and gaps in the summary
 DIGITS = 6  # significant digits, which are the same on all processors
+FIGURES = (
+    "frame.auc_micro",
+    "frame.auc_macro",
+    "frame.average_precision",
+    "frame.f1",
+    "frame.false_positive_rate",
+    "frame.absent",  # in place of the AUCs
+    "event.labelled",
+    "event.found",
+    "event.on_time",
+    "event.delay_median",
+    "event.f1.iou_20",
+    "event.f1.iou_50",
+    "event.false_alarms",
+    "event.false_alarms_per_hour",
+    "event.alarm_fraction_normal",
+    "localisation.rbdc",
+    "localisation.tbdc",
+    "gain.auc_micro.difference",
+    "lookahead.seconds",
+    "anomaly_rate",
+    "threshold",
+)  # those that people compare between runs; the rest is in reports/evaluation/metrics.json
 
 
 def metrics(result: dict[str, Any]) -> dict[str, Any]:
-    """The figures for `dvc metrics`, rounded to DIGITS significant digits, without those that are None."""
-    return _rounded(result)
+    """The FIGURES for `dvc metrics` that are defined, rounded to DIGITS significant digits.
+
+    Args:
+        result: the figures of metrics.json.
+    """
+    kept: dict[str, Any] = {}
+    for figure in FIGURES:
+        *sections, name = figure.split(".")
+        source, target = result, kept
+        for section in sections:
+            source = source.get(section, {})
+        if source.get(name) is not None:
+            for section in sections:
+                target = target.setdefault(section, {})
+            target[name] = _rounded(source[name])
+    return kept
 
 
 def markdown(
@@ -50,15 +88,16 @@ def markdown(
         lines += [*_headline(result), *_lookahead(result), *_scorers(result)]
     lines += [
         f"Threshold {result['threshold']:.4f}, from normal validation frames; "
-        f"{100 * result['anomaly_rate']:.1f} % of the {frames} lie above it.",
+        f"{100 * result['anomaly_rate']:.1f} % of the {frames} lie above it{_normal_above(frame)}.",
         *_not_counted(unlabelled),
-        *_event_level(result),
+        *event_level(result),
         *_clip_level(result),
         *_pixel_level(result),
         *_regions(result),
         *_pictures(folder, len(clips)),
         "",
         *_events(events),
+        *causes(folder, labels=not clips["anomalous_frames"].isna().all()),
         *_table("Clips", clips, folder / "clips.csv", unlabelled),
         *_table("Cameras", _read_table(folder / "cameras.csv"), folder / "cameras.csv"),
         *(
@@ -73,6 +112,12 @@ def markdown(
         *_gaps(gaps),
     ]
     return "\n".join(lines)
+
+
+def _normal_above(frame: dict[str, Any]) -> str:
+    """The end of the sentence on the threshold; empty without normal frames that are labelled."""
+    rate = frame.get("false_positive_rate")
+    return "" if rate is None else f", {100 * rate:.1f} % of those that are labelled normal"
 
 
 def _gaps(gaps: Sequence[tuple[str, int, float, float]]) -> list[str]:
@@ -161,26 +206,6 @@ def _scorers(result: dict[str, Any]) -> list[str]:
         _line("**model**", *(frame.get(key) for key in _OF_MODEL)),
         *(_line(name, aucs.get("auc_micro"), aucs.get("auc_macro"), *empty) for name, aucs in others.items()),
         "",
-    ]
-
-
-def _event_level(result: dict[str, Any]) -> list[str]:
-    """A sentence that compares events with labels; empty without labels."""
-    if not (event := result.get("event")):
-        return []
-    alarms = f"False alarms: {event['false_alarms']} in {event['hours']:.3g} hours of normal footage."
-    if not event["labelled"]:
-        return ["", f"Events: {alarms}"]
-    delay = ""
-    if "delay_median" in event:
-        delay = (
-            f", {event['delay_median']:.2f} s after the start (median), "
-            f"{event['delay_median_delivered']:.2f} s as delivered live"
-        )
-    return [
-        "",
-        f"Events: {event['found']} of {event['labelled']} labelled events detected{delay}; "
-        f"{event['on_time']} on time, {event['on_time_delivered']} as delivered live. {alarms}",
     ]
 
 
@@ -315,6 +340,4 @@ def _cell(value: object) -> str:
 
 
 def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(entry) for key, entry in value.items() if entry is not None}
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value

@@ -1,0 +1,98 @@
+"""What the summary says about events, and about what raises most alarms."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+LONGEST = 3  # number of events that are named
+ADVICE = (
+    "If they show something normal, training lacked it: add such footage to the normal clips (with the "
+    "layout `table`, a stretch of a clip too) and run `dvc repro` again."
+)
+ALL_LABELLED = "All alarmed frames are labelled anomalous."
+
+
+def event_level(result: dict[str, Any]) -> list[str]:
+    """Sentences that compare events with labels; empty without labels.
+
+    Args:
+        result: the figures of metrics.json.
+    """
+    if not (event := result.get("event")):
+        return []
+    found = delay = ""
+    if event["labelled"]:
+        if "delay_median" in event:
+            delay = (
+                f", {event['delay_median']:.2f} s after the start (median), "
+                f"{event['delay_median_delivered']:.2f} s as delivered live"
+            )
+        found = (
+            f"{event['found']} of {event['labelled']} labelled events detected{delay}; "
+            f"{event['on_time']} on time, {event['on_time_delivered']} as delivered live. "
+        )
+    lines = ["", f"Events: {found}False alarms: {event['false_alarms']} in {_amount(event)}."]
+    if event["labelled"]:
+        loose, strict = event["f1"]["iou_20"], event["f1"]["iou_50"]
+        lines += [
+            "",
+            f"F1 of events paired one to one with labelled events: {loose:.2f} if a pair must share 20 % of "
+            f"the time that the two cover together, {strict:.2f} if 50 %.",
+        ]
+    return lines
+
+
+def _amount(event: dict[str, Any]) -> str:
+    """The normal footage in which false alarms occur, their rate, and how much of it is alarmed."""
+    text = f"{event['hours']:.3g} hours of normal footage"
+    if "false_alarms_per_hour" not in event:
+        return text
+    # three digits, but never 1e+03
+    rate, low, high = (
+        f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+        for value in (event[f"false_alarms_per_hour{end}"] for end in ("", "_low", "_high"))
+    )
+    return (
+        f"{text}, {rate} per hour (95 % confidence interval {low} to {high}); events cover "
+        f"{100 * event['alarm_fraction_normal']:.1f} % of it"
+    )
+
+
+def causes(folder: Path, labels: bool) -> list[str]:
+    """The section that names the longest events and the place of most alarms; empty without alarms.
+
+    Args:
+        folder: folder of the stage `evaluate`, with the tables.
+        labels: whether any clip is labelled.
+    """
+    events, alarms = _read_table(folder / "events.csv"), _read_table(folder / "alarms.csv")
+    if not len(alarms):
+        return []
+    outside = bool(alarms["seconds_outside_labels"].any())
+    key, where = "seconds", ""
+    if labels and outside:
+        key, where = "seconds_outside_labels", " outside labelled anomalies"
+    lines = ["## What raises most alarms", ""]
+    if events[key].any():
+        longest = events.sort_values(key, ascending=False, kind="stable").head(LONGEST)
+        named = [
+            f"`{event['clip']}` {event['from']} to {event['to']} ({event[key]:.1f} s"
+            f"{event['place'] and ', ' + event['place']})"
+            for event in longest[longest[key] > 0].to_dict("records")
+        ]
+        lines.append(f"- Longest events{where}: {'; '.join(named)}.")
+    located = alarms[(alarms["place"] != "") & (alarms[key] > 0)]
+    if len(located):
+        most = located.sort_values(key, ascending=False, kind="stable").to_dict("records")[0]
+        lines.append(
+            f"- Place that is alarmed longest{where}: {most['place']} of the picture of camera "
+            f"`{most['camera']}` (x {most['x0']} to {most['x1']}, y {most['y0']} to {most['y1']} in pixels "
+            f"of the source), {100 * most[key] / alarms[key].sum():.0f} % of all such time."
+        )
+    return [*lines, "", ADVICE if outside else ALL_LABELLED, ""]
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    names = dict.fromkeys(("clip", "camera", "from", "to", "place"), "str")  # a clip may be called 007 or NA
+    return pd.read_csv(path, keep_default_na=False, dtype=names)
