@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,15 +51,21 @@ class NormalErrors:
         rows = slice(start - self.start, end - self.start)
         return replace(self, start=start, end=end, errors={b: e[rows] for b, e in self.errors.items()})
 
-    def of_frames_that_count(self, branch: str) -> np.ndarray:
+    def to_standardise_on(self, branch: str) -> np.ndarray:
         """The errors that a branch is standardised on: for errors of regions, of frames with regions only.
 
         In mostly empty footage, nearly all frames have error 0, and quantiles would coincide.
         """
         errors = self.errors[branch]
-        if branch not in self.clip.region_branches:
-            return errors
-        return errors[self.clip.counts()[self.start : self.end] > 0]
+        return errors[self._with_regions] if branch in self._region_branches else errors
+
+    @cached_property
+    def _with_regions(self) -> np.ndarray:
+        return self.clip.counts()[self.start : self.end] > 0
+
+    @cached_property
+    def _region_branches(self) -> list[str]:
+        return self.clip.region_branches
 
 
 def fit_norms(
@@ -71,9 +78,7 @@ def fit_norms(
         branches: names of the branches.
         params: `normalisation` is used.
     """
-    return {
-        branch: _norm([part.of_frames_that_count(branch) for part in normal], params) for branch in branches
-    }
+    return {branch: _norm([part.to_standardise_on(branch) for part in normal], params) for branch in branches}
 
 
 def fit_by_camera(

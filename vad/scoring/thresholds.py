@@ -82,7 +82,7 @@ def false_alarm_threshold(
 ) -> float:
     """The threshold with `per_day` false alarms per day of normal footage.
 
-    Where the footage is long enough for an event, it is the lowest with at most so many (`lowest_threshold`).
+    Where the footage is long enough for an event, it is the lowest with at most so many.
     Where it is shorter, the threshold lies beyond all events of the footage: a tail is fitted to their peaks
     (A. Siffer et al., KDD 2017), and followed down to the rate, or to LEAST_EVENTS in as much footage.
     With fewer than MIN_PEAKS events there is no tail: the threshold is the lowest without an event.
@@ -94,11 +94,12 @@ def false_alarm_threshold(
         log: writes a line of text.
     """
     days = sum(len(scores) / fps for scores, fps in normal) / 86400
-    lowest = lowest_threshold(normal, days * per_day, events)
+    footage = NormalEvents(normal, events)
+    lowest = footage.lowest_threshold(days * per_day)
     if days * per_day + TOLERANCE >= 1:
         return lowest
     wanted = max(days * per_day, LEAST_EVENTS)
-    start, peaks = highest_events(normal, events)
+    start, peaks = footage.highest()
     short = (
         f"{24 * days:.3g} hours of normal footage are too short to count {per_day:g} false alarms per day: "
     )
@@ -113,49 +114,53 @@ def false_alarm_threshold(
     return max(lowest, start + tail.exceeded_by(wanted / len(peaks)))
 
 
-def lowest_threshold(normal: NormalScores, allowed: float, events: EventParams) -> float:
-    """The lowest threshold with at most `allowed` events in normal footage.
-
-    Raising the threshold may increase the number of events, as an event breaks into several. The result is
-    the lowest frame score at which, and at all scores above which, there are at most `allowed` events. If
-    this is below 1, it is the lowest score that leaves no event; with `min_duration` it may be below the
-    highest score.
-
-    Args:
-        normal: scores [T] and frames per second of each normal clip; at least a frame in all.
-        allowed: maximum number of events.
-        events: the section `calibrate.events`.
-    """
-    steps = [_steps(event_levels(scores, fps, events)) for scores, fps in normal]
-    candidates = np.unique(np.concatenate([scores for scores, _ in normal]))
-    too_many = np.flatnonzero(_count(steps, candidates) > allowed + TOLERANCE)
-    return float(candidates[too_many[-1] + 1 if len(too_many) else 0])
-
-
-def highest_events(normal: NormalScores, events: EventParams) -> tuple[float, np.ndarray]:
-    """The highest events of normal footage: frames depend on their neighbours, events hardly do.
+class NormalEvents:
+    """The events in normal footage, at all thresholds.
 
     Args:
         normal: scores [T] and frames per second of each normal clip; at least a frame in all.
         events: the section `calibrate.events`.
-
-    Returns:
-        (threshold, peaks): the highest threshold with at least ENOUGH_PEAKS events, or else the one with the
-        most, not below the median of the frames; and of each of these events the threshold, float64 [n],
-        at which nothing is left of it.
     """
-    levels = [event_levels(scores, fps, events) for scores, fps in normal]
-    candidates = np.unique(np.concatenate([scores for scores, _ in normal]))
-    median = float(np.median(np.concatenate([scores for scores, _ in normal])))
-    candidates = candidates[candidates >= median]
-    counts = np.minimum(_count([_steps(level) for level in levels], candidates), ENOUGH_PEAKS)
-    start = float(candidates[np.flatnonzero(counts == counts.max())[-1]])
-    peaks: list[float] = []
-    for level in levels:
-        above = np.r_[False, level > start, False]
-        begins, ends = np.flatnonzero(~above[:-1] & above[1:]), np.flatnonzero(above[:-1] & ~above[1:])
-        peaks += [float(level[a:b].max()) for a, b in zip(begins, ends, strict=True)]
-    return start, np.array(peaks)
+
+    def __init__(self, normal: NormalScores, events: EventParams):
+        self._levels = [event_levels(scores, fps, events) for scores, fps in normal]
+        self._thresholds = np.unique(np.concatenate([scores for scores, _ in normal]))
+        steps = [_steps(level) for level in self._levels]
+        low, high = (np.sort(np.concatenate(part)) for part in zip(*steps, strict=True))
+        # events at each threshold: steps whose low is at most the threshold, less those whose high is
+        begun = np.searchsorted(low, self._thresholds, side="right")
+        self._counts = begun - np.searchsorted(high, self._thresholds, side="right")
+
+    def lowest_threshold(self, allowed: float) -> float:
+        """The lowest threshold with at most `allowed` events.
+
+        Raising the threshold may increase the number of events, as an event breaks into several. The result
+        is the lowest frame score at which, and at all scores above which, there are at most `allowed` events.
+        If this is below 1, it is the lowest score that leaves no event; with `min_duration` it may be below
+        the highest score.
+
+        Args:
+            allowed: maximum number of events.
+        """
+        too_many = np.flatnonzero(self._counts > allowed + TOLERANCE)
+        return float(self._thresholds[too_many[-1] + 1 if len(too_many) else 0])
+
+    def highest(self) -> tuple[float, np.ndarray]:
+        """The highest events. Unlike frames, they hardly depend on each other.
+
+        Returns:
+            (threshold, peaks): the highest threshold with at least ENOUGH_PEAKS events, or else the one with
+            the most, in the upper half of different scores; and of each of these events the threshold,
+            float64 [n], at which nothing is left of it.
+        """
+        first = len(self._thresholds) // 2
+        counts = np.minimum(self._counts[first:], ENOUGH_PEAKS)
+        start = float(self._thresholds[first + np.flatnonzero(counts == counts.max())[-1]])
+        peaks: list[float] = []
+        for level in self._levels:
+            edges = np.flatnonzero(np.diff(np.r_[False, level > start, False].astype(np.int8)))
+            peaks += [float(level[a:b].max()) for a, b in edges.reshape(-1, 2)]
+        return start, np.array(peaks)
 
 
 def event_levels(scores: np.ndarray, fps: float, params: EventParams) -> np.ndarray:
@@ -197,10 +202,3 @@ def _steps(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     before = np.r_[-np.inf, level][:-1]
     up = level > before
     return before[up], level[up]
-
-
-def _count(steps: Sequence[tuple[np.ndarray, np.ndarray]], thresholds: np.ndarray) -> np.ndarray:
-    """Number of events at each threshold: steps with a low of at most that, less those with such a high."""
-    low, high = (np.sort(np.concatenate(part)) for part in zip(*steps, strict=True))
-    begun = np.searchsorted(low, thresholds, side="right")
-    return begun - np.searchsorted(high, thresholds, side="right")
