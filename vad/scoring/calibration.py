@@ -259,8 +259,8 @@ class Calibration:
         """
         try:
             raw: dict[str, Any] = read_json(path)
-            evidence = Evidence(**raw["evidence"]) if raw.get("evidence") else None
-            return cls(**raw | {"params": CalibrateParams(**raw["params"]), "evidence": evidence})
+            params, evidence = CalibrateParams(**raw["params"]), raw.get("evidence")
+            return cls(**raw | {"params": params, "evidence": evidence and Evidence(**evidence)})
         except (TypeError, KeyError, ValueError) as e:
             reason = str(e).splitlines()[0]
             raise UserError(f"{path}: not a calibration ({reason}); run `dvc repro calibrate`") from None

@@ -56,7 +56,7 @@ def gather_evidence(normal: Sequence[NormalErrors], calibration: Calibration) ->
         worst="",
     )
     parts = _stretches(normal[0], calibration) if stretches else list(normal)
-    results = _leave_out(parts, calibration)
+    results = _leave_out(parts, calibration) if parts else []
     missing = [_name(part) for part, result in zip(parts, results, strict=True) if result is None]
     given = [result for result in results if result is not None]
     if missing or not given:
