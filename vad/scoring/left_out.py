@@ -49,7 +49,7 @@ def gather_evidence(normal: Sequence[NormalErrors], calibration: Calibration) ->
     unknown = Evidence(
         clips=len(normal),
         hours=sum(part.seconds for part in normal) / 3600,
-        asked_share=1 - params.percentile / 100 if params.policy == "percentile" else None,
+        asked_share=(100 - params.percentile) / 100 if params.policy == "percentile" else None,
         asked_per_day=params.per_day if params.policy == "false_alarms" else None,
         left_out=0,
         stretches=stretches,
