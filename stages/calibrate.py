@@ -8,6 +8,7 @@ from pathlib import Path
 from vad.pipeline import stage
 from vad.scoring.calibrate import calibrate
 from vad.scoring.clip_errors import read_errors
+from vad.scoring.evidence import sentences, warning
 from vad.scoring.params import CalibrateParams
 from vad.store import manifest
 
@@ -27,6 +28,10 @@ def main(run: stage.Run) -> None:
         f"frames in {len(normal)} clip{'s' * (len(normal) != 1)}, branches {', '.join(calibration.branches)}"
         + (f"; frames without regions: {empty}" if empty else "")
     )
+    for line in sentences(calibration.evidence):
+        run.log(line)
+    if (text := warning(calibration.evidence)) is not None:
+        run.log(f"WARNING: {text}")
     run.log(
         f"live scores come {calibration.lookahead} frames ({calibration.delay:.2f} s) after their frame"
         if calibration.lookahead

@@ -25,7 +25,7 @@ PLAIN = {  # no smoothing, and a threshold that needs only two frames
         "percentile": 50.0,
         "deviations": 3.0,
         "value": 1.0,
-        "per_hour": 60.0,
+        "per_day": 1440.0,
     },
     "events": {"merge_gap": 1.0, "min_duration": 0.0},
 }

@@ -115,6 +115,7 @@ def test_a_calibration_is_read_as_it_was_written(tmp_path):
         calibration.save(tmp_path / f"{name}.json")
     back = Calibration.load(tmp_path / "a.json")
     assert back == calibration
+    assert back.evidence.left_out == 3
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert back.frame_scores(other).tolist() == calibration.frame_scores(other).tolist()
 

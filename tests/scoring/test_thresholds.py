@@ -11,7 +11,7 @@ from tests.scoring.test_events import PLAIN, RATES, digits, lengths, marked, sco
 from vad import UserError
 from vad.scoring import events
 from vad.scoring.params import EventParams, ThresholdParams
-from vad.scoring.thresholds import fit_threshold, threshold_for
+from vad.scoring.thresholds import MIN_PEAKS, NormalEvents, fit_threshold, require_frames
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
@@ -19,7 +19,7 @@ EVENTS = EventParams(merge_gap=1.0, min_duration=0.2)
 
 
 def params(policy="percentile", **changed) -> ThresholdParams:
-    values = {"percentile": 90.0, "deviations": 2.0, "value": 1.5, "per_hour": 60.0} | changed
+    values = {"percentile": 90.0, "deviations": 2.0, "value": 1.5, "per_day": 1440.0} | changed
     return ThresholdParams(policy=policy, **values)
 
 
@@ -47,9 +47,9 @@ def test_the_percentile_leaves_this_share_of_frames_below(percentile, lengths):
 )
 def test_a_percentile_needs_enough_frames_to_have_a_frame_above_it(percentile, required):
     chosen = params(percentile=percentile)
-    threshold(chosen, normal(1, required - 1))
+    require_frames(chosen, required)
     with pytest.raises(UserError) as caught:
-        threshold(chosen, normal(required - 1))
+        require_frames(chosen, required - 1)
     assert str(caught.value) == (
         f"{required - 1} validation frames are too few for calibrate.threshold.percentile = {percentile:g}, "
         f"which needs {required}; lower it, or hold out more clips by data.val_fraction"
@@ -58,7 +58,8 @@ def test_a_percentile_needs_enough_frames_to_have_a_frame_above_it(percentile, r
 
 @pytest.mark.parametrize("policy", ["sigma", "fixed", "false_alarms"])
 def test_other_policies_need_no_number_of_frames(policy):
-    threshold(params(policy, percentile=99.9), normal(3))
+    require_frames(params(policy, percentile=99.9), 1)
+    threshold(params(policy, percentile=99.9), normal(1))
 
 
 def test_sigma_is_deviations_above_the_mean_of_all_frames():
@@ -74,101 +75,161 @@ def test_fixed_is_the_value():
     assert threshold(params("fixed", value=-0.25), normal(5, 5)) == -0.25
 
 
-@given(st.integers(0, 1000), st.sampled_from([0.0, 30.0, 60.0, 600.0]))
+@given(st.integers(0, 1000), st.sampled_from([0.0, 500.0, 1440.0, 20_000.0]))
 @few
-def test_false_alarms_are_at_most_as_frequent_as_per_hour(seed, per_hour):
+def test_false_alarms_are_at_most_as_frequent_as_per_day(seed, per_day):
     """At the next lower score they would be too frequent; durations follow from the frame rates of clips."""
     rng = np.random.default_rng(seed)
     clips = [(rng.integers(0, 30, n).astype(float), fps) for n, fps in ((200, 10.0), (300, 5.0))]
     log: list[str] = []
-    lowest = threshold(params("false_alarms", per_hour=per_hour), clips, log)
-    hours = (200 / 10 + 300 / 5) / 3600
+    at = threshold(params("false_alarms", per_day=per_day), clips, log)
+    days = (200 / 10 + 300 / 5) / 86400
 
     def rate(at: float) -> float:
-        return sum(len(events.find(clip, at, fps, EVENTS)) for clip, fps in clips) / hours
+        return sum(len(events.find(clip, at, fps, EVENTS)) for clip, fps in clips) / days
 
-    assert rate(lowest) <= per_hour * (1 + 1e-9)
-    if lowest > 0:  # else no score is lower
-        assert rate(lowest - 1) > per_hour
-    assert lowest == threshold_for(clips, per_hour, EVENTS)
-    # a single event in 80 seconds is 45 an hour
-    assert len(log) == (per_hour < 45)
+    assert rate(at) <= per_day * (1 + 1e-9)
+    # a single event in 80 seconds is 1080 a day
+    assert len(log) == (per_day < 1080)
     if log:
-        assert log[0].startswith("0.0222 hours of validation footage are too short to measure")
-        assert f"measure {per_hour:g} false alarms per hour" in log[0]
+        assert log[0].startswith(
+            f"0.0222 hours of normal footage are too short to count {per_day:g} false al"
+        )
+    elif at > 0:  # else no score is lower
+        assert rate(at - 1) > per_day
+
+
+@given(
+    st.integers(0, 1000), st.sampled_from([0.0, 1.5]), st.lists(st.floats(0, 20_000), min_size=2, max_size=2)
+)
+@few
+def test_more_false_alarms_need_no_higher_threshold(seed, min_duration, rates):
+    rng = np.random.default_rng(seed)
+    clips = [(np.convolve(rng.gamma(2, 1, 400), np.ones(5), "valid"), 4.0) for _ in range(2)]
+    limits = EventParams(merge_gap=1.0, min_duration=min_duration)
+    low, high = (fit_threshold(params("false_alarms", per_day=rate), clips, limits) for rate in sorted(rates))
+    assert low >= high
+
+
+def test_a_tail_has_the_rate_that_was_asked_for():
+    """Footage of independent scores, a second each, whose tail is known: half an event per clip is asked."""
+    frames, wanted, made = 2000, 0.5, []
+    for seed in range(40):
+        scores = np.random.default_rng(seed).exponential(1.0, frames)
+        per_day = wanted / (frames / 86400)
+        at = fit_threshold(params("false_alarms", per_day=per_day), [(scores, 1.0)], PLAIN)
+        assert at >= scores.max()
+        made.append(frames * np.exp(-at))  # the events of other footage above the threshold
+    assert 0.5 * wanted < np.median(made) < 1.2 * wanted  # below, since no threshold is within the footage
+
+
+def test_a_tail_is_not_followed_beyond_what_the_footage_can_vouch_for():
+    """A tenth of the bound of the rule of three: 0.3 events in as much footage."""
+    clips, log = normal(5000), []
+    days = 500 / 86400
+    furthest = threshold(params("false_alarms", per_day=0.3 / days), clips)
+    for per_day in (0.0, 1.0, 0.29 / days):
+        assert threshold(params("false_alarms", per_day=per_day), clips, log) == furthest
+        assert log.pop().endswith("has 51.8 per day, the least it is followed to")
+    assert threshold(params("false_alarms", per_day=0.4 / days), clips, log) < furthest
+    assert log.pop().endswith(") has 69.1 per day")
+
+
+def test_without_events_for_a_tail_the_threshold_is_the_lowest_without_any():
+    few_events = [(np.r_[np.zeros(50), np.full(10, height)], 25.0) for height in range(2, 1 + MIN_PEAKS)]
+    for clips in (few_events, normal(1), [(np.full(500, 0.25), 25.0)]):
+        log: list[str] = []
+        highest = max(scores.max() for scores, _ in clips)
+        assert threshold(params("false_alarms", per_day=1.0), clips, log) == highest
+        assert log[0].endswith(
+            "the threshold is the lowest without any in them, as there are too few events for a tail"
+        )
+
+
+@given(st.lists(scored, min_size=1, max_size=4), lengths, lengths, RATES)
+@few
+def test_the_highest_events_are_those_at_their_threshold(clips, gap, shortest, fps):
+    """The peak of an event is the lowest score at which nothing of it is left."""
+    if not any(map(len, clips)):
+        return
+    start, peaks = NormalEvents([(s, fps) for s in clips], seconds(gap, shortest, fps)).highest()
+    expected = []
+    for scores in clips:
+        for frames in marked(scores, start, gap, shortest):
+            inside = np.array([score if t in frames else -1.0 for t, score in enumerate(scores)])
+            left = [s for s in inside if s > start and marked(inside, s, gap, shortest)]
+            expected.append(min(s for s in inside if s > max([start, *left])))
+    assert peaks.tolist() == expected
 
 
 def test_only_keys_that_the_policy_uses_are_active():
     """So a change of an unused key re-runs nothing; the threshold of cells always uses the percentile."""
-    for policy, key in (("sigma", "deviations"), ("fixed", "value"), ("false_alarms", "per_hour")):
+    for policy, key in (("sigma", "deviations"), ("fixed", "value"), ("false_alarms", "per_day")):
         assert set(params(policy).active()) == {"policy", "percentile", key}
     assert set(params().active()) == {"policy", "percentile"}
 
 
-def test_a_minute_of_footage_allows_an_event_at_60_per_hour():
+def lowest(clips: list, allowed: float, limits: EventParams) -> float:
+    """The lowest threshold with so many events in all, where at least one is allowed."""
+    days = sum(len(scores) / fps for scores, fps in clips) / 86400
+    return fit_threshold(params("false_alarms", per_day=allowed / days), clips, limits)
+
+
+def test_a_minute_of_footage_allows_an_event_at_one_a_minute():
     """Nine clips of 100 frames at 15 per second, whose sum in floating point is slightly below a minute."""
     clips = [(np.zeros(100), 15.0)] * 8 + [(np.r_[np.zeros(50), 3, 2, np.zeros(48)], 15.0)]
-    assert threshold_for(clips, 60.0, PLAIN) == 0
-    assert threshold_for(clips, 59.9, PLAIN) == 3
-
-
-def rate(clips, threshold: float, gap: int, shortest: int) -> float:
-    """Events per hour, counted by marking frames."""
-    hours = sum(len(scores) / fps / 3600 for scores, fps in clips)
-    return sum(len(marked(scores, threshold, gap, shortest)) for scores, _ in clips) / hours
+    for per_day, expected in ((1440.0, 0), (1439.0, 3)):
+        assert fit_threshold(params("false_alarms", per_day=per_day), clips, PLAIN) == expected
 
 
 @given(st.lists(scored, min_size=1, max_size=4), lengths, lengths, RATES, st.integers(0, 5), st.booleans())
 @few
-def test_the_threshold_is_the_lowest_from_which_on_the_rate_holds(clips, gap, shortest, fps, allowed, more):
-    frames = sum(map(len, clips))
-    if not frames:
+def test_the_threshold_is_the_lowest_from_which_on_so_many_are_left(clips, gap, shortest, fps, number, more):
+    if not any(map(len, clips)):
         return
-    clips = [(scores, fps) for scores in clips]
-    per_hour = (allowed + 0.5 * more) / (frames / fps / 3600)
-    threshold = threshold_for(clips, per_hour, seconds(gap, shortest, fps))
-    for candidate in sorted({float(s) for scores, _ in clips for s in scores}, reverse=True):
-        if rate(clips, candidate, gap, shortest) > per_hour * (1 + 1e-9):
+    allowed = number + 0.5 * more
+    footage = NormalEvents([(scores, fps) for scores in clips], seconds(gap, shortest, fps))
+    for candidate in sorted({float(s) for scores in clips for s in scores}, reverse=True):
+        if sum(len(marked(scores, candidate, gap, shortest)) for scores in clips) > allowed:
             break
         expected = candidate
-    assert threshold == expected
+    assert footage.lowest_threshold(allowed) == expected
 
 
 def test_clips_of_different_rates_have_the_limits_in_seconds():
     slow, fast = digits("00900900"), digits("0000900009000000")
     both = EventParams(merge_gap=2.0, min_duration=0)  # 2 frames of the slow clip, 4 of the fast
-    hours = (8 / 1 + 16 / 2) / 3600
-    assert threshold_for([(slow, 1.0), (fast, 2.0)], 2 / hours, both) == 0  # an event in each
-    assert threshold_for([(slow, 1.0), (fast, 2.0)], 1 / hours, both) == 9
-    assert threshold_for([(slow, 1.0), (fast, 1.0)], 2 / (24 / 3600), both) == 9  # two in the fast
+    assert lowest([(slow, 1.0), (fast, 2.0)], 2, both) == 0  # an event in each
+    assert lowest([(slow, 1.0), (fast, 2.0)], 1, both) == 9
+    assert lowest([(slow, 1.0), (fast, 1.0)], 2, both) == 9  # two in the fast
 
 
 def test_the_rate_must_hold_at_all_higher_thresholds_too():
     """At threshold 0 there is a single event, at threshold 1 it breaks into three."""
     clips = [(digits("11511511511"), 1.0)]
-    hourly = 1 / (11 / 3600)  # of a single event
     assert len(events.find(clips[0][0], 0, 1.0, PLAIN)) == 1
-    assert threshold_for(clips, hourly, PLAIN) == 5
-    assert threshold_for(clips, 3 * hourly, PLAIN) == 1
+    assert lowest(clips, 1, PLAIN) == 5
+    assert lowest(clips, 3, PLAIN) == 1
 
 
 def test_where_no_event_is_allowed_the_threshold_is_the_highest_score():
-    assert threshold_for([(digits("0137"), 25.0), (digits("02"), 25.0)], 1.0, PLAIN) == 7
+    clips = [(digits("0137"), 25.0), (digits("02"), 25.0)]
+    assert lowest(clips, 0.5, PLAIN) == 7
     lasting = EventParams(merge_gap=0, min_duration=2 / 25)  # a single frame is no event
-    assert threshold_for([(digits("0137"), 25.0), (digits("02"), 25.0)], 1.0, lasting) == 3
+    assert lowest(clips, 0.5, lasting) == 3
 
 
 @pytest.mark.parametrize("clips", [[], [(np.zeros(0), 25.0)]])
 def test_a_threshold_without_frames_is_refused(clips):
     with pytest.raises(UserError, match=r"no normal frames .* raise data\.val_fraction"):
-        threshold_for(clips, 1.0, PLAIN)
+        threshold(params("false_alarms"), clips)
 
 
 def test_the_threshold_of_an_hour_of_frames_is_computed_quickly():
     clips = [(np.convolve(RNG.normal(size=10_000), np.ones(9) / 9, "same"), 25.0) for _ in range(10)]
     for limits in (EventParams(merge_gap=2, min_duration=1), EventParams(merge_gap=1e300, min_duration=9e3)):
-        start = time.perf_counter()
-        threshold = threshold_for(clips, 20.0, limits)
-        assert time.perf_counter() - start < 2
-        number = sum(len(events.find(scores, threshold, fps, limits)) for scores, fps in clips)
-        assert number <= 20 * 100_000 / 25 / 3600
+        start = time.process_time()
+        at = fit_threshold(params("false_alarms", per_day=480.0), clips, limits)
+        assert time.process_time() - start < 2
+        number = sum(len(events.find(scores, at, fps, limits)) for scores, fps in clips)
+        assert number <= 480 * 100_000 / 25 / 86400

@@ -11,6 +11,7 @@ KEYS = {
     "calibrate.scale": "calibrate.normalisation",
     "calibrate.smooth.causal": "calibrate.lookahead (0 in place of true, null in place of false)",
     "calibrate.threshold.sigma": "calibrate.threshold.deviations",
+    "calibrate.threshold.per_hour": "calibrate.threshold.per_day (24 times the number)",
     "preprocess.silhouette.foreground": "preprocess.foreground",
     "preprocess.person_crop.foreground": "preprocess.foreground",
     "preprocess.person_crop.reach": "preprocess.person_crop.suppress_margin",

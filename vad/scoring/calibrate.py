@@ -9,13 +9,13 @@ from vad import UserError
 from vad.scoring.calibration import ALL_CAMERAS, Calibration, Standardisation
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.gains import Gains, fit_gains
+from vad.scoring.left_out import gather_evidence
 from vad.scoring.lookahead import divide_lookahead
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import frame_errors
-from vad.scoring.thresholds import fit_threshold
+from vad.scoring.standardisation import Norm, NormalErrors, fit_by_camera, fit_norms
+from vad.scoring.thresholds import fit_threshold, require_frames
 
-QUANTILES = (0.5, 0.95)  # of normal errors; standardisation maps them to 0 and 1
-Norm = dict[str, float]  # {"centre", "spread"}
 Log = Callable[[str], None]
 
 
@@ -40,14 +40,17 @@ def calibrate(
     branches = normal[0].branches
     gains = fit_gains(normal, branches, params.grid) if params.grid else {}
     # gains in float32, as in `Calibration`, so that both divide errors by exactly the same numbers
-    sample = _Sample(normal, params, {b: gain.astype(np.float32) for b, gain in gains.items()}, branches)
-    branches = _with_spread(sample.norms(branches), params, log)
-    standardisation = sample.by_camera(branches)
+    gains = {branch: gain.astype(np.float32) for branch, gain in gains.items()}
+    pooled = _pooled(normal, branches, params, gains)
+    branches = _with_spread(fit_norms(pooled, branches, params), params, log)
+    standardisation = {
+        camera: _complete(norms) for camera, norms in fit_by_camera(pooled, branches, params).items()
+    }
     lookahead = max(clip.lookahead for clip in normal) + sum(divide_lookahead(params))
     calibration = Calibration(
         params=params,
         standardisation=standardisation,
-        cell_standardisation=sample.of_cells(branches, standardisation[ALL_CAMERAS]),
+        cell_standardisation=_of_cells(pooled, branches, params, gains, standardisation[ALL_CAMERAS]),
         gains={branch: gain.tolist() for branch, gain in gains.items()},
         threshold=0.0,
         cell_threshold=0.0,
@@ -56,76 +59,41 @@ def calibrate(
         lookahead=lookahead,
         delay=lookahead / min(clip.fps for clip in normal),
     )
-    scores = [
-        (calibration.smoothed(errors, clip.camera), clip.fps)
-        for clip, errors in zip(normal, sample.errors, strict=True)
-    ]
+    scores = [(calibration.smoothed(part.errors, part.clip.camera), part.clip.fps) for part in pooled]
     highest_cells = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
     return replace(
         calibration,
         threshold=fit_threshold(params.threshold, scores, params.events, log),
         cell_threshold=float(np.percentile(np.concatenate(highest_cells), params.threshold.percentile)),
+        evidence=gather_evidence(pooled, calibration),
     )
 
 
-class _Sample:
-    """The errors of normal footage that standardisation is fitted to.
+def _pooled(
+    normal: Sequence[ClipErrors], branches: Sequence[str], params: CalibrateParams, gains: Gains
+) -> list[NormalErrors]:
+    return [
+        NormalErrors(clip, 0, clip.frames, frame_errors(clip, branches, params, gains)) for clip in normal
+    ]
 
-    Attributes:
-        errors: errors of the frames of each clip, by branch.
-    """
 
-    def __init__(
-        self, clips: Sequence[ClipErrors], params: CalibrateParams, gains: Gains, branches: Sequence[str]
-    ):
-        self.clips, self.params, self.gains = clips, params, gains
-        self.errors = [frame_errors(clip, branches, params, gains) for clip in clips]
+def _complete(norms: Mapping[str, Norm | None]) -> Standardisation:
+    """The norms of branches that all have a spread."""
+    return {branch: norm for branch, norm in norms.items() if norm is not None}
 
-    def norms(self, branches: Sequence[str]) -> dict[str, Norm | None]:
-        """Centre and spread by branch, over all cameras; None for a branch without spread."""
-        return self._norms(branches, self.errors)
 
-    def by_camera(self, branches: Sequence[str]) -> dict[str, Standardisation]:
-        """Standardisation by camera; without spread at a camera, a branch has that of all cameras."""
-        groups = {ALL_CAMERAS: list(range(len(self.clips)))}
-        if self.params.per_camera:
-            for camera in sorted({clip.camera for clip in self.clips}):
-                groups[camera] = [i for i, clip in enumerate(self.clips) if clip.camera == camera]
-        out: dict[str, Standardisation] = {}
-        for camera, rows in groups.items():
-            clips = [self.clips[i] for i in rows]
-            norms = {b: self._norm(b, clips, [self.errors[i][b] for i in rows]) for b in branches}
-            out[camera] = {b: norm if norm is not None else out[ALL_CAMERAS][b] for b, norm in norms.items()}
-        return out
-
-    def of_cells(self, branches: Sequence[str], otherwise: Standardisation) -> Standardisation:
-        """Standardisation of the highest cell error of a frame; `otherwise` for a branch without spread."""
-        params = self.params.model_copy(update={"aggregate": "cell", "pool": "max"})
-        if params == self.params:
-            errors = self.errors
-        else:
-            errors = [frame_errors(clip, branches, params, self.gains) for clip in self.clips]
-        norms = self._norms(branches, errors)
-        return {branch: norm if norm is not None else otherwise[branch] for branch, norm in norms.items()}
-
-    def _norms(
-        self, branches: Sequence[str], errors: Sequence[Mapping[str, np.ndarray]]
-    ) -> dict[str, Norm | None]:
-        return {branch: self._norm(branch, self.clips, [e[branch] for e in errors]) for branch in branches}
-
-    def _norm(self, branch: str, clips: Sequence[ClipErrors], errors: Sequence[np.ndarray]) -> Norm | None:
-        """Centre and spread of the errors of frames, float [T] for each clip; None without spread."""
-        by_region = branch in clips[0].region_branches
-        pairs = zip(clips, errors, strict=True)
-        values = np.concatenate([e[clip.counts() > 0] if by_region else e for clip, e in pairs])
-        if not len(values):
-            return None
-        if self.params.normalisation == "quantile":
-            centre, high = (float(q) for q in np.quantile(values, QUANTILES))
-            spread = high - centre
-        else:
-            centre, spread = float(values.mean()), float(values.std())
-        return {"centre": centre, "spread": spread} if spread > 0 else None
+def _of_cells(
+    pooled: Sequence[NormalErrors],
+    branches: Sequence[str],
+    params: CalibrateParams,
+    gains: Gains,
+    otherwise: Standardisation,
+) -> Standardisation:
+    """Standardisation of the highest cell error of a frame; `otherwise` for a branch without spread."""
+    by_cell = params.model_copy(update={"aggregate": "cell", "pool": "max"})
+    if by_cell != params:
+        pooled = _pooled([part.clip for part in pooled], branches, by_cell, gains)
+    return {**otherwise, **_complete(fit_norms(pooled, branches, params))}
 
 
 def _require_errors(normal: Sequence[ClipErrors], params: CalibrateParams) -> None:
@@ -143,6 +111,7 @@ def _require_errors(normal: Sequence[ClipErrors], params: CalibrateParams) -> No
         raise UserError(
             f"calibrate.branches: there are no errors of {', '.join(unknown)}, only of {', '.join(branches)}"
         )
+    require_frames(params.threshold, sum(clip.frames for clip in normal))
 
 
 def _with_spread(norms: Mapping[str, Norm | None], params: CalibrateParams, log: Log) -> list[str]:

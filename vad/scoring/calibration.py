@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from vad import UserError
 from vad.scoring.cells import CellErrors
+from vad.scoring.evidence import Evidence
 from vad.scoring.filters import Gaussian, filtered
 from vad.scoring.gains import errors_of_regions
 from vad.scoring.lookahead import divide_lookahead, smoothing
@@ -48,6 +49,7 @@ class Calibration:
         lookahead: number of frames ahead that a score depends on: those that the errors of the normal clips
             need, and those of smoothing.
         delay: the same in seconds, at the lowest rate of the normal clips.
+        evidence: what the threshold of frame scores rests on.
     """
 
     params: CalibrateParams
@@ -60,6 +62,7 @@ class Calibration:
     hours: float
     lookahead: int
     delay: float
+    evidence: Evidence | None = None
 
     @property
     def branches(self) -> list[str]:
@@ -256,7 +259,8 @@ class Calibration:
         """
         try:
             raw: dict[str, Any] = read_json(path)
-            return cls(**raw | {"params": CalibrateParams(**raw["params"])})
+            params, evidence = CalibrateParams(**raw["params"]), raw.get("evidence")
+            return cls(**raw | {"params": params, "evidence": evidence and Evidence(**evidence)})
         except (TypeError, KeyError, ValueError) as e:
             reason = str(e).splitlines()[0]
             raise UserError(f"{path}: not a calibration ({reason}); run `dvc repro calibrate`") from None

@@ -28,7 +28,7 @@ class ThresholdParams(Section):
         "percentile",
         description="`percentile` of the scores of normal frames; `sigma`, their mean plus `deviations` "
         "standard deviations; `fixed`, the number `value`; or `false_alarms`, the lowest threshold with at "
-        "most `per_hour` events per hour of normal footage",
+        "most `per_day` events per day of normal footage, beyond all events where that is short",
     )
     percentile: float = Field(
         99.0,
@@ -38,12 +38,10 @@ class ThresholdParams(Section):
     )
     deviations: float = Field(3.0, ge=0, description="sigma: standard deviations above the mean")
     value: float = Field(1.0, description="fixed: the threshold")
-    per_hour: float = Field(
-        1.0, ge=0, description="false_alarms: maximum number of events per hour of normal footage"
-    )
+    per_day: float = Field(1.0, ge=0, description="false_alarms: events per day of normal footage")
 
     def active(self) -> dict[str, Any]:
-        others = {"sigma": "deviations", "fixed": "value", "false_alarms": "per_hour"}
+        others = {"sigma": "deviations", "fixed": "value", "false_alarms": "per_day"}
         return self.model_dump(exclude={key for policy, key in others.items() if policy != self.policy})
 
 

@@ -4,18 +4,26 @@ from collections.abc import Callable, Sequence
 from math import ceil
 
 import numpy as np
-import pandas as pd
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from vad import UserError
 from vad.scoring.events import TOLERANCE, in_frames
 from vad.scoring.params import EventParams, ThresholdParams
+from vad.scoring.tail import fit_tail
+
+# A tail is followed down to this number of events in as much footage as there is. Footage without an event
+# vouches for at most 3 events in as much footage (95 %), and a tenth of that is as far as a tail is trusted.
+LEAST_EVENTS = 0.3
+MIN_PEAKS, ENOUGH_PEAKS = 5, 20  # a tail is fitted to the highest events, if possible this number
+
+NormalScores = Sequence[tuple[np.ndarray, float]]  # scores [T] and frames per second of each normal clip
 
 
 def fit_threshold(
     params: ThresholdParams,
-    normal: Sequence[tuple[np.ndarray, float]],
+    normal: NormalScores,
     events: EventParams,
-    log: Callable[[str], None],
+    log: Callable[[str], None] = lambda line: None,
 ) -> float:
     """The threshold above which a frame is alarmed.
 
@@ -26,77 +34,171 @@ def fit_threshold(
         log: writes a line of text.
 
     Raises:
-        UserError: if there are too few frames for the percentile.
+        UserError: if there are no frames.
     """
+    if not sum(len(scores) for scores, _ in normal):
+        raise UserError(
+            "no normal frames to set a threshold with; raise data.val_fraction or add a val folder"
+        )
     scores = np.concatenate([clip for clip, _ in normal])
     if params.policy == "fixed":
         return params.value
     if params.policy == "sigma":
         return float(scores.mean() + params.deviations * scores.std())
     if params.policy == "percentile":
-        # at least a frame must lie above the percentile
-        if len(scores) < (required := ceil(round(100 / (100 - params.percentile), 6))):
-            raise UserError(
-                f"{len(scores)} validation frames are too few for calibrate.threshold.percentile = "
-                f"{params.percentile:g}, which needs {required}; lower it, or hold out more clips by "
-                "data.val_fraction"
-            )
         return float(np.percentile(scores, params.percentile))
-    hours = sum(len(clip) / fps for clip, fps in normal) / 3600
-    if hours * params.per_hour < 1:
-        log(
-            f"{hours:.3g} hours of validation footage are too short to measure {params.per_hour:g} false "
-            "alarms per hour: the threshold is the lowest without any false alarm in them"
-        )
-    return threshold_for(normal, params.per_hour, events)
+    return false_alarm_threshold(normal, params.per_day, events, log)
 
 
-def threshold_for(clips: Sequence[tuple[np.ndarray, float]], per_hour: float, params: EventParams) -> float:
-    """The lowest threshold with at most `per_hour` events per hour of normal footage.
-
-    Raising the threshold may increase the number of events, as an event breaks into several. The result is
-    the lowest frame score at which, and at all thresholds above which, the rate is at most `per_hour`. If the
-    footage is so short that no event is allowed (hours * per_hour < 1), the result is the lowest score that
-    leaves no event; with `min_duration` it may be below the highest score.
+def required_frames(params: ThresholdParams) -> int:
+    """Number of normal frames without which there is no threshold: one must lie above the percentile.
 
     Args:
-        clips: scores [T] and frames per second of each normal clip.
-        per_hour: maximum number of events per hour.
-        params: the section `calibrate.events`.
+        params: the section `calibrate.threshold`.
+    """
+    return ceil(round(100 / (100 - params.percentile), 6)) if params.policy == "percentile" else 1
+
+
+def require_frames(params: ThresholdParams, frames: int) -> None:
+    """Checks that there are enough normal frames for the threshold.
+
+    Args:
+        params: the section `calibrate.threshold`.
+        frames: number of normal frames.
 
     Raises:
-        UserError: if there are no frames.
+        UserError: if there are too few.
     """
-    hours = sum(len(scores) / fps for scores, fps in clips) / 3600
-    if not hours:
+    if frames < (required := required_frames(params)):
         raise UserError(
-            "no normal frames to set a threshold with; raise data.val_fraction or add a val folder"
+            f"{frames} validation frames are too few for calibrate.threshold.percentile = "
+            f"{params.percentile:g}, which needs {required}; lower it, or hold out more clips by "
+            "data.val_fraction"
         )
-    steps = [_steps(np.asarray(scores, float), fps, params) for scores, fps in clips]
-    low, high = (np.sort(np.concatenate(part)) for part in zip(*steps, strict=True))
-    candidates = np.unique(np.concatenate([scores for scores, _ in clips]))
-    # events at each candidate: steps whose low is at most the candidate, less those whose high is
-    begun = np.searchsorted(low, candidates, side="right")
-    ended = np.searchsorted(high, candidates, side="right")
-    too_many = np.flatnonzero(begun - ended > hours * per_hour + TOLERANCE)
-    return float(candidates[too_many[-1] + 1 if len(too_many) else 0])
 
 
-def _steps(scores: np.ndarray, fps: float, params: EventParams) -> tuple[np.ndarray, np.ndarray]:
-    """Arrays `low` and `high`: the events at a threshold are the pairs with low <= threshold < high.
+def false_alarm_threshold(
+    normal: NormalScores, per_day: float, events: EventParams, log: Callable[[str], None] = lambda line: None
+) -> float:
+    """The threshold with `per_day` false alarms per day of normal footage.
 
-    The scores are dilated by the merge gap, then eroded by the gap and by the shortest event. The result is
-    above a threshold in as many runs as there are events, since the closing fills gaps and the opening drops
-    short runs (J. Serra, Image Analysis and Mathematical Morphology, 1982); the last dilation of the opening
-    is omitted, as it neither joins nor splits runs. Each run begins with a step up, from `low` to `high`.
+    Where the footage is long enough for an event, it is the lowest with at most so many.
+    Where it is shorter, the threshold lies beyond all events of the footage: a tail is fitted to their peaks
+    (A. Siffer et al., KDD 2017), and followed down to the rate, or to LEAST_EVENTS in as much footage.
+    With fewer than MIN_PEAKS events there is no tail: the threshold is the lowest without an event.
+
+    Args:
+        normal: scores [T] and frames per second of each normal clip; at least a frame in all.
+        per_day: number of events per day.
+        events: the section `calibrate.events`.
+        log: writes a line of text.
+    """
+    days = sum(len(scores) / fps for scores, fps in normal) / 86400
+    footage = NormalEvents(normal, events)
+    lowest = footage.lowest_threshold(days * per_day)
+    if days * per_day + TOLERANCE >= 1:
+        return lowest
+    wanted = max(days * per_day, LEAST_EVENTS)
+    start, peaks = footage.highest()
+    short = (
+        f"{24 * days:.3g} hours of normal footage are too short to count {per_day:g} false alarms per day: "
+    )
+    if len(peaks) < MIN_PEAKS:
+        log(f"{short}the threshold is the lowest without any in them, as there are too few events for a tail")
+        return lowest
+    tail = fit_tail(peaks - start)
+    log(
+        f"{short}the threshold is where a tail of {len(peaks)} events (shape {tail.shape:.2g}) has "
+        f"{wanted / days:.3g} per day" + (", the least it is followed to" if wanted == LEAST_EVENTS else "")
+    )
+    return max(lowest, start + tail.exceeded_by(wanted / len(peaks)))
+
+
+class NormalEvents:
+    """The events in normal footage, at all thresholds.
+
+    Args:
+        normal: scores [T] and frames per second of each normal clip; at least a frame in all.
+        events: the section `calibrate.events`.
+    """
+
+    def __init__(self, normal: NormalScores, events: EventParams):
+        self._levels = [event_levels(scores, fps, events) for scores, fps in normal]
+        self._thresholds = np.unique(np.concatenate([scores for scores, _ in normal]))
+        steps = [_steps(level) for level in self._levels]
+        low, high = (np.sort(np.concatenate(part)) for part in zip(*steps, strict=True))
+        # events at each threshold: steps whose low is at most the threshold, less those whose high is
+        begun = np.searchsorted(low, self._thresholds, side="right")
+        self._counts = begun - np.searchsorted(high, self._thresholds, side="right")
+
+    def lowest_threshold(self, allowed: float) -> float:
+        """The lowest threshold with at most `allowed` events.
+
+        Raising the threshold may increase the number of events, as an event breaks into several. The result
+        is the lowest frame score at which, and at all scores above which, there are at most `allowed` events.
+        If this is below 1, it is the lowest score that leaves no event; with `min_duration` it may be below
+        the highest score.
+
+        Args:
+            allowed: maximum number of events.
+        """
+        too_many = np.flatnonzero(self._counts > allowed + TOLERANCE)
+        return float(self._thresholds[too_many[-1] + 1 if len(too_many) else 0])
+
+    def highest(self) -> tuple[float, np.ndarray]:
+        """The highest events. Unlike frames, they hardly depend on each other.
+
+        Returns:
+            (threshold, peaks): the highest threshold with at least ENOUGH_PEAKS events, or else the one with
+            the most, in the upper half of different scores; and of each of these events the threshold,
+            float64 [n], at which nothing is left of it.
+        """
+        first = len(self._thresholds) // 2
+        counts = np.minimum(self._counts[first:], ENOUGH_PEAKS)
+        start = float(self._thresholds[first + np.flatnonzero(counts == counts.max())[-1]])
+        peaks: list[float] = []
+        for level in self._levels:
+            edges = np.flatnonzero(np.diff(np.r_[False, level > start, False].astype(np.int8)))
+            peaks += [float(level[a:b].max()) for a, b in edges.reshape(-1, 2)]
+        return start, np.array(peaks)
+
+
+def event_levels(scores: np.ndarray, fps: float, params: EventParams) -> np.ndarray:
+    """Scores that are above any threshold in as many runs as there are events at it.
+
+    The scores are dilated by the merge gap, then eroded by the gap and by the shortest event: the closing
+    fills gaps and the opening drops short runs (J. Serra, Image Analysis and Mathematical Morphology, 1982);
+    the last dilation of the opening is omitted, as it neither joins nor splits runs.
+
+    Args:
+        scores: scores of the frames, float [T].
+        fps: frames per second.
+        params: the section `calibrate.events`.
+
+    Returns:
+        float64 [n], n at most T; empty if the clip is too short for an event.
     """
     frames = len(scores)
     gap, shortest = in_frames(fps, params)
     gap, shortest = int(min(gap, frames)), max(1, int(np.ceil(min(shortest, frames + 1))))
-    # NaN after the end: there is no alarm beyond the clip to merge with
-    padded = pd.Series(np.pad(scores, (0, gap), constant_values=np.nan))
-    dilated = padded.rolling(gap + 1, min_periods=1).max()
-    level = dilated.rolling(gap + shortest).min().to_numpy()[gap + shortest - 1 :]
+    if shortest > frames:
+        return np.zeros(0)
+    # there is no alarm beyond the clip to merge with
+    padded = np.pad(np.asarray(scores, float), gap, constant_values=-np.inf)
+    # of the filters, only windows that lie inside the array are kept
+    dilated = _inside(maximum_filter1d, padded, gap + 1)
+    return _inside(minimum_filter1d, dilated, gap + shortest)
+
+
+def _inside(filter1d: Callable[..., np.ndarray], values: np.ndarray, span: int) -> np.ndarray:
+    return filter1d(values, span)[span // 2 : len(values) - (span - 1 - span // 2)]
+
+
+def _steps(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Arrays `low` and `high`: the events at a threshold are the pairs with low <= threshold < high.
+
+    Each run above a threshold begins with a step up, from `low` to `high`.
+    """
     before = np.r_[-np.inf, level][:-1]
     up = level > before
     return before[up], level[up]

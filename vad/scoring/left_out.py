@@ -1,0 +1,189 @@
+"""How a threshold does on normal footage that it was not fitted to: clips are left out one by one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from scipy.special import gammaincinv
+
+from vad.scoring.calibration import ALL_CAMERAS, Calibration, level_off
+from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.events import find
+from vad.scoring.evidence import Evidence
+from vad.scoring.filters import filtered, radius
+from vad.scoring.gains import Gains, fit_gains
+from vad.scoring.lookahead import smoothing
+from vad.scoring.pooling import frame_errors
+from vad.scoring.standardisation import Norm, NormalErrors, fit_by_camera
+from vad.scoring.thresholds import fit_threshold
+
+MAX_FITS = 100  # with more clips, several are left out at once
+STRETCHES = 4  # of a single clip
+POOLED_FRAMES = 40_000  # about five seconds: with gains, every fit pools the errors of all frames again
+SCORES = 4_000_000  # that are held in memory at once
+CONFIDENCE = 0.95
+
+Standardisations = Mapping[str, Mapping[str, Norm | None]]  # by camera and branch
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Share of the frames that was alarmed, and number of events, of footage that was left out."""
+
+    share: float
+    events: int
+
+
+def gather_evidence(normal: Sequence[NormalErrors], calibration: Calibration) -> Evidence:
+    """What a threshold rests on.
+
+    The errors are read and pooled once. Only with `calibrate.grid` are they pooled again for every fit, since
+    gains are fitted without the clip, too; where that would take long, several clips are left out at once.
+
+    Args:
+        normal: errors of the normal clips, as the calibration pools them.
+        calibration: fitted to them.
+    """
+    params, stretches = calibration.params.threshold, len(normal) == 1
+    unknown = Evidence(
+        clips=len(normal),
+        hours=sum(part.seconds for part in normal) / 3600,
+        asked_share=(100 - params.percentile) / 100 if params.policy == "percentile" else None,
+        asked_per_day=params.per_day if params.policy == "false_alarms" else None,
+        left_out=0,
+        stretches=stretches,
+        worst="",
+    )
+    parts = _stretches(normal[0], calibration) if stretches else list(normal)
+    results = _leave_out(parts, calibration) if parts else []
+    missing = [_name(part) for part, result in zip(parts, results, strict=True) if result is None]
+    given = [result for result in results if result is not None]
+    if missing or not given:
+        return replace(unknown, worst=missing[0] if missing else "")
+    worst = max(range(len(parts)), key=lambda i: given[i].share)
+    hours, events = sum(part.seconds for part in parts) / 3600, sum(result.events for result in given)
+    low, high = poisson_interval(events)
+    return replace(
+        unknown,
+        left_out=len(parts),
+        mean_share=float(np.mean([result.share for result in given])),
+        worst_share=given[worst].share,
+        worst=_name(parts[worst]),
+        left_out_hours=hours,
+        left_out_events=events,
+        low_per_day=24 * low / hours,
+        high_per_day=24 * high / hours,
+    )
+
+
+def poisson_interval(count: int) -> tuple[float, float]:
+    """The CONFIDENCE interval of the mean of a Poisson distribution, exact (F. Garwood, Biometrika, 1936).
+
+    Args:
+        count: what was counted. With 0, the interval is one-sided, from 0 to 3.0 (the rule of three).
+    """
+    outside = 1 - CONFIDENCE
+    if not count:
+        return 0.0, float(gammaincinv(1, 1 - outside))
+    return float(gammaincinv(count, outside / 2)), float(gammaincinv(count + 1, 1 - outside / 2))
+
+
+def _stretches(clip: NormalErrors, calibration: Calibration) -> list[NormalErrors]:
+    """Stretches of a clip, with gaps between them so that no error depends on frames of two stretches."""
+    gap = clip.clip.lookahead + radius(calibration.params.error_sigma)
+    # a stretch is at least as long as a gap
+    number = min(STRETCHES, (clip.frames + gap) // (max(gap, 1) + gap))
+    if number < 2:
+        return []
+    borders = np.linspace(0, clip.frames + gap, number + 1).astype(int).tolist()
+    return [clip.between(a, b - gap) for a, b in pairwise(borders)]
+
+
+def _leave_out(parts: Sequence[NormalErrors], calibration: Calibration) -> list[_Result | None]:
+    """Results of all parts; None where nothing can be fitted to the others."""
+    number, frames = min(len(parts), MAX_FITS), sum(part.frames for part in parts)
+    if calibration.gains:
+        number = min(number, max(2, POOLED_FRAMES // sum(clip.frames for clip in _clips(parts))))
+    groups = [range(first, len(parts), number) for first in range(number)]
+    at_once = 1 if calibration.gains else max(1, SCORES // frames)
+    results: dict[int, _Result] = {}  # by position
+    for first in range(0, number, at_once):
+        results |= _without(groups[first : first + at_once], parts, calibration)
+    return [results.get(i) for i in range(len(parts))]
+
+
+def _without(
+    groups: Sequence[Sequence[int]], parts: Sequence[NormalErrors], calibration: Calibration
+) -> dict[int, _Result]:
+    """Results of parts by position, for groups of parts that are left out; with gains, for a single group."""
+    params, branches = calibration.params, calibration.branches
+    if calibration.gains:
+        known = [_of_frames(part) for i, part in enumerate(parts) if i not in groups[0]]
+        # in float32, as in the calibration
+        gains = {b: gain.astype(np.float32) for b, gain in fit_gains(known, branches, params.grid).items()}
+        parts = _pooled(parts, calibration, gains)
+    fits = []
+    for group in groups:
+        norms = fit_by_camera([part for i, part in enumerate(parts) if i not in group], branches, params)
+        if any(norm is not None for norm in norms[ALL_CAMERAS].values()):
+            fits.append((group, norms))
+    if not fits:
+        return {}
+    scores = [_scores(part, [norms for _, norms in fits], calibration) for part in parts]
+    results = {}
+    for column, (group, _) in enumerate(fits):
+        rest = [(scores[i][:, column], part.clip.fps) for i, part in enumerate(parts) if i not in group]
+        threshold = fit_threshold(params.threshold, rest, params.events)
+        for i in group:
+            alone = scores[i][:, column]
+            events = find(alone, threshold, parts[i].clip.fps, params.events)
+            results[i] = _Result(float((alone > threshold).mean()), len(events))
+    return results
+
+
+def _scores(part: NormalErrors, fits: Sequence[Standardisations], calibration: Calibration) -> np.ndarray:
+    """Scores of a part by several standardisations, as `Calibration.smoothed` has them: [frames, fits]."""
+    standardised = []
+    for branch in calibration.branches:
+        norms = [fit.get(part.clip.camera, fit[ALL_CAMERAS])[branch] for fit in fits]
+        centre, spread = (
+            np.array([np.nan if norm is None else norm[key] for norm in norms])
+            for key in ("centre", "spread")
+        )
+        z = level_off((part.errors[branch][:, None] - centre) / spread)
+        # a branch without spread is left out, as in a calibration
+        standardised.append(
+            np.where(np.isnan(spread), 0.0 if calibration.params.fuse == "sum" else -np.inf, z)
+        )
+    return filtered(calibration.combine(np.stack(standardised)), *smoothing(calibration.params))
+
+
+def _pooled(parts: Sequence[NormalErrors], calibration: Calibration, gains: Gains) -> list[NormalErrors]:
+    """The parts with errors that are divided by other gains."""
+    errors = {
+        clip.clip: frame_errors(clip, calibration.branches, calibration.params, gains)
+        for clip in _clips(parts)
+    }
+    out = []
+    for part in parts:
+        rows = slice(part.start, part.end)
+        out.append(replace(part, errors={b: e[rows] for b, e in errors[part.clip.clip].items()}))
+    return out
+
+
+def _clips(parts: Sequence[NormalErrors]) -> list[ClipErrors]:
+    return list({part.clip.clip: part.clip for part in parts}.values())
+
+
+def _of_frames(part: NormalErrors) -> ClipErrors:
+    """The errors of regions and cells of a part's frames, to fit gains to."""
+    clip, inside = part.clip, part.clip.table["frame"].between(part.start, part.end - 1)
+    maps = {branch: values[part.start : part.end] for branch, values in clip.maps.items()}
+    return replace(clip.select(inside), maps=maps, frames=part.frames)
+
+
+def _name(part: NormalErrors) -> str:
+    if part.frames == part.clip.frames:
+        return part.clip.clip
+    return f"{part.clip.clip}, frames {part.start} to {part.end}"
