@@ -152,13 +152,14 @@ def _row(name: str, revision: Mapping[str, Any], base: Mapping[str, Any]) -> tup
 def _parameters(revision: Mapping[str, Any]) -> dict[str, Any]:
     """The values of params.yaml at a revision, by dotted key."""
     data = revision.get("data") or {}
-    return dict(_flat(((data.get("params") or {}).get(params.FILE.name) or {}).get("data") or {}))
+    return dict(flat(((data.get("params") or {}).get(params.FILE.name) or {}).get("data") or {}))
 
 
-def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the values of nested sections by dotted key."""
     for key, value in section.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 

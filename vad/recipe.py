@@ -15,7 +15,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,15 +141,7 @@ def flags(changes: Mapping[str, Any]) -> list[str]:
 
 def _read(name: str) -> dict[str, Any]:
     """The values that a recipe sets, by dotted key."""
-    return dict(_flat(params.read(RECIPES / f"{name}.yaml")))
-
-
-def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in section.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+    return dict(experiments.flat(params.read(RECIPES / f"{name}.yaml")))
 
 
 def _root(root: str) -> str:

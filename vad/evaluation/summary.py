@@ -127,7 +127,7 @@ def _gaps(gaps: Sequence[tuple[str, int, float, float]]) -> list[str]:
     lines = [
         "## Gaps in time stamps",
         "",
-        "Steps back, and gaps of more than two seconds and 20 frame intervals, are left out of all times.",
+        "Steps back, and gaps of more than a second and 20 frame intervals, are left out of all times.",
         "",
     ]
     for clip, frame, seconds, gap in gaps[:MAX_GAPS]:
