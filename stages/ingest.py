@@ -46,6 +46,7 @@ def main(run: stage.Run) -> None:
             masks_to=part / MASKS.name,
             memory=run.cache / "footage.json",
             val_fraction=data.val_fraction,
+            folds=data.folds,
             on_error=data.on_error,
             allow_anomalous_train=data.allow_anomalous_train,
             pictures=PictureFormat(data.fps or layout.picture_fps, data.bits),
