@@ -14,7 +14,7 @@ from vad.footage.pictures import PictureFormat
 from vad.footage.survey import survey
 from vad.layouts import DataParams, open_root
 from vad.pipeline import stage
-from vad.pipeline.clipwise import ComputeParams
+from vad.pipeline.compute_params import ComputeParams
 from vad.store import manifest
 
 MANIFEST = Path("data/manifest.csv")

@@ -18,9 +18,18 @@ class Progress:
         batches: number of batches of an epoch.
         done: number of epochs finished before this run.
         shows: whether this process shows anything; in a distributed run, only the first does.
+        bar: whether it shows a bar, on a terminal.
     """
 
-    def __init__(self, log: Callable[[str], None], epochs: int, batches: int, done: int, shows: bool):
+    def __init__(
+        self,
+        log: Callable[[str], None],
+        epochs: int,
+        batches: int,
+        done: int,
+        shows: bool,
+        bar: bool,
+    ):
         self._log, self._epochs, self._done, self._shows = log, epochs, done, shows
         self._start = self._last_line = time.monotonic()
         self._bar = tqdm(
@@ -30,7 +39,7 @@ class Progress:
             unit=" batches",
             leave=False,
             dynamic_ncols=True,
-            disable=not (shows and sys.stderr.isatty()),
+            disable=not (shows and bar and sys.stderr.isatty()),
         )
 
     def start_epoch(self) -> None:
