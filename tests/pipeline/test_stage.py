@@ -11,7 +11,8 @@ import pytest
 
 from vad import UserError, flow, recipe
 from vad.layouts.base import DataParams
-from vad.pipeline import clipwise, closure, stage
+from vad.pipeline import closure, stage
+from vad.pipeline.compute_params import ComputeParams
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")

@@ -50,6 +50,8 @@ class Calibration:
             need, and those of smoothing.
         delay: the same in seconds, at the lowest rate of the normal clips.
         evidence: what the threshold of frame scores rests on.
+        folds: number of models whose mean error is scored; with more than one, each normal clip was measured
+            by one that had not learned from it.
     """
 
     params: CalibrateParams
@@ -63,6 +65,7 @@ class Calibration:
     lookahead: int
     delay: float
     evidence: Evidence | None = None
+    folds: int = 1
 
     @property
     def branches(self) -> list[str]:

@@ -21,6 +21,7 @@ from vad.store.digests import digest
 
 KEPT_DAYS = 30  # interrupted trainings are removed after this time
 DAY = 86400  # seconds
+FOLD = "fold"  # in the identity: trainings of other folds are not compared
 
 
 class Checkpoints:
@@ -109,6 +110,8 @@ class Checkpoints:
         for file in self.folder.parent.glob("*/identity.json"):
             try:
                 other = json.loads(file.read_text("utf-8"))
+                if other.get(FOLD) != self.identity.get(FOLD):
+                    continue
                 names = {*other, *self.identity}
                 unequal = [n for n in names if other.get(n, ...) != self.identity.get(n, ...)]
             except (OSError, ValueError, TypeError, AttributeError):  # damaged, or just being removed

@@ -82,8 +82,8 @@ def splits(train: Path, val: Path, folds: Mapping[str, int]) -> dict[int, Split]
     numbers = sorted(set(folds.values()))
     if len(numbers) == 1:
         raise UserError(
-            f"of all folds only fold {numbers[0]} has clips, so none is left to learn from; set data.folds: 1, "
-            "or add normal clips"
+            f"of all folds only fold {numbers[0]} has clips, so none is left to learn from; "
+            "set data.folds: 1, or add normal clips"
         )
     out = {}
     for number in numbers:
@@ -92,8 +92,8 @@ def splits(train: Path, val: Path, folds: Mapping[str, int]) -> dict[int, Split]
         if not len(Windows(train, left_out)):
             more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
             raise UserError(
-                f"fold {number} has no windows: no region in {left_out[0]}{more}; see reports/preprocess, and "
-                "lower data.folds, or add normal clips"
+                f"fold {number} has no windows: no region in {left_out[0]}{more}; see reports/preprocess, "
+                "and lower data.folds, or add normal clips"
             )
         others = sorted(name for part in names.values() for name in part)
         out[number] = Split(Clips(train, others), Clips(train, left_out))
@@ -147,7 +147,7 @@ def train_fold(
     out: Path,
     log: Log,
     afterwards: Callable[[Callable[[], None]], None],
-    bar: bool = True,
+    alone: bool = True,
 ) -> dict[str, Any] | None:
     """Trains and stores the model of a fold; arguments as for `train_folds`.
 
@@ -159,7 +159,7 @@ def train_fold(
     model = create(training.name, training.model, train.shape, train.channels)
     log(f"{model.describe()} on {len(train)} windows, {len(val)} for validation")
     where = training.reports, training.throughput, training.cache
-    best = fit(model, train, val, training.params, *where, log, afterwards, fold=fold, bar=bar)
+    best = fit(model, train, val, training.params, *where, log, afterwards, fold=fold, alone=alone)
     if best is not None:
         log(f"kept epoch {best['epoch'] + 1}, validation loss {best['val_loss']:.6f}")
         save(model, out / str(fold), best=best)
@@ -178,9 +178,7 @@ def _train_several(
     folders = {fold: training.reports / str(fold) for fold in parts}
     tasks = []
     for fold, part in parts.items():
-        own = replace(
-            training, reports=folders[fold], throughput=folders[fold] / training.throughput.name
-        )
+        own = replace(training, reports=folders[fold], throughput=folders[fold] / training.throughput.name)
         tasks.append(joblib.delayed(_in_one_thread)(fold, part, own, out, log, os.getpid()))
     if torch.cuda.is_available() and training.params.accelerator in ("auto", "gpu"):
         workers = 1  # the folds would share the GPU
@@ -227,7 +225,7 @@ def _in_one_thread(
     actions: list[Callable[[], None]] = []
     try:
         with _one_thread():
-            train_fold(fold, part, training, out, say, actions.append, bar=False)
+            train_fold(fold, part, training, out, say, actions.append, alone=False)
     except UserError as e:
         return fold, [], str(e)
     return fold, actions, None

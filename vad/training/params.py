@@ -164,8 +164,8 @@ class TrainParams(Section):
         """
         if self.devices != 1 or self.num_nodes != 1:
             raise UserError(
-                f"train.devices = {self.devices!r} and train.num_nodes = {self.num_nodes}: folds are trained on "
-                "one device each; set both to 1, or data.folds: 1"
+                f"train.devices = {self.devices!r} and train.num_nodes = {self.num_nodes}: folds are trained "
+                "on one device each; set both to 1, or data.folds: 1"
             )
 
     def require_plain(self, model: str) -> None:
