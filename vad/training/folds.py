@@ -6,6 +6,7 @@ Without folds there is one, number 0, with the training and validation clips of 
 import os
 import shutil
 import signal
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from vad.training.params import TrainParams
 from vad.windows.dataset import Windows
 
 Log = Callable[[str], None]
+# joblib warns of trainings that it cancels after an error; the error itself is reported anyway
+warnings.filterwarnings("ignore", ".*tasks which were still being processed.*")
 TABLES = ("history.csv", "steps.csv")
 
 
@@ -87,15 +90,14 @@ def splits(train: Path, val: Path, folds: Mapping[str, int]) -> dict[int, Split]
         )
     out = {}
     for number in numbers:
-        names = {k: [Path(clip).name for clip in sorted(folds) if folds[clip] == k] for k in numbers}
-        left_out = names.pop(number)
+        left_out = [Path(clip).name for clip in sorted(folds) if folds[clip] == number]
+        others = [Path(clip).name for clip in sorted(folds) if folds[clip] != number]
         if not len(Windows(train, left_out)):
             more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
             raise UserError(
-                f"fold {number} has no windows: no region in {left_out[0]}{more}; see reports/preprocess, "
-                "and lower data.folds, or add normal clips"
+                f"fold {number} has no windows: no region in train/{left_out[0]}{more}; see "
+                "reports/preprocess, and lower data.folds, or add normal clips"
             )
-        others = sorted(name for part in names.values() for name in part)
         out[number] = Split(Clips(train, others), Clips(train, left_out))
     return out
 
@@ -107,10 +109,11 @@ def train_folds(
     workers: int,
     log: Log,
     afterwards: Callable[[Callable[[], None]], None],
-) -> bool:
+) -> None:
     """Trains and stores the models of all folds, several at once.
 
     With several folds, each is trained in one thread, so that their number of processes changes no result.
+    The helper processes of a distributed run store nothing.
 
     Args:
         parts: from `splits`.
@@ -120,24 +123,23 @@ def train_folds(
         log: writes a line of text.
         afterwards: receives functions that remove checkpoints, and calls them when the models are stored.
 
-    Returns:
-        False in the helper processes of a distributed run, which store nothing.
-
     Raises:
         UserError: as `fit`, naming the fold; the other trainings end, and go on in the next run.
     """
     temporary = out.with_name(out.name + ".part")
     shutil.rmtree(temporary, ignore_errors=True)
+    actions: list[Callable[[], None]] = []
     if len(parts) == 1:
         ((fold, part),) = parts.items()
-        if train_fold(fold, part, training, temporary, log, afterwards) is None:
-            return False
+        if train_fold(fold, part, training, temporary, log, actions.append) is None:
+            return
     else:
         training.params.require_one_device()
-        _train_several(parts, training, temporary, workers, log, afterwards)
+        actions = _train_several(parts, training, temporary, workers, log)
     shutil.rmtree(out, ignore_errors=True)
     temporary.replace(out)
-    return True
+    for action in actions:
+        afterwards(action)
 
 
 def train_fold(
@@ -172,8 +174,8 @@ def _train_several(
     out: Path,
     workers: int,
     log: Log,
-    afterwards: Callable[[Callable[[], None]], None],
-) -> None:
+) -> list[Callable[[], None]]:
+    """Trains several folds; returns functions that remove their checkpoints."""
     _warn_of_initial_weights(parts, training, log)
     folders = {fold: training.reports / str(fold) for fold in parts}
     tasks = []
@@ -186,12 +188,12 @@ def _train_several(
         results = (call(*args) for call, args, _ in tasks)
     else:
         results = joblib.Parallel(workers, batch_size=1, return_as="generator_unordered")(tasks)
+    all_actions = []
     try:
         for fold, actions, error in results:
             if error is not None:
                 raise UserError(f"fold {fold}: {error}")
-            for action in actions:
-                afterwards(action)
+            all_actions += actions
     except TerminatedWorkerError:
         raise UserError(
             "a process that trained a fold was killed, most likely because memory ran out; lower "
@@ -203,6 +205,7 @@ def _train_several(
     reports.join(speeds, training.throughput)
     for folder in folders.values():
         shutil.rmtree(folder)
+    return all_actions
 
 
 def _in_one_thread(
