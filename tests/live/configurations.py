@@ -31,7 +31,6 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
         {**ONNX, "extract.fps": 9.0, "extract.max_side": 48, "extract.color": "rgb"},
     ),
     "no_lookahead": (["weight_free", "no_lookahead"], {}),
-    "folds": (["objects"], {**ONNX, "data.folds": 4}),
     "little_lookahead": (
         ["weight_free"],
         {"calibrate.lookahead": 9, "calibrate.smooth.median": 4, "preprocess.foreground": {"method": "knn"}},
