@@ -87,7 +87,7 @@ def markdown(
     else:
         lines += [*_headline(result), *_lookahead(result), *_scorers(result)]
     lines += [
-        f"Threshold {result['threshold']:.4f}, from normal validation frames; "
+        f"Threshold {result['threshold']:.4f}, from normal frames that the models have not seen; "
         f"{100 * result['anomaly_rate']:.1f} % of the {frames} lie above it{_normal_above(frame)}.",
         *_not_counted(unlabelled),
         *event_level(result),

@@ -22,7 +22,7 @@ class SmoothParams(Section):
 
 
 class ThresholdParams(Section):
-    """`calibrate.threshold`: the alarm threshold, set on normal validation frames only."""
+    """`calibrate.threshold`: the alarm threshold, set on normal frames only."""
 
     policy: Literal["percentile", "sigma", "fixed", "false_alarms"] = Field(
         "percentile",
