@@ -221,7 +221,7 @@ def test_where_no_event_is_allowed_the_threshold_is_the_highest_score():
 
 @pytest.mark.parametrize("clips", [[], [(np.zeros(0), 25.0)]])
 def test_a_threshold_without_frames_is_refused(clips):
-    with pytest.raises(UserError, match=r"no normal frames .* raise data\.val_fraction"):
+    with pytest.raises(UserError, match=r"no normal frames .* set data\.folds"):
         threshold(params("false_alarms"), clips)
 
 
