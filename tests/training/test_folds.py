@@ -154,10 +154,11 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.training import test_folds
 if __name__ == "__main__":
-    test_folds.Run(Path({folder!r}), Path({tensors!r}), 2, epochs=60, early_stopping=60)
+    test_folds.Run(Path({folder!r}), Path({tensors!r}), 2, epochs=30, early_stopping=30)
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(tensors, tmp_path):
     """As a terminal does it: all processes get the signal."""
     script = tmp_path / "script.py"
@@ -182,7 +183,7 @@ def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(tensors, tmp_path):
         child.kill()
     assert error.strip().endswith("KeyboardInterrupt"), error
     assert not (tmp_path / "parts/autoencoder").exists()
-    resumed = Run(tmp_path / "parts", tensors, epochs=60, early_stopping=60)
+    resumed = Run(tmp_path / "parts", tensors, epochs=30, early_stopping=30)
     assert sum("goes on after epoch" in line for line in resumed.log) >= 2
-    whole = Run(tmp_path / "whole", tensors, 2, epochs=60, early_stopping=60)
+    whole = Run(tmp_path / "whole", tensors, epochs=30, early_stopping=30)
     assert resumed.files() == whole.files()
