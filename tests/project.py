@@ -30,6 +30,7 @@ STAGES = [
     "statistics",
     "measure",
     "calibrate",
+    "validate",
     "score",
     "evaluate",
     "summarize",

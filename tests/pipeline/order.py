@@ -22,6 +22,7 @@ ORDER = [
         "live",
         "drawing",
         "evaluation",
+        "validation",
         "synthetic",
         "check",
         "parameters",

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from vad.evaluation.alarm_summary import causes, event_level
+from vad.evaluation.validation_summary import validation_level
 from vad.store.manifest import describe_gap
 
 HEADERS = {
@@ -37,7 +38,7 @@ FIGURES = (
     "localisation.rbdc",
     "localisation.tbdc",
     "gain.auc_micro.difference",
-    "lookahead.seconds",
+    "validation.auc",
     "anomaly_rate",
     "threshold",
 )  # those that people compare between runs; the rest is in reports/evaluation/metrics.json
@@ -96,6 +97,7 @@ def markdown(
         *_regions(result),
         *_pictures(folder, len(clips)),
         "",
+        *validation_level(result),
         *_events(events),
         *causes(folder, labels=not clips["anomalous_frames"].isna().all()),
         *_table("Clips", clips, folder / "clips.csv", unlabelled),
