@@ -45,6 +45,8 @@ def main(run: stage.Run) -> None:
         for i, passage in enumerate(passages)
     ]
     each_clip(run, measure_passage, jobs, ALTERED, parallel=False)  # processors run in threads
+    if not jobs:  # DVC warns of empty folders
+        (ALTERED / "none.txt").write_text("No passage was altered.\n", "utf-8")
     for line in report(
         REPORTS, passages, seconds, clips, footage, ERRORS, ALTERED, Calibration.load(CALIBRATION), params
     ):
