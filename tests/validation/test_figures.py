@@ -77,7 +77,8 @@ def test_intervals_come_from_resampled_stretches():
 
 def test_the_table_has_a_row_per_stretch():
     passages, altered, normal = scored(1)
-    rows = table(stretches_of(passages, altered, normal), passages)
+    stretches = stretches_of(passages, altered, normal)
+    rows, result = table(stretches, passages, normal), figures(stretches, normal, 0)
     assert list(rows.columns) == COLUMNS
     assert rows[["clip", "kind", "passage", "start", "end"]].to_numpy().tolist() == [
         ["val/a", "sped_up", 0, 10, 16],
@@ -89,6 +90,9 @@ def test_the_table_has_a_row_per_stretch():
         altered[0].scores[15:23].max(),
         altered[1].scores[4:7].max(),
     ]
+    for kind, of_kind in rows.groupby("kind"):
+        mean = np.average(of_kind["auc"], weights=of_kind["end"] - of_kind["start"])
+        assert mean == pytest.approx(result["kind"][kind]["auc"])
     assert rows["unaltered_peak"][2] == normal["val/b"].scores[9:12].max()
     assert rows["alarmed"].tolist() == (rows["peak"] > THRESHOLD).tolist()
 

@@ -33,7 +33,7 @@ from vad.stream import results
 from vad.validation.passages import Passage
 
 RESAMPLES = 1000
-COLUMNS = ["clip", "kind", "passage", "start", "end", "peak", "unaltered_peak", "alarmed"]
+COLUMNS = ["clip", "kind", "passage", "start", "end", "auc", "peak", "unaltered_peak", "alarmed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ def figures(stretches: Sequence[ScoredStretch], normal: Mapping[str, Scores], se
         normal: scores of the normal clips, by id.
         seed: of the resampling.
     """
-    reference = np.concatenate([clip.scores for clip in normal.values()])
+    reference = _all_scores(normal)
     kinds, resampled = {}, []
     for kind in dict.fromkeys(stretch.kind for stretch in stretches):
         of_kind = [stretch for stretch in stretches if stretch.kind == kind]
@@ -161,24 +161,35 @@ def figures(stretches: Sequence[ScoredStretch], normal: Mapping[str, Scores], se
     }
 
 
-def table(stretches: Sequence[ScoredStretch], passages: Sequence[Passage]) -> pd.DataFrame:
+def table(
+    stretches: Sequence[ScoredStretch], passages: Sequence[Passage], normal: Mapping[str, Scores]
+) -> pd.DataFrame:
     """A row per stretch with COLUMNS; `start` and `end` are frames of the clip, end exclusive.
+
+    The AUC of a kind is the mean of the AUCs of its stretches, weighted by their frames.
 
     Args:
         stretches: the result of `stretches_of`.
         passages: the passages.
+        normal: scores of the normal clips, by id.
     """
     rows = []
-    for scored in stretches:
+    wins = _wins([s.altered.scores for s in stretches], _all_scores(normal)) if stretches else np.empty(0)
+    for scored, of_stretch in zip(stretches, wins.tolist(), strict=True):
         passage = passages[scored.passage]
         stretch = passage.stretches[scored.number]
         rows.append(
             (
                 *(passage.clip, scored.kind, scored.passage, stretch.start, stretch.end),
+                of_stretch / (stretch.end - stretch.start),
                 *(scored.altered.scores.max(), scored.unaltered.scores.max(), scored.altered.alarmed.any()),
             )
         )
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _all_scores(normal: Mapping[str, Scores]) -> np.ndarray:
+    return np.concatenate([clip.scores for clip in normal.values()])
 
 
 def _wins(scores: Sequence[np.ndarray], normal: np.ndarray) -> np.ndarray:

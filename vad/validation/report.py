@@ -60,7 +60,7 @@ def report(
         result = {"absent": _absent(clips, params)}
     shutil.rmtree(folder, ignore_errors=True)
     write_json(folder / "metrics.json", result)
-    table(stretches, passages).to_csv(
+    table(stretches, passages, normal).to_csv(
         folder / "scores.csv", index=False, float_format="%.8g", lineterminator="\n"
     )
     frames = {clip: of_clip.frames for clip, of_clip in footage.items()}
