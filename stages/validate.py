@@ -6,6 +6,7 @@ Out: data/altered/ (errors of the altered passages); reports/validation/ (figure
 and a picture with an example of each kind).
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 from vad.branches.params import BranchesParams, MeasureParams
@@ -26,12 +27,14 @@ MANIFEST, FRAMES, REGIONS = Path("data/manifest.csv"), Path("data/frames"), Path
 ERRORS, ALTERED = Path("data/errors"), Path("data/altered")
 AUTOENCODER, STATISTICS = Path("models/autoencoder"), Path("models/branches")
 CALIBRATION, REPORTS = Path("models/calibration.json"), Path("reports/validation")
+OPEN_CLIPS = 32
 
 
 def main(run: stage.Run) -> None:
     params = run.params("validate", ValidateParams)
     clips = manifest.measured(MANIFEST, ERRORS, "val")
-    footage = {clip.clip: open_footage(FRAMES / clip.clip, REGIONS / clip.clip) for clip in clips}
+    # few at a time, since every open clip holds a file
+    footage = lru_cache(OPEN_CLIPS)(lambda clip: open_footage(FRAMES / clip, REGIONS / clip))
     passages, seconds = choose(clips, footage, params)
     parts, hashes = _model(run)
     jobs = [

@@ -16,7 +16,7 @@ from vad.validation.passages import CONTEXT, Passage, choose
 
 def chosen(footage, *, cameras=("hall", "yard"), **params) -> tuple[list[Passage], float]:
     clips = [row(clip, cameras[i % len(cameras)]) for i, clip in enumerate(footage)]
-    return choose(clips, footage, ValidateParams(**params))
+    return choose(clips, footage.__getitem__, ValidateParams(**params))
 
 
 def clips(number: int, frames: int = 120, **options):
@@ -66,6 +66,17 @@ def test_of_many_clips_every_camera_comes_first():
     footage = clips(5)
     passages, _ = chosen(footage, seconds=30, cameras=("a", "a", "a", "a", "b"))
     assert [passage.clip for passage in passages[:2]] == ["val/0", "val/4"]
+
+
+def test_clips_that_are_not_needed_are_not_opened():
+    opened = []
+
+    def footage(clip: str):
+        opened.append(clip)
+        return walk(120)
+
+    choose([row(f"val/{i:03}") for i in range(500)], footage, ValidateParams(seconds=30))
+    assert len(opened) <= 5
 
 
 def test_the_seed_decides():

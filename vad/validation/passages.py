@@ -1,7 +1,7 @@
 """Passages: parts of normal clips in which stretches are altered, and the choice of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 
@@ -90,7 +90,7 @@ class Passage:
 
 
 def choose(
-    clips: Sequence[Clip], footage: Mapping[str, Footage], params: ValidateParams
+    clips: Sequence[Clip], footage: Callable[[str], Footage], params: ValidateParams
 ) -> tuple[list[Passage], float]:
     """Chooses passages of at most `params.seconds` in all, spread evenly over cameras, clips and kinds.
 
@@ -98,7 +98,7 @@ def choose(
 
     Args:
         clips: normal clips that their models have not seen.
-        footage: of each of them, by id.
+        footage: gives that of a clip, by id; clips that are not needed are not opened.
         params: the section `validate`.
 
     Returns:
@@ -109,7 +109,9 @@ def choose(
     seconds, turn, remaining = 0.0, 0, _alternating(clips)
     while remaining:
         for clip in list(remaining):
-            of_clip = footage[clip.clip]
+            if params.seconds - seconds < params.stretch + 2 * CONTEXT:
+                return passages, seconds
+            of_clip = footage(clip.clip)
             limit = int((params.seconds - seconds) * of_clip.fps)
             rng = np.random.default_rng([params.seed, turn, int(digest(clip.clip), 16)])
             passage = compose(clip.clip, of_clip, counts, params.stretch, limit, rng)

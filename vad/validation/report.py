@@ -1,7 +1,7 @@
 """Scores the altered passages and writes the report of the check."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ def report(
     passages: Sequence[Passage],
     seconds: float,
     clips: Sequence[Clip],
-    footage: Mapping[str, Footage],
+    footage: Callable[[str], Footage],
     errors: Path,
     altered: Path,
     calibration: Calibration,
@@ -34,7 +34,7 @@ def report(
         passages: the altered passages; the errors of the i-th are the files `<altered>/<i>`, i with 4 digits.
         seconds: that they last.
         clips: the normal clips that the model has not seen.
-        footage: of these clips, by id.
+        footage: gives that of a clip, by id.
         errors: folder of the errors of clips.
         altered: folder of the errors of passages.
         calibration: turns errors into scores.
@@ -63,9 +63,8 @@ def report(
     table(stretches, passages, normal).to_csv(
         folder / "scores.csv", index=False, float_format="%.8g", lineterminator="\n"
     )
-    frames = {clip: of_clip.frames for clip, of_clip in footage.items()}
     sheet.draw(
-        folder / "sheet.png", stretches, passages, scored, frames, normal, result, calibration.threshold
+        folder / "sheet.png", stretches, passages, scored, footage, normal, result, calibration.threshold
     )
     return _lines(result, params)
 

@@ -1,6 +1,6 @@
 """The contact sheet of the check: for each kind an example, three frames and the scores around them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from vad.drawing import paper
 from vad.drawing.overlays import FAINT, INK, PAPER, font
 from vad.validation.figures import ScoredStretch, Scores
+from vad.validation.footage import Footage
 from vad.validation.passages import Passage
 
 MEANINGS = {
@@ -30,7 +31,7 @@ def draw(
     stretches: Sequence[ScoredStretch],
     passages: Sequence[Passage],
     altered: Sequence[Scores],
-    frames: Mapping[str, np.ndarray],
+    footage: Callable[[str], Footage],
     normal: Mapping[str, Scores],
     result: Mapping[str, Any],
     threshold: float,
@@ -42,7 +43,7 @@ def draw(
         stretches: all altered stretches; without any, the sheet says so.
         passages: the passages.
         altered: their scores.
-        frames: of the clips, by id, uint8 [T, H, W] or [T, H, W, 3].
+        footage: gives that of a clip, by id.
         normal: scores of the clips as they are, by id.
         result: the figures.
         threshold: of the scores.
@@ -74,7 +75,8 @@ def draw(
         passage, of_passage = passages[scored.passage], altered[scored.passage].scores
         stretch = passage.stretches[scored.number]
         shown = [int(t) for t in np.linspace(stretch.start, stretch.end - 1, 7)[1::2].round()]
-        pictures = [_fitted(passage.picture(frames[passage.clip], t)) for t in shown]
+        frames = footage(passage.clip).frames
+        pictures = [_fitted(passage.picture(frames, t)) for t in shown]
         height = max(180, *(len(picture) for picture in pictures))
         first, last = max(passage.start, stretch.start - AROUND), min(passage.end, stretch.end + AROUND)
         times = np.arange(first, last) - stretch.start
