@@ -1,9 +1,11 @@
-"""What the summary says about events, and about what raises most alarms."""
+"""What the summary says about the threshold, about events, and about what raises most alarms."""
 
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from vad.scoring.evidence import Evidence, sentences, warning
 
 LONGEST = 3  # number of events that are named
 ADVICE = (
@@ -11,6 +13,30 @@ ADVICE = (
     "layout `table`, a stretch of a clip too) and run `dvc repro` again."
 )
 ALL_LABELLED = "All alarmed frames are labelled anomalous."
+
+
+def alert(evidence: Evidence | None) -> list[str]:
+    """The warning on the threshold, for the top of the page; empty without a warning.
+
+    Args:
+        evidence: what the threshold rests on, if that is known.
+    """
+    text = warning(evidence)
+    return [] if text is None else [f"**WARNING: {text}.**", ""]
+
+
+def threshold(result: dict[str, Any], frames: str, evidence: Evidence | None) -> list[str]:
+    """The threshold, how many frames lie above it, and what it rests on.
+
+    Args:
+        result: the figures of metrics.json.
+        frames: what the test frames are called.
+        evidence: what the threshold rests on, if that is known.
+    """
+    rate = result["frame"].get("false_positive_rate")  # absent without normal frames that are labelled
+    normal = "" if rate is None else f", {100 * rate:.1f} % of those that are labelled normal"
+    above = f"{100 * result['anomaly_rate']:.1f} % of the {frames} lie above it{normal}."
+    return [" ".join([f"Threshold {result['threshold']:.4f}, from normal frames;", above, *sentences(evidence)])]
 
 
 def event_level(result: dict[str, Any]) -> list[str]:
