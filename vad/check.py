@@ -41,7 +41,7 @@ SECTIONS = {
     "compute": "vad.pipeline.clipwise:ComputeParams",
 }
 
-DEFINITION = Path("dvc.yaml")
+DEFINITION, MANIFEST = Path("dvc.yaml"), Path("data/manifest.csv")
 ABSENT = object()
 
 
@@ -219,6 +219,23 @@ RULES: list[Callable[[dict[str, Any]], None]] = [
 ]
 
 
+def shortage(raw: dict[str, Any]) -> str | None:
+    """The warning that the footage of the latest run is too little for the threshold; None without a run.
+
+    Args:
+        raw: contents of params.yaml, checked.
+    """
+    from vad.footage.extract_params import ExtractParams
+    from vad.scoring.normal_footage import NormalFootage
+    from vad.scoring.params import CalibrateParams
+    from vad.store.manifest import read_manifest
+
+    if not MANIFEST.is_file():
+        return None
+    footage = NormalFootage(read_manifest(MANIFEST), load("extract", ExtractParams, raw).fps)
+    return footage.shortage(load("calibrate", CalibrateParams, raw).threshold)
+
+
 def main(targets: list[str]) -> None:
     for target in targets:
         if target in renamed.STAGES:
@@ -228,8 +245,11 @@ def main(targets: list[str]) -> None:
             continue
         if target not in (stages := read(DEFINITION)["stages"]):
             raise UserError(f"{DEFINITION}: no stage {target!r}; there are: {', '.join(stages)}")
-    verify()
+    verify(raw := read())
     print(f"{FILE}: all sections are valid")
+    # no error, since the footage may have changed since
+    if (text := shortage(raw)) is not None:
+        print(f"WARNING: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,9 @@ def threshold(result: dict[str, Any], frames: str, evidence: Evidence | None) ->
     """
     rate = result["frame"].get("false_positive_rate")  # absent without normal frames that are labelled
     normal = "" if rate is None else f", {100 * rate:.1f} % of those that are labelled normal"
+    origin = f"Threshold {result['threshold']:.4f}, from normal frames;"
     above = f"{100 * result['anomaly_rate']:.1f} % of the {frames} lie above it{normal}."
-    return [" ".join([f"Threshold {result['threshold']:.4f}, from normal frames;", above, *sentences(evidence)])]
+    return [" ".join([origin, above, *sentences(evidence)])]
 
 
 def event_level(result: dict[str, Any]) -> list[str]:

@@ -1,7 +1,6 @@
 """Alarm thresholds, set on normal footage only."""
 
 from collections.abc import Callable, Sequence
-from math import ceil
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
@@ -50,15 +49,6 @@ def fit_threshold(
     return false_alarm_threshold(normal, params.per_day, events, log)
 
 
-def required_frames(params: ThresholdParams) -> int:
-    """Number of normal frames without which there is no threshold: one must lie above the percentile.
-
-    Args:
-        params: the section `calibrate.threshold`.
-    """
-    return ceil(round(100 / (100 - params.percentile), 6)) if params.policy == "percentile" else 1
-
-
 def require_frames(params: ThresholdParams, frames: int) -> None:
     """Checks that there are enough normal frames for the threshold.
 
@@ -69,7 +59,7 @@ def require_frames(params: ThresholdParams, frames: int) -> None:
     Raises:
         UserError: if there are too few.
     """
-    if frames < (required := required_frames(params)):
+    if frames < (required := params.required_frames):
         raise UserError(
             f"{frames} validation frames are too few for calibrate.threshold.percentile = "
             f"{params.percentile:g}, which needs {required}; lower it, or hold out more clips by "
