@@ -230,9 +230,11 @@ def shortage(raw: dict[str, Any]) -> str | None:
     from vad.scoring.params import CalibrateParams
     from vad.store.manifest import read_manifest
 
-    if not MANIFEST.is_file():
+    try:
+        clips = read_manifest(MANIFEST)
+    except UserError:  # no run yet, or one of an earlier version
         return None
-    footage = NormalFootage(read_manifest(MANIFEST), load("extract", ExtractParams, raw).fps)
+    footage = NormalFootage(clips, load("extract", ExtractParams, raw).fps)
     return footage.shortage(load("calibrate", CalibrateParams, raw).threshold)
 
 
