@@ -118,7 +118,7 @@ def test_errors_are_standardised_as_they_are_smoothed(lookahead):
     assert (calibration.fuse({"look": errors}) > 0).mean() == pytest.approx(0.5, abs=0.01)
 
 
-@pytest.mark.parametrize(("lookahead", "smoothing"), [(None, 8 + 2 + 4), (0, 0), (9, 9)])
+@pytest.mark.parametrize(("lookahead", "smoothing"), [(None, 5 + 2 + 3), (0, 0), (9, 9)])
 def test_the_lookahead_is_that_of_errors_and_smoothing(lookahead, smoothing):
     """The largest of all clips; in seconds at their lowest rate."""
     normal = [

@@ -76,7 +76,7 @@ def test_scores_are_smoothed_after_they_are_fused():
     smoothing = {"median": 3, "gaussian": 1.0}
     normal, other = three_branches(RNG), three_branches(RNG)
     unsmoothed = calibrated(normal).frame_scores(other)
-    for lookahead, ahead in ((None, (1, 4)), (3, (1, 2)), (0, (0, 0))):
+    for lookahead, ahead in ((None, (1, 3)), (3, (1, 2)), (0, (0, 0))):
         calibration = calibrated(normal, smooth=smoothing, lookahead=lookahead)
         expected = filtered(unsmoothed, Median(3, ahead[0]), Gaussian(1.0, ahead[1]))
         np.testing.assert_allclose(calibration.frame_scores(other), expected)

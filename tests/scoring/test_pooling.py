@@ -190,7 +190,7 @@ def test_lasting_errors_of_a_cell_or_track_count_more_than_flickering_errors():
     assert look(both, params("region"))[3] == 2
     # the track that lasts, wherever it goes
     np.testing.assert_allclose(look(both, params("track", 1.0)), 1, rtol=1e-6)
-    weight = [exp(-(d**2) / 2) for d in range(-4, 5)]
+    weight = [exp(-(d**2) / 2) for d in range(-3, 4)]
     # it is in no cell more than once
     assert look(both, params("cell", 1.0))[3] == pytest.approx(2 / sum(weight))
 

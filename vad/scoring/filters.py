@@ -12,15 +12,18 @@ from numpy.lib.stride_tricks import sliding_window_view
 from vad.stream import Processor
 
 BLOCK = 64  # frames that are filtered at once
+# Standard deviations at which a gaussian is cut off. Beyond them lie 1.2 % of its weight, which change no AUC,
+# but two gaussians cut at 4 would delay live scores by three more deviations.
+DEVIATIONS = 2.5
 
 
 def radius(sigma: float) -> int:
-    """Frames on each side that a gaussian covers: four standard deviations.
+    """Frames on each side that a gaussian covers: DEVIATIONS standard deviations, rounded.
 
     Args:
         sigma: standard deviation in frames, 0 or more.
     """
-    return int(4 * sigma + 0.5)
+    return int(DEVIATIONS * sigma + 0.5)
 
 
 class Filter(Processor[np.ndarray, np.ndarray]):
