@@ -34,7 +34,7 @@ SIZE, CELL, MAP = (12, 20), 4, (3, 5)  # of extracted frames, which have half th
 PARAMS = EvaluateParams(resamples=100, mask_percentile=80.0)
 CALIBRATE = CalibrateParams(
     error_sigma=0.0,
-    smooth={"median": 1, "gaussian": 0.0},
+    smooth={"median": 0.0, "gaussian": 0.0},
     threshold={"policy": "fixed", "percentile": 50.0},
     events={"merge_gap": 0.0},
 )
@@ -45,7 +45,17 @@ def calibration(*branches: str, sigma: float = 0.0) -> Calibration:
     norms = {branch: NORMS[branch] for branch in branches}
     params = CALIBRATE.model_copy(update={"error_sigma": sigma})
     return Calibration(
-        params, {"": norms}, norms, {}, 1.0, 0.6, frames=100, hours=1.0, lookahead=0, delay=0.0
+        params,
+        {"": norms},
+        norms,
+        {},
+        1.0,
+        0.6,
+        frames=100,
+        hours=1.0,
+        error_delay=0.0,
+        lookahead=0,
+        delay=0.0,
     )
 
 

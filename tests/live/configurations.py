@@ -33,7 +33,11 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
     "no_lookahead": (["weight_free", "no_lookahead"], {}),
     "little_lookahead": (
         ["weight_free"],
-        {"calibrate.lookahead": 9, "calibrate.smooth.median": 4, "preprocess.foreground": {"method": "knn"}},
+        {
+            "calibrate.lookahead": 0.7,
+            "calibrate.smooth.median": 0.5,
+            "preprocess.foreground": {"method": "knn"},
+        },
     ),
     "silhouettes": (
         ["whole_frame"],
@@ -43,7 +47,7 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
             "resize.channels": ["picture", "flow"],
             "resize.stride": 3,
             "model.name": "unet",
-            "calibrate.smooth": {"median": 5, "gaussian": 1.0},
+            "calibrate.smooth": {"median": 0.4, "gaussian": 0.1},
         },
     ),
     "frame_and_mask": (

@@ -76,7 +76,7 @@ def test_branches_of_regions_are_standardised_on_frames_with_regions():
 
 def test_cells_are_standardised_on_the_highest_of_a_frame_whatever_frames_are_made_from():
     normal = clip_errors(RNG.random(9), 200, np.arange(9) * 3, speed=RNG.random((200, 3, 4)))
-    cells = {"aggregate": "cell", "error_sigma": 1.0}
+    cells = {"aggregate": "cell", "error_sigma": 0.1}
     for changed in ({"aggregate": "region"}, {"pool": "mean_top", "top_k": 3}):
         calibration = calibrated(normal, **cells | changed)
         assert calibration.cell_standardisation == calibrated(normal, **cells).standardisation[""]
@@ -108,34 +108,38 @@ def test_a_camera_without_spread_is_standardised_like_all():
     assert standardisation["b"] == standardisation[""] != standardisation["a"]
 
 
-@pytest.mark.parametrize("lookahead", [None, 0, 2])
+@pytest.mark.parametrize("lookahead", [None, 0.0, 0.2])
 def test_errors_are_standardised_as_they_are_smoothed(lookahead):
     """Half of the normal frames have scores below 0, however far smoothing looks ahead."""
     normal = clip_errors(np.repeat(RNG.random(20), 10))
-    calibration = calibrated(normal, aggregate="track", error_sigma=3.0, lookahead=lookahead)
+    calibration = calibrated(normal, aggregate="track", error_sigma=0.3, lookahead=lookahead)
     errors = frame_errors(normal, ["look"], calibration.params)["look"]
     assert calibration.standardisation[""]["look"]["centre"] == pytest.approx(np.median(errors))
     assert (calibration.fuse({"look": errors}) > 0).mean() == pytest.approx(0.5, abs=0.01)
 
 
-@pytest.mark.parametrize(("lookahead", "smoothing"), [(None, 5 + 2 + 3), (0, 0), (9, 9)])
-def test_the_lookahead_is_that_of_errors_and_smoothing(lookahead, smoothing):
-    """The largest of all clips; in seconds at their lowest rate."""
+@pytest.mark.parametrize(
+    ("lookahead", "slow", "fast"), [(None, 5 + 2 + 2, 10 + 4 + 5), (0.0, 0, 0), (0.8, 8, 16)]
+)
+def test_the_lookahead_is_that_of_errors_and_smoothing(lookahead, slow, fast):
+    """At the rate of each clip: in frames the fast clip has the most, in seconds perhaps the slow clip."""
     normal = [
         replace(clip_errors(RNG.random(40)), lookahead=2),
         replace(clip_errors(RNG.random(40)), lookahead=3, fps=20.0),
     ]
-    chosen = {"aggregate": "track", "error_sigma": 2.0, "smooth": {"median": 5, "gaussian": 1.0}}
+    chosen = {"aggregate": "track", "error_sigma": 0.2, "smooth": {"median": 0.4, "gaussian": 0.1}}
     calibration = calibrated(*normal, lookahead=lookahead, **chosen)
-    assert calibration.lookahead == 3 + smoothing
-    assert calibration.delay == pytest.approx((3 + smoothing) / 10)
+    assert calibration.lookahead == 3 + fast
+    assert calibration.delay == pytest.approx((2 + slow) / 10)
+    # errors look ahead for 0.2 seconds at most
+    assert [calibration.lookahead_at(fps) for fps in (10.0, 20.0)] == [2 + slow, 4 + fast]
 
 
-@pytest.mark.parametrize("lookahead", [None, 1])
+@pytest.mark.parametrize("lookahead", [None, 0.1])
 @pytest.mark.parametrize("policy", ["percentile", "sigma", "fixed", "false_alarms"])
 def test_thresholds_are_those_of_the_policy(policy, lookahead):
     """Over all normal frames, also empty frames; per clip for the policy that counts events."""
-    changed = {"smooth": {"median": 3, "gaussian": 1.0}, "threshold": {"policy": policy}}
+    changed = {"smooth": {"median": 0.2, "gaussian": 0.1}, "threshold": {"policy": policy}}
     normal = [clip_errors(RNG.random(40), 50, np.arange(40)), clip_errors(RNG.random(30))]
     log: list[str] = []
     calibration = calibrate(normal, params(lookahead=lookahead, **changed), log.append)

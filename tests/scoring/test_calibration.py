@@ -27,7 +27,7 @@ def calibration_of(
     cells: dict[str, dict[str, float]] | None = None,
 ) -> Calibration:
     """A calibration with the given standardisation."""
-    return Calibration(chosen, {"": norms}, cells or {}, gains or {}, 0.0, 0.0, 1, 1.0, 0, 0.0)
+    return Calibration(chosen, {"": norms}, cells or {}, gains or {}, 0.0, 0.0, 1, 1.0, 0.0, 0, 0.0)
 
 
 def region_scores(calibration: Calibration, clip: ClipErrors) -> list[float]:
@@ -73,14 +73,14 @@ def test_branches_are_fused_per_frame_not_per_region():
 
 
 def test_scores_are_smoothed_after_they_are_fused():
-    smoothing = {"median": 3, "gaussian": 1.0}
+    smoothing = {"median": 0.2, "gaussian": 0.1}  # at 10 frames per second
     normal, other = three_branches(RNG), three_branches(RNG)
     unsmoothed = calibrated(normal).frame_scores(other)
-    for lookahead, ahead in ((None, (1, 3)), (3, (1, 2)), (0, (0, 0))):
+    for lookahead, ahead in ((None, (1, 2)), (0.2, (1, 1)), (0.0, (0, 0))):
         calibration = calibrated(normal, smooth=smoothing, lookahead=lookahead)
         expected = filtered(unsmoothed, Median(3, ahead[0]), Gaussian(1.0, ahead[1]))
         np.testing.assert_allclose(calibration.frame_scores(other), expected)
-        assert calibration.smoothing_lookahead == sum(ahead)
+        assert calibration.smoothing(10.0).lookahead == sum(ahead)
 
 
 def test_cameras_without_normal_footage_are_listed():
@@ -109,7 +109,7 @@ def test_a_grid_has_rows_and_columns(grid):
 def test_a_calibration_is_read_as_it_was_written(tmp_path):
     normal = [clip_errors(times * RNG.random(50), camera=c) for c, times in (("a", 1), ("b", 100), ("a", 1))]
     other = clip_errors(RNG.random(30), camera="b")
-    smoothing = {"median": 4, "gaussian": 0.7}
+    smoothing = {"median": 0.4, "gaussian": 0.07}
     calibration = calibrated(*normal, per_camera=True, grid=[2, 2], smooth=smoothing)
     for name in ("a", "b"):
         calibration.save(tmp_path / f"{name}.json")
@@ -132,7 +132,9 @@ def test_a_broken_calibration_is_refused(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-@given(st.integers(1, 25), st.sampled_from([[], [2, 3]]), st.sampled_from([None, 0, 2]), st.integers(0, 999))
+@given(
+    st.integers(1, 25), st.sampled_from([[], [2, 3]]), st.sampled_from([None, 0.0, 0.2]), st.integers(0, 999)
+)
 @few
 def test_the_highest_cell_is_the_score_of_the_frame(frames, grid, lookahead, seed):
     """For a single branch without smoothing of scores; errors of cells are smoothed in both."""
@@ -140,7 +142,7 @@ def test_the_highest_cell_is_the_score_of_the_frame(frames, grid, lookahead, see
     clip = clip_errors(rng.random(frames) + 0.1, speed=rng.random((frames, 3, 4)))
     for branch in ("look", "speed"):
         norms = {branch: {"centre": 0.25, "spread": 0.5}}
-        chosen = params(aggregate="cell", branches=[branch], error_sigma=0.7, lookahead=lookahead, grid=grid)
+        chosen = params(aggregate="cell", branches=[branch], error_sigma=0.07, lookahead=lookahead, grid=grid)
         gains = {branch: rng.uniform(0.5, 2, grid).tolist()} if grid else {}
         calibration = calibration_of(norms, chosen, gains, cells=norms)
         maps = np.concatenate([part for _, part in calibration.cell_scores(clip)])
@@ -148,14 +150,14 @@ def test_the_highest_cell_is_the_score_of_the_frame(frames, grid, lookahead, see
         np.testing.assert_allclose(maps.max((1, 2)), calibration.frame_scores(clip), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("lookahead", [None, 2])
+@pytest.mark.parametrize("lookahead", [None, 0.2])
 @pytest.mark.parametrize("fuse", ["sum", "max"])
 def test_scores_of_cells_are_fused_cell_by_cell(fuse, lookahead, monkeypatch):
     """Also in chunks; scores of some of the frames only are the same, as neighbours are smoothed in."""
     monkeypatch.setattr(calibration_module, "CHUNK", 7)
     clip = three_branches(RNG, 20)
     calibration = calibrated(clip, fuse=fuse, aggregate="region")
-    smoothed = calibrated(clip, fuse=fuse, error_sigma=1.0, lookahead=lookahead)
+    smoothed = calibrated(clip, fuse=fuse, error_sigma=0.1, lookahead=lookahead)
     whole = np.concatenate([maps for _, maps in smoothed.cell_scores(clip)])
     for start, end in ((3, 15), (0, 1), (19, 20), (0, 20), (10, 11)):
         parts = list(smoothed.cell_scores(clip, only=(start, end)))

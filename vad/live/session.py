@@ -115,7 +115,7 @@ class Session(Processor[Decoded, FrameResult]):
             )
         self._model, self._camera, self._live, self._concurrent = model, camera, live, concurrent
         self.fps = model.extract.fps or fps
-        self.lookahead = model.calibration.lookahead
+        self.lookahead = model.calibration.lookahead_at(self.fps)
         self.warm_up = model.mode.warm_up
         self._resample = Resample(model.extract.fps)
         self._convert = Convert(model.extract.color, model.extract.max_side)
@@ -233,7 +233,7 @@ class Scoring(Processor[Frame, FrameResult]):
         calibration = model.calibration
         calibration.require([*self._measurement.columns, *self._measurement.maps])
         learned = [name for name, learns in self._measurement.learned.items() if learns]
-        self._scorer = Scorer(calibration, size, model.cell, camera, learned=learned, cells=True)
+        self._scorer = Scorer(calibration, size, model.cell, fps, camera, learned=learned, cells=True)
         self._events = Events(calibration.threshold, fps, calibration.params.events, calibration.branches)
         self.final_updates: Sequence[EventUpdate] = ()
         self._branches = calibration.branches

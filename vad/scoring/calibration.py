@@ -8,6 +8,7 @@ is strictly increasing and the same for all clips (of a camera).
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,11 @@ from numpy.typing import ArrayLike
 from vad import UserError
 from vad.scoring.cells import CellErrors
 from vad.scoring.evidence import Evidence
-from vad.scoring.filters import Gaussian, filtered
+from vad.scoring.filters import filtered
 from vad.scoring.gains import errors_of_regions
-from vad.scoring.lookahead import divide_lookahead, smoothing
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import CHUNK, frame_errors
+from vad.scoring.smoothing import Smoothing
 from vad.store.cards import read_json, write_json
 from vad.stream import FrameErrors, results
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # loads pandas
     from vad.scoring.clip_errors import ClipErrors
 
 ALL_CAMERAS = ""  # the key of the standardisation on all cameras together
+TOLERANCE = 1e-6  # frames
 FLOOR = 0.01  # standardised errors below 0 are compressed into (-FLOOR, 0)
 # branch -> {"centre": the error mapped to 0, "spread": the difference to the error mapped to 1}
 Standardisation = Mapping[str, Mapping[str, float]]
@@ -46,9 +48,10 @@ class Calibration:
         threshold: threshold of frame scores.
         cell_threshold: threshold of cell scores, a percentile of the highest cell scores of normal frames.
         frames, hours: amount of normal footage that the calibration was fitted to.
-        lookahead: number of frames ahead that a score depends on: those that the errors of the normal clips
-            need, and those of smoothing.
-        delay: the same in seconds, at the lowest rate of the normal clips.
+        error_delay: seconds that the errors of the normal clips look ahead, at most.
+        lookahead: number of frames ahead that a score depends on: those that errors need, and those of
+            smoothing. Of the normal clips, the most.
+        delay: the same in seconds; of the normal clips, the most.
         evidence: what the threshold of frame scores rests on.
     """
 
@@ -60,6 +63,7 @@ class Calibration:
     cell_threshold: float
     frames: int
     hours: float
+    error_delay: float
     lookahead: int
     delay: float
     evidence: Evidence | None = None
@@ -70,10 +74,21 @@ class Calibration:
         chosen = self.params.branches
         return list(self.standardisation[ALL_CAMERAS]) if chosen == "all" else list(chosen)
 
-    @property
-    def smoothing_lookahead(self) -> int:
-        """Number of frames ahead that smoothing uses."""
-        return sum(divide_lookahead(self.params))
+    def smoothing(self, fps: float) -> Smoothing:
+        """The filters for clips of a rate.
+
+        Args:
+            fps: frames per second.
+        """
+        return Smoothing.of(self.params, fps)
+
+    def lookahead_at(self, fps: float) -> int:
+        """Number of frames ahead that a score depends on, where errors look as many seconds ahead as ever.
+
+        Args:
+            fps: frames per second.
+        """
+        return ceil(self.error_delay * fps - TOLERANCE) + self.smoothing(fps).lookahead
 
     def require(self, errors: Collection[str], branches: Sequence[str] | None = None) -> None:
         """Checks that there are errors of all branches.
@@ -164,19 +179,20 @@ class Calibration:
         Raises:
             UserError: if the clip lacks errors of a branch.
         """
-        return self.smoothed(self.frame_errors(clip), clip.camera, branches)
+        return self.smoothed(self.frame_errors(clip), clip.fps, clip.camera, branches)
 
     def smoothed(
-        self, errors: Mapping[str, np.ndarray], camera: str, branches: Sequence[str] | None = None
+        self, errors: Mapping[str, np.ndarray], fps: float, camera: str, branches: Sequence[str] | None = None
     ) -> np.ndarray:
         """Scores as from `frame_scores`, from errors of frames.
 
         Args:
             errors: the result of `frame_errors`.
+            fps: frames per second of the clip.
             camera: the camera that filmed the clip.
             branches: the branches to fuse; by default those of the calibration.
         """
-        return filtered(self.fuse(errors, camera, branches), *smoothing(self.params))
+        return filtered(self.fuse(errors, camera, branches), *self.smoothing(fps).of_scores())
 
     def region_scores(
         self, item: FrameErrors, size: tuple[int, int], camera: str = ALL_CAMERAS
@@ -226,7 +242,7 @@ class Calibration:
             The frames of a chunk, and their maps of scores, float32 [n, rows, columns].
         """
         branches = [branch for branch in self.branches if branch in clip.branches]
-        gaussian = Gaussian(self.params.error_sigma, divide_lookahead(self.params).errors)
+        gaussian = self.smoothing(clip.fps).of_errors()
         start, end = only or (0, clip.frames)
         # with the neighbours that the gaussian reaches, which are dropped below
         first, last = max(0, start - gaussian.before), min(clip.frames, end + gaussian.lookahead)

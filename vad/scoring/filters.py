@@ -1,10 +1,12 @@
 """Filters over time, frame by frame: the gaussian along cells, the median and the gaussian of scores.
 
-A centred filter looks as far ahead as back. With fewer frames ahead (`divide_lookahead`), it is the centred
+A centred filter looks as far ahead as back. With fewer frames ahead (`Smoothing`), it is the centred
 filter with what lies beyond cut off. Centred filters mirror the clip at its ends, so that an outlier there is
 smoothed as elsewhere. Where a filter is cut off, it uses only existing frames at both ends: mirrored at the
 start, the first frame would be counted several times before there is anything to outvote it.
 """
+
+import math
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -12,9 +14,21 @@ from numpy.lib.stride_tricks import sliding_window_view
 from vad.stream import Processor
 
 BLOCK = 64  # frames that are filtered at once
-# Standard deviations at which a gaussian is cut off. Beyond them lie 1.2 % of its weight, which change no AUC,
-# but two gaussians cut at 4 would delay live scores by three more deviations.
+# Standard deviations at which a gaussian is cut off. Beyond them lies 1.2 % of its weight, which changes no
+# AUC, but two gaussians that are cut at 4 delay live scores by three more deviations.
 DEVIATIONS = 2.5
+ROUND_UP_FROM = 0.55  # of a frame
+
+
+def rounded(frames: float) -> int:
+    """Whole frames of a duration.
+
+    Args:
+        frames: the duration in frames, 0 or more.
+    """
+    # not from 0.5 up: 0.6 s at 12.5 frames per second are 7.5 frames, and the errors of measured rates must
+    # not decide how long a filter is
+    return math.ceil(frames - ROUND_UP_FROM)
 
 
 def radius(sigma: float) -> int:
@@ -23,7 +37,7 @@ def radius(sigma: float) -> int:
     Args:
         sigma: standard deviation in frames, 0 or more.
     """
-    return int(DEVIATIONS * sigma + 0.5)
+    return rounded(DEVIATIONS * sigma)
 
 
 class Filter(Processor[np.ndarray, np.ndarray]):

@@ -13,7 +13,6 @@ from vad.scoring.events import find
 from vad.scoring.evidence import Evidence
 from vad.scoring.filters import filtered, radius
 from vad.scoring.gains import Gains, fit_gains
-from vad.scoring.lookahead import smoothing
 from vad.scoring.pooling import frame_errors
 from vad.scoring.standardisation import Norm, NormalErrors, fit_by_camera
 from vad.scoring.thresholds import fit_threshold
@@ -91,7 +90,7 @@ def poisson_interval(count: int) -> tuple[float, float]:
 
 def _stretches(clip: NormalErrors, calibration: Calibration) -> list[NormalErrors]:
     """Stretches of a clip, with gaps between them so that no error depends on frames of two stretches."""
-    gap = clip.clip.lookahead + radius(calibration.params.error_sigma)
+    gap = clip.clip.lookahead + radius(calibration.smoothing(clip.clip.fps).error_sigma)
     # a stretch is at least as long as a gap
     number = min(STRETCHES, (clip.frames + gap) // (max(gap, 1) + gap))
     if number < 2:
@@ -156,7 +155,9 @@ def _scores(part: NormalErrors, fits: Sequence[Standardisations], calibration: C
         standardised.append(
             np.where(np.isnan(spread), 0.0 if calibration.params.fuse == "sum" else -np.inf, z)
         )
-    return filtered(calibration.combine(np.stack(standardised)), *smoothing(calibration.params))
+    return filtered(
+        calibration.combine(np.stack(standardised)), *calibration.smoothing(part.clip.fps).of_scores()
+    )
 
 
 def _pooled(parts: Sequence[NormalErrors], calibration: Calibration, gains: Gains) -> list[NormalErrors]:

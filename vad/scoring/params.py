@@ -10,14 +10,15 @@ from vad.pipeline.params import Field, Section
 class SmoothParams(Section):
     """`calibrate.smooth`: smoothing of scores over time, first by a median, then by a gaussian."""
 
-    median: int = Field(
-        15,
-        ge=1,
-        le=1001,
-        description="length of the median in frames, which drops peaks shorter than half of it; 1 is off",
+    median: float = Field(
+        1.2,
+        ge=0,
+        le=10,
+        description="seconds; length of the median, which drops peaks shorter than half of it. It is an odd "
+        "number of frames: that of the frame, and half of this before and after it, rounded; 0 is off",
     )
     gaussian: float = Field(
-        2.0, ge=0, le=1000, description="standard deviation of the gaussian after it, in frames; 0 is off"
+        0.2, ge=0, le=10, description="seconds; standard deviation of the gaussian after it; 0 is off"
     )
 
 
@@ -68,11 +69,11 @@ class CalibrateParams(Section):
         "cells, or of its regions smoothed along their tracks; branches with maps only always use cells",
     )
     error_sigma: float = Field(
-        2.0,
+        0.2,
         ge=0,
-        le=100,
-        description="standard deviation in frames of a gaussian over the errors of each cell or track, "
-        "before they are pooled; 0 is off",
+        le=10,
+        description="seconds; standard deviation of a gaussian over the errors of each cell or track, before "
+        "they are pooled; 0 is off",
     )
     pool: Literal["max", "mean_top"] = Field(
         "max", description="the error of a frame: the highest of these errors, or the mean of the highest"
@@ -95,11 +96,11 @@ class CalibrateParams(Section):
         "sum", description="a score is the sum or the maximum of the standardised errors of the branches"
     )
     smooth: SmoothParams = SmoothParams()
-    lookahead: int | None = Field(
+    lookahead: float | None = Field(
         None,
         ge=0,
-        description="number of frames ahead that the smoothing of errors and scores may use in all, by which "
-        "live scores come later; null: no limit, 0: none",
+        description="seconds that the smoothing of errors and scores may look ahead in all, rounded to "
+        "frames, by which live scores come later; null: no limit, 0: none",
     )
     threshold: ThresholdParams = ThresholdParams()
     events: EventParams = EventParams()
