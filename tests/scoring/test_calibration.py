@@ -83,6 +83,20 @@ def test_scores_are_smoothed_after_they_are_fused():
         assert calibration.smoothing(10.0).lookahead == sum(ahead)
 
 
+def test_normal_stretches_are_not_alarmed_more_often_at_their_ends():
+    """Judged by the threshold of the whole footage, as artificial ends hold nothing but what is normal."""
+    rng = np.random.default_rng(3)
+    noise = filtered(rng.gamma(1, 1, 30_000), Gaussian(3.0))
+    smooth = {"median": 1.2, "gaussian": 0.2}
+    chosen = {"aggregate": "cell", "error_sigma": 0.2, "smooth": smooth, "threshold": {"percentile": 99.0}}
+    calibration = calibrated(clip_errors(noise), **chosen)
+    stretches = [clip_errors(noise[at : at + 60]) for at in range(0, len(noise), 60)]
+    alarmed = np.array([calibration.frame_scores(clip) > calibration.threshold for clip in stretches])
+    middle, ends = alarmed[:, 15:-15].mean(), alarmed[:, np.r_[:15, 45:60]].mean()
+    assert 0.005 < middle < 0.015
+    assert middle / 4 < ends < 1.2 * middle
+
+
 def test_cameras_without_normal_footage_are_listed():
     normal = [clip_errors(RNG.random(9), camera=camera) for camera in ("a", "b")]
     assert calibrated(*normal, per_camera=True).without_footage(["a", "c", "b", "c"]) == ["c"]

@@ -81,8 +81,7 @@ def slowly(clip: ClipErrors, branch: str, chosen: CalibrateParams, gains: dict) 
     weight = {d: exp(-((d / sigma) ** 2) / 2) if d else 1.0 for d in range(-reach, reach + 1)}
     ahead = Smoothing.of(chosen, FPS).errors_ahead
     weight = {d: w for d, w in weight.items() if d <= ahead}
-    frames, cut = range(clip.frames), ahead < reach
-    mirrored = [*frames, *reversed(frames)]  # beyond the ends; there is nothing if the gaussian is cut off
+    frames = range(clip.frames)
     k = chosen.top_k if chosen.pool == "mean_top" else 1
 
     def top(values: list[float]) -> float:
@@ -93,9 +92,10 @@ def slowly(clip: ClipErrors, branch: str, chosen: CalibrateParams, gains: dict) 
         maps = [np.array(map_of(clip, branch, t, gains)) for t in frames]
         out = []
         for t in frames:
-            near = {d: w for d, w in weight.items() if not cut or t + d in frames}
-            total = sum(w * maps[mirrored[(t + d) % len(mirrored)]] for d, w in near.items())
-            out.append(top((total / sum(near.values())).tolist()))
+            near = {d: w for d, w in weight.items() if t + d in frames}
+            total = sum(w * maps[t + d] for d, w in near.items()) / sum(weight.values())
+            share = sum(w**2 for w in near.values()) / sum(w**2 for w in weight.values())
+            out.append(top((total / share**0.5).tolist()))
         return out
     regions = regions_of(clip, branch, gains)
     smoothed = {}
