@@ -19,6 +19,7 @@ from vad.evaluation.selection import select
 from vad.footage.masks import convert
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import ClipErrors, read_errors
+from vad.scoring.norms import Line
 from vad.scoring.params import CalibrateParams
 from vad.scoring.scores import event_table, read_scores, score_clip
 from vad.store.arrays import write_array
@@ -55,7 +56,7 @@ def calibration(*branches: str, smooth: bool = False) -> Calibration:
         threshold={"percentile": 90.0},
         events={"merge_gap": 0.5},
     )
-    norms = {branch: {"centre": 1.0, "spread": 1.0} for branch in branches}
+    norms = {branch: Line(1.0, 1.0) for branch in branches}
     amount = {"frames": 500, "hours": 1.0, "error_delay": 0.3, "lookahead": LOOKAHEAD + smooth, "delay": 0.4}
     return Calibration(params, {"": norms}, norms, {}, 0.75, 0.75, **amount)
 

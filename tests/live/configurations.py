@@ -24,7 +24,14 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
     "weight_free": (["weight_free", "full_lookahead"], {}),
     "objects": (
         ["objects"],
-        {**ONNX, "preprocess.person_crop.onnx.every_n": 3, "preprocess.foreground": {"history": 8}},
+        {
+            **ONNX,
+            "preprocess.person_crop.onnx.every_n": 3,
+            "preprocess.foreground": {"history": 8},
+            # of as many frames as at ten frames per second or more; here there are 2.5
+            "calibrate.error_sigma": 0.8,
+            "calibrate.smooth": {"median": 6.0, "gaussian": 0.8},
+        },
     ),
     "resampled": (
         ["objects"],
@@ -34,8 +41,8 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
     "little_lookahead": (
         ["weight_free"],
         {
-            "calibrate.lookahead": 0.7,
-            "calibrate.smooth.median": 0.5,
+            "calibrate.lookahead": 1.2,  # three of five frames
+            "calibrate.smooth.median": 2.4,
             "preprocess.foreground": {"method": "knn"},
         },
     ),

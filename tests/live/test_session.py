@@ -216,7 +216,7 @@ def test_results_come_as_late_as_the_calibration_says(objects, objects_model):
     for t, decoded in enumerate(frames):
         delays += [t - result.index for result in session.process(decoded._replace(seconds=t / 25))]
     lookahead = objects_model.calibration.lookahead
-    assert session.lookahead == lookahead == max(2, 2) + 6 + 7 + 6  # at 12.5 frames per second
+    assert session.lookahead == lookahead == max(2, 2) + 5 + 7 + 5
     assert session.delay == lookahead / session.fps
     assert set(delays) == {lookahead}
     assert len(session.finish()) == lookahead

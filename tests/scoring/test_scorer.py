@@ -17,6 +17,7 @@ from vad import UserError
 from vad.scoring.calibration import Calibration
 from vad.scoring.events import Events
 from vad.scoring.filters import filtered
+from vad.scoring.norms import Line
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import frame_errors
 from vad.scoring.scorer import LEARNED, Scorer
@@ -24,7 +25,7 @@ from vad.stream import results
 
 RNG = np.random.default_rng(0)
 CAMERAS = {
-    camera: {branch: {"centre": 0.3, "spread": spread} for branch in ("look", "move", "speed")}
+    camera: {branch: Line(0.3, spread) for branch in ("look", "move", "speed")}
     for camera, spread in (("", 0.5), ("b", 0.2))
 }
 CHOSEN = st.builds(

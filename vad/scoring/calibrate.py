@@ -10,10 +10,11 @@ from vad.scoring.calibration import ALL_CAMERAS, Calibration, Standardisation
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.gains import Gains, fit_gains
 from vad.scoring.left_out import gather_evidence
+from vad.scoring.norms import Norm
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import frame_errors
 from vad.scoring.smoothing import Smoothing
-from vad.scoring.standardisation import Norm, NormalErrors, fit_by_camera, fit_norms
+from vad.scoring.standardisation import NormalErrors, fit_by_camera, fit_norms
 from vad.scoring.thresholds import fit_threshold, require_frames
 
 Log = Callable[[str], None]

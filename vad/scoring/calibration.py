@@ -1,6 +1,6 @@
 """A calibration turns errors into scores: branches are standardised, fused and smoothed over time.
 
-Errors of frames are standardised on normal footage (by quantiles: median -> 0, 95th percentile -> 1), then
+Errors of frames are standardised on normal footage (`norms`: the median -> 0, the 95th percentile -> 1), then
 summed over branches or reduced to their maximum, then smoothed. Higher scores are more anomalous. The mapping
 is strictly increasing and the same for all clips (of a camera).
 """
@@ -20,6 +20,7 @@ from vad.scoring.cells import CellErrors
 from vad.scoring.evidence import Evidence
 from vad.scoring.filters import filtered
 from vad.scoring.gains import errors_of_regions
+from vad.scoring.norms import Norm, from_json
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import CHUNK, frame_errors
 from vad.scoring.smoothing import Smoothing
@@ -32,8 +33,7 @@ if TYPE_CHECKING:  # loads pandas
 ALL_CAMERAS = ""  # the key of the standardisation on all cameras together
 TOLERANCE = 1e-6  # frames
 FLOOR = 0.01  # standardised errors below 0 are compressed into (-FLOOR, 0)
-# branch -> {"centre": the error mapped to 0, "spread": the difference to the error mapped to 1}
-Standardisation = Mapping[str, Mapping[str, float]]
+Standardisation = Mapping[str, Norm]  # by branch
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,8 @@ class Calibration:
         norms = self.standardisation.get(camera, self.standardisation[ALL_CAMERAS])
         chosen = self.branches if branches is None else branches
         self.require(errors, chosen)
-        values = np.array([errors[branch] for branch in chosen], np.float64)
-        centre, spread = (np.array([norms[b][key] for b in chosen])[:, None] for key in ("centre", "spread"))
-        return level_off((values - centre) / spread)
+        levels = [norms[branch].levels(np.asarray(errors[branch], np.float64)) for branch in chosen]
+        return level_off(np.stack(levels))
 
     def combine(self, standardised: np.ndarray, axis: int = 0) -> np.ndarray:
         """Fuses the standardised errors of branches.
@@ -223,11 +222,8 @@ class Calibration:
         Returns:
             float32 [n, rows, columns].
         """
-        centre, spread = (
-            np.array([self.cell_standardisation[b][key] for b in branches], np.float32)[:, None, None]
-            for key in ("centre", "spread")
-        )
-        return self.combine(level_off((maps - centre) / spread), axis=1)
+        levels = [self.cell_standardisation[branch].levels(maps[:, i]) for i, branch in enumerate(branches)]
+        return self.combine(level_off(np.stack(levels, 1, dtype=np.float32, casting="same_kind")), axis=1)
 
     def cell_scores(
         self, clip: "ClipErrors", only: tuple[int, int] | None = None
@@ -275,11 +271,23 @@ class Calibration:
         """
         try:
             raw: dict[str, Any] = read_json(path)
-            params, evidence = CalibrateParams(**raw["params"]), raw.get("evidence")
-            return cls(**raw | {"params": params, "evidence": evidence and Evidence(**evidence)})
-        except (TypeError, KeyError, ValueError) as e:
+            evidence = raw.get("evidence")
+            read = {
+                "params": CalibrateParams(**raw["params"]),
+                "standardisation": {
+                    camera: _norms(norms) for camera, norms in raw["standardisation"].items()
+                },
+                "cell_standardisation": _norms(raw["cell_standardisation"]),
+                "evidence": evidence and Evidence(**evidence),
+            }
+            return cls(**raw | read)
+        except (AttributeError, TypeError, KeyError, ValueError) as e:
             reason = str(e).splitlines()[0]
             raise UserError(f"{path}: not a calibration ({reason}); run `dvc repro calibrate`") from None
+
+
+def _norms(raw: Mapping[str, Any]) -> Standardisation:
+    return {branch: from_json(norm) for branch, norm in raw.items()}
 
 
 def level_off(z: np.ndarray) -> np.ndarray:

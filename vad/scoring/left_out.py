@@ -13,8 +13,9 @@ from vad.scoring.events import find
 from vad.scoring.evidence import Evidence
 from vad.scoring.filters import filtered, radius
 from vad.scoring.gains import Gains, fit_gains
+from vad.scoring.norms import Norm
 from vad.scoring.pooling import frame_errors
-from vad.scoring.standardisation import Norm, NormalErrors, fit_by_camera
+from vad.scoring.standardisation import NormalErrors, fit_by_camera
 from vad.scoring.thresholds import fit_threshold
 
 MAX_FITS = 100  # with more clips, several are left out at once
@@ -143,21 +144,14 @@ def _without(
 
 def _scores(part: NormalErrors, fits: Sequence[Standardisations], calibration: Calibration) -> np.ndarray:
     """Scores of a part by several standardisations, as `Calibration.smoothed` has them: [frames, fits]."""
-    standardised = []
+    # a branch without spread is left out, as in a calibration
+    left_out = np.full(part.frames, 0.0 if calibration.params.fuse == "sum" else -np.inf)
+    levels = []
     for branch in calibration.branches:
         norms = [fit.get(part.clip.camera, fit[ALL_CAMERAS])[branch] for fit in fits]
-        centre, spread = (
-            np.array([np.nan if norm is None else norm[key] for norm in norms])
-            for key in ("centre", "spread")
-        )
-        z = level_off((part.errors[branch][:, None] - centre) / spread)
-        # a branch without spread is left out, as in a calibration
-        standardised.append(
-            np.where(np.isnan(spread), 0.0 if calibration.params.fuse == "sum" else -np.inf, z)
-        )
-    return filtered(
-        calibration.combine(np.stack(standardised)), *calibration.smoothing(part.clip.fps).of_scores()
-    )
+        errors = part.errors[branch]
+        levels.append(np.stack([left_out if n is None else level_off(n.levels(errors)) for n in norms], 1))
+    return filtered(calibration.combine(np.stack(levels)), *calibration.smoothing(part.clip.fps).of_scores())
 
 
 def _pooled(parts: Sequence[NormalErrors], calibration: Calibration, gains: Gains) -> list[NormalErrors]:

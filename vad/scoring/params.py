@@ -81,10 +81,11 @@ class CalibrateParams(Section):
     top_k: int = Field(
         3, ge=1, description="mean_top: number of errors in the mean; all, if a frame has fewer regions"
     )
-    normalisation: Literal["quantile", "z_score"] = Field(
-        "quantile",
-        description="standardisation of errors on normal frames: `quantile`, median -> 0 and 95th "
-        "percentile -> 1; `z_score`, mean -> 0 and mean plus standard deviation -> 1",
+    normalisation: Literal["tail", "quantile", "z_score"] = Field(
+        "tail",
+        description="standardisation of errors on normal frames: `tail`, -log10 of twice the share of normal "
+        "frames with a higher error, with a fitted tail; `quantile`, a line through median -> 0 and 95th "
+        "percentile -> 1; `z_score`, through mean -> 0 and mean plus standard deviation -> 1",
     )
     per_camera: bool = Field(False, description="standardise each camera on the normal frames it filmed")
     grid: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(max_length=2)] = Field(
@@ -93,7 +94,10 @@ class CalibrateParams(Section):
         "gain, the 95th percentile of the area's normal errors relative to that of the picture; `[]` is off",
     )
     fuse: Literal["sum", "max"] = Field(
-        "sum", description="a score is the sum or the maximum of the standardised errors of the branches"
+        "sum",
+        description="a score is the sum or the maximum of the standardised errors of the branches. With "
+        "`tail`, alarms of the maximum are the union of alarms of single branches, before smoothing, each "
+        "with the same share of false alarms",
     )
     smooth: SmoothParams = SmoothParams()
     lookahead: float | None = Field(
