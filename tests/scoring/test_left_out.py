@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import poisson
 
 from tests.scoring.boxes import boxed_clip
 from tests.scoring.errors import calibrated, clip_errors, params
@@ -18,8 +17,9 @@ from vad.scoring.calibrate import calibrate
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.events import find
 from vad.scoring.evidence import Evidence
-from vad.scoring.left_out import gather_evidence, poisson_interval
+from vad.scoring.left_out import gather_evidence
 from vad.scoring.params import CalibrateParams
+from vad.scoring.poisson import poisson_interval
 from vad.scoring.standardisation import NormalErrors
 
 RNG = np.random.default_rng(0)
@@ -168,18 +168,6 @@ def test_few_frames_are_left_without_a_clip():
     assert evidence.left_out == 2
     with pytest.raises(UserError, match="50 validation frames are too few"):
         calibrated(clips[0], threshold={"percentile": 99.0})
-
-
-@pytest.mark.parametrize("count", [1, 2, 10, 500])
-def test_the_interval_excludes_what_makes_the_count_unlikely(count):
-    low, high = poisson_interval(count)
-    assert poisson.sf(count - 1, low) == pytest.approx(0.025)
-    assert poisson.cdf(count, high) == pytest.approx(0.025)
-
-
-def test_the_interval_of_none_is_one_sided():
-    low, high = poisson_interval(0)
-    assert (low, poisson.cdf(0, high)) == (0, pytest.approx(0.05))
 
 
 @pytest.mark.parametrize("policy", ["percentile", "false_alarms"])

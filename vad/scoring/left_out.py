@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import gammaincinv
 
 from vad.scoring.calibration import ALL_CAMERAS, Calibration, level_off
 from vad.scoring.clip_errors import ClipErrors
@@ -14,6 +13,7 @@ from vad.scoring.evidence import Evidence
 from vad.scoring.filters import filtered, radius
 from vad.scoring.gains import Gains, fit_gains
 from vad.scoring.norms import Norm
+from vad.scoring.poisson import poisson_interval
 from vad.scoring.pooling import frame_errors
 from vad.scoring.standardisation import NormalErrors, fit_by_camera
 from vad.scoring.thresholds import fit_threshold
@@ -22,7 +22,6 @@ MAX_FITS = 100  # with more clips, several are left out at once
 STRETCHES = 4  # of a single clip
 POOLED_FRAMES = 40_000  # about five seconds: with gains, every fit pools the errors of all frames again
 SCORES = 4_000_000  # that are held in memory at once
-CONFIDENCE = 0.95
 
 Standardisations = Mapping[str, Mapping[str, Norm | None]]  # by camera and branch
 
@@ -75,18 +74,6 @@ def gather_evidence(normal: Sequence[NormalErrors], calibration: Calibration) ->
         low_per_day=24 * low / hours,
         high_per_day=24 * high / hours,
     )
-
-
-def poisson_interval(count: int) -> tuple[float, float]:
-    """The CONFIDENCE interval of the mean of a Poisson distribution, exact (F. Garwood, Biometrika, 1936).
-
-    Args:
-        count: what was counted. With 0, the interval is one-sided, from 0 to 3.0 (the rule of three).
-    """
-    outside = 1 - CONFIDENCE
-    if not count:
-        return 0.0, float(gammaincinv(1, 1 - outside))
-    return float(gammaincinv(count, outside / 2)), float(gammaincinv(count + 1, 1 - outside / 2))
 
 
 def _stretches(clip: NormalErrors, calibration: Calibration) -> list[NormalErrors]:
