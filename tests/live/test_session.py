@@ -217,7 +217,7 @@ def test_results_come_as_late_as_the_calibration_says(objects, objects_model):
         delays += [t - result.index for result in session.process(decoded._replace(seconds=t / 25))]
     lookahead = objects_model.calibration.lookahead
     assert session.fps == RATE
-    assert session.lookahead == lookahead == max(2, 2) + 8 + 7 + 8
+    assert session.lookahead == lookahead == max(2, 2) + 5 + 7 + 5
     assert session.delay == lookahead / session.fps
     assert set(delays) == {lookahead}
     assert len(session.finish()) == lookahead
@@ -230,7 +230,7 @@ def test_a_faster_camera_has_the_same_windows_and_a_longer_warm_up(objects, obje
     assert session.warm_up == 2 * 8
     for t, decoded in enumerate([frame for frame in frames_of(objects, clip) for _ in range(2)] * 2):
         delays += [t - result.index for result in session.process(decoded._replace(seconds=t / session.fps))]
-    assert session.lookahead == objects_model.calibration.smoothing_lookahead + max(4, 2)
+    assert session.lookahead == objects_model.calibration.smoothing(session.fps).lookahead + max(4, 2)
     assert set(delays) == {session.lookahead}
 
 

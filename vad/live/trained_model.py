@@ -96,7 +96,7 @@ class TrainedModel:
         """
         # windows and regions wait for the same frames
         windows = max(self.window.at(fps).lookahead, self.mode.lookahead(fps))
-        return stride.lookahead(self.resize.stride) + windows + self.calibration.smoothing_lookahead
+        return stride.lookahead(self.resize.stride) + windows + self.calibration.smoothing(fps).lookahead
 
 
 def _require_unchanged(raw: dict[str, Any], lock: dict[str, Any]) -> None:
