@@ -47,10 +47,11 @@ Seen = tuple[list[FrameResult], list[Event]]  # results of the frames, and event
 TOLERANCE = 1e-5  # of a calibrated score
 
 
-def trained(folder: Path, name: str, cameras: int = 1) -> Project:
+def trained(folder: Path, name: str, cameras: int = 1, folds: int = 1) -> Project:
     """A tiny project with a configuration, in which all stages up to `score` have run.
 
-    With a second camera, its clips are a test clip and a training clip with frames of 96x72.
+    It has four training clips, each of which may be a fold. With a second camera, its clips are a test clip
+    and a training clip with frames of 96x72.
     """
     project = tiny.make(folder, commit=False, choices={})
     if cameras > 1:
@@ -59,7 +60,7 @@ def trained(folder: Path, name: str, cameras: int = 1) -> Project:
         for split in ("train", "test"):
             shutil.move(folder / "larger" / split / "hall", project / "data/tiny" / split / "larger")
     chosen = choices(name, project / DETECTOR)
-    changes = CONFIGURATIONS[name][1]
+    changes = {**CONFIGURATIONS[name][1], "data.folds": folds}
     project.set({**chosen, **tiny.TINY, "data.root": "data/tiny", **changes})
     project.run("python", "-c", RUN, *UP_TO_SCORE)
     return project

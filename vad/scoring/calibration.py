@@ -50,6 +50,8 @@ class Calibration:
             smoothing. Of the normal clips, the most.
         delay: the same in seconds; of the normal clips, the most.
         evidence: what the threshold of frame scores rests on.
+        folds: number of models whose mean error is scored; with more than one, each normal clip was measured
+            by one that had not learned from it.
     """
 
     params: CalibrateParams
@@ -63,6 +65,7 @@ class Calibration:
     lookahead: int
     delay: float
     evidence: Evidence | None = None
+    folds: int = 1
 
     @property
     def branches(self) -> list[str]:
