@@ -17,7 +17,7 @@ from vad.footage.pictures import PictureFormat
 from vad.footage.survey import survey
 from vad.layouts import DataParams, open_root
 from vad.pipeline import stage
-from vad.pipeline.clipwise import ComputeParams
+from vad.pipeline.compute_params import ComputeParams
 from vad.pipeline.params import load
 from vad.scoring.normal_footage import NormalFootage
 from vad.scoring.params import CalibrateParams
@@ -52,6 +52,7 @@ def main(run: stage.Run) -> None:
             masks_to=part / MASKS.name,
             memory=run.cache / "footage.json",
             val_fraction=data.val_fraction,
+            folds=data.folds,
             on_error=data.on_error,
             allow_anomalous_train=data.allow_anomalous_train,
             pictures=PictureFormat(data.fps or layout.picture_fps, data.bits),

@@ -1,7 +1,8 @@
 """Cuts regions out of frames and resizes them to windows for the autoencoder, a folder per split.
 
 In: data/manifest.csv, data/frames/, data/regions/, data/flow/. Out: data/tensors/train, …/val, …/test;
-data/tensors/skipped.csv, the clips that are shorter than a window (only with data.on_error: skip).
+data/tensors/folds.csv, the folds of the clips; data/tensors/skipped.csv, the clips that are shorter than a
+window (only with data.on_error: skip).
 """
 
 from pathlib import Path
@@ -35,6 +36,9 @@ def main(run: stage.Run) -> None:
     for split in manifest.SPLITS:
         jobs = [_job(clip.clip, resize, window) for clip in clips if clip.split == split]
         each_clip(run, cut, jobs, TENSORS / split, label=f"resize {split}")
+        if not jobs:  # DVC warns of empty folders, in each stage that uses them
+            (TENSORS / split / "none.txt").write_text(f"This footage has no {split} clips.\n", "utf-8")
+    manifest.write_folds(TENSORS / "folds.csv", clips)
     manifest.write_skipped(TENSORS / "skipped.csv", short)
 
 

@@ -38,7 +38,7 @@ SECTIONS = {
     "measure": "vad.branches.params:MeasureParams",
     "calibrate": "vad.scoring.params:CalibrateParams",
     "evaluate": "vad.evaluation.params:EvaluateParams",
-    "compute": "vad.pipeline.clipwise:ComputeParams",
+    "compute": "vad.pipeline.compute_params:ComputeParams",
 }
 
 DEFINITION, MANIFEST = Path("dvc.yaml"), Path("data/manifest.csv")

@@ -30,6 +30,9 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
             "preprocess.person_crop.onnx.every_n": 3,
             "preprocess.foreground": {"history": 8 / RATE},
             "model.cube.window.frame_interval": 2 / RATE,
+            # of as many frames as at ten frames per second or more; here there are 2.5
+            "calibrate.error_sigma": 0.8,
+            "calibrate.smooth": {"median": 6.0, "gaussian": 0.8},
         },
     ),
     "resampled": (
@@ -39,7 +42,11 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
     "no_lookahead": (["weight_free", "no_lookahead"], {}),
     "little_lookahead": (
         ["weight_free"],
-        {"calibrate.lookahead": 9, "calibrate.smooth.median": 4, "preprocess.foreground": {"method": "knn"}},
+        {
+            "calibrate.lookahead": 1.2,  # three of five frames
+            "calibrate.smooth.median": 2.4,
+            "preprocess.foreground": {"method": "knn"},
+        },
     ),
     "silhouettes": (
         ["whole_frame"],
@@ -49,7 +56,7 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
             "resize.channels": ["picture", "flow"],
             "resize.stride": 3,
             "model.name": "unet",
-            "calibrate.smooth": {"median": 5, "gaussian": 1.0},
+            "calibrate.smooth": {"median": 0.4, "gaussian": 0.1},
         },
     ),
     "frame_and_mask": (

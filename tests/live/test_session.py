@@ -47,10 +47,11 @@ Seen = tuple[list[FrameResult], list[Event]]  # results of the frames, and event
 TOLERANCE = 1e-5  # of a calibrated score
 
 
-def trained(folder: Path, name: str, cameras: int = 1) -> Project:
+def trained(folder: Path, name: str, cameras: int = 1, folds: int = 1) -> Project:
     """A tiny project with a configuration, in which all stages up to `score` have run.
 
-    With a second camera, its clips are a test clip and a training clip with frames of 96x72.
+    It has four training clips, each of which may be a fold. With a second camera, its clips are a test clip
+    and a training clip with frames of 96x72.
     """
     project = tiny.make(folder, commit=False, choices={})
     if cameras > 1:
@@ -59,7 +60,7 @@ def trained(folder: Path, name: str, cameras: int = 1) -> Project:
         for split in ("train", "test"):
             shutil.move(folder / "larger" / split / "hall", project / "data/tiny" / split / "larger")
     chosen = choices(name, project / DETECTOR)
-    changes = CONFIGURATIONS[name][1]
+    changes = {**CONFIGURATIONS[name][1], "data.folds": folds}
     project.set({**chosen, **tiny.TINY, "data.root": "data/tiny", **changes})
     project.run("python", "-c", RUN, *UP_TO_SCORE)
     return project
@@ -217,7 +218,7 @@ def test_results_come_as_late_as_the_calibration_says(objects, objects_model):
         delays += [t - result.index for result in session.process(decoded._replace(seconds=t / 25))]
     lookahead = objects_model.calibration.lookahead
     assert session.fps == RATE
-    assert session.lookahead == lookahead == max(2, 2) + 8 + 7 + 8
+    assert session.lookahead == lookahead == max(2, 2) + 5 + 7 + 5
     assert session.delay == lookahead / session.fps
     assert set(delays) == {lookahead}
     assert len(session.finish()) == lookahead
@@ -230,7 +231,7 @@ def test_a_faster_camera_has_the_same_windows_and_a_longer_warm_up(objects, obje
     assert session.warm_up == 2 * 8
     for t, decoded in enumerate([frame for frame in frames_of(objects, clip) for _ in range(2)] * 2):
         delays += [t - result.index for result in session.process(decoded._replace(seconds=t / session.fps))]
-    assert session.lookahead == objects_model.calibration.smoothing_lookahead + max(4, 2)
+    assert session.lookahead == objects_model.calibration.smoothing(session.fps).lookahead + max(4, 2)
     assert set(delays) == {session.lookahead}
 
 

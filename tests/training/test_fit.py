@@ -25,7 +25,8 @@ RAW = params_file.read(ROOT / "params.yaml")
 def test_history_and_log_have_a_line_per_epoch(data, tmp_path, capfd):
     trained = Trained(data, tmp_path, epochs=4)
     history = trained.history
-    assert list(history.columns) == ["epoch", "train_loss", "val_loss", "learning_rate"]
+    assert list(history.columns) == ["fold", "epoch", "train_loss", "val_loss", "learning_rate"]
+    assert (history["fold"] == 0).all()
     assert history["epoch"].tolist() == [0, 1, 2, 3]
     assert (history["learning_rate"] == 0.01).all()
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]

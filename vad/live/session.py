@@ -236,7 +236,7 @@ class Scoring(Processor[Frame, FrameResult]):
         calibration = model.calibration
         calibration.require([*self._measurement.columns, *self._measurement.maps])
         learned = [name for name, learns in self._measurement.learned.items() if learns]
-        self._scorer = Scorer(calibration, size, model.cell, camera, learned=learned, cells=True)
+        self._scorer = Scorer(calibration, size, model.cell, fps, camera, learned=learned, cells=True)
         self._events = Events(calibration.threshold, fps, calibration.params.events, calibration.branches)
         self.final_updates: Sequence[EventUpdate] = ()
         self._branches = calibration.branches

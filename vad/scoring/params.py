@@ -11,14 +11,15 @@ from vad.pipeline.params import Field, Section
 class SmoothParams(Section):
     """`calibrate.smooth`: smoothing of scores over time, first by a median, then by a gaussian."""
 
-    median: int = Field(
-        15,
-        ge=1,
-        le=1001,
-        description="length of the median in frames, which drops peaks shorter than half of it; 1 is off",
+    median: float = Field(
+        1.2,
+        ge=0,
+        le=10,
+        description="seconds; length of the median, which drops peaks shorter than half of it. It is an odd "
+        "number of frames: that of the frame, and half of this before and after it, rounded; 0 is off",
     )
     gaussian: float = Field(
-        2.0, ge=0, le=1000, description="standard deviation of the gaussian after it, in frames; 0 is off"
+        0.2, ge=0, le=10, description="seconds; standard deviation of the gaussian after it; 0 is off"
     )
 
 
@@ -74,11 +75,11 @@ class CalibrateParams(Section):
         "cells, or of its regions smoothed along their tracks; branches with maps only always use cells",
     )
     error_sigma: float = Field(
-        2.0,
+        0.2,
         ge=0,
-        le=100,
-        description="standard deviation in frames of a gaussian over the errors of each cell or track, "
-        "before they are pooled; 0 is off",
+        le=10,
+        description="seconds; standard deviation of a gaussian over the errors of each cell or track, before "
+        "they are pooled; 0 is off",
     )
     pool: Literal["max", "mean_top"] = Field(
         "max", description="the error of a frame: the highest of these errors, or the mean of the highest"
@@ -86,10 +87,11 @@ class CalibrateParams(Section):
     top_k: int = Field(
         3, ge=1, description="mean_top: number of errors in the mean; all, if a frame has fewer regions"
     )
-    normalisation: Literal["quantile", "z_score"] = Field(
-        "quantile",
-        description="standardisation of errors on normal frames: `quantile`, median -> 0 and 95th "
-        "percentile -> 1; `z_score`, mean -> 0 and mean plus standard deviation -> 1",
+    normalisation: Literal["tail", "quantile", "z_score"] = Field(
+        "tail",
+        description="standardisation of errors on normal frames: `tail`, -log10 of twice the share of normal "
+        "frames with a higher error, with a fitted tail; `quantile`, a line through median -> 0 and 95th "
+        "percentile -> 1; `z_score`, through mean -> 0 and mean plus standard deviation -> 1",
     )
     per_camera: bool = Field(False, description="standardise each camera on the normal frames it filmed")
     grid: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(max_length=2)] = Field(
@@ -98,14 +100,17 @@ class CalibrateParams(Section):
         "gain, the 95th percentile of the area's normal errors relative to that of the picture; `[]` is off",
     )
     fuse: Literal["sum", "max"] = Field(
-        "sum", description="a score is the sum or the maximum of the standardised errors of the branches"
+        "sum",
+        description="a score is the sum or the maximum of the standardised errors of the branches. With "
+        "`tail`, alarms of the maximum are the union of alarms of single branches, before smoothing, each "
+        "with the same share of false alarms",
     )
     smooth: SmoothParams = SmoothParams()
-    lookahead: int | None = Field(
+    lookahead: float | None = Field(
         None,
         ge=0,
-        description="number of frames ahead that the smoothing of errors and scores may use in all, by which "
-        "live scores come later; null: no limit, 0: none",
+        description="seconds that the smoothing of errors and scores may look ahead in all, rounded to "
+        "frames, by which live scores come later; null: no limit, 0: none",
     )
     threshold: ThresholdParams = ThresholdParams()
     events: EventParams = EventParams()
