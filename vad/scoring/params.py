@@ -23,13 +23,20 @@ class SmoothParams(Section):
 
 
 class ThresholdParams(Section):
-    """`calibrate.threshold`: the alarm threshold, set on normal validation frames only."""
+    """`calibrate.threshold`: the alarm threshold, set on normal footage only."""
 
-    policy: Literal["percentile", "sigma", "fixed", "false_alarms"] = Field(
-        "percentile",
-        description="`percentile` of the scores of normal frames; `sigma`, their mean plus `deviations` "
-        "standard deviations; `fixed`, the number `value`; or `false_alarms`, the lowest threshold with at "
-        "most `per_day` events per day of normal footage, beyond all events where that is short",
+    policy: Literal["false_alarms", "percentile", "sigma", "fixed"] = Field(
+        "false_alarms",
+        description="`false_alarms`, the lowest threshold with at most `per_day` events per day of normal "
+        "footage or, where the footage is too short to tell, the one with the fewest events that it can "
+        "vouch for; `percentile` of the scores of normal frames; `sigma`, their mean plus `deviations` "
+        "standard deviations; `fixed`, the number `value`",
+    )
+    per_day: float = Field(
+        1.0,
+        ge=0,
+        description="false_alarms: events per day and camera, since a day of normal footage is a day of one "
+        "camera, whichever it is",
     )
     percentile: float = Field(
         99.0,
@@ -39,7 +46,6 @@ class ThresholdParams(Section):
     )
     deviations: float = Field(3.0, ge=0, description="sigma: standard deviations above the mean")
     value: float = Field(1.0, description="fixed: the threshold")
-    per_day: float = Field(1.0, ge=0, description="false_alarms: events per day of normal footage")
 
     def active(self) -> dict[str, Any]:
         others = {"sigma": "deviations", "fixed": "value", "false_alarms": "per_day"}
