@@ -97,7 +97,8 @@ class CalibrateParams(Section):
     grid: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(max_length=2)] = Field(
         [],
         description="[rows, columns] of areas of the picture with separate gains: errors are divided by the "
-        "gain, the 95th percentile of the area's normal errors relative to that of the picture; `[]` is off",
+        "gain, the 95th percentile of the area's normal errors relative to that of the picture, nearer to 1 "
+        "the less footage the area has; `[]` is off",
     )
     fuse: Literal["sum", "max"] = Field(
         "sum",
