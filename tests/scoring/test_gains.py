@@ -77,9 +77,8 @@ def test_gains_are_those_of_the_definition(clip):
         boxes = clip.table[clip.table["frame"] == nearest_with_windows(clip, t)]
         for i, j in np.ndindex(rows, columns):
             y, x = (range(k * clip.cell, (k + 1) * clip.cell) for k in (i, j))
-            under = any(
-                {*range(b.y0, b.y1)} & {*y} and {*range(b.x0, b.x1)} & {*x} for b in boxes.itertuples()
-            )
+            here = boxes.itertuples()
+            under = any({*range(b.y0, b.y1)} & {*y} and {*range(b.x0, b.x1)} & {*x} for b in here)
             value = float(clip.maps["speed"][t, i, j])
             if under and value > 0:
                 area = 3 * ((2 * i + 1) * 2 // (2 * rows)) + (2 * j + 1) * 3 // (2 * columns)
@@ -96,9 +95,7 @@ def test_gains_are_those_of_the_definition(clip):
         for area in range(6):
             expected = 1.0
             if errors[area]:
-                expected = np.quantile(np.float32(errors[area]), 0.95) / np.quantile(
-                    np.float32(everything), 0.95
-                )
+                high, overall = (np.quantile(np.float32(e), 0.95) for e in (errors[area], everything))
                 n = len(stretches[area]) if branch == "speed" else 1  # a clip has at most 14 frames
                 expected = np.clip((high / overall) ** (n / (n + PRIOR)), *GAIN_LIMITS)
             assert fitted[area] == pytest.approx(expected, rel=1e-5)
