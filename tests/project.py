@@ -41,6 +41,7 @@ TINY = {  # parameters that make a run short
     "resize.width": 16,
     "model.conv2d.channels": [4, 8],
     "train.epochs": 1,
+    "calibrate.threshold.policy": "percentile",
     "calibrate.threshold.percentile": 90.0,  # of 24 validation frames
     "compute.workers": 1,  # no time for starting processes
 }

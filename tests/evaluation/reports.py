@@ -53,7 +53,7 @@ def calibration(*branches: str, smooth: bool = False) -> Calibration:
         aggregate="region",
         error_sigma=0.0,
         smooth={"median": 0.3 if smooth else 0.0, "gaussian": 0.0},
-        threshold={"percentile": 90.0},
+        threshold={"policy": "percentile", "percentile": 90.0},
         events={"merge_gap": 0.5},
     )
     norms = {branch: Line(1.0, 1.0) for branch in branches}

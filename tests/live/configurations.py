@@ -56,7 +56,7 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
             "resize.channels": ["picture", "flow"],
             "resize.stride": 3,
             "model.name": "unet",
-            "calibrate.smooth": {"median": 0.4, "gaussian": 0.1},
+            "calibrate.smooth": {"median": 2.0, "gaussian": 0.4},
         },
     ),
     "frame_and_mask": (

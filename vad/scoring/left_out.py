@@ -162,7 +162,9 @@ def _of_frames(part: NormalErrors) -> ClipErrors:
     """The errors of regions and cells of a part's frames, to fit gains to."""
     clip, inside = part.clip, part.clip.table["frame"].between(part.start, part.end - 1)
     maps = {branch: values[part.start : part.end] for branch, values in clip.maps.items()}
-    return replace(clip.select(inside), maps=maps, frames=part.frames)
+    table = clip.table[inside]
+    table = table.assign(frame=table["frame"] - part.start)
+    return replace(clip, table=table, maps=maps, frames=part.frames)
 
 
 def _name(part: NormalErrors) -> str:

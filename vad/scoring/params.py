@@ -24,13 +24,20 @@ class SmoothParams(Section):
 
 
 class ThresholdParams(Section):
-    """`calibrate.threshold`: the alarm threshold, set on normal validation frames only."""
+    """`calibrate.threshold`: the alarm threshold, set on normal footage only."""
 
-    policy: Literal["percentile", "sigma", "fixed", "false_alarms"] = Field(
-        "percentile",
-        description="`percentile` of the scores of normal frames; `sigma`, their mean plus `deviations` "
-        "standard deviations; `fixed`, the number `value`; or `false_alarms`, the lowest threshold with at "
-        "most `per_day` events per day of normal footage, beyond all events where that is short",
+    policy: Literal["false_alarms", "percentile", "sigma", "fixed"] = Field(
+        "false_alarms",
+        description="`false_alarms`, the lowest threshold with at most `per_day` events per day of normal "
+        "footage or, where the footage is too short to tell, the one with the fewest events that it can "
+        "vouch for; `percentile` of the scores of normal frames; `sigma`, their mean plus `deviations` "
+        "standard deviations; `fixed`, the number `value`",
+    )
+    per_day: float = Field(
+        1.0,
+        ge=0,
+        description="false_alarms: events per day and camera, since a day of normal footage is a day of one "
+        "camera, whichever it is",
     )
     percentile: float = Field(
         99.0,
@@ -40,7 +47,6 @@ class ThresholdParams(Section):
     )
     deviations: float = Field(3.0, ge=0, description="sigma: standard deviations above the mean")
     value: float = Field(1.0, description="fixed: the threshold")
-    per_day: float = Field(1.0, ge=0, description="false_alarms: events per day of normal footage")
 
     @property
     def required_frames(self) -> int:
@@ -97,7 +103,8 @@ class CalibrateParams(Section):
     grid: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(max_length=2)] = Field(
         [],
         description="[rows, columns] of areas of the picture with separate gains: errors are divided by the "
-        "gain, the 95th percentile of the area's normal errors relative to that of the picture; `[]` is off",
+        "gain, the 95th percentile of the area's normal errors relative to that of the picture, nearer to 1 "
+        "the less footage the area has; `[]` is off",
     )
     fuse: Literal["sum", "max"] = Field(
         "sum",

@@ -10,9 +10,9 @@ from vad.scoring.events import TOLERANCE, in_frames
 from vad.scoring.params import EventParams, ThresholdParams
 from vad.scoring.tail import fit_tail
 
-# A tail is followed down to this number of events in as much footage as there is. Footage without an event
-# vouches for at most 3 events in as much footage (95 %), and a tenth of that is as far as a tail is trusted.
-LEAST_EVENTS = 0.3
+# A tail is followed down to this number of events in as much footage as there is: to where other footage of
+# the same length is as likely as not to have none. Beyond, a threshold would rest on the form of the tail.
+LEAST_EVENTS = float(np.log(2))
 MIN_PEAKS, ENOUGH_PEAKS = 5, 20  # a tail is fitted to the highest events, if possible this number
 
 NormalScores = Sequence[tuple[np.ndarray, float]]  # scores [T] and frames per second of each normal clip
