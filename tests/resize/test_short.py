@@ -110,7 +110,7 @@ def test_short_clips_stop_the_run_or_count_nowhere(tmp_path):
     project.set({"data.on_error": "skip"})
     output = project.repro()
     assert "skipped test/lab_brief: has 3 frames" in output
-    assert "camera 'lab' has no validation clips; it is calibrated on those of all cameras" in output
+    assert "camera 'lab' has no normal clips; it is calibrated on those of all cameras" in output
     summary = project.read("reports/summary.md").decode()
     assert re.findall(r"^- `(.+?)`: has 3 frames", summary.partition("## Skipped clips")[2], re.M) == [
         "test/lab_brief",

@@ -100,7 +100,7 @@ class DataParams(SourceParams, Choice):
         "no val clips",
     )
     folds: int = Field(
-        1,
+        4,
         ge=1,
         le=16,
         description="parts of the training clips that take turns at being left out: each part is measured "

@@ -37,7 +37,7 @@ def fit_threshold(
     """
     if not sum(len(scores) for scores, _ in normal):
         raise UserError(
-            "no normal frames to set a threshold with; raise data.val_fraction or add a val folder"
+            "no normal frames to set a threshold with; set data.folds above 1, or raise data.val_fraction"
         )
     scores = np.concatenate([clip for clip, _ in normal])
     if params.policy == "fixed":
@@ -61,9 +61,9 @@ def require_frames(params: ThresholdParams, frames: int) -> None:
     """
     if frames < (required := params.required_frames):
         raise UserError(
-            f"{frames} validation frames are too few for calibrate.threshold.percentile = "
-            f"{params.percentile:g}, which needs {required}; lower it, or hold out more clips by "
-            "data.val_fraction"
+            f"{frames} normal frames are too few for calibrate.threshold.percentile = "
+            f"{params.percentile:g}, which needs {required}; lower it, add normal clips, or "
+            "set data.folds above 1"
         )
 
 
