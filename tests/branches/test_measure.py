@@ -165,7 +165,11 @@ def test_branches_that_look_ahead_stay_in_step(tmp_path):
     assert card["lookahead"] == 1 + 2
 
 
-def test_two_branches_of_the_same_name_are_refused():
+class Namesake(Late):
+    name = "namesake"
+
+
+def test_two_branches_with_errors_of_the_same_name_are_refused():
     form = ClipFormat((32, 40), 4, TensorShape(8, 8, "stretch"))
     with pytest.raises(ValueError, match="two branches are called late"):
-        Measurement([Late(MeasureParams())] * 2, form)
+        Measurement([Late(MeasureParams()), Namesake(MeasureParams())], form)

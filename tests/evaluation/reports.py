@@ -57,7 +57,7 @@ def calibration(*branches: str, smooth: bool = False) -> Calibration:
         events={"merge_gap": 0.5},
     )
     norms = {branch: Line(1.0, 1.0) for branch in branches}
-    amount = {"frames": 500, "hours": 1.0, "error_delay": 0.3, "lookahead": LOOKAHEAD + smooth, "delay": 0.4}
+    amount = {"frames": 500, "hours": 1.0, "lookahead": LOOKAHEAD + smooth, "delay": 0.4}
     return Calibration(params, {"": norms}, norms, {}, 0.75, 0.75, **amount)
 
 

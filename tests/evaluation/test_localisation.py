@@ -55,7 +55,6 @@ def calibration(*branches: str, sigma: float = 0.0) -> Calibration:
         0.6,
         frames=100,
         hours=1.0,
-        error_delay=0.0,
         lookahead=0,
         delay=0.0,
     )

@@ -15,6 +15,7 @@ from vad import recipe
 from vad.store.downloads import hash_file
 
 Choices = Mapping[str, Any]
+RATE = 2.5  # frames per second of the tiny project: 24 in the time of a clip of the sample
 DETECTOR = "detector.onnx"  # in the root folder of the project
 ONNX = {"preprocess.person_crop.onnx.weights": DETECTOR, "preprocess.person_crop.onnx.confidence": 0.25}
 # recipes, changes; the recipe `sample` stands for the other recipes of footage as well, whose layouts end at
@@ -27,7 +28,8 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
         {
             **ONNX,
             "preprocess.person_crop.onnx.every_n": 3,
-            "preprocess.foreground": {"history": 8},
+            "preprocess.foreground": {"history": 8 / RATE},
+            "model.cube.window.frame_interval": 2 / RATE,
             # of as many frames as at ten frames per second or more; here there are 2.5
             "calibrate.error_sigma": 0.8,
             "calibrate.smooth": {"median": 6.0, "gaussian": 0.8},
@@ -99,7 +101,7 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
             "extract.color": "rgb",
             "resize.channels": ["rgb", "difference"],
             "model.name": "conv3d",
-            "model.conv3d.window": {"frames": 8, "step": 2},
+            "model.conv3d.window": {"frames": 8, "frame_interval": 2 / RATE},
         },
     ),
     "vgg16": (

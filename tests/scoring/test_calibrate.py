@@ -134,8 +134,7 @@ def test_the_lookahead_is_that_of_errors_and_smoothing(lookahead, slow, fast):
     calibration = calibrated(*normal, lookahead=lookahead, **chosen)
     assert calibration.lookahead == 3 + fast
     assert calibration.delay == pytest.approx((2 + slow) / 10)
-    # errors look ahead for 0.2 seconds at most
-    assert [calibration.lookahead_at(fps) for fps in (10.0, 20.0)] == [2 + slow, 4 + fast]
+    assert [calibration.smoothing(fps).lookahead for fps in (10.0, 20.0)] == [slow, fast]
 
 
 @pytest.mark.parametrize("lookahead", [None, 0.1])
@@ -155,19 +154,19 @@ def test_thresholds_are_those_of_the_policy(policy, lookahead):
 
 
 def test_a_percentile_beyond_the_number_of_frames_is_refused():
-    with pytest.raises(UserError, match=r"70 validation frames are too few for .*, which needs 100;"):
+    with pytest.raises(UserError, match=r"70 normal frames are too few for .*, which needs 100;"):
         calibrated(clip_errors(RNG.random(70)), threshold={"percentile": 99.0})
 
 
 @pytest.mark.parametrize(
     ("clips", "changed", "message"),
     [
-        ([], {}, "no validation clips to calibrate with; raise data.val_fraction"),
+        ([], {}, "no normal clips to calibrate with; set data.folds"),
         ([clip_errors([3.0] * 5)], {}, "same error of the branch look, so there is no scale"),
         (
             [clip_errors([], 4), clip_errors([], 5)],
             {},
-            r"none of the 2 validation clips \(9 frames\) has a region",
+            r"none of the 2 normal clips \(9 frames\) has a region",
         ),
         (
             [clip_errors(RNG.random(9))],
@@ -177,7 +176,7 @@ def test_a_percentile_beyond_the_number_of_frames_is_refused():
         (
             [clip_errors([1.0] * 9, camera="a"), clip_errors([1.0] * 9, camera="b")],
             {"per_camera": True},
-            "all validation frames have the same error of the branch look",
+            "all normal frames have the same error of the branch look",
         ),
     ],
 )

@@ -166,7 +166,7 @@ def test_few_frames_are_left_without_a_clip():
     clips = [clip_errors(RNG.random(50), clip=f"val/{i}") for i in range(2)]
     evidence = calibrated(*clips, threshold={"percentile": 99.0}).evidence
     assert evidence.left_out == 2
-    with pytest.raises(UserError, match="50 validation frames are too few"):
+    with pytest.raises(UserError, match="50 normal frames are too few"):
         calibrated(clips[0], threshold={"percentile": 99.0})
 
 

@@ -51,8 +51,8 @@ def test_a_percentile_needs_enough_frames_to_have_a_frame_above_it(percentile, r
     with pytest.raises(UserError) as caught:
         require_frames(chosen, required - 1)
     assert str(caught.value) == (
-        f"{required - 1} validation frames are too few for calibrate.threshold.percentile = {percentile:g}, "
-        f"which needs {required}; lower it, or hold out more clips by data.val_fraction"
+        f"{required - 1} normal frames are too few for calibrate.threshold.percentile = {percentile:g}, "
+        f"which needs {required}; lower it, add normal clips, or set data.folds above 1"
     )
 
 
@@ -221,7 +221,7 @@ def test_where_no_event_is_allowed_the_threshold_is_the_highest_score():
 
 @pytest.mark.parametrize("clips", [[], [(np.zeros(0), 25.0)]])
 def test_a_threshold_without_frames_is_refused(clips):
-    with pytest.raises(UserError, match=r"no normal frames .* raise data\.val_fraction"):
+    with pytest.raises(UserError, match=r"no normal frames .* set data\.folds"):
         threshold(params("false_alarms"), clips)
 
 

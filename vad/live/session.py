@@ -22,6 +22,7 @@ from vad.scoring.scorer import Scorer
 from vad.stream import Frame, FrameErrors, Observation, Processor, Regions, WindowsOfFrame
 from vad.stream.gaps import Gaps
 from vad.stream.processor import Threaded
+from vad.windows.spec import TensorSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +116,8 @@ class Session(Processor[Decoded, FrameResult]):
             )
         self._model, self._camera, self._live, self._concurrent = model, camera, live, concurrent
         self.fps = model.extract.fps or fps
-        self.lookahead = model.calibration.lookahead_at(self.fps)
-        self.warm_up = model.mode.warm_up
+        self.lookahead = model.lookahead(self.fps)
+        self.warm_up = model.mode.warm_up(self.fps)
         self._resample = Resample(model.extract.fps)
         self._convert = Convert(model.extract.color, model.extract.max_side)
         self._gaps = Gaps(self.fps)
@@ -206,6 +207,7 @@ class Scoring(Processor[Frame, FrameResult]):
         self._regions = model.mode.processor(
             height,
             width,
+            fps,
             flow_scale=model.flow.scale,
             concurrent=concurrent,
             skip_warm_up=skip_warm_up,
@@ -219,15 +221,16 @@ class Scoring(Processor[Frame, FrameResult]):
             flow=model.flow.scale is not None,
             silhouettes=model.mode.picture != ("frame",),
         )
-        self._cutter = Cutter(model.spec, sources)
+        spec = TensorSpec.of(model.resize, model.window.at(fps))
+        self._cutter = Cutter(spec, sources)
         clip = ClipFormat(
             frame=size,
             cell=model.cell,
-            tensor=TensorShape(model.spec.height, model.spec.width, model.spec.fit),
+            tensor=TensorShape(spec.height, spec.width, spec.fit),
             flow_scale=model.flow.scale,
             classes=len(self._regions.classes) or None,
             planes=tuple(self._cutter.names),
-            frames=model.spec.window.frames,
+            frames=spec.window.frames,
         )
         self._measurement = Measurement(model.branches, clip, threads=1)
         calibration = model.calibration
@@ -237,7 +240,7 @@ class Scoring(Processor[Frame, FrameResult]):
         self._events = Events(calibration.threshold, fps, calibration.params.events, calibration.branches)
         self.final_updates: Sequence[EventUpdate] = ()
         self._branches = calibration.branches
-        self._warm_up = model.mode.warm_up if skip_warm_up else 0
+        self._warm_up = model.mode.warm_up(fps) if skip_warm_up else 0
         # frames that wait for their flow, then frames with flow that wait for their regions, then those that
         # wait for their scores
         self._without_flow: deque[Frame] = deque()

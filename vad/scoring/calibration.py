@@ -8,7 +8,6 @@ is strictly increasing and the same for all clips (of a camera).
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:  # loads pandas
     from vad.scoring.clip_errors import ClipErrors
 
 ALL_CAMERAS = ""  # the key of the standardisation on all cameras together
-TOLERANCE = 1e-6  # frames
 FLOOR = 0.01  # standardised errors below 0 are compressed into (-FLOOR, 0)
 Standardisation = Mapping[str, Norm]  # by branch
 
@@ -48,11 +46,12 @@ class Calibration:
         threshold: threshold of frame scores.
         cell_threshold: threshold of cell scores, a percentile of the highest cell scores of normal frames.
         frames, hours: amount of normal footage that the calibration was fitted to.
-        error_delay: seconds that the errors of the normal clips look ahead, at most.
         lookahead: number of frames ahead that a score depends on: those that errors need, and those of
             smoothing. Of the normal clips, the most.
         delay: the same in seconds; of the normal clips, the most.
         evidence: what the threshold of frame scores rests on.
+        folds: number of models whose mean error is scored; with more than one, each normal clip was measured
+            by one that had not learned from it.
     """
 
     params: CalibrateParams
@@ -63,10 +62,10 @@ class Calibration:
     cell_threshold: float
     frames: int
     hours: float
-    error_delay: float
     lookahead: int
     delay: float
     evidence: Evidence | None = None
+    folds: int = 1
 
     @property
     def branches(self) -> list[str]:
@@ -81,14 +80,6 @@ class Calibration:
             fps: frames per second.
         """
         return Smoothing.of(self.params, fps)
-
-    def lookahead_at(self, fps: float) -> int:
-        """Number of frames ahead that a score depends on, where errors look as many seconds ahead as ever.
-
-        Args:
-            fps: frames per second.
-        """
-        return ceil(self.error_delay * fps - TOLERANCE) + self.smoothing(fps).lookahead
 
     def require(self, errors: Collection[str], branches: Sequence[str] | None = None) -> None:
         """Checks that there are errors of all branches.

@@ -1,5 +1,6 @@
 """The section `calibrate` of params.yaml: from errors to scores, thresholds and events."""
 
+from math import ceil
 from typing import Annotated, Any, Literal
 
 from pydantic import field_validator
@@ -46,6 +47,11 @@ class ThresholdParams(Section):
     )
     deviations: float = Field(3.0, ge=0, description="sigma: standard deviations above the mean")
     value: float = Field(1.0, description="fixed: the threshold")
+
+    @property
+    def required_frames(self) -> int:
+        """Number of normal frames without which there is no threshold: one must lie above the percentile."""
+        return ceil(round(100 / (100 - self.percentile), 6)) if self.policy == "percentile" else 1
 
     def active(self) -> dict[str, Any]:
         others = {"sigma": "deviations", "fixed": "value", "false_alarms": "per_day"}
