@@ -76,11 +76,11 @@ def measure(folder: Path, name: str) -> list:
     *_, measured = run(folder, sys.executable, "-m", "stages.measure")
     for stage in ("calibrate", "score", "evaluate", "summarize"):
         run(folder, sys.executable, "-m", f"stages.{stage}")
-    card = json.loads((folder / "models/autoencoder/card.json").read_text("utf-8"))
+    card = json.loads((folder / "models/autoencoder/0/card.json").read_text("utf-8"))
     frame = json.loads((folder / "metrics/evaluate.json").read_text("utf-8"))["frame"]
     windows = re.search(r"on (\d+) windows", output)[1]
     speeds = (folder / "reports/throughput.csv").read_text("utf-8").split()[1:] if name != "mlp" else []
-    speeds = sorted(float(line.partition(",")[2]) for line in speeds)
+    speeds = sorted(float(line.rpartition(",")[2]) for line in speeds)
     frames = re.search(r"measure: clip .*, (\d+) frames/s", measured)[1]
     return [
         name,

@@ -1,8 +1,9 @@
-"""Standardises errors on the normal validation clips and sets the threshold.
+"""Standardises errors on the normal clips and sets the threshold: on clips that the models have not seen.
 
-In: data/manifest.csv (cameras), data/errors/ (validation clips only). Out: models/calibration.json.
+In: data/manifest.csv (cameras, folds), data/errors/ (normal clips only). Out: models/calibration.json.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from vad.pipeline import stage
@@ -18,9 +19,11 @@ CALIBRATION = Path("models/calibration.json")
 
 def main(run: stage.Run) -> None:
     params = run.params("calibrate", CalibrateParams)
-    clips = manifest.measured(MANIFEST, ERRORS, "val")
+    # without folds, only validation clips have errors
+    clips = manifest.measured(MANIFEST, ERRORS, "train", "val")
     normal = read_errors(ERRORS, {clip.clip: clip.camera for clip in clips})
-    calibration = calibrate(normal, params, run.log)
+    folds = len({clip.fold for clip in clips})  # without folds, all clips have -1
+    calibration = replace(calibrate(normal, params, run.log), folds=folds)
     calibration.save(CALIBRATION)
     empty = sum(int((clip.counts() == 0).sum()) for clip in normal)
     run.log(

@@ -1,35 +1,52 @@
-"""Measures the errors of the validation and test clips: one per branch and region or cell.
+"""Measures the errors of the normal and test clips: one per branch and region or cell.
 
-In: data/tensors/val, data/tensors/test, data/regions/, data/flow/; models/autoencoder/, models/branches/.
-Out: data/errors/.
+Without folds, normal clips are those of validation. With folds they are all, and each is measured by the
+models that did not learn from it; test clips are measured by all models, whose errors are averaged.
+
+In: data/tensors/, data/regions/, data/flow/; models/autoencoder/, models/branches/. Out: data/errors/.
 """
 
 from pathlib import Path
 
+from vad import UserError
+from vad.branches.base import Branch
+from vad.branches.ensemble import folds_of, open_members
 from vad.branches.measure import measure_clip
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
+from vad.store.manifest import read_folds
 
 TENSORS, REGIONS, FLOW = Path("data/tensors"), Path("data/regions"), Path("data/flow")
+FOLDS = TENSORS / "folds.csv"
 AUTOENCODER, STATISTICS = Path("models/autoencoder"), Path("models/branches")
 ERRORS = Path("data/errors")
-SPLITS = ("val", "test")
+SPLITS = ("train", "val", "test")
 
 
 def main(run: stage.Run) -> None:
     params = run.params("measure", MeasureParams)
     classes = run.each("branches", BranchesParams).values()
-    branches = tuple(branch(branch_params) for branch, branch_params in classes)
-    hashes = [branch.open(AUTOENCODER, STATISTICS / branch.name) for branch in branches]
-    clips = [f"{split}/{file.stem}" for split in SPLITS for file in sorted((TENSORS / split).glob("*.json"))]
-    jobs = [
-        Job.on(clip, [TENSORS / clip, REGIONS / clip, FLOW / clip], branches, params, also=hashes)
-        for clip in clips
-    ]
+
+    def branches() -> list[Branch]:
+        return [branch(branch_params) for branch, branch_params in classes]
+
+    left_out, folds = read_folds(FOLDS), folds_of(AUTOENCODER)
+    if (expected := sorted({*left_out.values()}) or [0]) != folds:
+        raise UserError(f"{AUTOENCODER} has models of the folds {folds}, {FOLDS} {expected}; run `dvc repro`")
+    members = {fold: open_members(branches, [fold], AUTOENCODER, STATISTICS) for fold in left_out.values()}
+    ensemble = open_members(branches, folds, AUTOENCODER, STATISTICS)
+    jobs = []
+    for split in SPLITS:
+        for clip in (f"{split}/{file.stem}" for file in sorted((TENSORS / split).glob("*.json"))):
+            if split == "train" and clip not in left_out:
+                continue  # the only model has learned from it
+            opened, hashes = members[left_out[clip]] if clip in left_out else ensemble
+            stems = [TENSORS / clip, REGIONS / clip, FLOW / clip]
+            jobs.append(Job.on(clip, stems, tuple(opened), params, also=hashes))
     each_clip(run, measure_clip, jobs, ERRORS, parallel=False)  # torch already uses all cores
 
 
 if __name__ == "__main__":
-    inputs = [*(TENSORS / split for split in SPLITS), REGIONS, FLOW, AUTOENCODER, STATISTICS]
+    inputs = [*(TENSORS / split for split in SPLITS), FOLDS, REGIONS, FLOW, AUTOENCODER, STATISTICS]
     stage.run(main, __doc__, reads=inputs)

@@ -22,7 +22,7 @@ def main(run: stage.Run) -> None:
     calibration, version = Calibration.load(CALIBRATION), digest_files([CALIBRATION])
     clips = manifest.measured(MANIFEST, ERRORS, "test")
     for camera in calibration.without_footage(clip.camera for clip in clips):
-        run.log(f"camera {camera!r} has no validation clips; it is calibrated on those of all cameras")
+        run.log(f"camera {camera!r} has no normal clips; it is calibrated on those of all cameras")
     jobs = [
         Job.on(
             clip.clip,

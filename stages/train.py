@@ -1,21 +1,22 @@
-"""Trains the autoencoder set by model.name on normal windows.
+"""Trains the autoencoder set by model.name on normal windows, one per fold.
 
-In: data/tensors/train, data/tensors/val. Out: models/autoencoder/, reports/training/ (loss per epoch).
-Training speed goes to reports/throughput.csv, which neither git nor DVC keeps. An interrupted training
-resumes after its last finished epoch. Several GPUs: train.devices; several machines: train.num_nodes, with
-`torchrun … -m stages.train` on each.
+In: data/tensors/train, data/tensors/val, data/tensors/folds.csv. Out: models/autoencoder/, a folder per fold
+(without folds 0 alone); reports/training/ (loss per epoch). Training speed goes to reports/throughput.csv,
+which neither git nor DVC keeps. An interrupted training resumes after its last finished epoch. Without folds:
+several GPUs by train.devices; several machines by train.num_nodes, with `torchrun … -m stages.train` on each.
 """
 
-import shutil
+import os
 from pathlib import Path
 
-from vad.models import ModelParams, create, save
+from vad.models import ModelParams
 from vad.pipeline import stage
-from vad.training.fit import fit, fix_seed
+from vad.pipeline.compute_params import ComputeParams
+from vad.store.manifest import read_folds
+from vad.training.folds import Training, splits, train_folds
 from vad.training.params import TrainParams
-from vad.windows.dataset import Windows
 
-TRAIN, VAL = Path("data/tensors/train"), Path("data/tensors/val")
+TRAIN, VAL, FOLDS = Path("data/tensors/train"), Path("data/tensors/val"), Path("data/tensors/folds.csv")
 AUTOENCODER, REPORTS = Path("models/autoencoder"), Path("reports/training")
 THROUGHPUT = Path("reports/throughput.csv")
 
@@ -23,17 +24,12 @@ THROUGHPUT = Path("reports/throughput.csv")
 def main(run: stage.Run) -> None:
     choice, _, model_params = run.choice("model", ModelParams)
     params = run.params("train", TrainParams)
-    train, val = Windows(TRAIN), Windows(VAL)
-    fix_seed(params.seed)  # before `create`, which draws the initial weights
-    model = create(choice.name, model_params, train.shape, train.channels)
-    run.log(f"{model.describe()} on {len(train)} windows, {len(val)} for validation")
-    best = fit(model, train, val, params, REPORTS, THROUGHPUT, run.cache, run.log, run.afterwards)
-    if best is None:  # not the first process of a distributed run, which alone saves the model
-        return
-    run.log(f"kept epoch {best['epoch'] + 1}, validation loss {best['val_loss']:.6f}")
-    shutil.rmtree(AUTOENCODER, ignore_errors=True)
-    save(model, AUTOENCODER, best=best)
+    workers = run.params("compute", ComputeParams).workers
+    training = Training(choice.name, model_params, params, REPORTS, THROUGHPUT, run.cache)
+    parts = splits(TRAIN, VAL, read_folds(FOLDS))
+    number = os.cpu_count() or 1 if workers == "auto" else workers
+    train_folds(parts, training, AUTOENCODER, number, run.log, run.afterwards)
 
 
 if __name__ == "__main__":
-    stage.run(main, __doc__, reads=[TRAIN, VAL])
+    stage.run(main, __doc__, reads=[TRAIN, VAL, FOLDS])

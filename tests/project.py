@@ -37,10 +37,12 @@ STAGES = [
 ]  # in their order
 TINY = {  # parameters that make a run short
     "data.root": "data/tiny",
+    "data.folds": 1,  # the clips are too short for stretches
     "resize.height": 16,
     "resize.width": 16,
     "model.conv2d.channels": [4, 8],
     "train.epochs": 1,
+    "calibrate.threshold.policy": "percentile",
     "calibrate.threshold.percentile": 90.0,  # of 24 validation frames
     "compute.workers": 1,  # no time for starting processes
 }
@@ -164,17 +166,23 @@ class Project:
         return (self / path).read_bytes()
 
 
-def make(
-    folder: Path, root: str = "data/tiny", commit: bool = True, choices: Mapping[str, Any] = WHOLE_FRAMES
-) -> Project:
-    """A tiny project in `folder`/project, with footage in `root` and its DVC remote in `folder`/remote."""
-    project = Project(folder / "project", DVC_SITE_CACHE_DIR=str(folder / "site"))
+def copy(folder: Path, **env: str) -> Project:
+    """A copy of this project as it is now, without repository, data and what NOT_COPIED names."""
+    project = Project(folder, **env)
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
     for name in files.split("\0"):
         if name and not name.startswith(NOT_COPIED) and (ROOT / name).is_file():
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, project / name)
+    return project
+
+
+def make(
+    folder: Path, root: str = "data/tiny", commit: bool = True, choices: Mapping[str, Any] = WHOLE_FRAMES
+) -> Project:
+    """A tiny project in `folder`/project, with footage in `root` and its DVC remote in `folder`/remote."""
+    project = copy(folder / "project", DVC_SITE_CACHE_DIR=str(folder / "site"))
     generate(project / root, CLIPS)
     # tests begin with whole frames, independent of the present params.yaml
     project.set({**choices, **TINY, "data.root": root})

@@ -39,10 +39,10 @@ SECTIONS = {
     "calibrate": "vad.scoring.params:CalibrateParams",
     "validate": "vad.validation.params:ValidateParams",
     "evaluate": "vad.evaluation.params:EvaluateParams",
-    "compute": "vad.pipeline.clipwise:ComputeParams",
+    "compute": "vad.pipeline.compute_params:ComputeParams",
 }
 
-DEFINITION = Path("dvc.yaml")
+DEFINITION, MANIFEST = Path("dvc.yaml"), Path("data/manifest.csv")
 ABSENT = object()
 
 
@@ -179,10 +179,35 @@ def check_model(raw: dict[str, Any]) -> None:
         autoencoder = create(choice.chosen, params, shape, planes)
     _check_branches(raw, autoencoder)
     train.require(planes, params.window.frames)
+    if _folds(raw) > 1:
+        train.require_one_device()
     if model.fit_at_once is not None:
         train.require_plain(choice.chosen)
     if train.init_from is not None:
         find_folder(train.init_from)
+
+
+def _folds(raw: dict[str, Any]) -> int:
+    from vad.layouts.base import DataParams
+
+    return load("data", DataParams, raw).folds
+
+
+def warnings(raw: dict[str, Any]) -> list[str]:
+    """What is valid but perhaps not meant, in lines.
+
+    Args:
+        raw: valid contents of params.yaml.
+    """
+    from vad.training.params import TrainParams
+
+    init_from = load("train", TrainParams, raw).init_from
+    if _folds(raw) > 1 and init_from is not None and not Path(init_from, "1", "card.json").is_file():
+        return [
+            f"train.init_from = {init_from!r} has no weights of folds: if they learned from these clips, "
+            "none is new to the models that leave it out, and thresholds are too low; set data.folds: 1"
+        ]
+    return []
 
 
 def _check_branches(raw: dict[str, Any], autoencoder: Any) -> None:
@@ -220,6 +245,25 @@ RULES: list[Callable[[dict[str, Any]], None]] = [
 ]
 
 
+def shortage(raw: dict[str, Any]) -> str | None:
+    """The warning that the footage of the latest run is too little for the threshold; None without a run.
+
+    Args:
+        raw: contents of params.yaml, checked.
+    """
+    from vad.footage.extract_params import ExtractParams
+    from vad.scoring.normal_footage import NormalFootage
+    from vad.scoring.params import CalibrateParams
+    from vad.store.manifest import read_manifest
+
+    try:
+        clips = read_manifest(MANIFEST)
+    except UserError:  # no run yet, or one of an earlier version
+        return None
+    footage = NormalFootage(clips, load("extract", ExtractParams, raw).fps)
+    return footage.shortage(load("calibrate", CalibrateParams, raw).threshold)
+
+
 def main(targets: list[str]) -> None:
     for target in targets:
         if target in renamed.STAGES:
@@ -229,8 +273,13 @@ def main(targets: list[str]) -> None:
             continue
         if target not in (stages := read(DEFINITION)["stages"]):
             raise UserError(f"{DEFINITION}: no stage {target!r}; there are: {', '.join(stages)}")
-    verify()
+    verify(raw := read())
+    for line in warnings(raw):
+        print(f"{FILE}: WARNING: {line}", file=sys.stderr)
     print(f"{FILE}: all sections are valid")
+    # no error, since the footage may have changed since
+    if (text := shortage(raw)) is not None:
+        print(f"WARNING: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def test_a_clip_without_regions_is_measured_and_calibrated(tmp_path):
     assert both.frames == 28
     norms = [both.standardisation[""][branch] for branch in both.branches]
     assert norms == [alone.standardisation[""][branch] for branch in both.branches]
-    lowest = sum(squeezed(-norm["centre"] / norm["spread"]) for norm in norms)
+    lowest = sum(squeezed(-norm.centre / norm.spread) for norm in norms)
     scores = both.frame_scores(full)
     np.testing.assert_allclose(both.frame_scores(empty), [lowest] * 14)
     assert lowest < scores.min()
@@ -165,7 +165,11 @@ def test_branches_that_look_ahead_stay_in_step(tmp_path):
     assert card["lookahead"] == 1 + 2
 
 
-def test_two_branches_of_the_same_name_are_refused():
+class Namesake(Late):
+    name = "namesake"
+
+
+def test_two_branches_with_errors_of_the_same_name_are_refused():
     form = ClipFormat((32, 40), 4, TensorShape(8, 8, "stretch"))
     with pytest.raises(ValueError, match="two branches are called late"):
-        Measurement([Late(MeasureParams())] * 2, form)
+        Measurement([Late(MeasureParams()), Namesake(MeasureParams())], form)

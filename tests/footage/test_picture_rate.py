@@ -20,7 +20,7 @@ def run(tmp_path, monkeypatch):
 
     def run(**data) -> tuple[dict[str, tuple[float, float, list[float]]], int]:
         content = {
-            "data": {"root": "footage", "val_fraction": 0.5, "folder": {}, "ucsd": {}, **data},
+            "data": {"root": "footage", "val_fraction": 0.5, "folds": 1} | {"folder": {}, "ucsd": {}, **data},
             "extract": {},
             "compute": {"workers": 1},
         }

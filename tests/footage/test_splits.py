@@ -34,7 +34,7 @@ def splits_of(clips: list[SourceClip]) -> dict[str, set[str]]:
 def by_hash(clips: list[SourceClip], camera: str, fraction: float) -> tuple[int, int]:
     """(number of clips of a camera whose hash is below the fraction, number of its clips)."""
     of_camera = [clip for clip in clips if clip.split == "train" and clip.camera == camera]
-    return sum(splits._rank(clip) < fraction for clip in of_camera), len(of_camera)
+    return sum(splits.rank(clip) < fraction for clip in of_camera), len(of_camera)
 
 
 @given(training_sets(), fractions)
@@ -95,7 +95,7 @@ def test_of_a_single_clip_the_tail_is_held_out(frames, fraction):
 def test_both_encodings_of_accents_give_the_same_name():
     composed, decomposed = (SourceClip("train", n, Path("x")) for n in ("caf\u00e9", "cafe\u0301"))
     assert composed.id == decomposed.id
-    assert splits._rank(composed) == splits._rank(decomposed)
+    assert splits.rank(composed) == splits.rank(decomposed)
 
 
 def test_nothing_is_held_out_if_there_are_val_clips_or_the_fraction_is_0():

@@ -449,3 +449,40 @@ def test_ped2_has_its_published_counts(ingest, tmp_path):
         packed = bitmasks.open_masks(tmp_path / "masks" / row.clip)
         assert bitmasks.marked_intervals(packed) == result.labels[row.clip]
     assert not any("disagree" in line for line in ingest.lines)
+
+
+def test_with_folds_all_normal_clips_are_for_training(tree, ingest):
+    for name in "xyz":
+        pictures(tree / "train" / name, frames=4)
+    rows = ingest(tree, folds=3, val_fraction=0.5).clips
+    assert sorted(row.fold for row in rows if row.split == "train") == [0, 0, 1, 1, 2, 2]
+    assert {(row.split, row.fold >= 0) for row in rows} == {("train", True), ("test", False)}
+
+
+def test_a_single_normal_clip_is_cut_into_stretches_with_names_of_their_own(tmp_path, ingest):
+    root = tmp_path / "root"
+    film(root / "train/only.mp4", frames=100)  # at 10 frames per second
+    film(root / "test/t.mp4")
+    rows = {row.clip: row for row in ingest(root, folds=3).clips if row.split == "train"}
+    assert {clip: (row.first, row.end, row.fold) for clip, row in rows.items()} == {
+        "train/only_1of3": (0, 20, 0),
+        "train/only_2of3": (40, 60, 1),
+        "train/only_3of3": (80, 100, 2),
+    }
+    assert any("1 clip, fewer than data.folds = 3" in line for line in ingest.lines)
+    film(root / "train/only 2of3.mp4", frames=20)
+    with pytest.raises(UserError, match=r"two clips would both be called 'train/only_2of3'"):
+        ingest(root, folds=4)
+    (root / "train/only.mp4").unlink()
+    with pytest.raises(
+        UserError, match=r"1 clip of normal footage with 2\.0 s, too short for data\.folds = 2"
+    ):
+        ingest(root, folds=2)
+
+
+def test_validation_clips_in_the_footage_leave_no_folds_and_the_log_says_so(tree, ingest):
+    pictures(tree / "val/v")
+    rows = ingest(tree, folds=4).clips
+    assert {row.fold for row in rows} == {-1}
+    assert {row.clip for row in rows if row.split == "val"} == {"val/v"}
+    assert "the footage has validation clips of its own, so data.folds is 1, not 4" in ingest.lines

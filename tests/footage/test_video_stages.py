@@ -21,7 +21,7 @@ def run(tmp_path):
     """Runs stages as commands in a project without DVC."""
 
     def run(*stages: str, on_error: str = "fail", **extract) -> tuple[int, str]:
-        data = {"root": "footage", "val_fraction": 0.5, "folder": {}, "on_error": on_error}
+        data = {"root": "footage", "val_fraction": 0.5, "folds": 1, "folder": {}, "on_error": on_error}
         content = {"data": data, "extract": extract, "compute": {"workers": 1}}
         YAML().dump(content, tmp_path / "params.yaml")
         for stage in stages:

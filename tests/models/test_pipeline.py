@@ -117,7 +117,7 @@ def test_a_change_of_the_model_runs_resize_and_what_follows_it(project):
     output = project.run("dvc", "exp", "run", "-S", "model.name=conv3d")
     assert ran(output) == following("resize")
     assert "train: conv3d, 7,409 parameters, windows of 1x16x16x16" in output
-    card = json.loads(project.read("models/autoencoder/card.json"))
+    card = json.loads(project.read("models/autoencoder/0/card.json"))
     assert (card["name"], card["window_shape"]) == ("conv3d", [1, 16, 16, 16])
     # parameters of models that are not chosen re-run nothing
     project.set({"model.unet.channels": [8, 16], "model.conv2d.channels": [2]})
@@ -154,10 +154,10 @@ def test_dvc_resumes_a_training_interrupted_by_ctrl_c(project):
     assert "train: goes on after epoch" in resumed
     project.moved = True
     weights, history = (
-        project.read(f) for f in ("models/autoencoder/weights.safetensors", "reports/training/history.csv")
+        project.read(f) for f in ("models/autoencoder/0/weights.safetensors", "reports/training/history.csv")
     )
     assert len(history.splitlines()) == 1 + 200
     project.run("dvc", "repro", "-f", "-s", "train")
-    assert project.read("models/autoencoder/weights.safetensors") == weights
+    assert project.read("models/autoencoder/0/weights.safetensors") == weights
     assert project.read("reports/training/history.csv") == history
     assert not list((project / ".cache/checkpoints").iterdir())

@@ -3,6 +3,7 @@
 ORDER = [
     *(
         "boxes",
+        "durations",
         "store",
         "pipeline",
         "stream",

@@ -18,7 +18,8 @@ from vad import UserError
 from vad.flow.compute import compute_flow
 from vad.flow.none import NoFlow
 from vad.pipeline import clipwise, closure
-from vad.pipeline.clipwise import ComputeParams, Job, each_clip
+from vad.pipeline.clipwise import Job, each_clip
+from vad.pipeline.compute_params import ComputeParams
 from vad.pipeline.params import Section
 from vad.regions.table import write as write_regions
 from vad.resize import cut
@@ -318,7 +319,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from types import SimpleNamespace
-from vad.pipeline.clipwise import ComputeParams, Job, each_clip
+from vad.pipeline.clipwise import Job, each_clip
+from vad.pipeline.compute_params import ComputeParams
 
 def work(stem, clip, *, threads):
     Path(f"{stem}.npy").write_text(clip)

@@ -76,7 +76,7 @@ def test_this_project_is_valid():
         ("branches.reconstruction.reduce", "sum", "'psnr' or 'mean_vector'"),
         ("branches.speed.width", 2.0, "less than or equal to 1"),
         ("calibrate.threshold.percentile", 100, "less than 100"),
-        ("preprocess.foreground.history", 0, "greater than or equal to 1"),
+        ("preprocess.foreground.history", 0, "greater than 0"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(key, value, allowed):
@@ -412,3 +412,26 @@ def test_a_stage_that_does_not_exist_is_named(monkeypatch):
 def test_other_targets_of_dvc_repro_pass(target, monkeypatch):
     monkeypatch.chdir(ROOT)
     check.main([target])
+
+
+@pytest.mark.parametrize(("key", "value"), [("devices", 2), ("devices", "auto"), ("num_nodes", 2)])
+def test_folds_on_several_devices_are_refused(key, value, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    raw = changed(f"train.{key}", value)
+    raw["data"]["folds"] = 1
+    check.verify(raw)
+    raw["data"]["folds"] = 4
+    with pytest.raises(UserError, match=r"params\.yaml: train\.devices = .* or data\.folds: 1"):
+        check.verify(raw)
+
+
+def test_initial_weights_that_are_of_no_folds_are_warned_of(tmp_path):
+    raw = changed("train.init_from", str(tmp_path))
+    raw["data"]["folds"] = 4
+    (line,) = check.warnings(raw)
+    assert "has no weights of folds" in line
+    assert check.warnings({**raw, "data": {**raw["data"], "folds": 1}}) == []
+    for fold in range(4):
+        (tmp_path / str(fold)).mkdir()
+        (tmp_path / str(fold) / "card.json").write_text("{}")
+    assert check.warnings(raw) == []

@@ -11,7 +11,8 @@ import pytest
 
 from vad import UserError, flow, recipe
 from vad.layouts.base import DataParams
-from vad.pipeline import clipwise, closure, stage
+from vad.pipeline import closure, stage
+from vad.pipeline.compute_params import ComputeParams
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(p.stem for p in (ROOT / "stages").glob("*.py") if p.stem != "__init__")
@@ -55,7 +56,7 @@ def edit(path: str, text: str, times: int | None = None) -> Callable[[stage.Run]
     """A stage during which somebody writes a file."""
 
     def main(run: stage.Run) -> None:
-        run.params("compute", clipwise.ComputeParams)
+        run.params("compute", ComputeParams)
         run.choice("data", DataParams)
         Path(path).parent.mkdir(exist_ok=True)
         Path(path).write_text(text)
@@ -173,7 +174,7 @@ def replaced(old: str, new: str) -> Callable[[stage.Run], None]:
 
     def main(run: stage.Run) -> None:
         run.choice("data", DataParams)
-        run.params("compute", clipwise.ComputeParams)
+        run.params("compute", ComputeParams)
         text = Path("params.yaml").read_text("utf-8")
         assert old in text
         Path("params.yaml").write_text(text.replace(old, new), "utf-8")
@@ -210,7 +211,7 @@ def test_a_parameter_without_effect_may_change_meanwhile(project, capsys, old, n
 def test_params_are_those_at_the_start_of_the_stage(project):
     def main(run: stage.Run) -> None:
         Path("params.yaml").write_text("broken: [", "utf-8")
-        assert run.params("compute", clipwise.ComputeParams).workers == "auto"
+        assert run.params("compute", ComputeParams).workers == "auto"
         _, method, params = run.choice("flow", flow.FlowParams)
         assert (method.name, params) == ("none", method.Params())
 

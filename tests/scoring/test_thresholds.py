@@ -51,8 +51,8 @@ def test_a_percentile_needs_enough_frames_to_have_a_frame_above_it(percentile, r
     with pytest.raises(UserError) as caught:
         require_frames(chosen, required - 1)
     assert str(caught.value) == (
-        f"{required - 1} validation frames are too few for calibrate.threshold.percentile = {percentile:g}, "
-        f"which needs {required}; lower it, or hold out more clips by data.val_fraction"
+        f"{required - 1} normal frames are too few for calibrate.threshold.percentile = {percentile:g}, "
+        f"which needs {required}; lower it, add normal clips, or set data.folds above 1"
     )
 
 
@@ -112,8 +112,8 @@ def test_more_false_alarms_need_no_higher_threshold(seed, min_duration, rates):
 
 
 def test_a_tail_has_the_rate_that_was_asked_for():
-    """Footage of independent scores, a second each, whose tail is known: half an event per clip is asked."""
-    frames, wanted, made = 2000, 0.5, []
+    """Footage of independent scores, a second each, whose tail is known: 0.75 events per clip are asked."""
+    frames, wanted, made = 2000, 0.75, []
     for seed in range(40):
         scores = np.random.default_rng(seed).exponential(1.0, frames)
         per_day = wanted / (frames / 86400)
@@ -124,15 +124,15 @@ def test_a_tail_has_the_rate_that_was_asked_for():
 
 
 def test_a_tail_is_not_followed_beyond_what_the_footage_can_vouch_for():
-    """A tenth of the bound of the rule of three: 0.3 events in as much footage."""
+    """As much footage is as likely as not to have no event: the mean of a Poisson distribution is ln 2."""
     clips, log = normal(5000), []
     days = 500 / 86400
-    furthest = threshold(params("false_alarms", per_day=0.3 / days), clips)
-    for per_day in (0.0, 1.0, 0.29 / days):
+    furthest = threshold(params("false_alarms", per_day=np.log(2) / days), clips)
+    for per_day in (0.0, 1.0, 0.69 / days):
         assert threshold(params("false_alarms", per_day=per_day), clips, log) == furthest
-        assert log.pop().endswith("has 51.8 per day, the least it is followed to")
-    assert threshold(params("false_alarms", per_day=0.4 / days), clips, log) < furthest
-    assert log.pop().endswith(") has 69.1 per day")
+        assert log.pop().endswith("has 120 per day, the least it is followed to")
+    assert threshold(params("false_alarms", per_day=0.8 / days), clips, log) < furthest
+    assert log.pop().endswith(") has 138 per day")
 
 
 def test_without_events_for_a_tail_the_threshold_is_the_lowest_without_any():
@@ -221,7 +221,7 @@ def test_where_no_event_is_allowed_the_threshold_is_the_highest_score():
 
 @pytest.mark.parametrize("clips", [[], [(np.zeros(0), 25.0)]])
 def test_a_threshold_without_frames_is_refused(clips):
-    with pytest.raises(UserError, match=r"no normal frames .* raise data\.val_fraction"):
+    with pytest.raises(UserError, match=r"no normal frames .* set data\.folds"):
         threshold(params("false_alarms"), clips)
 
 

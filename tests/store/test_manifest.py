@@ -96,3 +96,11 @@ def test_a_manifest_that_was_cut_off_is_refused_with_its_line(tmp_path):
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(UserError, match=r"manifest\.csv: is cut off in line 3; `dvc checkout --force`"):
         manifest.read_manifest(path)
+
+
+def test_folds_are_read_as_written_and_clips_without_one_are_not_in_the_file(tmp_path):
+    rows = [replace(clip, clip=f"train/{i}", split="train", fold=i % 3) for i in range(5)]
+    manifest.write_folds(tmp_path / "folds.csv", [*rows, clip])
+    assert manifest.read_folds(tmp_path / "folds.csv") == {f"train/{i}": i % 3 for i in range(5)}
+    manifest.write_folds(tmp_path / "folds.csv", [clip])
+    assert manifest.read_folds(tmp_path / "folds.csv") == {}

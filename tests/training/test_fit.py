@@ -25,7 +25,8 @@ RAW = params_file.read(ROOT / "params.yaml")
 def test_history_and_log_have_a_line_per_epoch(data, tmp_path, capfd):
     trained = Trained(data, tmp_path, epochs=4)
     history = trained.history
-    assert list(history.columns) == ["epoch", "train_loss", "val_loss", "learning_rate"]
+    assert list(history.columns) == ["fold", "epoch", "train_loss", "val_loss", "learning_rate"]
+    assert (history["fold"] == 0).all()
     assert history["epoch"].tolist() == [0, 1, 2, 3]
     assert (history["learning_rate"] == 0.01).all()
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
@@ -111,7 +112,7 @@ def test_each_epoch_shuffles_the_windows_by_the_seed(data, tmp_path):
 @pytest.mark.parametrize("name", MODELS.names())
 def test_every_model_is_trained_and_stored_with_the_parameters_of_params_yaml(name, tmp_path):
     model_params = params_file.load(f"model.{name}", MODELS.get(name).Params, RAW)
-    spec = tensor_spec(32, 32, **model_params.window.model_dump())
+    spec = tensor_spec(32, 32, **model_params.window.at(12.5).model_dump())
     both = {
         split: wandering_square(tmp_path, split, length, spec)
         for split, length in (("train", 20), ("val", 16))

@@ -12,6 +12,7 @@ from tests.project import Project, computed, ran
 from vad.branches.params import MeasureParams
 from vad.live import TrainedModel
 from vad.scoring.clip_errors import read_clip
+from vad.store import manifest
 from vad.store.cards import read_card, read_json
 from vad.validation.measuring import measure_passage
 from vad.validation.passages import Passage
@@ -29,14 +30,14 @@ def project(request, tmp_path_factory) -> Project:
 
 def test_a_passage_without_alterations_has_errors_and_scores_of_the_pipeline(project, monkeypatch, tmp_path):
     monkeypatch.chdir(project.folder)
-    model, params = TrainedModel.load(), None
-    clips = sorted(Path("data/errors").glob("val/*.parquet"))
+    clips = manifest.measured(Path("data/manifest.csv"), Path("data/errors"), "train", "val")
     assert clips
-    for stem in (path.with_suffix("") for path in clips):
-        clip = f"val/{stem.name}"
+    for row in clips:
+        clip, stem = row.clip, Path("data/errors", row.clip)
+        model = TrainedModel.load(fold=max(0, row.fold))
         bare = Passage(clip, 0, read_card(Path("data/frames", clip))["shape"][0], [])
         params = MeasureParams(cell=model.cell)
-        parts = (model.flow, model.mode, model.spec, model.branches, params)
+        parts = (model.flow, model.mode, model.resize, model.window, model.branches, params)
         for threads in (1, 2):
             measure_passage(tmp_path / "data", Path("data/frames", clip), bare, *parts, threads=threads)
             ours, theirs = read_clip(tmp_path / "data", clip, ""), read_clip(stem, clip, "")

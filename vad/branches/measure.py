@@ -37,7 +37,8 @@ def measure_clip(
     Args:
         stem: path of the files to write, without suffix.
         tensors, regions, flow: stems of the clip's files.
-        branches: the opened branches, in the order of their columns.
+        branches: the opened branches, in the order of their columns; of several with a name, the errors are
+            the mean.
         params: the section `measure`.
         threads: maximum number of threads.
 

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from vad.branches.base import Branch, BranchErrors, BranchProcessor, ClipFormat
+from vad.branches.ensemble import processors
 from vad.stream import FrameErrors, Processor, WindowsOfFrame
 
 
@@ -13,7 +14,8 @@ class Measurement(Processor[Sequence[WindowsOfFrame], FrameErrors]):
     Its items are chunks, one or more consecutive frames (`BranchProcessor`); it has a result for each frame.
 
     Args:
-        branches: the opened branches, in the order of their columns.
+        branches: the opened branches, in the order of their columns; of several with a name, such as the
+            members of folds, the errors are the mean (`vad.branches.ensemble`).
         clip: what is the same for all frames.
         threads: maximum number of threads; None leaves their number as it is.
 
@@ -33,9 +35,7 @@ class Measurement(Processor[Sequence[WindowsOfFrame], FrameErrors]):
         self.maps: list[str] = []
         self.learned: dict[str, bool] = {}
         self._processors: list[BranchProcessor] = []
-        for branch in branches:
-            if (processor := branch.processor(clip, threads)) is None:
-                continue
+        for branch, processor in processors(branches, clip, threads):
             names = [*processor.maps, *processor.columns]
             if twice := sorted({*names} & {*self.learned}):
                 raise ValueError(f"two branches are called {', '.join(twice)}")

@@ -25,7 +25,8 @@ class SourceClip:
         first: number of the first source frame used.
         end: number after the last source frame used; None for the end of the source.
         part: range of these frames that belongs to this clip, as shares from 0 to 1; less than all where the
-            tail of a training clip is used for validation.
+            tail of a training clip is used for validation, or a stretch of it for a fold.
+        fold: of a training clip, from 0; -1 without folds.
         intervals: anomalous frames, end exclusive; [] means labelled as normal, None not labelled.
         by_default: whether it counts as normal only because it has no row in labels.csv.
         masks: a folder of pictures, or an .npy or .npz file with an array [frames, height, width].
@@ -39,6 +40,7 @@ class SourceClip:
     first: int = 0
     end: int | None = None
     part: tuple[float, float] = (0.0, 1.0)
+    fold: int = -1
     intervals: Intervals | None = None
     by_default: bool = False
     masks: Path | None = None

@@ -50,8 +50,8 @@ def cut_validation(clips: Sequence[SourceClip], fraction: float) -> list[SourceC
     held_out: set[str] = set()
     for camera in cameras.values():
         if len(camera) > 1:
-            ranked = sorted(camera, key=_rank)
-            n = sum(_rank(clip) < fraction for clip in camera)
+            ranked = sorted(camera, key=rank)
+            n = sum(rank(clip) < fraction for clip in camera)
             held_out.update(clip.id for clip in ranked[: min(max(n, 1), len(camera) - 1)])
     divided = []
     for clip in clips:
@@ -65,7 +65,7 @@ def cut_validation(clips: Sequence[SourceClip], fraction: float) -> list[SourceC
     return divided
 
 
-def _rank(clip: SourceClip) -> float:
+def rank(clip: SourceClip) -> float:
     """Hash of the clip's name, as a number in [0, 1)."""
     name = unicodedata.normalize("NFC", clip.name)  # macOS may encode accents differently
     return int(hashlib.md5(name.encode()).hexdigest()[:8], 16) / 2**32

@@ -10,6 +10,7 @@ import numpy as np
 
 from vad import UserError
 from vad.footage import masks, notes, splits
+from vad.footage.folds import assign_folds
 from vad.footage.pictures import DEFAULT_FORMAT, PictureFormat
 from vad.footage.probe_cache import Footage, probe_all
 from vad.footage.source_clip import SourceClip
@@ -42,6 +43,7 @@ def survey(
     memory: Path,
     *,
     val_fraction: float,
+    folds: int = 1,
     on_error: Literal["fail", "skip"],
     allow_anomalous_train: bool,
     pictures: PictureFormat = DEFAULT_FORMAT,
@@ -56,6 +58,8 @@ def survey(
         masks_to: folder for masks; those of a clip go to <masks_to>/<clip id>.
         memory: JSON file with results of earlier surveys (`probe_cache`).
         val_fraction: share of the training clips to hold out, 0 to 1, if there are no validation clips.
+        folds: number of parts that the training clips are dealt out to; above 1 none are held out. With
+            validation clips in the footage there is 1, and the log says so.
         on_error: "skip" leaves out clips whose footage cannot be read or has fewer than two frames in use.
             Wrong labels and masks are always errors, since ignoring them would make the metrics wrong.
         allow_anomalous_train: accept labelled anomalies in train and val.
@@ -65,7 +69,8 @@ def survey(
 
     Raises:
         UserError: for footage, labels or masks that cannot be read or do not fit together, for duplicate
-            ids, for labelled anomalies in train or val (unless allowed), and for a split without clips.
+            ids, for labelled anomalies in train or val (unless allowed), for a split without clips, and for
+            too little normal footage for the folds.
     """
     if not clips:
         raise UserError(f"{root}: no clips found")
@@ -89,9 +94,16 @@ def survey(
         frames = footage[clip.source].info.frames
         intervals.check_intervals(clip.id, clip.intervals or [], frames)
         _check_bounds(clip, frames)
-    # before and after validation clips are cut off, so that a clip that is too short is not the one to be cut
+    if folds > 1 and any(clip.split == "val" for clip in readable):
+        log(f"the footage has validation clips of its own, so data.folds is 1, not {folds}")
+        folds = 1
+    # before and after clips are cut, so that a clip that is too short is not the one to be cut
     for divide in (False, True):
-        if divide:
+        if divide and folds > 1:
+            of_sources = {source: read.info for source, read in footage.items()}
+            readable = assign_folds(readable, folds, of_sources, log)
+            splits.refuse_duplicates(readable)  # stretches have names of their own
+        elif divide:
             readable = splits.cut_validation(readable, val_fraction)
         readable = [c for c in readable if not is_skipped(c, _too_short(c, footage[c.source].info.frames))]
     rows = [_row(clip, footage[clip.source], root) for clip in readable]
@@ -100,8 +112,8 @@ def survey(
     if not allow_anomalous_train:
         for row in rows:
             _refuse_anomalies(row, labels.get(row.clip, []))
-    of_sources = {source: read.info.notes for source, read in footage.items()}
-    for line in notes.lines(readable, rows, of_sources, root):
+    noted = {source: read.info.notes for source, read in footage.items()}
+    for line in notes.lines(readable, rows, noted, root):
         log(line)
     log(f"{manifest.count_splits(rows)} clips" + (f", {len(skipped)} skipped" if skipped else ""))
     return Survey(rows, labels, skipped)
@@ -123,6 +135,7 @@ def _row(clip: SourceClip, footage: Footage, root: Path) -> Clip:
         width=footage.info.width,
         height=footage.info.height,
         hash=footage.hash,
+        fold=clip.fold,
     )
 
 
@@ -193,7 +206,7 @@ def _refuse_unwritable(clip: SourceClip) -> None:
 
 def _refuse_empty_splits(rows: Sequence[Clip], skipped: Mapping[str, str]) -> None:
     why = "".join(f"; {len(skipped)} skipped, first {c}: {reason}" for c, reason in [*skipped.items()][:1])
-    for split in manifest.SPLITS:
+    for split in manifest.needed_splits(rows):
         if not any(row.split == split for row in rows):
             hint = "; set data.val_fraction above 0, or provide some" if split == "val" and not why else ""
             raise UserError(f"no {split} clips: found {manifest.count_splits(rows)}{why}{hint}")

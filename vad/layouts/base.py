@@ -99,4 +99,12 @@ class DataParams(SourceParams, Choice):
         description="share of the training clips held out for validation and calibration, if the footage has "
         "no val clips",
     )
+    folds: int = Field(
+        4,
+        ge=1,
+        le=16,
+        description="parts of the training clips that take turns at being left out: each part is measured "
+        "by models that learned from the others, so no clip is held out and `val_fraction` is not used; 1: "
+        "one model, and validation clips (always so if the footage has val clips)",
+    )
     allow_anomalous_train: bool = Field(False, description="accept training clips with labelled anomalies")

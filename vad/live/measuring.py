@@ -27,10 +27,11 @@ class Measuring(Processor[Frame, FrameErrors]):
     Args:
         flow: the method of optical flow.
         mode: the mode of preprocessing, prepared.
-        spec: channels and size of tensors, and the frames of a window.
+        spec: channels and size of tensors, and the frames of a window at this rate.
         branches: the sources of error, opened.
         cell: pixels of the frame per cell of a map, in each direction.
         shape: of a frame, (height, width) or (height, width, 3).
+        fps: frames per second.
         skip_warm_up: whether the frames from which the background is learned get no motion.
         concurrent: whether the heavy processors run in threads.
 
@@ -50,6 +51,7 @@ class Measuring(Processor[Frame, FrameErrors]):
         cell: int,
         *,
         shape: tuple[int, ...],
+        fps: float,
         skip_warm_up: bool,
         concurrent: bool,
     ):
@@ -60,6 +62,7 @@ class Measuring(Processor[Frame, FrameErrors]):
         self._regions = mode.processor(
             height,
             width,
+            fps,
             flow_scale=flow.scale,
             concurrent=concurrent,
             skip_warm_up=skip_warm_up,

@@ -17,6 +17,7 @@ from vad.scoring.items import EventUpdate, FrameScores
 from vad.scoring.scorer import Scorer
 from vad.stream import Frame, FrameErrors, Processor, Regions
 from vad.stream.gaps import Gaps
+from vad.windows.spec import TensorSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +111,8 @@ class Session(Processor[Decoded, FrameResult]):
             )
         self._model, self._camera, self._live, self._concurrent = model, camera, live, concurrent
         self.fps = model.extract.fps or fps
-        self.lookahead = model.calibration.lookahead
-        self.warm_up = model.mode.warm_up
+        self.lookahead = model.lookahead(self.fps)
+        self.warm_up = model.mode.warm_up(self.fps)
         self._resample = Resample(model.extract.fps)
         self._convert = Convert(model.extract.color, model.extract.max_side)
         self._gaps = Gaps(self.fps)
@@ -195,10 +196,11 @@ class Scoring(Processor[Frame, FrameResult]):
         self._measuring = Measuring(
             model.flow,
             model.mode,
-            model.spec,
+            TensorSpec.of(model.resize, model.window.at(fps)),
             model.branches,
             model.cell,
             shape=shape,
+            fps=fps,
             skip_warm_up=skip_warm_up,
             concurrent=concurrent,
         )
@@ -206,11 +208,11 @@ class Scoring(Processor[Frame, FrameResult]):
         calibration, size = model.calibration, (shape[0], shape[1])
         calibration.require([*measurement.columns, *measurement.maps])
         learned = [name for name, learns in measurement.learned.items() if learns]
-        self._scorer = Scorer(calibration, size, model.cell, camera, learned=learned, cells=True)
+        self._scorer = Scorer(calibration, size, model.cell, fps, camera, learned=learned, cells=True)
         self._events = Events(calibration.threshold, fps, calibration.params.events, calibration.branches)
         self.final_updates: Sequence[EventUpdate] = ()
         self._branches = calibration.branches
-        self._warm_up = model.mode.warm_up if skip_warm_up else 0
+        self._warm_up = model.mode.warm_up(fps) if skip_warm_up else 0
         self._without_scores: deque[Frame] = deque()
 
     def process(self, item: Frame) -> list[FrameResult]:

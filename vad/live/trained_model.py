@@ -7,13 +7,15 @@ from typing import Any
 
 from vad import UserError
 from vad.branches.base import Branch
+from vad.branches.ensemble import folds_of, open_members
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.flow import FlowMethod, FlowParams
 from vad.footage.extract_params import ExtractParams
 from vad.pipeline import params
 from vad.regions import PreprocessParams, RegionMode
 from vad.scoring.calibration import Calibration
-from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowSpec
+from vad.windows import stride
+from vad.windows.spec import ModelName, ResizeParams, WindowParams
 
 PARAMS, LOCK = Path("params.yaml"), Path("dvc.lock")
 STAGES = ("extract", "flow", "preprocess", "resize", "train", "statistics", "measure", "calibrate")
@@ -32,8 +34,9 @@ class TrainedModel:
         extract: rate, size and colour of the frames.
         flow: the method of optical flow.
         mode: the mode of preprocessing, with its weights.
-        spec: channels and size of tensors, and the frames of a window.
-        branches: the sources of error, opened.
+        resize: channels and size of tensors.
+        window: the frames of a window.
+        branches: the sources of error, opened; with folds, those that learn once per fold.
         cell: pixels of the frame per cell of a map, in each direction.
         calibration: turns errors into scores.
     """
@@ -41,22 +44,26 @@ class TrainedModel:
     extract: ExtractParams
     flow: FlowMethod
     mode: RegionMode
-    spec: TensorSpec
+    resize: ResizeParams
+    window: WindowParams
     branches: Sequence[Branch]
     cell: int
     calibration: Calibration
 
     @classmethod
-    def load(cls, folder: Path = Path()) -> "TrainedModel":
+    def load(cls, folder: Path = Path(), fold: int | None = None) -> "TrainedModel":
         """Loads the model of a project in which the stages have run up to `calibrate`.
 
         Args:
             folder: root folder of the project, with params.yaml, dvc.lock and models/. Paths in params.yaml
                 are relative to the current folder, as for the stages.
+            fold: number of the fold whose models are loaded, for footage that it left out; None for those of
+                all folds, whose errors are averaged.
 
         Raises:
             UserError: if a file is missing or broken, a parameter is wrong or has been changed since the
-                stages ran, or the mode of preprocessing cannot be used live (`RegionMode.refuse_live`).
+                stages ran, the calibration is of other folds, or the mode of preprocessing cannot be used
+                live (`RegionMode.refuse_live`).
         """
         raw = params.read(folder / PARAMS)
         if (folder / LOCK).is_file():
@@ -67,22 +74,52 @@ class TrainedModel:
         mode.refuse_live()
         mode.prepare(folder / CACHE)
         name = params.load("model", ModelName, raw).name
-        window = params.load(f"model.{name}.window", WindowSpec, raw)
-        branches = [
-            branch(branch_params)
-            for branch, branch_params in params.load_each("branches", BranchesParams, raw).values()
-        ]
-        for branch in branches:
-            branch.open(folder / AUTOENCODER, folder / STATISTICS / branch.name)
+        window = params.load(f"model.{name}.window", WindowParams, raw)
+        calibration = Calibration.load(folder / CALIBRATION)
+        folds = _folds(folder, calibration, fold)
+        classes = params.load_each("branches", BranchesParams, raw).values()
+        branches, _ = open_members(
+            lambda: [branch(branch_params) for branch, branch_params in classes],
+            folds,
+            folder / AUTOENCODER,
+            folder / STATISTICS,
+        )
         return cls(
             extract=params.load("extract", ExtractParams, raw),
             flow=flow(flow_params),
             mode=mode,
-            spec=TensorSpec.of(params.load("resize", ResizeParams, raw), window),
+            resize=params.load("resize", ResizeParams, raw),
+            window=window,
             branches=branches,
             cell=params.load("measure", MeasureParams, raw).cell,
-            calibration=Calibration.load(folder / CALIBRATION),
+            calibration=calibration,
         )
+
+    def lookahead(self, fps: float) -> int:
+        """Number of frames that scores look ahead.
+
+        Args:
+            fps: frames per second, above 0.
+        """
+        # windows and regions wait for the same frames
+        windows = max(self.window.at(fps).lookahead, self.mode.lookahead(fps))
+        return stride.lookahead(self.resize.stride) + windows + self.calibration.smoothing(fps).lookahead
+
+
+def _folds(folder: Path, calibration: Calibration, fold: int | None) -> list[int]:
+    """The folds whose models are loaded."""
+    folds = folds_of(folder / AUTOENCODER)
+    if len(folds) != calibration.folds:
+        models = f"{len(folds)} model{'s' * (len(folds) != 1)}"
+        raise UserError(
+            f"{folder / CALIBRATION} was fitted to errors of data.folds = {calibration.folds}, but "
+            f"{folder / AUTOENCODER} has {models}; run `dvc repro`"
+        )
+    if fold is None:
+        return folds
+    if fold not in folds:
+        raise UserError(f"{folder / AUTOENCODER}: no models of fold {fold}; there are {folds}")
+    return [fold]
 
 
 def _require_unchanged(raw: dict[str, Any], lock: dict[str, Any]) -> None:

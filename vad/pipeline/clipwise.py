@@ -16,14 +16,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from vad import UserError
 from vad.pipeline import closure
-from vad.pipeline.params import Field, Section
+from vad.pipeline.compute_params import ComputeParams
+from vad.pipeline.params import Section
 from vad.pipeline.progress import Progress
 from vad.store import cards
 from vad.store.digests import digest
@@ -32,15 +33,6 @@ Work = Callable[..., None]
 # joblib warns of the clips that it cancels after an error; the error itself is reported anyway
 warnings.filterwarnings("ignore", ".*tasks which were still being processed.*")
 LEFTOVER_AGE = 24 * 3600  # seconds after which an unfinished entry of the cache belongs to no running process
-
-
-class ComputeParams(Section):
-    """`compute`: processes and cache. Changes no result, so no stage depends on it."""
-
-    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
-        "auto", description="processes that work on clips; `auto`: as many as cores"
-    )
-    cache_gb: float = Field(20.0, ge=0, description="limit of .cache/clips, in GB")
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from typing import Literal
 
 from vad import UserError
 from vad.store.cards import read_card
-from vad.store.manifest import SPLITS, Clip
-from vad.windows.spec import WindowSpec
+from vad.store.manifest import Clip, needed_splits
+from vad.windows.spec import WindowParams
 
 
 def skip_short(
-    clips: Sequence[Clip], frames: Path, window: WindowSpec, key: str, on_error: Literal["fail", "skip"]
+    clips: Sequence[Clip], frames: Path, window: WindowParams, key: str, on_error: Literal["fail", "skip"]
 ) -> tuple[list[Clip], dict[str, str]]:
     """Divides clips into those that are at least as long as a window and those that are skipped.
 
@@ -41,7 +41,7 @@ def skip_short(
             f"clip {clip!r}: {reason}{more}; lower that key, or skip such clips by data.on_error: skip"
         )
     enough = [clip for clip in clips if clip.clip not in short]
-    for split in SPLITS:
+    for split in needed_splits(clips):
         if not any(clip.split == split for clip in enough):
             _refuse(split, {clip: reason for clip, reason in short.items() if clip.startswith(f"{split}/")})
     return enough, short

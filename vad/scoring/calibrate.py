@@ -1,4 +1,4 @@
-"""Fits a calibration to the errors of normal validation clips."""
+"""Fits a calibration to the errors of normal clips."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,10 +10,11 @@ from vad.scoring.calibration import ALL_CAMERAS, Calibration, Standardisation
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.gains import Gains, fit_gains
 from vad.scoring.left_out import gather_evidence
-from vad.scoring.lookahead import divide_lookahead
+from vad.scoring.norms import Norm
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import frame_errors
-from vad.scoring.standardisation import Norm, NormalErrors, fit_by_camera, fit_norms
+from vad.scoring.smoothing import Smoothing
+from vad.scoring.standardisation import NormalErrors, fit_by_camera, fit_norms
 from vad.scoring.thresholds import fit_threshold, require_frames
 
 Log = Callable[[str], None]
@@ -28,7 +29,7 @@ def calibrate(
     nearly all frames have error 0, and quantiles would coincide. Thresholds are set on all frames.
 
     Args:
-        normal: errors of validation clips, which have no anomalies.
+        normal: errors of normal clips, which have no anomalies.
         params: the section `calibrate`.
         log: writes a line of text.
 
@@ -46,7 +47,7 @@ def calibrate(
     standardisation = {
         camera: _complete(norms) for camera, norms in fit_by_camera(pooled, branches, params).items()
     }
-    lookahead = max(clip.lookahead for clip in normal) + sum(divide_lookahead(params))
+    ahead = [(clip.lookahead + Smoothing.of(params, clip.fps).lookahead, clip.fps) for clip in normal]
     calibration = Calibration(
         params=params,
         standardisation=standardisation,
@@ -56,10 +57,12 @@ def calibrate(
         cell_threshold=0.0,
         frames=sum(clip.frames for clip in normal),
         hours=sum(clip.frames / clip.fps for clip in normal) / 3600,
-        lookahead=lookahead,
-        delay=lookahead / min(clip.fps for clip in normal),
+        lookahead=max(frames for frames, _ in ahead),
+        delay=max(frames / fps for frames, fps in ahead),
     )
-    scores = [(calibration.smoothed(part.errors, part.clip.camera), part.clip.fps) for part in pooled]
+    scores = [
+        (calibration.smoothed(part.errors, part.clip.fps, part.clip.camera), part.clip.fps) for part in pooled
+    ]
     highest_cells = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
     return replace(
         calibration,
@@ -98,13 +101,15 @@ def _of_cells(
 
 def _require_errors(normal: Sequence[ClipErrors], params: CalibrateParams) -> None:
     if not normal:
-        raise UserError("no validation clips to calibrate with; raise data.val_fraction or add a val folder")
+        raise UserError(
+            "no normal clips to calibrate with; set data.folds above 1, or raise data.val_fraction"
+        )
     if not any(len(clip.table) for clip in normal):
         frames = sum(clip.frames for clip in normal)
         raise UserError(
-            f"none of the {len(normal)} validation clips ({frames} frames) has a region, so there is no "
+            f"none of the {len(normal)} normal clips ({frames} frames) has a region, so there is no "
             "normal error to standardise on; see reports/preprocess, lower the thresholds of "
-            "preprocess.mode, or hold out more clips by data.val_fraction"
+            "preprocess.mode, or set data.folds above 1"
         )
     branches = normal[0].branches
     if params.branches != "all" and (unknown := sorted(set(params.branches) - set(branches))):
@@ -124,9 +129,9 @@ def _with_spread(norms: Mapping[str, Norm | None], params: CalibrateParams, log:
     named = set() if params.branches == "all" else set(params.branches)
     if flat and (len(flat) == len(norms) or named & set(flat)):
         raise UserError(
-            f"all validation frames have the same error of the branch {', '.join(flat)}, so there is no "
-            "scale for scores; check that the validation clips show more than a still picture"
+            f"all normal frames have the same error of the branch {', '.join(flat)}, so there is no "
+            "scale for scores; check that they show more than a still picture"
         )
     if flat:
-        log(f"{', '.join(flat)} left out: (nearly) all validation frames have the same error there")
+        log(f"{', '.join(flat)} left out: (nearly) all normal frames have the same error there")
     return [branch for branch in norms if branch not in flat]

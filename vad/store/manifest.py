@@ -36,6 +36,7 @@ class Clip:
         width: of the source set upright, in pixels.
         height: of the source set upright, in pixels.
         hash: content hash of the source.
+        fold: the part of the normal clips it belongs to, from 0, with `data.folds` above 1; otherwise -1.
     """
 
     clip: str
@@ -51,6 +52,7 @@ class Clip:
     width: int
     height: int
     hash: str
+    fold: int = -1
 
 
 def write_manifest(path: Path, clips: Sequence[Clip]) -> None:
@@ -83,15 +85,15 @@ def available(manifest: Path, frames: Path) -> list[Clip]:
     return [clip for clip in read_manifest(manifest) if clip.clip not in skipped]
 
 
-def measured(manifest: Path, errors: Path, split: str) -> list[Clip]:
-    """Reads the clips of a split that have errors: those that no stage up to `measure` left out.
+def measured(manifest: Path, errors: Path, *splits: str) -> list[Clip]:
+    """Reads the clips of splits that have errors: those that no stage up to `measure` left out.
 
     Args:
         manifest: the CSV file.
         errors: folder of the errors.
-        split: the split.
+        splits: the splits.
     """
-    clips = (clip for clip in read_manifest(manifest) if clip.split == split)
+    clips = (clip for clip in read_manifest(manifest) if clip.split in splits)
     return [clip for clip in clips if Path(f"{errors / clip.clip}.parquet").is_file()]
 
 
@@ -127,6 +129,21 @@ def read_skipped(path: Path) -> dict[str, str]:
     return {row["clip"]: row["reason"] for row in _read_csv(path, {"clip", "reason"})}
 
 
+def write_folds(path: Path, clips: Iterable[Clip]) -> None:
+    """Writes a row per clip that has a fold: clip, fold. Without folds the file has only its header."""
+    rows = sorted((clip.clip, clip.fold) for clip in clips if clip.fold >= 0)
+    _write_csv(path, ["clip", "fold"], rows)
+
+
+def read_folds(path: Path) -> dict[str, int]:
+    """Reads clip id -> fold; empty without folds.
+
+    Raises:
+        UserError: if the file is missing or lacks a column.
+    """
+    return {row["clip"]: int(row["fold"]) for row in _read_csv(path, {"clip", "fold"})}
+
+
 def write_gaps(path: Path, gaps: dict[str, list[tuple[int, float, float]]]) -> None:
     """Writes a row per gap in the time stamps of a clip: clip, frame, seconds, gap.
 
@@ -153,6 +170,11 @@ def read_gaps(path: Path) -> list[tuple[str, int, float, float]]:
     """
     rows = _read_csv(path, {"clip", "frame", "seconds", "gap"})
     return [(row["clip"], int(row["frame"]), float(row["seconds"]), float(row["gap"])) for row in rows]
+
+
+def needed_splits(clips: Iterable[Clip]) -> tuple[str, ...]:
+    """The splits that must have clips: with folds, none are held out as `val`."""
+    return ("train", "test") if any(clip.fold >= 0 for clip in clips) else SPLITS
 
 
 def count_splits(clips: Iterable[Clip]) -> str:

@@ -31,11 +31,12 @@ class History(Callback):
         reports: writer of the training reports.
         log: writes a line of text.
         first: whether this is the first (or only) process of the run.
+        alone: whether no other training runs beside it; otherwise there is no bar, and there are fewer lines.
     """
 
-    def __init__(self, reports: Reports, log: Callable[[str], None], first: bool):
+    def __init__(self, reports: Reports, log: Callable[[str], None], first: bool, alone: bool):
         # not self.log: Callback has a method of this name
-        self._reports, self._say, self._first = reports, log, first
+        self._reports, self._say, self._first, self._alone = reports, log, first, alone
         self._progress: Progress | None = None
         self._row_loss: float | Tensor = 0.0
         self._row_windows, self._row_batches = 0, 0
@@ -45,7 +46,7 @@ class History(Callback):
         self._epochs, self._batches = trainer.max_epochs or 0, int(trainer.num_training_batches)
         self._row_interval = max(1, self._batches // ROWS_PER_EPOCH)
         done = trainer.current_epoch
-        self._progress = Progress(self._say, self._epochs, self._batches, done, self._first)
+        self._progress = Progress(self._say, self._epochs, self._batches, done, self._first, self._alone)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, module: LightningModule) -> None:
         self._epoch_start = time.monotonic()

@@ -21,6 +21,7 @@ from vad.store.digests import digest
 
 KEPT_DAYS = 30  # interrupted trainings are removed after this time
 DAY = 86400  # seconds
+FOLD = "fold"  # in the identity: trainings of other folds are not compared
 
 
 class Checkpoints:
@@ -40,7 +41,7 @@ class Checkpoints:
         self.identity, self.log = json.loads(json.dumps(identity)), log
         self.folder = root / digest(self.identity)
         root.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(f"{self.folder}.lock")
+        self._lock = FileLock(_lock_file(self.folder))
 
     @property
     def state_file(self) -> Path:
@@ -103,17 +104,14 @@ class Checkpoints:
             os.fsync(folder)
             os.close(folder)
 
-    def remove(self) -> None:
-        """Removes the state, when the training has ended and its result is stored."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        Path(self._lock.lock_file).unlink(missing_ok=True)
-
     def _nearest(self) -> tuple[Path, str] | None:
         """The interrupted training with the fewest differences: its folder, and a list of the differences."""
         candidates = []
         for file in self.folder.parent.glob("*/identity.json"):
             try:
                 other = json.loads(file.read_text("utf-8"))
+                if other.get(FOLD) != self.identity.get(FOLD):
+                    continue
                 names = {*other, *self.identity}
                 unequal = [n for n in names if other.get(n, ...) != self.identity.get(n, ...)]
             except (OSError, ValueError, TypeError, AttributeError):  # damaged, or just being removed
@@ -121,6 +119,20 @@ class Checkpoints:
             if unequal:
                 candidates.append((len(unequal), file.parent, ", ".join(sorted(unequal))))
         return min(candidates)[1:] if candidates else None
+
+
+def remove(folder: Path) -> None:
+    """Removes the state of a training that has ended and whose result is stored.
+
+    Args:
+        folder: `Checkpoints.folder`.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    Path(_lock_file(folder)).unlink(missing_ok=True)
+
+
+def _lock_file(folder: Path) -> str:
+    return f"{folder}.lock"
 
 
 def _sweep(root: Path) -> None:

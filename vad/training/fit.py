@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from vad.store import digests
 from vad.store.cards import read_card
 from vad.training import initial_weights
 from vad.training.at_once import fit_at_once
-from vad.training.checkpoints import Checkpoints
+from vad.training.checkpoints import FOLD, Checkpoints, remove
 from vad.training.params import TrainParams
 from vad.training.reports import Reports
 from vad.windows.dataset import Windows
@@ -42,6 +43,9 @@ def fit(
     cache: Path,
     log: Callable[[str], None],
     afterwards: Callable[[Callable[[], None]], None] = lambda action: action(),
+    *,
+    fold: int = 0,
+    alone: bool = True,
 ) -> dict[str, Any] | None:
     """Trains `model` in place; it ends with the weights of the epoch with the lowest validation loss.
 
@@ -60,6 +64,8 @@ def fit(
         log: writes a line of text.
         afterwards: receives the function that removes the checkpoint, and calls it when the weights have been
             stored; by default it is called at once.
+        fold: number of the fold, for the reports and `params.init_from`.
+        alone: whether no other training runs beside it; otherwise there is no bar, and there are fewer lines.
 
     Returns:
         `epoch`, the index of the best epoch, and its `val_loss`; None in the helper processes of a
@@ -72,24 +78,25 @@ def fit(
     params.require(train.channels, train.shape[1])
     if model.fit_at_once is not None:
         params.require_plain(model.name)
-    reports = Reports(folder, throughput, writes=is_first_process())
+    reports = Reports(folder, throughput, fold, writes=is_first_process())
     model.prepare(cache, log)
     if model.fit_at_once is not None:
         return fit_at_once(model, train, val, params, reports, log)
     if params.init_from is not None:
-        initial_weights.take_over(initial_weights.find_folder(params.init_from), model)
+        initial_weights.take_over(initial_weights.find_folder(params.init_from, fold), model)
     else:
         _adapt(model, train)
-    _recommend_bf16(params, log)
+    if fold == 0:  # once
+        _recommend_bf16(params, log)
 
     from vad.training.loop import train_epochs
 
-    identity = _identity(model, train, val, params)  # before training changes the weights
+    identity = _identity(model, train, val, params) | {FOLD: fold}  # before training changes the weights
     if not is_first_process():
-        return train_epochs(model, train, val, params, reports, None, log)
+        return train_epochs(model, train, val, params, reports, None, log, alone)
     with Checkpoints(cache / "checkpoints", identity, log) as checkpoints:
-        best = train_epochs(model, train, val, params, reports, checkpoints, log)
-    afterwards(checkpoints.remove)
+        best = train_epochs(model, train, val, params, reports, checkpoints, log, alone)
+    afterwards(partial(remove, checkpoints.folder))  # can be sent to another process
     return best
 
 

@@ -8,17 +8,25 @@ from vad import UserError
 from vad.models import Autoencoder, UnusableModel, load
 
 
-def find_folder(folder: str) -> Path:
-    """The folder that `train.init_from` names, in the working folder or in the main checkout.
+def find_folder(folder: str, fold: int = 0) -> Path:
+    """The folder with the weights that `train.init_from` names.
 
-    The latter is for experiments, which DVC runs in a copy of the checkout.
+    It is looked for in the working folder, then in the main checkout, for experiments, which DVC runs in a
+    copy of the checkout.
+
+    Args:
+        folder: of a stored autoencoder, or a copy of models/autoencoder, which has a folder per fold.
+        fold: number of the fold. Without weights of its own it starts from those of the only fold.
 
     Raises:
         UserError: if neither has the folder.
     """
     for root in (Path(), Path(os.environ.get("DVC_ROOT", "."))):
-        if (root / folder / "card.json").is_file():
-            return root / folder
+        of_folds = sorted((root / folder).glob("[0-9]*/card.json"))
+        own = [root / folder / "card.json", root / folder / str(fold) / "card.json"]
+        for card in [*own, *(of_folds if len(of_folds) == 1 else [])]:
+            if card.is_file():
+                return card.parent
     raise UserError(
         f"train.init_from = {folder!r}: no such folder with weights.safetensors and card.json "
         "(DVC empties models/autoencoder before it trains: copy it elsewhere first)"

@@ -31,6 +31,7 @@ def train_epochs(
     reports: Reports,
     checkpoints: Checkpoints | None,
     log: Callable[[str], None],
+    alone: bool = True,
 ) -> dict[str, Any] | None:
     """Trains `model` in place; it ends on the CPU with the weights of the best epoch.
 
@@ -42,6 +43,7 @@ def train_epochs(
         reports: writer of the training reports.
         checkpoints: entered by this process; None in the helper processes of a distributed run.
         log: writes a line of text.
+        alone: whether no other training runs beside it; otherwise there is no bar, and there are fewer lines.
 
     Returns:
         `epoch`, the index of the best epoch, and its `val_loss`; None in helper processes.
@@ -52,7 +54,7 @@ def train_epochs(
     best = BestWeights(model, params)
     checkpointing = Checkpointing(checkpoints, model, best, reports)
     if not checkpointing.resume_finished():
-        history = History(reports, log, first=checkpoints is not None)
+        history = History(reports, log, first=checkpoints is not None, alone=alone)
         with _quiet_lightning():
             trainer = _trainer(params, [checkpointing, best, history])
             # costs time and is not needed for determinism, as all memory is written before it is read

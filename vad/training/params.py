@@ -156,6 +156,18 @@ class TrainParams(Section):
                 "or more, or flow or difference in resize.channels"
             )
 
+    def require_one_device(self) -> None:
+        """Checks that trainings of folds, which run side by side, are not to be distributed as well.
+
+        Raises:
+            UserError: if there are several devices or machines.
+        """
+        if self.devices != 1 or self.num_nodes != 1:
+            raise UserError(
+                f"train.devices = {self.devices!r} and train.num_nodes = {self.num_nodes}: folds are trained "
+                "on one device each; set both to 1, or data.folds: 1"
+            )
+
     def require_plain(self, model: str) -> None:
         """Checks that no parameter asks for a feature that only the training loop has.
 

@@ -2,9 +2,9 @@
 
 | file | a row per | columns |
 |---|---|---|
-| history.csv | epoch | epoch, train_loss, val_loss, learning_rate |
-| steps.csv | twentieth of an epoch | epoch (finished epochs, with a fraction), loss, learning_rate |
-| throughput.csv | twentieth of an epoch | epoch, samples_per_second |
+| history.csv | epoch | fold, epoch, train_loss, val_loss, learning_rate |
+| steps.csv | twentieth of an epoch | fold, epoch (finished epochs, with a fraction), loss, learning_rate |
+| throughput.csv | twentieth of an epoch | fold, epoch, samples_per_second |
 
 The first two are determined by parameters, data, code and machine. Speed differs from run to run, so
 throughput.csv lies in another folder, which neither git nor DVC tracks.
@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 COLUMNS = {
-    "history": ["epoch", "train_loss", "val_loss", "learning_rate"],
-    "steps": ["epoch", "loss", "learning_rate"],
-    "throughput": ["epoch", "samples_per_second"],
+    "history": ["fold", "epoch", "train_loss", "val_loss", "learning_rate"],
+    "steps": ["fold", "epoch", "loss", "learning_rate"],
+    "throughput": ["fold", "epoch", "samples_per_second"],
 }
 
 
@@ -27,16 +27,17 @@ class Reports:
     Args:
         folder: folder of history.csv and steps.csv.
         throughput: path of throughput.csv.
+        fold: number of the fold, the first column.
         writes: whether this process writes; in a distributed run, only the first does.
 
     Attributes:
-        rows: the rows of history.csv and steps.csv so far, which checkpoints keep.
+        rows: the rows of history.csv and steps.csv so far, without the fold, which checkpoints keep.
     """
 
-    def __init__(self, folder: Path, throughput: Path, writes: bool = True):
+    def __init__(self, folder: Path, throughput: Path, fold: int = 0, writes: bool = True):
         self._files = {"history": folder / "history.csv", "steps": folder / "steps.csv"}
         self._files["throughput"] = throughput
-        self._writes = writes
+        self._fold, self._writes = str(fold), writes
         self.rows: dict[str, list[list[str]]] = {"history": [], "steps": []}
 
     def begin(self) -> None:
@@ -44,7 +45,7 @@ class Reports:
         if self._writes:
             for name, path in self._files.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _write(path, "w", [COLUMNS[name], *self.rows.get(name, [])])
+                _write(path, "w", [COLUMNS[name], *([self._fold, *row] for row in self.rows.get(name, []))])
 
     def add_epoch(self, epoch: int, train_loss: float, val_loss: float | None, learning_rate: float) -> None:
         """Adds a row to history.csv.
@@ -85,7 +86,20 @@ class Reports:
         if name in self.rows:
             self.rows[name].append(row)
         if self._writes:
-            _write(self._files[name], "a", [row])
+            _write(self._files[name], "a", [[self._fold, *row]])
+
+
+def join(parts: Sequence[Path], whole: Path) -> None:
+    """Joins the files that `Reports` wrote for several folds.
+
+    Args:
+        parts: paths of a file of each fold, which may be absent.
+        whole: path of the file to write; absent if none of them is there.
+    """
+    texts = [part.read_text("utf-8").partition("\n") for part in parts if part.is_file()]
+    whole.unlink(missing_ok=True)
+    if texts:
+        whole.write_text("\n".join([texts[0][0], "".join(rows for _, _, rows in texts)]), "utf-8")
 
 
 def _write(path: Path, mode: str, rows: Sequence[Sequence[str]]) -> None:

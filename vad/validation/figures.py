@@ -82,7 +82,9 @@ def score(errors: ClipErrors, calibration: Calibration) -> Scores:
         errors: of a clip or a passage.
         calibration: turns errors into scores.
     """
-    scorer = Scorer(calibration, errors.size, errors.cell, errors.camera, learned=errors.learned, chunk=CHUNK)
+    scorer = Scorer(
+        calibration, errors.size, errors.cell, errors.fps, errors.camera, learned=errors.learned, chunk=CHUNK
+    )
     frames = list(results(scorer, errors.each_frame()))
     branches = {name: np.array([frame.branches[name] for frame in frames]) for name in frames[0].branches}
     return Scores(

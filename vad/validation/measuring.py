@@ -17,7 +17,7 @@ from vad.store.tables import BOX
 from vad.stream import FrameErrors, results
 from vad.stream.stored_frames import StoredFrames
 from vad.validation.passages import Passage
-from vad.windows.spec import TensorSpec
+from vad.windows.spec import ResizeParams, TensorSpec, WindowParams
 
 
 def measure_passage(
@@ -26,7 +26,8 @@ def measure_passage(
     passage: Passage,
     flow: FlowMethod,
     mode: RegionMode,
-    spec: TensorSpec,
+    resize: ResizeParams,
+    window: WindowParams,
     branches: Sequence[Branch],
     params: MeasureParams,
     *,
@@ -42,8 +43,9 @@ def measure_passage(
         passage: what is shown.
         flow: the method of optical flow.
         mode: the mode of preprocessing, prepared.
-        spec: channels and size of tensors, and the frames of a window.
-        branches: the opened branches of a model that has not seen the clip.
+        resize: channels and size of tensors.
+        window: the frames of a window.
+        branches: the opened branches of a model that has not seen the clip, with folds that of its own.
         params: the section `measure`.
         threads: maximum number of threads; with several, heavy processors run in threads of their own.
 
@@ -52,6 +54,7 @@ def measure_passage(
     """
     cv2.setNumThreads(1)  # the work is divided by processors
     stored = StoredFrames(frames)
+    spec = TensorSpec.of(resize, window.at(stored.fps))
     measuring = Measuring(
         flow,
         mode,
@@ -59,6 +62,7 @@ def measure_passage(
         branches,
         params.cell,
         shape=stored.video.shape[1:],
+        fps=stored.fps,
         skip_warm_up=False,
         concurrent=threads > 1,
     )

@@ -1,0 +1,134 @@
+"""Ensembles: with folds, each branch that learns has a member per fold, and its errors are their mean.
+
+A clip that a fold leaves out is measured by that fold's members alone, which did not learn from it; what no
+fold has seen, test clips and live frames, by all of them.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vad import UserError
+from vad.branches.base import Branch, BranchErrors, BranchProcessor, ClipFormat
+from vad.stream import WindowsOfFrame
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def folds_of(autoencoder: Path) -> list[int]:
+    """Numbers of the folds whose models are in a folder, ascending.
+
+    Args:
+        autoencoder: folder of the trained autoencoders, with a folder per fold.
+
+    Raises:
+        UserError: if there is none.
+    """
+    folds = sorted(int(card.parent.name) for card in autoencoder.glob("[0-9]*/card.json"))
+    if not folds:
+        raise UserError(f"{autoencoder}: no autoencoder of any fold; run `dvc repro train`")
+    return folds
+
+
+def open_members(
+    make: Callable[[], Sequence[Branch]], folds: Sequence[int], autoencoder: Path, statistics: Path
+) -> tuple[list[Branch], list[str]]:
+    """Opens the branches of folds. A branch that learns nothing has only one member.
+
+    Args:
+        make: makes all branches, not opened.
+        folds: the folds whose models are opened.
+        autoencoder: folder of the autoencoders, with a folder per fold.
+        statistics: folder of the statistics, with a folder per fold and in it one per branch.
+
+    Returns:
+        The members, those of a branch in the order of the folds, and the hashes of what they read.
+
+    Raises:
+        UserError: if a file is missing or broken.
+    """
+    members: list[Branch] = []
+    hashes: list[str] = []
+    for i, fold in enumerate(folds):
+        for branch in make():
+            if i == 0 or branch.learned:
+                own = statistics / str(fold) / branch.name
+                hashes.append(branch.open(autoencoder / str(fold), own))
+                members.append(branch)
+    return members, hashes
+
+
+def processors(
+    members: Sequence[Branch], clip: ClipFormat, threads: int | None = None
+) -> list[tuple[Branch, BranchProcessor]]:
+    """A processor for each branch that applies to a clip, of all its members together.
+
+    Args:
+        members: opened branches; those of a name are members of an ensemble.
+        clip: what is the same for all frames.
+        threads: maximum number of threads; None leaves their number as it is.
+
+    Returns:
+        The branch (its first member) and its processor, in the order of their first members.
+
+    Raises:
+        UserError: if a branch was made for other data.
+    """
+    by_name: defaultdict[str, list[Branch]] = defaultdict(list)
+    for branch in members:
+        by_name[branch.name].append(branch)
+    out = []
+    for of_name in by_name.values():
+        made = [p for p in (branch.processor(clip, threads) for branch in of_name) if p is not None]
+        if made:
+            out.append((of_name[0], made[0] if len(made) == 1 else Mean(made)))
+    return out
+
+
+class Mean(BranchProcessor):
+    """Gives the mean of the errors of several processors.
+
+    Args:
+        members: with the same lookahead and names.
+    """
+
+    def __init__(self, members: Sequence[BranchProcessor]):
+        self._members = members
+        self.lookahead = members[0].lookahead
+        self.columns, self.maps = members[0].columns, members[0].maps
+        self._results: list[deque[BranchErrors]] = [deque() for _ in members]
+
+    def process(self, item: Sequence[WindowsOfFrame]) -> list[BranchErrors]:
+        for results, member in zip(self._results, self._members, strict=True):
+            results += member.process(item)
+        return self._means()
+
+    def finish(self) -> list[BranchErrors]:
+        for results, member in zip(self._results, self._members, strict=True):
+            results += member.finish()
+        return self._means()
+
+    def _means(self) -> list[BranchErrors]:
+        """The errors of the frames that all members have measured."""
+        out = []
+        for _ in range(min(map(len, self._results))):
+            parts = [results.popleft() for results in self._results]
+            out.append(
+                BranchErrors(_mean([p.errors for p in parts]), _mean([p.maps for p in parts], np.float16))
+            )
+        return out
+
+
+def _mean(parts: Sequence[Arrays], kind: type[np.floating] = np.float32) -> dict[str, np.ndarray]:
+    """The mean by name, computed in float32: of float16 maps, a sum might be too large."""
+    scale = np.float32(1 / len(parts))
+    out = {}
+    for name, first in parts[0].items():
+        total = first.astype(np.float32)
+        for part in parts[1:]:
+            total += part[name]
+        total *= scale
+        out[name] = total.astype(kind, copy=False)
+    return out
