@@ -30,6 +30,7 @@ STAGES = [
     "statistics",
     "measure",
     "calibrate",
+    "validate",
     "score",
     "evaluate",
     "summarize",
@@ -61,8 +62,11 @@ def whole_frames() -> dict[str, Any]:
 
 def following(stage: str) -> set[str]:
     """The stage and all stages that a change of its results re-runs."""
-    # of `resize`, `statistics` reads only the list of clips that are too short, and of `train` nothing
-    others = {"statistics"} if stage in {"resize", "train"} else set()
+    # of `resize`, `statistics` reads only the list of clips that are too short, and of `train` nothing;
+    # the check without labels changes no score
+    others = {"resize": {"statistics"}, "train": {"statistics"}, "validate": {"score", "evaluate"}}.get(
+        stage, set()
+    )
     return set(STAGES[STAGES.index(stage) :]) - others
 
 

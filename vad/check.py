@@ -37,6 +37,7 @@ SECTIONS = {
     "branches": "vad.branches.params:BranchesParams",
     "measure": "vad.branches.params:MeasureParams",
     "calibrate": "vad.scoring.params:CalibrateParams",
+    "validate": "vad.validation.params:ValidateParams",
     "evaluate": "vad.evaluation.params:EvaluateParams",
     "compute": "vad.pipeline.compute_params:ComputeParams",
 }

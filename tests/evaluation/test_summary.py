@@ -218,3 +218,38 @@ def test_events_are_read_with_names_as_text(tmp_path):
     events = summary.read_events(tmp_path / "e.csv")
     assert events["clip"].tolist() == names
     assert events["branches"].tolist() == [""] * 3
+
+
+CHECK = {
+    "auc": 0.75,
+    "low": 0.5,
+    "high": 1.0,
+    "unaltered": 0.55,
+    "stretches": 3,
+    "clips": 2,
+    "normal_frames": 90,
+    "kind": {
+        "sped_up": {
+            "auc": 0.9,
+            "low": 0.8,
+            "high": 1.0,
+            "unaltered": 0.6,
+            "alarmed": 0.5,
+            "stretches": 2,
+            "branch": {"flow": 0.7, "speed": 0.8, "learned": 0.95},
+        }
+    },
+}
+
+
+def test_the_check_without_labels_has_a_row_per_kind_and_names_the_best_single_branch(frames_report):
+    result = frames_report.stored | {"validation": CHECK}
+    text = summary.markdown(result, frames_report.folder, frames_report.events, {})
+    section = text.partition("## Check without labels\n")[2].partition("\n## ")[0]
+    assert "altered in 3 stretches of 2 clips: AUC 0.750 (95 % confidence interval 0.500 to 1.000)" in section
+    rows = [line for line in section.splitlines() if line.startswith("| sped up |")]
+    assert rows == ["| sped up | 2 | 0.900 | 0.800 to 1.000 | 0.600 | 50 % | 0.800 (speed) |"]
+    absent = frames_report.stored | {"validation": {"absent": "no normal clip was left out of training"}}
+    text = summary.markdown(absent, frames_report.folder, frames_report.events, {})
+    assert "## Check without labels\n\nNone: no normal clip was left out of training.\n" in text
+    assert "Check without labels" not in frames_report.markdown

@@ -23,6 +23,7 @@ ORDER = [
         "live",
         "drawing",
         "evaluation",
+        "validation",
         "synthetic",
         "check",
         "parameters",

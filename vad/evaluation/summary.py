@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from vad.evaluation.alarm_summary import alert, causes, event_level, threshold
+from vad.evaluation.validation_summary import validation_level
 from vad.scoring.evidence import Evidence
 from vad.store.manifest import describe_gap
 
@@ -38,7 +39,7 @@ FIGURES = (
     "localisation.rbdc",
     "localisation.tbdc",
     "gain.auc_micro.difference",
-    "lookahead.seconds",
+    "validation.auc",
     "anomaly_rate",
     "threshold",
 )  # those that people compare between runs; the rest is in reports/evaluation/metrics.json
@@ -98,6 +99,7 @@ def markdown(
         *_regions(result),
         *_pictures(folder, len(clips)),
         "",
+        *validation_level(result),
         *_events(events),
         *causes(folder, labels=not clips["anomalous_frames"].isna().all()),
         *_table("Clips", clips, folder / "clips.csv", unlabelled),
