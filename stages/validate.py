@@ -63,9 +63,7 @@ def main(run: stage.Run) -> None:
         run.log(line)
 
 
-def _processors(
-    run: stage.Run,
-) -> tuple[tuple[FlowMethod, RegionMode, ResizeParams, WindowParams], list[str]]:
+def _processors(run: stage.Run) -> tuple[Processors, list[str]]:
     """What goes before the branches, and hashes of the inputs that are not parameters."""
     _, flow, flow_params = run.choice("flow", FlowParams)
     preprocess, mode, mode_params = run.choice("preprocess", PreprocessParams)

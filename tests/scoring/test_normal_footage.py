@@ -140,7 +140,9 @@ def test_the_check_warns_if_there_is_a_manifest(project):
     (project / "data").mkdir()
     write_manifest(project / "data/manifest.csv", [clip("val", "a", 600)])
     assert "needs 1000 normal frames, and there are 600" in check.shortage(params.read())
-    assert check.shortage(RAW) is None
+    by_share = RAW["calibrate"] | {"threshold": {"policy": "percentile", "percentile": 99.0}}
+    assert check.shortage(RAW | {"calibrate": by_share}) is None
+    assert "film at least 7.2 hours" in check.shortage(RAW)  # one false alarm per day
 
 
 def test_the_check_passes_over_a_manifest_of_an_earlier_version(project):

@@ -1,5 +1,10 @@
 """Trainings of folds: what each learns from, the same bytes in any number of processes, and failures."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.training.trained import SHAPE, SMALL, Failing, mean_error, params, ramps
+from tests.training.trained import ROOT, SHAPE, SMALL, Failing, mean_error, params, ramps
 from tests.windows.tensors import cut_clip, table_of, tensor_spec
 from vad import UserError
 from vad.models import create, load, save
@@ -141,3 +146,43 @@ def test_initial_weights_that_may_have_seen_all_clips_are_warned_of(tensors, tmp
         run = Run(tmp_path / f"from {name}", tensors, epochs=1, init_from=str(tmp_path / name))
         warned[name] = any(line.startswith("WARNING: the weights in train.init_from") for line in run.log)
     assert warned == {"plain": True, "single": True, "folds": False}
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.training import test_folds
+if __name__ == "__main__":
+    test_folds.Run(Path({folder!r}), Path({tensors!r}), 2, epochs=60, early_stopping=60)
+"""
+
+
+def test_ctrl_c_ends_all_processes_and_the_next_run_goes_on(tensors, tmp_path):
+    """As a terminal does it: all processes get the signal."""
+    script = tmp_path / "script.py"
+    where = {"root": str(ROOT), "folder": str(tmp_path / "parts"), "tensors": str(tensors)}
+    script.write_text(INTERRUPTED.format(**where))
+    child = subprocess.Popen(
+        [sys.executable, script],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        checkpoints = tmp_path / "parts/cache/checkpoints"
+        deadline = time.monotonic() + 120
+        while len(list(checkpoints.glob("*/state.pt"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(child.pid, signal.SIGINT)
+        _, error = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert error.strip().endswith("KeyboardInterrupt"), error
+    assert not (tmp_path / "parts/autoencoder").exists()
+    resumed = Run(tmp_path / "parts", tensors, epochs=60, early_stopping=60)
+    assert sum("goes on after epoch" in line for line in resumed.log) >= 2
+    whole = Run(tmp_path / "whole", tensors, 2, epochs=60, early_stopping=60)
+    assert resumed.files() == whole.files()

@@ -15,8 +15,8 @@ class SmoothParams(Section):
         1.2,
         ge=0,
         le=10,
-        description="seconds; length of the median, which drops peaks shorter than half of it. It is an odd "
-        "number of frames: that of the frame, and half of this before and after it, rounded; 0 is off",
+        description="seconds; length of the median, which drops peaks shorter than half of it; rounded to an "
+        "odd number of frames; 0 is off",
     )
     gaussian: float = Field(
         0.2, ge=0, le=10, description="seconds; standard deviation of the gaussian after it; 0 is off"

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import RLock
 from typing import Any, NamedTuple
 
 import joblib
 import torch
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from vad import UserError
 from vad.models import create, save
@@ -199,6 +202,10 @@ def _train_several(
             "a process that trained a fold was killed, most likely because memory ran out; lower "
             f"compute.workers (now {workers})"
         ) from None
+    except BaseException:  # an error or Ctrl-C: the other trainings are not to go on in the background
+        if workers > 1:
+            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        raise
     for name in TABLES:
         reports.join([folder / name for folder in folders.values()], training.reports / name)
     speeds = [folder / training.throughput.name for folder in folders.values()]
@@ -219,6 +226,7 @@ def _in_one_thread(
     is_first = os.getpid() == first
     if not is_first:  # Ctrl-C reaches the first process, which ends this one
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        tqdm.set_lock(RLock())  # by default a semaphore, which would outlive a process that is killed
 
     def say(line: str) -> None:
         if not is_first and os.getppid() != first:
