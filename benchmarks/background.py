@@ -4,11 +4,11 @@
 
 Motion boxes need a background. Four ways to have one, with the parameters of params.yaml:
 
-clip      as the pipeline does: learned from frames spread over the first `history` frames of the clip, and
-          only then is frame 0 processed
+clip      as the pipeline does: learned from frames spread over the first `history` of the clip, and only
+          then is frame 0 processed
 camera    learned from as many frames, spread over all training clips of the camera, before the clip begins;
           a training clip is left out of the background that it is measured with
-warm-up   live: the first `history` frames have no motion
+warm-up   live: the frames of the first `history` have no motion
 live      live, once the warm-up is over; only in clips that are long enough
 
 "start" is the first SECONDS of a clip, "middle" as much in its middle, "after" as much after the warm-up.
@@ -135,9 +135,9 @@ def spread(clips: Clips, number: int) -> list[np.ndarray]:
     return [frames[i] for i in np.linspace(0, len(frames) - 1, number).round().astype(int)]
 
 
-def learned(training: Clips) -> Foreground:
+def learned(training: Clips, fps: float) -> Foreground:
     """The model of the background, learned from the training clips of the camera."""
-    model = foreground(SETTINGS)
+    model = foreground(SETTINGS, fps)
     model._waiting = spread(training, SETTINGS.initial_frames)
     model._learn()  # type: ignore[attr-defined]
     return model
@@ -188,19 +188,19 @@ def measure(footage: Footage, split: str, scene: str) -> dict[tuple[str, str], l
     empty = median([frame for clip in training for frame in clip[:: len(clip) // 16][:16]])
     for name, frames in clips.items():
         references = [Reference(frames, background) for background in (empty, median(list(frames)))]
-        middle, history = (len(frames) - length) // 2, SETTINGS.history
+        middle, history = (len(frames) - length) // 2, SETTINGS.history_frames(footage.fps)
         start, after = {"start": range(length)}, {"after": range(history, history + length)}
         seconds = {**start, "middle": range(middle, middle + length)}
         long_enough = len(frames) >= history + length
         if long_enough:
             seconds |= after
         ways = {
-            "clip": (foreground(SETTINGS), seconds),
-            "camera": (learned({k: v for k, v in footage.train.items() if k != name}), seconds),
-            "warm-up": (foreground(SETTINGS, skip_warm_up=True), start),
+            "clip": (foreground(SETTINGS, footage.fps), seconds),
+            "camera": (learned({k: v for k, v in footage.train.items() if k != name}, footage.fps), seconds),
+            "warm-up": (foreground(SETTINGS, footage.fps, skip_warm_up=True), start),
         }
         if long_enough:
-            ways["live"] = (foreground(SETTINGS, skip_warm_up=True), after)
+            ways["live"] = (foreground(SETTINGS, footage.fps, skip_warm_up=True), after)
         for way, (model, ranges) in ways.items():
             masks = model.results(Frame(t, t / footage.fps, pixels) for t, pixels in enumerate(frames))
             for when, row in figures(masks, ranges, references).items():

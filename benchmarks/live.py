@@ -52,15 +52,16 @@ FOOTAGE = {
 }
 WEIGHTS = DATA / "weights/yolox_nano.onnx"
 STAGES = ["ingest", "extract", "flow", "preprocess", "resize", "train", "statistics", "measure", "calibrate"]
-PROCESSORS = {  # attributes of `Scoring`
+PROCESSORS = {  # attributes of `Scoring` and its `Measuring`
     "_flow": "flow",
     "_regions": "regions",
     "_cutter": "windows",
-    "_measurement": "errors",
+    "measurement": "errors",
     "_scorer": "cells, calibration, smoothing",
     "_events": "events",
 }
 HOUR = 90_000  # frames
+RATE = 25.0  # frames per second of a session
 # runs stages in one process
 RUN = """
 import importlib, sys
@@ -81,7 +82,7 @@ def train(folder: Path, recipe: str) -> Path:
     return project
 
 
-def looped(source: Path, threads: int, fps: float = 25.0) -> Iterator[Decoded]:
+def looped(source: Path, threads: int, fps: float = RATE) -> Iterator[Decoded]:
     """The frames of a source again and again, decoded each time, with times that go on."""
     count = 0
     while True:
@@ -116,15 +117,17 @@ class Timed(Processor[Any, Any]):
 def session_speed(project: str, source: str, frames: int, cores: int) -> dict[str, Any]:
     """Frames per second of a session, and milliseconds per frame and processor (of the caller's thread)."""
     os.chdir(project)
-    session = Session(TrainedModel.load(), fps=25.0, concurrent=cores > 1)
+    session = Session(TrainedModel.load(), fps=RATE, concurrent=cores > 1)
     footage = looped(Path(source), cores)
     for decoded in islice(footage, session.warm_up + 50):
         session.process(decoded)
     scoring = session._scoring
     assert isinstance(scoring, Scoring)
-    timers = {label: Timed(getattr(scoring, name)) for name, label in PROCESSORS.items()}
+    timers = {}
     for name, label in PROCESSORS.items():
-        setattr(scoring, name, timers[label])
+        owner = scoring if hasattr(scoring, name) else scoring._measuring
+        timers[label] = Timed(getattr(owner, name))
+        setattr(owner, name, timers[label])
     start, decoding, given = time.perf_counter(), 0.0, 0
     for _ in range(frames):
         begin = time.perf_counter()
@@ -146,7 +149,7 @@ def bare_speed(project: str, source: str, frames: int) -> dict[str, Any]:
     assert isinstance(model.flow, Dis)
     flow = cv2.DISOpticalFlow.create(PRESETS[model.flow.params.preset])
     assert model.mode.foreground is not None
-    background = foreground(model.mode.foreground)
+    background = foreground(model.mode.foreground, RATE)
     weights = getattr(model.mode, "_weights", None)
     detector = Detector(weights, model.mode.params.onnx, threads=1) if weights else None
     picture = np.zeros((1, 3, detector.height, detector.width), np.float32) if detector else None
@@ -154,7 +157,7 @@ def bare_speed(project: str, source: str, frames: int) -> dict[str, Any]:
     height = min(model.flow.params.height, first.shape[0])
     size = round(first.shape[1] * height / first.shape[0]), height
     before = cv2.resize(first, size, interpolation=cv2.INTER_AREA)
-    for frame in islice(footage, model.mode.warm_up + 1):
+    for frame in islice(footage, model.mode.warm_up(RATE) + 1):
         background.process(frame)
     seconds: dict[str, float] = defaultdict(float)
     for t in range(frames):
@@ -220,7 +223,7 @@ def compare(project: Path, recipe: str, footage: dict[str, Path], rounds: int, f
 def hour(project: Path, source: Path) -> None:
     """Prints the memory of a session during an hour of footage."""
     os.chdir(project)
-    session, start, events = Session(TrainedModel.load(), fps=25.0, live=True), time.perf_counter(), 0
+    session, start, events = Session(TrainedModel.load(), fps=RATE, live=True), time.perf_counter(), 0
     for number, decoded in enumerate(islice(looped(source, 1), HOUR), 1):
         for result in session.process(decoded):
             events += sum(update.kind == "begin" for update in result.events)

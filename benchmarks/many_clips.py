@@ -14,7 +14,6 @@ MB       the most that the stage and its processes hold at once, without mapped 
 
 import argparse
 import csv
-import shutil
 import subprocess
 import tempfile
 import time
@@ -26,7 +25,7 @@ import joblib
 import numpy as np
 import psutil
 
-from tests.project import NOT_COPIED, ROOT, Project
+from tests.project import ROOT, Project, copy
 from vad.footage.encode import encode
 from vad.pipeline import params
 from vad.recipe import overrides
@@ -86,15 +85,9 @@ def _write(path: Path, seed: int, camera: int, frames: int, runs: tuple[int, int
     encode(path, draw(seed, camera, frames, runs), FPS)
 
 
-def copy(folder: Path) -> Project:
+def prepare(folder: Path) -> Project:
     """A copy of this project with the recipe, and its own git repository."""
-    project = Project(folder, DVC_SITE_CACHE_DIR=str(folder.with_name("site")))
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
-    for name in files.split("\0"):
-        if name and not name.startswith(NOT_COPIED) and (ROOT / name).is_file():
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, project / name)
+    project = copy(folder, DVC_SITE_CACHE_DIR=str(folder.with_name("site")))
     project.set({**overrides(["sample", "weight_free"]), "data.root": "data/many"})
     project.run("git", "init", "-q")
     project.run("dvc", "config", "-q", "cache.type", "hardlink,copy")  # or gigabytes would lie there twice
@@ -153,7 +146,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vad-many-", dir=args.folder) as name:
-        project = copy(Path(name) / "project")
+        project = prepare(Path(name) / "project")
         generate(project / "data/many", args.clips, args.frames)
         print(f"{args.clips} clips of {args.frames} frames, {WIDTH}x{HEIGHT}")
         print(f"{'stage':<12}{'seconds':>9}{'per clip':>10}{'DVC':>7}{'MB':>7}", flush=True)

@@ -45,8 +45,9 @@ RAW = params.read(Path(__file__).parents[1] / "params.yaml")
 def subtract(frames: np.ndarray, how: ForegroundSettings) -> None:
     """Background model, morphology and connected components."""
     make = {"mog2": cv2.createBackgroundSubtractorMOG2, "knn": cv2.createBackgroundSubtractorKNN}[how.method]
-    model = make(how.history, how.threshold, detectShadows=how.shadows)
-    initial = np.linspace(0, min(how.history, len(frames)) - 1, how.initial_frames).round().astype(int)
+    history = how.history_frames(FPS)
+    model = make(history, how.threshold, detectShadows=how.shadows)
+    initial = np.linspace(0, min(history, len(frames)) - 1, how.initial_frames).round().astype(int)
     for frame in frames[np.unique(initial)]:  # the initial background model, as in the stage
         model.apply(frame)
     for frame in frames:

@@ -54,7 +54,8 @@ class Clip:
     frames: np.ndarray  # uint8 [T, H, W] or [T, H, W, 3]
     actors: np.ndarray  # int32 [T, H, W]: number of the actor that is visible, 0 for the background
     moving: np.ndarray  # the same, with 0 for actors that do not move
-    second: int  # frames per second
+    fps: float  # frames per second
+    second: int  # the same, rounded
 
 
 def read(color: str, folder: Path) -> Iterator[Clip]:
@@ -68,7 +69,7 @@ def read(color: str, folder: Path) -> Iterator[Clip]:
         # seed and size are those of data/sample/README.md
         actors = np.stack(list(instances(script, frames=len(frames))))
         second = round(card["fps"])
-        yield Clip(script.name, frames, actors, moving(actors, second), second)
+        yield Clip(script.name, frames, actors, moving(actors, second), card["fps"], second)
 
 
 def items(clip: Clip) -> Iterator[Frame]:
@@ -111,7 +112,8 @@ def measure_silhouettes(clips: list[Clip], how: ForegroundParams) -> None:
         settings = how.model_copy(update={"method": method, "threshold": threshold}).resolve(SILHOUETTES)
         rows = []
         for clip in clips:
-            masks, truth = np.stack(list(results(foreground(settings), items(clip)))), clip.moving > 0
+            masks = np.stack(list(results(foreground(settings, clip.fps), items(clip))))
+            truth = clip.moving > 0
             values = iou(masks, truth)
             right = np.count_nonzero(masks & truth)
             rows.append(
@@ -195,7 +197,7 @@ def measure_boxes(
                     displacements, card = arrays.open_array(stem)
                     scale = card["scale"]
                 changed = how.model_copy(update={"source": source})
-                processor = motion_masks(changed, background.resolve(MOTION_BOXES), scale)
+                processor = motion_masks(changed, background.resolve(MOTION_BOXES), clip.fps, scale)
                 masks = results(processor, zip(items(clip), displacements, strict=False))
             counts.append(Count())
             motion_boxes = MotionBoxes(how)

@@ -55,7 +55,7 @@ from vad.training.fit import fit as fit_model
 from vad.training.fit import fix_seed
 from vad.training.params import TrainParams
 from vad.windows.dataset import Windows
-from vad.windows.spec import TensorSpec, WindowSpec
+from vad.windows.spec import TensorSpec, WindowParams
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("VAD_DATASETS", ROOT.parent / "shared" / "data"))
@@ -64,7 +64,7 @@ NEEDED = ["tensorflow-cpu==2.21.0", f"opencv-python-headless=={version('opencv-p
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 SIZE, BATCH, RATE, VALIDATION = 64, 32, 1e-3, 64
 HIDDEN = [1024, 256, 64, 256, 1024]
-FRAME = WindowSpec(frames=1)
+FRAME = WindowParams(frames=1)
 SPEC = TensorSpec(channels=["picture"], height=SIZE, width=SIZE, window=FRAME)
 CONV = Conv2d.Params(channels=[32, 64, 128], window=FRAME)
 DENSE = Dense.Params(hidden=HIDDEN, window=FRAME)

@@ -7,14 +7,20 @@ data/masks/        anomalous pixels of the clips that have masks, packed to bits
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from vad import UserError
 from vad.footage.contents import left_out, unreadable, walk
+from vad.footage.extract_params import ExtractParams
 from vad.footage.pictures import PictureFormat
 from vad.footage.survey import survey
 from vad.layouts import DataParams, open_root
 from vad.pipeline import stage
 from vad.pipeline.compute_params import ComputeParams
+from vad.pipeline.params import load
+from vad.scoring.normal_footage import NormalFootage
+from vad.scoring.params import CalibrateParams
 from vad.store import manifest
 
 MANIFEST = Path("data/manifest.csv")
@@ -63,6 +69,21 @@ def main(run: stage.Run) -> None:
             (part / output.name).replace(output)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+    tell_amount(run, result.clips)
+
+
+def tell_amount(run: stage.Run, clips: Sequence[manifest.Clip]) -> None:
+    """Logs how much normal footage there is for the threshold, and a warning if that is too little."""
+    try:
+        # only for messages, so DVC tracks neither section here
+        threshold, fps = load("calibrate", CalibrateParams).threshold, load("extract", ExtractParams).fps
+    except UserError:
+        return  # which the stages refuse that use these sections
+    footage = NormalFootage(clips, fps)
+    for line in footage.sentences(threshold):
+        run.log(line)
+    if (shortage := footage.shortage(threshold)) is not None:
+        run.log(f"WARNING: {shortage}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from vad.resize.cut import cut
 from vad.resize.short import skip_short
 from vad.store import manifest
 from vad.store.cards import read_card
-from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowSpec
+from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowParams
 
 MANIFEST = Path("data/manifest.csv")
 FRAMES, REGIONS, FLOW = Path("data/frames"), Path("data/regions"), Path("data/flow")
@@ -24,8 +24,8 @@ TENSORS = Path("data/tensors")
 def main(run: stage.Run) -> None:
     # of the model, only its window: its other parameters do not change the tensors
     model = run.params("model", ModelName).name
-    window = run.params(f"model.{model}.window", WindowSpec)
-    spec = TensorSpec.of(run.params("resize", ResizeParams), window)
+    window = run.params(f"model.{model}.window", WindowParams)
+    resize = run.params("resize", ResizeParams)
     on_error = run.params("data", SourceParams).on_error
     # before any work, so that a clip that is too short is known at once
     clips, short = skip_short(
@@ -34,7 +34,7 @@ def main(run: stage.Run) -> None:
     for clip, reason in short.items():
         run.log(f"skipped {clip}: {reason}")
     for split in manifest.SPLITS:
-        jobs = [_job(clip.clip, spec) for clip in clips if clip.split == split]
+        jobs = [_job(clip.clip, resize, window) for clip in clips if clip.split == split]
         each_clip(run, cut, jobs, TENSORS / split, label=f"resize {split}")
         if not jobs:  # DVC warns of empty folders, in each stage that uses them
             (TENSORS / split / "none.txt").write_text(f"This footage has no {split} clips.\n", "utf-8")
@@ -42,7 +42,9 @@ def main(run: stage.Run) -> None:
     manifest.write_skipped(TENSORS / "skipped.csv", short)
 
 
-def _job(clip: str, spec: TensorSpec) -> Job:
+def _job(clip: str, resize: ResizeParams, window: WindowParams) -> Job:
+    # at its rate, so that another interval recomputes only the clips whose windows have other frames
+    spec = TensorSpec.of(resize, window.at(read_card(FRAMES / clip)["fps"]))
     # flow is an input only of tensors with flow planes: for the others, new flow recomputes no clip
     also = [read_card(FLOW / clip)["hash"]] if "flow" in spec.channels else []
     stems = [FRAMES / clip, REGIONS / clip]

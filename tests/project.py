@@ -30,6 +30,7 @@ STAGES = [
     "statistics",
     "measure",
     "calibrate",
+    "validate",
     "score",
     "evaluate",
     "summarize",
@@ -41,6 +42,7 @@ TINY = {  # parameters that make a run short
     "resize.width": 16,
     "model.conv2d.channels": [4, 8],
     "train.epochs": 1,
+    "calibrate.threshold.policy": "percentile",
     "calibrate.threshold.percentile": 90.0,  # of 24 validation frames
     "compute.workers": 1,  # no time for starting processes
 }
@@ -60,8 +62,11 @@ def whole_frames() -> dict[str, Any]:
 
 def following(stage: str) -> set[str]:
     """The stage and all stages that a change of its results re-runs."""
-    # of `resize`, `statistics` reads only the list of clips that are too short, and of `train` nothing
-    others = {"statistics"} if stage in {"resize", "train"} else set()
+    # of `resize`, `statistics` reads only the list of clips that are too short, and of `train` nothing;
+    # the check without labels changes no score
+    others = {"resize": {"statistics"}, "train": {"statistics"}, "validate": {"score", "evaluate"}}.get(
+        stage, set()
+    )
     return set(STAGES[STAGES.index(stage) :]) - others
 
 
@@ -161,17 +166,23 @@ class Project:
         return (self / path).read_bytes()
 
 
-def make(
-    folder: Path, root: str = "data/tiny", commit: bool = True, choices: Mapping[str, Any] = WHOLE_FRAMES
-) -> Project:
-    """A tiny project in `folder`/project, with footage in `root` and its DVC remote in `folder`/remote."""
-    project = Project(folder / "project", DVC_SITE_CACHE_DIR=str(folder / "site"))
+def copy(folder: Path, **env: str) -> Project:
+    """A copy of this project as it is now, without repository, data and what NOT_COPIED names."""
+    project = Project(folder, **env)
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout
     for name in files.split("\0"):
         if name and not name.startswith(NOT_COPIED) and (ROOT / name).is_file():
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, project / name)
+    return project
+
+
+def make(
+    folder: Path, root: str = "data/tiny", commit: bool = True, choices: Mapping[str, Any] = WHOLE_FRAMES
+) -> Project:
+    """A tiny project in `folder`/project, with footage in `root` and its DVC remote in `folder`/remote."""
+    project = copy(folder / "project", DVC_SITE_CACHE_DIR=str(folder / "site"))
     generate(project / root, CLIPS)
     # tests begin with whole frames, independent of the present params.yaml
     project.set({**choices, **TINY, "data.root": root})

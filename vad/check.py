@@ -37,11 +37,12 @@ SECTIONS = {
     "branches": "vad.branches.params:BranchesParams",
     "measure": "vad.branches.params:MeasureParams",
     "calibrate": "vad.scoring.params:CalibrateParams",
+    "validate": "vad.validation.params:ValidateParams",
     "evaluate": "vad.evaluation.params:EvaluateParams",
     "compute": "vad.pipeline.compute_params:ComputeParams",
 }
 
-DEFINITION = Path("dvc.yaml")
+DEFINITION, MANIFEST = Path("dvc.yaml"), Path("data/manifest.csv")
 ABSENT = object()
 
 
@@ -244,6 +245,25 @@ RULES: list[Callable[[dict[str, Any]], None]] = [
 ]
 
 
+def shortage(raw: dict[str, Any]) -> str | None:
+    """The warning that the footage of the latest run is too little for the threshold; None without a run.
+
+    Args:
+        raw: contents of params.yaml, checked.
+    """
+    from vad.footage.extract_params import ExtractParams
+    from vad.scoring.normal_footage import NormalFootage
+    from vad.scoring.params import CalibrateParams
+    from vad.store.manifest import read_manifest
+
+    try:
+        clips = read_manifest(MANIFEST)
+    except UserError:  # no run yet, or one of an earlier version
+        return None
+    footage = NormalFootage(clips, load("extract", ExtractParams, raw).fps)
+    return footage.shortage(load("calibrate", CalibrateParams, raw).threshold)
+
+
 def main(targets: list[str]) -> None:
     for target in targets:
         if target in renamed.STAGES:
@@ -257,6 +277,9 @@ def main(targets: list[str]) -> None:
     for line in warnings(raw):
         print(f"{FILE}: WARNING: {line}", file=sys.stderr)
     print(f"{FILE}: all sections are valid")
+    # no error, since the footage may have changed since
+    if (text := shortage(raw)) is not None:
+        print(f"WARNING: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def test_a_clip_without_regions_is_measured_and_calibrated(tmp_path):
     assert both.frames == 28
     norms = [both.standardisation[""][branch] for branch in both.branches]
     assert norms == [alone.standardisation[""][branch] for branch in both.branches]
-    lowest = sum(squeezed(-norm["centre"] / norm["spread"]) for norm in norms)
+    lowest = sum(squeezed(-norm.centre / norm.spread) for norm in norms)
     scores = both.frame_scores(full)
     np.testing.assert_allclose(both.frame_scores(empty), [lowest] * 14)
     assert lowest < scores.min()

@@ -18,4 +18,4 @@ def items(frames: Sequence[np.ndarray] | np.ndarray) -> Iterator[Frame]:
 
 def foreground_masks(frames: np.ndarray, settings: ForegroundSettings) -> Iterator[np.ndarray]:
     """Foreground of each frame."""
-    return results(foreground(settings), items(frames))
+    return results(foreground(settings, FPS), items(frames))

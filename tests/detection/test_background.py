@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from tests.detection.frames import foreground_masks, items
+from tests.detection.frames import FPS, foreground_masks, items
 from vad import UserError
 from vad.detection.background import changing_share, clean, foreground, shadow
 from vad.detection.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
@@ -21,9 +21,10 @@ METHODS = ("mog2", "knn", "median")
 HEIGHT, WIDTH = 60, 90
 
 
-def how(method: str = "mog2", **changes) -> ForegroundSettings:
+def how(method: str = "mog2", history: int = 100, **changes) -> ForegroundSettings:
+    """Settings; `history` is in frames."""
     values = {
-        "history": 100,
+        "history": history / FPS,
         "initial_frames": 30,
         "learning_rate": -1,
         "threshold": None,
@@ -331,7 +332,7 @@ def test_masks_come_as_soon_as_the_background_is_learned(method, length):
     """After `history` frames all that wait are due; later that of each frame, for a median of each period."""
     frames, _ = walk(50, color=True)
     p = how(method, history=20, initial_frames=7, shadows=True)
-    whole, processor = run(frames, p), foreground(p)
+    whole, processor = run(frames, p), foreground(p, FPS)
     masks = []
     for t, item in enumerate(items(frames[:length]), 1):
         masks += processor.process(item)
@@ -359,7 +360,7 @@ def test_a_median_of_the_last_period_covers_a_full_period():
 @pytest.mark.parametrize("method", ["mog2", "knn"])
 def test_a_skipped_warm_up_has_no_foreground_and_does_not_wait(method):
     frames, truth = walk(length=100, starts=30)
-    processor = foreground(how(method, history=50), skip_warm_up=True)
+    processor = foreground(how(method, history=50), FPS, skip_warm_up=True)
     masks, kept = [], []
     for t, item in enumerate(items(frames), 1):
         pixels = item.pixels.copy()

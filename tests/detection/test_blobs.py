@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
 from benchmarks.sample_regions import Count, moving
-from tests.detection.frames import foreground_masks, items
+from tests.detection.frames import FPS, foreground_masks, items
 from vad import UserError
 from vad import boxes as box_arrays
 from vad.detection.blobs import MotionBoxes, boxes
@@ -324,7 +324,7 @@ FOREGROUND = ForegroundParams().resolve(MOTION_BOXES)
 
 def masks_of(frames: np.ndarray, how: MotionParams, flow=None) -> np.ndarray:
     counts, scale = flow or (repeat(None), None)
-    processor = motion_masks(how, FOREGROUND, scale)
+    processor = motion_masks(how, FOREGROUND, FPS, scale)
     moving = list(results(processor, zip(items(frames), counts, strict=False)))
     assert all(mask.dtype == bool for mask in moving)
     return np.array(moving)
@@ -410,7 +410,7 @@ def test_flow_is_cut_at_half_the_speed_nearby():
 
 def test_missing_flow_is_refused_at_once():
     with pytest.raises(UserError, match=r"flow.method is none; set flow.method: dis"):
-        motion_masks(params("flow"), FOREGROUND, None)
+        motion_masks(params("flow"), FOREGROUND, FPS, None)
 
 
 def test_the_source_foreground_takes_the_masks_of_the_background_model():
@@ -425,7 +425,7 @@ def test_memory_does_not_grow_with_the_clip(tmp_path: Path):
     counts = np.lib.format.open_memmap(tmp_path / "flow.npy", "w+", np.int8, (300, 120, 180, 2))
     for source in ("difference", "flow"):
         tracemalloc.start()
-        processor = motion_masks(params(source), FOREGROUND, 0.1)
+        processor = motion_masks(params(source), FOREGROUND, FPS, 0.1)
         for mask in results(processor, zip(items(frames), counts, strict=True)):
             boxes(mask, params(close=12, split=0.4))
         peak = tracemalloc.get_traced_memory()[1]

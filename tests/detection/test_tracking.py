@@ -10,16 +10,16 @@ from pydantic import ValidationError
 from supervision import Detections
 from trackers import SORTTracker
 
-from vad.detection.tracking import Tracker, TrackParams
+from vad.detection.tracking import Tracker, TrackLimits, TrackParams
 
 WIDE, HIGH = 20, 50  # pixels of a person
 
 
-def params(max_gap=5, min_iou=0.3, confirm=2) -> TrackParams:
-    return TrackParams(max_gap=max_gap, min_iou=min_iou, confirm=confirm)
+def limits(max_gap=5, min_iou=0.3, confirm=2) -> TrackLimits:
+    return TrackLimits(max_gap, min_iou, confirm)
 
 
-def reference(how: TrackParams) -> Callable[[np.ndarray], list[int]]:
+def reference(how: TrackLimits) -> Callable[[np.ndarray], list[int]]:
     """SORT of the library `trackers`: a function from the boxes of the next frame to their track numbers."""
     # at a frame rate of 30, the library takes the length of its buffer in frames
     sort = SORTTracker(
@@ -43,7 +43,7 @@ def person(x: float, y: float) -> list[float]:
 
 def track(frames: list[list[list[float]]], **how: float) -> list[list[int]]:
     """Track numbers of all boxes, frame by frame."""
-    tracker = Tracker(params(**how))
+    tracker = Tracker(limits(**how))
     out = []
     for boxes in frames:
         got = tracker.update(np.array(boxes, float).reshape(-1, 4))
@@ -122,10 +122,19 @@ def test_boxes_that_never_occur_twice_in_a_row_are_no_track(confirm):
     assert track(frames, confirm=confirm)[-1] == [0]
 
 
-@pytest.mark.parametrize("confirm", [1, 0])
-def test_confirm_must_be_at_least_2(confirm):
+@pytest.mark.parametrize(
+    ("fps", "gap", "boxes"),
+    [(1.0, 1, 2), (9.0, 7, 2), (10.0, 8, 2), (12.5, 10, 2), (15.0, 12, 3), (25.0, 20, 4), (30.0, 24, 4)],
+)
+def test_durations_are_rounded_to_frames_halves_up_and_two_boxes_are_needed(fps, gap, boxes):
+    """0.1 s at 15 and 25 frames per second are 1.5 and 2.5 frames."""
+    assert TrackParams(max_gap=0.8, confirm=0.1).at(fps) == (gap, 0.2, boxes)
+    assert TrackParams(max_gap=0.0, confirm=0.0).at(fps) == (0, 0.2, 2)
+
+
+def test_times_before_the_start_are_refused():
     with pytest.raises(ValidationError):
-        params(confirm=confirm)
+        TrackParams(max_gap=-1.0)
 
 
 @pytest.mark.parametrize(("min_iou", "jump", "kept"), [(0.3, 8, True), (0.3, 12, False), (0.7, 8, False)])
@@ -151,7 +160,7 @@ def test_missing_frames_count_as_frames_without_boxes(max_gap, missing):
         ]
         for t in range(20)
     ]
-    gaps, empty = Tracker(params(max_gap=max_gap)), Tracker(params(max_gap=max_gap))
+    gaps, empty = Tracker(limits(max_gap=max_gap)), Tracker(limits(max_gap=max_gap))
     for t, boxes in enumerate(frames):
         if t == 10:
             for _ in range(min(missing, 10)):
@@ -173,8 +182,8 @@ BOX = st.tuples(*[st.integers(0, 40)] * 2, *[st.integers(1, 20)] * 2).map(
 )
 def test_any_boxes_have_the_tracks_of_the_library(frames, max_gap, min_iou, confirm):
     """Small whole numbers give many equal overlaps."""
-    sort = reference(params(max_gap, min_iou, confirm))
-    tracker = Tracker(params(max_gap, min_iou, confirm))
+    sort = reference(limits(max_gap, min_iou, confirm))
+    tracker = Tracker(limits(max_gap, min_iou, confirm))
     for boxes in frames:
         array = np.array(boxes, float).reshape(-1, 4)
         assert tracker.update(array).tolist() == sort(array)
@@ -185,7 +194,7 @@ def test_a_crowd_has_the_tracks_of_the_library(seed):
     """Ten people who walk, shake, hide and meet, for 300 frames."""
     rng = np.random.default_rng(seed)
     start, speed, size = rng.uniform(0, 300, (10, 2)), rng.normal(0, 2, (10, 2)), rng.uniform(10, 60, (10, 2))
-    sort, tracker = reference(params()), Tracker(params())
+    sort, tracker = reference(limits()), Tracker(limits())
     tracks = set()
     for t in range(300):
         corner = (start + t * speed) % 300 + rng.normal(0, 1, (10, 2))
@@ -198,13 +207,13 @@ def test_a_crowd_has_the_tracks_of_the_library(seed):
 
 
 def test_without_boxes_there_are_no_tracks():
-    tracker = Tracker(params())
+    tracker = Tracker(limits())
     for _ in range(5):
         assert tracker.update(np.zeros((0, 4))).shape == (0,)
 
 
 def test_integer_boxes_are_tracked_too():
-    tracker = Tracker(params())
+    tracker = Tracker(limits())
     got = [tracker.update(np.array([person(50 + t, 50)], np.int32)).tolist() for t in range(3)]
     assert got == [[-1], [0], [0]]
 

@@ -19,6 +19,7 @@ from vad.evaluation.selection import select
 from vad.footage.masks import convert
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import ClipErrors, read_errors
+from vad.scoring.norms import Line
 from vad.scoring.params import CalibrateParams
 from vad.scoring.scores import event_table, read_scores, score_clip
 from vad.store.arrays import write_array
@@ -43,22 +44,25 @@ def heatmap_files(*clips: str) -> list[str]:
     return [f"heatmaps/clip_{name}.png" for name in clips]
 
 
-def calibration(*branches: str, median: int = 1) -> Calibration:
-    """An error of 1 has score 0, an error of 2 has score 1; alarms are above 0.75."""
+def calibration(*branches: str, smooth: bool = False) -> Calibration:
+    """An error of 1 has score 0, an error of 2 has score 1; alarms are above 0.75.
+
+    With `smooth`, scores are smoothed by a median of three frames, at 5 and at 10 frames per second.
+    """
     params = CalibrateParams(
         aggregate="region",
         error_sigma=0.0,
-        smooth={"median": median, "gaussian": 0.0},
-        threshold={"percentile": 90.0},
+        smooth={"median": 0.3 if smooth else 0.0, "gaussian": 0.0},
+        threshold={"policy": "percentile", "percentile": 90.0},
         events={"merge_gap": 0.5},
     )
-    norms = {branch: {"centre": 1.0, "spread": 1.0} for branch in branches}
-    amount = {"frames": 500, "hours": 1.0, "lookahead": LOOKAHEAD + median // 2, "delay": 0.4}
+    norms = {branch: Line(1.0, 1.0) for branch in branches}
+    amount = {"frames": 500, "hours": 1.0, "lookahead": LOOKAHEAD + smooth, "delay": 0.4}
     return Calibration(params, {"": norms}, norms, {}, 0.75, 0.75, **amount)
 
 
 RECONSTRUCTION = calibration("reconstruction")
-SEVERAL = calibration("appearance", "flow", "speed", median=3)
+SEVERAL = calibration("appearance", "flow", "speed", smooth=True)
 
 
 def manifest_row(name: str, frames: int, labelled: bool, camera: str, subject: str) -> Clip:

@@ -1,4 +1,4 @@
-"""Where alarms come from: events with their places, and places by camera, compared with loops over frames."""
+"""Where alarms come from: events with their areas, and areas by camera, compared with loops over frames."""
 
 from collections import Counter
 from pathlib import Path
@@ -99,7 +99,7 @@ def some_clips(draw: st.DrawFn) -> list[ScoredClip]:
 
 
 def by_hand(clip: ScoredClip) -> list[str | None]:
-    """The place of each frame, None if it is not alarmed."""
+    """The area of each frame, None if it is not alarmed."""
     out: list[str | None] = []
     errors = clip.regions
     for t, score in enumerate(clip.scores):
@@ -123,7 +123,7 @@ def by_hand(clip: ScoredClip) -> list[str | None]:
 
 
 def unmoved(errors: ClipErrors, frame: int) -> str:
-    """The place of the cells under regions of error 1 where nothing moves: the others have error 0."""
+    """The area of the cells under regions of error 1 where nothing moves: the others have error 0."""
     painted = np.zeros((HEIGHT // CELL, WIDTH // CELL), bool)
     for row in errors.table[errors.table["frame"] == frame].itertuples():
         painted[row.y0 // CELL : -(-row.y1 // CELL), row.x0 // CELL : -(-row.x1 // CELL)] = True
@@ -141,12 +141,12 @@ def test_tables_are_those_of_a_loop_over_frames(clips):
     seconds, outside = Counter(), Counter()
     rows = iter(events.to_dict("records"))
     for clip in clips:
-        places = by_hand(clip)
-        unlabelled = np.zeros(len(places), bool) if clip.anomalous is None else clip.anomalous
-        for place, labelled in zip(places, unlabelled, strict=True):
-            if place is not None:
-                seconds[clip.camera, place] += 1 / clip.fps
-                outside[clip.camera, place] += (not labelled) / clip.fps
+        areas = by_hand(clip)
+        unlabelled = np.zeros(len(areas), bool) if clip.anomalous is None else clip.anomalous
+        for area, labelled in zip(areas, unlabelled, strict=True):
+            if area is not None:
+                seconds[clip.camera, area] += 1 / clip.fps
+                outside[clip.camera, area] += (not labelled) / clip.fps
         for event in clip.events:
             row, span = next(rows), range(event.start, event.end)
             assert (row["clip"], row["camera"]) == (clip.name, clip.camera)
@@ -154,17 +154,17 @@ def test_tables_are_those_of_a_loop_over_frames(clips):
             assert row["seconds"] == pytest.approx(len(span) / clip.fps)
             free = sum(not unlabelled[t] for t in span)
             assert row["seconds_outside_labels"] == pytest.approx(free / clip.fps)
-            counts = Counter(places[t] for t in span if places[t])
-            assert counts[row["place"]] == max(counts.values(), default=0)
+            counts = Counter(areas[t] for t in span if areas[t])
+            assert counts[row["area"]] == max(counts.values(), default=0)
     assert next(rows, None) is None
-    got = {(row.camera, row.place): row for row in alarms.itertuples()}
+    got = {(row.camera, row.area): row for row in alarms.itertuples()}
     assert len(got) == len(alarms)
     assert {key: row.seconds for key, row in got.items()} == pytest.approx(seconds)
     assert {key: row.seconds_outside_labels for key, row in got.items()} == pytest.approx(outside)
     for row in alarms.itertuples():
         box = (row.x0, row.y0, row.x1, row.y1)
-        if row.place:
-            assert name_of((row.x0 + row.x1) / 4, (row.y0 + row.y1) / 4) == row.place
+        if row.area:
+            assert name_of((row.x0 + row.x1) / 4, (row.y0 + row.y1) / 4) == row.area
             assert (row.x1 - row.x0, row.y1 - row.y0) == (2 * WIDTH / 3, 2 * HEIGHT / 3)
         else:
             assert box == (0, 0, 2 * WIDTH, 2 * HEIGHT)
@@ -181,8 +181,8 @@ def test_cells_of_a_long_alarm_are_scored_for_few_frames(monkeypatch):
     monkeypatch.setattr(type(BY), "cell_scores", lambda *given: calls.append(given) or whole(*given))
     events, alarms = alarm_tables([clip], BY)
     assert len(calls) == SAMPLES == 8
-    assert alarms[["place", "seconds"]].to_numpy().tolist() == [["lower right", 70.0], ["left", 10.0]]
-    assert events[["seconds", "place"]].to_numpy().tolist() == [[80.0, "lower right"]]
+    assert alarms[["area", "seconds"]].to_numpy().tolist() == [["lower right", 70.0], ["left", 10.0]]
+    assert events[["seconds", "area"]].to_numpy().tolist() == [[80.0, "lower right"]]
 
 
 # --- the section of the summary
@@ -200,7 +200,7 @@ def alarm(start: int, end: int, frames: int = 100) -> list[float]:
     return [float(start <= t < end) for t in range(frames)]
 
 
-def test_the_longest_events_and_their_place_are_named_with_what_to_do(tmp_path):
+def test_the_longest_events_and_their_area_are_named_with_what_to_do(tmp_path):
     clips = [
         scored("007", alarm(10, 40), [[LOW]] * 100, camera="door"),
         scored("b", alarm(0, 100), [[HIGH]] * 100, fps=25.0),  # 4 s, from end to end
@@ -209,9 +209,9 @@ def test_the_longest_events_and_their_place_are_named_with_what_to_do(tmp_path):
     ]
     assert section(tmp_path, *clips, labels=False) == [
         "## What raises most alarms",
-        "- Longest events: `b` 0:00 to 0:04 (4.0 s, upper left); `007` 0:01 to 0:04 (3.0 s, lower right); "
-        "`d` 0:00 to 0:01 (0.3 s, upper left).",
-        "- Place that is alarmed longest: upper left of the picture of camera `a` (x 0 to 24, y 0 to 16 in "
+        "- Longest events: `b` 0:00 to 0:04 (4.0 s, frames 0 to 198, upper left); `007` 0:01 to 0:04 (3.0 s, "
+        "frames 20 to 78, lower right); `d` 0:00 to 0:01 (0.3 s, frames 10 to 14, upper left).",
+        "- Area that is alarmed longest: upper left of the picture of camera `a` (x 0 to 24, y 0 to 16 in "
         "pixels of the source), 60 % of all such time.",
         ADVICE,
     ]
@@ -225,26 +225,26 @@ def test_of_labelled_clips_what_lies_outside_labels_counts(tmp_path):
         scored("unlabelled", alarm(0, 10), [[HIGH]] * 100),
     ]
     assert section(tmp_path, *clips)[1:] == [
-        "- Longest events outside labelled anomalies: `stays` 0:02 to 0:09 (4.0 s, lower right); "
-        "`unlabelled` 0:00 to 0:01 (1.0 s, upper left).",
-        "- Place that is alarmed longest outside labelled anomalies: lower right of the picture of camera "
+        "- Longest events outside labelled anomalies: `stays` 0:02 to 0:09 (4.0 s, frames 40 to 178, lower "
+        "right); `unlabelled` 0:00 to 0:01 (1.0 s, frames 0 to 18, upper left).",
+        "- Area that is alarmed longest outside labelled anomalies: lower right of the picture of camera "
         "`a` (x 48 to 72, y 32 to 48 in pixels of the source), 80 % of all such time.",
         ADVICE,
     ]
     lines = section(tmp_path, clips[0])
-    assert lines[1].startswith("- Longest events: `found` 0:00 to 0:05 (5.0 s, upper left).")
+    assert lines[1].startswith("- Longest events: `found` 0:00 to 0:05 (5.0 s, frames 0 to 98, upper left).")
     assert lines[-1] == ALL_LABELLED
 
 
 def test_what_is_unknown_is_not_named(tmp_path):
-    """Whole frames without maps have no place, alarms may be too short for an event, and none is none."""
+    """Whole frames without maps have no area, alarms may be too short for an event, and none is none."""
     whole = scored("whole", alarm(0, 50), [[(0, 0, WIDTH, HEIGHT, 1.0)]] * 100)
     assert section(tmp_path, whole, labels=False)[1:] == [
-        "- Longest events: `whole` 0:00 to 0:05 (5.0 s).",
+        "- Longest events: `whole` 0:00 to 0:05 (5.0 s, frames 0 to 98).",
         ADVICE,
     ]
     short = section(tmp_path, scored("short", alarm(3, 4), [[LOW]] * 100), labels=False)
-    assert [line.partition(":")[0] for line in short[1:-1]] == ["- Place that is alarmed longest"]
+    assert [line.partition(":")[0] for line in short[1:-1]] == ["- Area that is alarmed longest"]
     assert section(tmp_path, scored("calm", alarm(0, 0), [[LOW]] * 100)) == []
 
 

@@ -11,7 +11,6 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.ndimage import gaussian_filter1d
 from sklearn import metrics as sk
 
 from tests.evaluation import reports
@@ -26,6 +25,8 @@ from vad.scoring import calibration as calibration_module
 from vad.scoring import events
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.filters import Gaussian, filtered
+from vad.scoring.norms import Line
 from vad.scoring.params import CalibrateParams
 from vad.store import arrays
 from vad.store.tables import BOX
@@ -34,18 +35,28 @@ SIZE, CELL, MAP = (12, 20), 4, (3, 5)  # of extracted frames, which have half th
 PARAMS = EvaluateParams(resamples=100, mask_percentile=80.0)
 CALIBRATE = CalibrateParams(
     error_sigma=0.0,
-    smooth={"median": 1, "gaussian": 0.0},
+    smooth={"median": 0.0, "gaussian": 0.0},
     threshold={"policy": "fixed", "percentile": 50.0},
     events={"merge_gap": 0.0},
 )
-NORMS = {"look": {"centre": 1.0, "spread": 2.0}, "move": {"centre": 0.5, "spread": 1.0}}
+NORMS = {"look": Line(1.0, 2.0), "move": Line(0.5, 1.0)}
 
 
 def calibration(*branches: str, sigma: float = 0.0) -> Calibration:
+    """`sigma` of errors in frames, of which there are ten per second."""
     norms = {branch: NORMS[branch] for branch in branches}
-    params = CALIBRATE.model_copy(update={"error_sigma": sigma})
+    params = CALIBRATE.model_copy(update={"error_sigma": sigma / 10})
     return Calibration(
-        params, {"": norms}, norms, {}, 1.0, 0.6, frames=100, hours=1.0, lookahead=0, delay=0.0
+        params,
+        {"": norms},
+        norms,
+        {},
+        1.0,
+        0.6,
+        frames=100,
+        hours=1.0,
+        lookahead=0,
+        delay=0.0,
     )
 
 
@@ -137,8 +148,8 @@ def pixels(
                     painted[row.frame, r, c] = max(painted[row.frame, r, c], row.error_move)
         total = np.zeros((10, *MAP))
         for branch, errors in (("look", clip.regions.maps["look"].astype(float)), ("move", painted)):
-            smooth = gaussian_filter1d(errors, sigma, axis=0) if sigma else errors
-            z = (smooth - NORMS[branch]["centre"]) / NORMS[branch]["spread"]
+            smooth = filtered(errors, Gaussian(sigma))
+            z = (smooth - NORMS[branch].centre) / NORMS[branch].spread
             total += np.where(z > 0, z, (np.exp(np.minimum(z, 0)) - 1) / 100)
         s.append(total.repeat(8, 1).repeat(8, 2).reshape(10, -1))  # a cell is 8 x 8 pixels of the source
         y.append(truths[name][clip.source_frames].reshape(10, -1))

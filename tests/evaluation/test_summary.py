@@ -1,13 +1,17 @@
 """The summary: a page of figures, events and tables."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.evaluation.reports import CLIPS, FILES, SEVERAL, Report, heatmap_files
+from tests.scoring.test_evidence import BY_DAY, BY_SHARE
 from vad.evaluation import summary
 from vad.evaluation.summary import MAX_EVENTS
 from vad.scoring.event_tables import COLUMNS
+from vad.scoring.evidence import Evidence, sentences
 from vad.store.tables import read_table
 
 
@@ -102,6 +106,39 @@ def test_boxes_without_tracks_make_no_table_of_tracks(box_inputs, tmp_path):
     assert "Pixels" not in report.markdown
 
 
+# --- what the threshold rests on
+
+
+def with_evidence(report: Report, evidence: Evidence | None) -> str:
+    return summary.markdown(report.stored, report.folder, report.events, {}, evidence=evidence)
+
+
+def test_a_warning_on_the_threshold_stands_above_all_figures(frames_report):
+    text = with_evidence(frames_report, replace(BY_SHARE, mean_share=0.0201))
+    title, warned, *_ = text.split("\n\n")
+    assert title == "# Evaluation"
+    assert warned.startswith(
+        "**WARNING: the threshold rests on 96 seconds of 6 clips: expect frequent alarms"
+    )
+    assert f"{warned}\n\n250 test frames" in text
+    vague = replace(BY_DAY, hours=0.5, left_out_hours=0.5, left_out_events=0, high_per_day=144.0)
+    assert "**WARNING: the threshold rests on 30 minutes of 6 clips" in with_evidence(frames_report, vague)
+
+
+@pytest.mark.parametrize("evidence", [BY_DAY, BY_SHARE])
+def test_footage_that_vouches_for_the_threshold_gives_no_warning(frames_report, evidence):
+    text = with_evidence(frames_report, evidence)
+    assert "WARNING" not in text
+    (line,) = [line for line in text.splitlines() if line.startswith("Threshold 0.7500, ")]
+    assert line.partition(" labelled normal. ")[2] == " ".join(sentences(evidence))
+
+
+def test_a_threshold_of_unknown_origin_has_neither_warning_nor_sentences(frames_report):
+    text = page(frames_report, frames_report.events)
+    assert "WARNING" not in text
+    assert "rests on" not in text
+
+
 # --- events
 
 
@@ -181,3 +218,38 @@ def test_events_are_read_with_names_as_text(tmp_path):
     events = summary.read_events(tmp_path / "e.csv")
     assert events["clip"].tolist() == names
     assert events["branches"].tolist() == [""] * 3
+
+
+CHECK = {
+    "auc": 0.75,
+    "low": 0.5,
+    "high": 1.0,
+    "unaltered": 0.55,
+    "stretches": 3,
+    "clips": 2,
+    "normal_frames": 90,
+    "kind": {
+        "sped_up": {
+            "auc": 0.9,
+            "low": 0.8,
+            "high": 1.0,
+            "unaltered": 0.6,
+            "alarmed": 0.5,
+            "stretches": 2,
+            "branch": {"flow": 0.7, "speed": 0.8, "learned": 0.95},
+        }
+    },
+}
+
+
+def test_the_check_without_labels_has_a_row_per_kind_and_names_the_best_single_branch(frames_report):
+    result = frames_report.stored | {"validation": CHECK}
+    text = summary.markdown(result, frames_report.folder, frames_report.events, {})
+    section = text.partition("## Check without labels\n")[2].partition("\n## ")[0]
+    assert "altered in 3 stretches of 2 clips: AUC 0.750 (95 % confidence interval 0.500 to 1.000)" in section
+    rows = [line for line in section.splitlines() if line.startswith("| sped up |")]
+    assert rows == ["| sped up | 2 | 0.900 | 0.800 to 1.000 | 0.600 | 50 % | 0.800 (speed) |"]
+    absent = frames_report.stored | {"validation": {"absent": "no normal clip was left out of training"}}
+    text = summary.markdown(absent, frames_report.folder, frames_report.events, {})
+    assert "## Check without labels\n\nNone: no normal clip was left out of training.\n" in text
+    assert "Check without labels" not in frames_report.markdown

@@ -15,6 +15,7 @@ from vad import recipe
 from vad.store.downloads import hash_file
 
 Choices = Mapping[str, Any]
+RATE = 2.5  # frames per second of the tiny project: 24 in the time of a clip of the sample
 DETECTOR = "detector.onnx"  # in the root folder of the project
 ONNX = {"preprocess.person_crop.onnx.weights": DETECTOR, "preprocess.person_crop.onnx.confidence": 0.25}
 # recipes, changes; the recipe `sample` stands for the other recipes of footage as well, whose layouts end at
@@ -24,7 +25,15 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
     "weight_free": (["weight_free", "full_lookahead"], {}),
     "objects": (
         ["objects"],
-        {**ONNX, "preprocess.person_crop.onnx.every_n": 3, "preprocess.foreground": {"history": 8}},
+        {
+            **ONNX,
+            "preprocess.person_crop.onnx.every_n": 3,
+            "preprocess.foreground": {"history": 8 / RATE},
+            "model.cube.window.frame_interval": 2 / RATE,
+            # of as many frames as at ten frames per second or more; here there are 2.5
+            "calibrate.error_sigma": 0.8,
+            "calibrate.smooth": {"median": 6.0, "gaussian": 0.8},
+        },
     ),
     "resampled": (
         ["objects"],
@@ -33,7 +42,11 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
     "no_lookahead": (["weight_free", "no_lookahead"], {}),
     "little_lookahead": (
         ["weight_free"],
-        {"calibrate.lookahead": 9, "calibrate.smooth.median": 4, "preprocess.foreground": {"method": "knn"}},
+        {
+            "calibrate.lookahead": 1.2,  # three of five frames
+            "calibrate.smooth.median": 2.4,
+            "preprocess.foreground": {"method": "knn"},
+        },
     ),
     "silhouettes": (
         ["whole_frame"],
@@ -43,7 +56,7 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
             "resize.channels": ["picture", "flow"],
             "resize.stride": 3,
             "model.name": "unet",
-            "calibrate.smooth": {"median": 5, "gaussian": 1.0},
+            "calibrate.smooth": {"median": 2.0, "gaussian": 0.4},
         },
     ),
     "frame_and_mask": (
@@ -88,7 +101,7 @@ CONFIGURATIONS: dict[str, tuple[list[str], Choices]] = {
             "extract.color": "rgb",
             "resize.channels": ["rgb", "difference"],
             "model.name": "conv3d",
-            "model.conv3d.window": {"frames": 8, "step": 2},
+            "model.conv3d.window": {"frames": 8, "frame_interval": 2 / RATE},
         },
     ),
     "vgg16": (

@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests import project as tiny
-from tests.live.configurations import CONFIGURATIONS, DETECTOR, choices
+from tests.live.configurations import CONFIGURATIONS, DETECTOR, RATE, choices
 from tests.project import Project
 from vad import UserError, recipe, synthetic
 from vad.branches.base import BRANCHES
@@ -217,10 +217,22 @@ def test_results_come_as_late_as_the_calibration_says(objects, objects_model):
     for t, decoded in enumerate(frames):
         delays += [t - result.index for result in session.process(decoded._replace(seconds=t / 25))]
     lookahead = objects_model.calibration.lookahead
-    assert session.lookahead == lookahead == max(2, 2) + 8 + 7 + 8
+    assert session.fps == RATE
+    assert session.lookahead == lookahead == max(2, 2) + 5 + 7 + 5
     assert session.delay == lookahead / session.fps
     assert set(delays) == {lookahead}
     assert len(session.finish()) == lookahead
+
+
+def test_a_faster_camera_has_the_same_windows_and_a_longer_warm_up(objects, objects_model):
+    """Every frame twice at twice the rate: windows reach twice as many frames ahead."""
+    clip = clips_of(objects)[0]
+    session, delays = Session(objects_model, fps=2 * RATE, camera=clip.camera, concurrent=False), []
+    assert session.warm_up == 2 * 8
+    for t, decoded in enumerate([frame for frame in frames_of(objects, clip) for _ in range(2)] * 2):
+        delays += [t - result.index for result in session.process(decoded._replace(seconds=t / session.fps))]
+    assert session.lookahead == objects_model.calibration.smoothing(session.fps).lookahead + max(4, 2)
+    assert set(delays) == {session.lookahead}
 
 
 def test_a_live_session_gives_frames_of_the_warm_up_no_motion(objects, objects_model):
@@ -382,14 +394,14 @@ def test_an_ended_session_takes_no_more_frames(objects, objects_model):
 
 def test_windows_that_the_autoencoder_does_not_know_are_refused_at_the_first_frame(objects, objects_model):
     clip = clips_of(objects)[0]
-    spec = objects_model.spec.model_copy(update={"channels": ["flow", "gray"]})
-    session = Session(replace(objects_model, spec=spec), fps=25.0)
+    resize = objects_model.resize.model_copy(update={"channels": ["flow", "gray"]})
+    session = Session(replace(objects_model, resize=resize), fps=25.0)
     with pytest.raises(
         UserError, match="for the planes gray, flow_x, flow_y, these are flow_x, flow_y, gray"
     ):
         session.process(next(frames_of(objects, clip)))
-    spec = objects_model.spec.model_copy(update={"height": 24})
-    session = Session(replace(objects_model, spec=spec), fps=25.0)
+    resize = objects_model.resize.model_copy(update={"height": 24})
+    session = Session(replace(objects_model, resize=resize), fps=25.0)
     with pytest.raises(UserError, match=r"made for windows of 3x3x16x16 .* these are 3x3x24x16"):
         session.process(next(frames_of(objects, clip)))
 

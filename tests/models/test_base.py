@@ -267,7 +267,7 @@ def test_tensors_with_another_number_of_frames_are_refused():
 
 
 OTHER = {
-    "window": {"frames": 1, "step": 1, "position": "middle"},
+    "window": {"frames": 1, "frame_interval": 0.0, "position": "middle"},
     "objective": "reconstruct",
     "channels": [4],
 }
@@ -312,7 +312,7 @@ def test_truncated_weights_are_refused(stored):
         {"params": OTHER | {"channels": [8]}},  # another architecture than the weights
         {"params": OTHER | {"channels": [4, 4]}},
         {"params": OTHER | {"window": {"frames": 2}}},
-        {"params": OTHER | {"window": 1, "step": 1, "position": "middle"}},  # of an earlier version
+        {"params": OTHER | {"window": {"frames": 1, "step": 1}}},  # of an earlier version
         {"params": {}},
         {"params": OTHER | {"more": 1}},
         {"window_shape": [3, 1, 16, 16]},

@@ -3,6 +3,7 @@
 ORDER = [
     *(
         "boxes",
+        "durations",
         "store",
         "pipeline",
         "stream",
@@ -22,6 +23,7 @@ ORDER = [
         "live",
         "drawing",
         "evaluation",
+        "validation",
         "synthetic",
         "check",
         "parameters",

@@ -26,18 +26,20 @@ DEFINITION = params.read(ROOT / "dvc.yaml")
 STAGES = list(DEFINITION["stages"])
 SCRIPTS = {p.stem for p in (ROOT / "stages").glob("*.py")}
 REGISTRIES = [LAYOUTS, FLOW_METHODS, REGION_MODES, MODELS, BRANCHES]
-CHOOSES: dict[str, Registry] = {  # the stages that run a chosen alternative
-    "ingest": LAYOUTS,
-    "flow": FLOW_METHODS,
-    "preprocess": REGION_MODES,
-    "train": MODELS,
-    "measure": MODELS,
+CHOOSES: dict[str, list[Registry]] = {  # the stages that run chosen alternatives
+    "ingest": [LAYOUTS],
+    "flow": [FLOW_METHODS],
+    "preprocess": [REGION_MODES],
+    "train": [MODELS],
+    "measure": [MODELS],
+    "validate": [FLOW_METHODS, REGION_MODES, MODELS],
 }
 ALL_OF = {  # the stages that use several alternatives at once
     "statistics": BRANCHES.names(defines("fit")),
     "measure": BRANCHES.names(),
+    "validate": BRANCHES.names(),
 }
-WITHOUT_TORCH = sorted(SCRIPTS - {"train", "measure"})
+WITHOUT_TORCH = sorted(SCRIPTS - {"train", "measure", "validate"})
 MODULES = sorted(p.relative_to(ROOT) for p in (ROOT / "vad").rglob("*.py"))
 
 
@@ -56,15 +58,14 @@ def file_of(registry: Registry, name: str) -> str:
 
 
 def alternatives(stage: str) -> set[str]:
-    """Files of the alternatives among which a stage chooses one."""
-    registry = CHOOSES.get(stage)
-    return {file_of(registry, name) for name in registry.names()} if registry else set()
+    """Files of the alternatives among which a stage chooses."""
+    return {file_of(registry, name) for registry in CHOOSES.get(stage, []) for name in registry.names()}
 
 
 def needed(stage: str) -> set[str]:
     """Files in the import closure of a stage, without the alternatives."""
     modules = [f"stages.{stage}", *(BRANCHES.module(name) for name in ALL_OF.get(stage, []))]
-    if registry := CHOOSES.get(stage):
+    for registry in CHOOSES.get(stage, []):
         modules += [registry.module(name) for name in registry.names()]
     return {f.as_posix() for f in closure.sources(*modules)} - alternatives(stage)
 
@@ -99,15 +100,16 @@ def test_every_dependency_holds_a_file_of_the_closure(name):
 @pytest.mark.parametrize("name", STAGES)
 def test_the_chosen_alternative_is_a_dependency_and_no_other(name):
     template = {d for d in code_deps(name) if "$" in d}
-    registry = CHOOSES.get(name)
-    folder = registry.package.replace(".", "/") if registry else ""
-    assert {Path(d).parent.as_posix() for d in template} == ({folder} if registry else set())
+    registries = CHOOSES.get(name, [])
+    folders = {registry.package.replace(".", "/") for registry in registries}
+    assert {Path(d).parent.as_posix() for d in template} == folders
     static = [d for d in code_deps(name) if "$" not in d]
     assert not {f for f in alternatives(name) if any(holds(d, f) for d in static)}
-    for alternative in registry.names() if registry else []:
-        sources = {f.as_posix() for f in closure.sources(registry.module(alternative))}
-        missing = {f for f in sources if not any(holds(d, f) for d in static)}
-        assert missing == {file_of(registry, alternative)}
+    for registry in registries:
+        for alternative in registry.names():
+            sources = {f.as_posix() for f in closure.sources(registry.module(alternative))}
+            missing = {f for f in sources if not any(holds(d, f) for d in static)}
+            assert missing == {file_of(registry, alternative)}
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -318,7 +320,7 @@ def test_params_yaml_is_short_and_has_only_existing_keys():
             yield from keys(below, f"{prefix}{key}.") if isinstance(below, dict) and below else [prefix + key]
 
     raw = params.read(ROOT / "params.yaml")
-    assert len(list(keys(raw))) <= 112
+    assert len(list(keys(raw))) <= 113
     existing = {p.key for p in parameters.parameters()}
     sections = {p.key.rpartition(".")[0] for p in parameters.parameters()}
     sections |= {

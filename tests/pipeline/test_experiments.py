@@ -100,7 +100,7 @@ def test_footage_that_a_copy_would_lack_is_refused(here):
 def test_the_table_before_and_after_experiments_are_queued(project):
     rows = project.make("table", COLUMNS="80").splitlines()
     assert [row.split()[0] for row in rows] == ["experiment", "workspace", branch(project)]
-    project.make("exp", "ARGS=-n later --queue -S train.seed=7 -S calibrate.smooth.median=5")
+    project.make("exp", "ARGS=-n later --queue -S train.seed=7 -S calibrate.smooth.median=0.5")
     try:
         rows = project.make("table", COLUMNS="80").splitlines()
     finally:
@@ -108,7 +108,7 @@ def test_the_table_before_and_after_experiments_are_queued(project):
     assert max(map(len, rows)) <= 80
     (row,) = [i for i, text in enumerate(rows) if text.startswith("- later (queued)  conv2d")]
     changed = "".join("".join(rows[row:]).split())
-    assert changed.endswith("calibrate.smooth.median=5train.seed=7")
+    assert changed.endswith("calibrate.smooth.median=0.5train.seed=7")
 
 
 def branch(project: Project) -> str:

@@ -76,7 +76,7 @@ def test_this_project_is_valid():
         ("branches.reconstruction.reduce", "sum", "'psnr' or 'mean_vector'"),
         ("branches.speed.width", 2.0, "less than or equal to 1"),
         ("calibrate.threshold.percentile", 100, "less than 100"),
-        ("preprocess.foreground.history", 0, "greater than or equal to 1"),
+        ("preprocess.foreground.history", 0, "greater than 0"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(key, value, allowed):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.detection.frames import items
+from tests.detection.frames import FPS, items
 from tests.detection.test_detector import N, export
 from tests.regions.clips import store
 from vad import UserError, boxes
@@ -152,12 +152,12 @@ def test_a_detector_run_on_every_nth_frame_gives_boxes_in_all_frames(tmp_path):
 
 @pytest.mark.parametrize(("steps", "kept"), [(1, True), (11, True), (12, False), (10**9, False)])
 def test_a_gap_in_time_ends_tracks(tmp_path, steps, kept):
-    """With `max_gap` 10, what was there 12 frames ago may be something else, though it is where that was."""
-    p = how(detectors=["onnx"], track={"max_gap": 10}, **detecting(tmp_path, (70.0, 20.0, 100.0, 80.0)))
+    """With a gap of 10 frames, what was there 12 frames ago may be something else, though it is there."""
+    p = how(detectors=["onnx"], track={"max_gap": 10 / FPS}, **detecting(tmp_path, (70.0, 20.0, 100.0, 80.0)))
     crops = mode(p)
     crops.prepare(tmp_path / "cache")
     frames = [frame._replace(steps=steps) if t == 5 else frame for t, frame in enumerate(items(walk(9)))]
-    regions = list(results(crops.processor(HEIGHT, WIDTH), ((frame, None) for frame in frames)))
+    regions = list(results(crops.processor(HEIGHT, WIDTH, FPS), ((frame, None) for frame in frames)))
     assert [int(of_frame.tracks[0]) for of_frame in regions[1:5]] == [0] * 4
     assert regions[-1].tracks.tolist() == ([0] if kept else [1])
 

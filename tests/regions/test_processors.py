@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.detection.frames import items
+from tests.detection.frames import FPS, items
 from tests.detection.test_detector import export, raw
 from tests.regions.clips import run
 from vad import UserError
@@ -60,7 +60,7 @@ def mode(request, weights, tmp_path) -> RegionMode:
     if "onnx" in section.get("detectors", []):
         sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
         section["onnx"] |= {"weights": str(weights), "sha256": sha256, "layout": "yolox"}
-    background = ForegroundParams(history=HISTORY, initial_frames=8, **foreground)
+    background = ForegroundParams(history=HISTORY / FPS, initial_frames=8, **foreground)
     made = mode_class(mode_class.Params(**section), background)
     made.prepare(tmp_path / "cache")
     return made
@@ -93,7 +93,7 @@ def pairs(frames: np.ndarray) -> Iterator[tuple[Frame, np.ndarray]]:
 
 
 def processor(mode: RegionMode, **options: Any):
-    return mode.processor(HEIGHT, WIDTH, flow_scale=0.1, **options)
+    return mode.processor(HEIGHT, WIDTH, FPS, flow_scale=0.1, **options)
 
 
 def plain(regions: Regions) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def test_results_come_with_the_stated_lookahead_and_depend_on_nothing_later(mode
     for t, item in enumerate(pairs(film())):
         got += [plain(regions) for regions in made.process(item)]
         # with the source `difference`, frame 0 alone waits for frame 1
-        if t + 1 >= max(mode.warm_up, 2):
+        if t + 1 >= max(mode.warm_up(FPS), 2):
             assert len(got) >= t + 1 - made.lookahead
         assert got == want[: len(got)]
     # the stream ends here; one that goes on gives the same
@@ -166,7 +166,8 @@ def test_results_come_with_the_stated_lookahead_and_depend_on_nothing_later(mode
     indirect=["mode"],
 )
 def test_lookahead_and_warm_up(mode, lookahead, warm_up, tmp_path):
-    assert (processor(mode).lookahead, mode.warm_up) == (lookahead, warm_up)
+    assert processor(mode).lookahead == mode.lookahead(FPS) == lookahead
+    assert mode.warm_up(FPS) == warm_up
     if not mode.reads_flow:
         card = read_card(run(mode, tmp_path, film(3)))
         assert (card["lookahead"], card["warm_up"]) == (lookahead, warm_up)
@@ -185,7 +186,7 @@ def test_options_change_when_results_come_but_not_the_results(mode, options):
 
 @modes(*CASES)
 def test_two_cameras_at_once_do_not_influence_each_other(mode):
-    first, second = processor(mode), mode.processor(HEIGHT, WIDTH // 2, flow_scale=0.1)
+    first, second = processor(mode), mode.processor(HEIGHT, WIDTH // 2, FPS, flow_scale=0.1)
     half, got = film()[::-1, :, : WIDTH // 2], []
     for item, other in zip(pairs(film()), pairs(half), strict=True):
         got += [plain(regions) for regions in first.process(item)]
@@ -219,7 +220,7 @@ def test_a_skipped_warm_up_does_not_wait_and_has_no_motion(mode, concurrent):
             assert len(ready) <= 1 + made.lookahead + (t == 1)
     got += made.finish()
     assert len(got) == LENGTH
-    for regions in got[: mode.warm_up]:
+    for regions in got[: mode.warm_up(FPS)]:
         assert not regions.moving_share
         assert "motion" not in regions.sources
         assert regions.foreground is None or not regions.foreground.any()
@@ -227,9 +228,9 @@ def test_a_skipped_warm_up_does_not_wait_and_has_no_motion(mode, concurrent):
         detected = [sum(regions.sources == "detector") for regions in got]
         want = [regions["sources"][1].count("detector") for regions in whole(mode, film())]
         assert detected == want, "the detector needs no warm-up"
-        assert sum(detected[: mode.warm_up]) or not mode.warm_up
+        assert sum(detected[: mode.warm_up(FPS)]) or not mode.warm_up(FPS)
     if mode.foreground:
-        assert any(regions.moving_share for regions in got[mode.warm_up :])
+        assert any(regions.moving_share for regions in got[mode.warm_up(FPS) :])
     else:
         assert [plain(regions) for regions in got] == whole(mode, film())
 
@@ -238,7 +239,7 @@ def test_a_skipped_warm_up_does_not_wait_and_has_no_motion(mode, concurrent):
 def test_a_median_is_refused_for_live_use_by_name(mode):
     if mode.foreground and mode.foreground.method == "median":
         with pytest.raises(
-            UserError, match=r"^preprocess\.foreground\.method: median .*15 frames ahead.* mog2"
+            UserError, match=r"^preprocess\.foreground\.method: median .*1\.5 seconds ahead.* mog2"
         ):
             mode.refuse_live()
         with pytest.raises(UserError, match=r"^preprocess\.foreground\.method: median"):

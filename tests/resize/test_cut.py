@@ -11,7 +11,7 @@ from tests.windows.tensors import cut_clip, numbered, shown_frames, table_of, te
 from vad.resize.cutter import resize
 from vad.store import arrays, cards, tables
 from vad.windows.dataset import Windows
-from vad.windows.spec import TensorSpec, placement
+from vad.windows.spec import ResizeParams, TensorSpec, WindowParams, placement
 
 RNG = np.random.default_rng(0)
 NO_REGIONS = table_of([])
@@ -29,6 +29,25 @@ def test_a_picture_is_stored_once(tmp_path, frames, stride, step, pictures):
     assert (card["frames"], card["window"], card["stride"], card["step"]) == (9, frames, stride, step)
     assert (card["position"], card["fps"]) == ("middle", 12.5)
     assert card["windows"] == len(tables.read_table(stem)) == -(-9 // stride)
+
+
+@pytest.mark.parametrize("position", ["middle", "last"])
+def test_footage_at_twice_the_rate_has_windows_of_the_same_moments(tmp_path, position):
+    """The same footage at 10 and at 20 frames per second, where every frame comes twice."""
+    window = WindowParams(frames=3, frame_interval=0.19, position=position)
+    resize = ResizeParams(channels=["gray"])
+    shown = []
+    for repeats in (1, 2):
+        folder = tmp_path / str(repeats)
+        spec = TensorSpec.of(resize, window.at(10.0 * repeats))
+        stem = cut_clip(folder, np.repeat(numbered(12), repeats, axis=0), spec)
+        assert cards.read_card(stem)["step"] == 2 * repeats
+        windows = Windows(folder / "tensors")
+        shown.append(windows[np.arange(len(windows))][:, 0, :, 0, 0])
+    once, twice = shown
+    assert once[5].tolist() == ([3, 5, 7] if position == "middle" else [1, 3, 5])
+    np.testing.assert_array_equal(twice[::2], once)
+    np.testing.assert_array_equal(twice[1::2], once)
 
 
 def test_each_region_of_a_frame_has_a_window(tmp_path):

@@ -16,7 +16,7 @@ from vad import UserError
 from vad.footage.encode import encode
 from vad.resize.short import skip_short
 from vad.store.manifest import Clip
-from vad.windows.spec import WindowSpec
+from vad.windows.spec import WindowParams
 
 KEY = "model.unet.window"
 
@@ -30,11 +30,12 @@ def extracted(folder: Path, lengths: dict[str, int]) -> list[Clip]:
     return [Clip(clip=clip, split=clip.partition("/")[0], **source, **size) for clip in lengths]
 
 
-@pytest.mark.parametrize(("step", "position"), [(1, "middle"), (7, "last")])
-def test_a_clip_needs_as_many_frames_as_a_window_has(tmp_path, step, position):
+@pytest.mark.parametrize(("interval", "position"), [(0.0, "middle"), (0.7, "last")])
+def test_a_clip_needs_as_many_frames_as_a_window_has(tmp_path, interval, position):
     """Whatever lies between them: at the ends of a clip frames are repeated."""
     lengths = {"train/a": 5, "train/b": 4, "val/c": 6, "test/d": 50, "test/e": 1, "test/f": 2}
-    clips, window = extracted(tmp_path, lengths), WindowSpec(frames=5, step=step, position=position)
+    window = WindowParams(frames=5, frame_interval=interval, position=position)
+    clips = extracted(tmp_path, lengths)
     enough, short = skip_short(clips, tmp_path, window, KEY, "skip")
     assert [clip.clip for clip in enough] == ["train/a", "val/c", "test/d"]
     assert short == {
@@ -53,7 +54,7 @@ def test_a_clip_needs_as_many_frames_as_a_window_has(tmp_path, step, position):
 @pytest.mark.parametrize("on_error", ["fail", "skip"])
 def test_clips_of_the_length_of_a_window_are_all_kept(tmp_path, on_error):
     clips = extracted(tmp_path, {"train/a": 5, "val/c": 5, "test/d": 6})
-    assert skip_short(clips, tmp_path, WindowSpec(frames=5), KEY, on_error) == (clips, {})
+    assert skip_short(clips, tmp_path, WindowParams(frames=5), KEY, on_error) == (clips, {})
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
@@ -61,14 +62,14 @@ def test_a_split_without_clips_left_is_an_error(tmp_path, split):
     lengths = {f"{s}/{n}": 3 if s == split else 5 for s in ("train", "val", "test") for n in "ab"}
     clips = extracted(tmp_path, lengths)
     with pytest.raises(UserError) as error:
-        skip_short(clips, tmp_path, WindowSpec(frames=5), KEY, "skip")
+        skip_short(clips, tmp_path, WindowParams(frames=5), KEY, "skip")
     assert str(error.value) == (
         f"no {split} clips are left, since all 2 are too short; for example '{split}/a' has 3 frames, fewer "
         "than the 5 of a window (model.unet.window.frames); lower that key or add longer clips"
     )
     others = [clip for clip in clips if clip.split != split]
     with pytest.raises(UserError, match=rf"no {split} clips are left; see data/frames/skipped\.csv"):
-        skip_short(others, tmp_path, WindowSpec(frames=5), KEY, "skip")
+        skip_short(others, tmp_path, WindowParams(frames=5), KEY, "skip")
 
 
 # --- the pipeline

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from vad.scoring.clip_errors import ClipErrors
 
+FPS = 10.0
 COLUMNS = ["frame", "track", "x0", "y0", "x1", "y1", "error_look", "error_move"]
 
 
@@ -14,7 +15,7 @@ def boxed_clip(rows: list[tuple], frames: int, stride=1, size=(12, 16), cell=4, 
     table = pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COLUMNS[:6], np.int32))
     table = table.astype(dict.fromkeys(COLUMNS[6:], np.float32))
     table.insert(1, "region", np.arange(len(table), dtype=np.int32))
-    return ClipErrors("val/a", frames, stride, size, table, 10.0, cell, maps or {})
+    return ClipErrors("val/a", frames, stride, size, table, FPS, cell, maps or {})
 
 
 def whole_frame_regions(errors, frames: int | None = None, at=None, stride=1) -> ClipErrors:

@@ -18,7 +18,7 @@ PLAIN = {  # no smoothing, and a threshold that needs only two frames
     "per_camera": False,
     "grid": [],
     "fuse": "sum",
-    "smooth": {"median": 1, "gaussian": 0.0},
+    "smooth": {"median": 0.0, "gaussian": 0.0},
     "lookahead": None,
     "threshold": {
         "policy": "percentile",

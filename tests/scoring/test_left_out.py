@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import poisson
 
 from tests.scoring.boxes import boxed_clip
 from tests.scoring.errors import calibrated, clip_errors, params
@@ -18,27 +17,28 @@ from vad.scoring.calibrate import calibrate
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.events import find
 from vad.scoring.evidence import Evidence
-from vad.scoring.left_out import gather_evidence, poisson_interval
+from vad.scoring.left_out import gather_evidence
 from vad.scoring.params import CalibrateParams
+from vad.scoring.poisson import poisson_interval
 from vad.scoring.standardisation import NormalErrors
 
 RNG = np.random.default_rng(0)
 CHOSEN = st.builds(
     lambda policy, median, **more: params(
         threshold={"policy": policy, "percentile": 80.0, "value": 0.5, "per_day": 20_000.0},
-        smooth={"median": median, "gaussian": 0.5},
+        smooth={"median": median, "gaussian": 0.05},
         **more,
     ),
     policy=st.sampled_from(["percentile", "sigma", "fixed", "false_alarms"]),
-    median=st.integers(1, 3),
+    median=st.sampled_from([0.0, 0.2, 0.4]),
     aggregate=st.sampled_from(["region", "cell", "track"]),
-    error_sigma=st.sampled_from([0.0, 0.5]),
-    normalisation=st.sampled_from(["quantile", "z_score"]),
+    error_sigma=st.sampled_from([0.0, 0.05]),
+    normalisation=st.sampled_from(["tail", "quantile", "z_score"]),
     per_camera=st.booleans(),
     grid=st.sampled_from([[], [1, 2]]),
     fuse=st.sampled_from(["sum", "max"]),
     branches=st.sampled_from(["all", ["speed", "move"], ["look"]]),
-    lookahead=st.sampled_from([None, 1]),
+    lookahead=st.sampled_from([None, 0.1]),
 )
 
 
@@ -138,7 +138,7 @@ def test_of_a_single_clip_quarters_are_left_out_with_gaps_between_them(grid, loo
 @pytest.mark.parametrize(("frames", "number"), [(28, 4), (27, 3), (20, 3), (19, 2), (12, 2), (11, 0), (2, 0)])
 def test_a_stretch_is_no_shorter_than_the_gap_after_it(frames, number):
     clip = replace(clip_errors(RNG.random(frames)), lookahead=2)
-    evidence = calibrated(clip, error_sigma=0.5).evidence  # the gaussian reaches two frames
+    evidence = calibrated(clip, error_sigma=0.08).evidence  # the gaussian reaches two frames
     assert evidence.left_out == number
 
 
@@ -170,24 +170,12 @@ def test_few_frames_are_left_without_a_clip():
         calibrated(clips[0], threshold={"percentile": 99.0})
 
 
-@pytest.mark.parametrize("count", [1, 2, 10, 500])
-def test_the_interval_excludes_what_makes_the_count_unlikely(count):
-    low, high = poisson_interval(count)
-    assert poisson.sf(count - 1, low) == pytest.approx(0.025)
-    assert poisson.cdf(count, high) == pytest.approx(0.025)
-
-
-def test_the_interval_of_none_is_one_sided():
-    low, high = poisson_interval(0)
-    assert (low, poisson.cdf(0, high)) == (0, pytest.approx(0.05))
-
-
 @pytest.mark.parametrize("policy", ["percentile", "false_alarms"])
 def test_a_hundred_clips_are_left_out_quickly(policy):
     """Their errors are pooled once; here they are given."""
     clips = [clip_errors(RNG.random(500), clip=f"val/{i}", move=RNG.random(500)) for i in range(100)]
     normal = [NormalErrors(c, 0, 500, {b: c.errors(b) for b in ("look", "move")}) for c in clips]
-    smooth = {"median": 15, "gaussian": 2.0}
+    smooth = {"median": 1.4, "gaussian": 0.2}
     calibration = calibrated(*clips[:2], smooth=smooth, threshold={"policy": policy})
     start = time.process_time()
     assert gather_evidence(normal, calibration).left_out == 100

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scoring import errors
-from tests.scoring.boxes import boxed_clip, boxed_clips, nearest_with_windows, whole_frame_regions
+from tests.scoring.boxes import FPS, boxed_clip, boxed_clips, nearest_with_windows, whole_frame_regions
 from vad.scoring.cells import CellErrors
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.filters import Gaussian, radius
-from vad.scoring.lookahead import divide_lookahead
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import Pooling, frame_errors, mean_of_highest
+from vad.scoring.smoothing import Smoothing
 from vad.stream import results
 
 RNG = np.random.default_rng(0)
@@ -30,8 +30,9 @@ GAINS = {  # of areas, at least two for each branch
 
 
 def params(aggregate="region", sigma=0.0, pool="max", top_k=1, lookahead=None) -> CalibrateParams:
-    pooled = {"aggregate": aggregate, "error_sigma": float(sigma), "pool": pool, "top_k": top_k}
-    return errors.params(lookahead=lookahead, **pooled)
+    """Parameters, with sigma and lookahead in frames of clips with FPS frames per second."""
+    pooled = {"aggregate": aggregate, "error_sigma": sigma / FPS, "pool": pool, "top_k": top_k}
+    return errors.params(lookahead=lookahead if lookahead is None else lookahead / FPS, **pooled)
 
 
 def look(clip: ClipErrors, chosen: CalibrateParams) -> np.ndarray:
@@ -75,12 +76,12 @@ def map_of(clip: ClipErrors, branch: str, t: int, gains: dict) -> list[float]:
 
 def slowly(clip: ClipErrors, branch: str, chosen: CalibrateParams, gains: dict) -> list[float]:
     """The errors of frames, computed literally from the definition."""
-    sigma, reach = chosen.error_sigma, radius(chosen.error_sigma)
+    sigma = FPS * chosen.error_sigma
+    reach = radius(sigma)
     weight = {d: exp(-((d / sigma) ** 2) / 2) if d else 1.0 for d in range(-reach, reach + 1)}
-    ahead = divide_lookahead(chosen).errors
+    ahead = Smoothing.of(chosen, FPS).errors_ahead
     weight = {d: w for d, w in weight.items() if d <= ahead}
-    frames, cut = range(clip.frames), ahead < reach
-    mirrored = [*frames, *reversed(frames)]  # beyond the ends; there is nothing if the gaussian is cut off
+    frames = range(clip.frames)
     k = chosen.top_k if chosen.pool == "mean_top" else 1
 
     def top(values: list[float]) -> float:
@@ -91,9 +92,10 @@ def slowly(clip: ClipErrors, branch: str, chosen: CalibrateParams, gains: dict) 
         maps = [np.array(map_of(clip, branch, t, gains)) for t in frames]
         out = []
         for t in frames:
-            near = {d: w for d, w in weight.items() if not cut or t + d in frames}
-            total = sum(w * maps[mirrored[(t + d) % len(mirrored)]] for d, w in near.items())
-            out.append(top((total / sum(near.values())).tolist()))
+            near = {d: w for d, w in weight.items() if t + d in frames}
+            total = sum(w * maps[t + d] for d, w in near.items()) / sum(weight.values())
+            share = sum(w**2 for w in near.values()) / sum(w**2 for w in weight.values())
+            out.append(top((total / share**0.5).tolist()))
         return out
     regions = regions_of(clip, branch, gains)
     smoothed = {}
@@ -136,7 +138,7 @@ def test_frame_by_frame_errors_are_the_same_and_come_after_the_lookahead(clip, c
     whole = np.stack(list(frame_errors(clip, branches, chosen, GAINS).values()), 1)
 
     def pooling(chunk: int) -> Pooling:
-        sizes = (clip.size, clip.cell)
+        sizes = (clip.size, clip.cell, clip.fps)
         return Pooling(branches, ["look", "move"], chosen, *sizes, GAINS, map_branches=["move"], chunk=chunk)
 
     one_by_one, done = pooling(1), 0
@@ -147,7 +149,7 @@ def test_frame_by_frame_errors_are_the_same_and_come_after_the_lookahead(clip, c
             np.testing.assert_allclose(pooled.errors, whole[done : done + n], rtol=1e-6)
             done += n
         assert done == max(0, t + 1 - one_by_one.lookahead)
-    assert one_by_one.lookahead == divide_lookahead(chosen).errors
+    assert one_by_one.lookahead == Smoothing.of(chosen, FPS).errors_ahead
     rest = np.concatenate([pooled.errors for pooled in one_by_one.finish()] or [whole[:0]])
     np.testing.assert_allclose(rest, whole[done:], rtol=1e-6)
     in_chunks = np.concatenate([pooled.errors for pooled in results(pooling(chunk), clip.each_frame())])
@@ -190,7 +192,7 @@ def test_lasting_errors_of_a_cell_or_track_count_more_than_flickering_errors():
     assert look(both, params("region"))[3] == 2
     # the track that lasts, wherever it goes
     np.testing.assert_allclose(look(both, params("track", 1.0)), 1, rtol=1e-6)
-    weight = [exp(-(d**2) / 2) for d in range(-4, 5)]
+    weight = [exp(-(d**2) / 2) for d in range(-2, 3)]
     # it is in no cell more than once
     assert look(both, params("cell", 1.0))[3] == pytest.approx(2 / sum(weight))
 

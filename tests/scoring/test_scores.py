@@ -26,11 +26,11 @@ from vad.scoring.scores import (
 from vad.store import cards, tables
 
 FRAMES, FPS = 60, 10.0
-SMOOTH = {"median": 3, "gaussian": 1.0}
+SMOOTH = {"median": 0.2, "gaussian": 0.1}
 CHOSEN = [  # parameters of the calibration
     {},
-    {"smooth": SMOOTH, "aggregate": "cell", "error_sigma": 1.0},
-    {"smooth": SMOOTH, "lookahead": 2, "fuse": "max", "aggregate": "track", "error_sigma": 1.0},
+    {"smooth": SMOOTH, "aggregate": "cell", "error_sigma": 0.1},
+    {"smooth": SMOOTH, "lookahead": 0.2, "fuse": "max", "aggregate": "track", "error_sigma": 0.1},
     {"branches": ["look", "speed"], "grid": [1, 2]},
     {"branches": ["look", "move"], "per_camera": True},
 ]

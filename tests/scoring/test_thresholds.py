@@ -112,8 +112,8 @@ def test_more_false_alarms_need_no_higher_threshold(seed, min_duration, rates):
 
 
 def test_a_tail_has_the_rate_that_was_asked_for():
-    """Footage of independent scores, a second each, whose tail is known: half an event per clip is asked."""
-    frames, wanted, made = 2000, 0.5, []
+    """Footage of independent scores, a second each, whose tail is known: 0.75 events per clip are asked."""
+    frames, wanted, made = 2000, 0.75, []
     for seed in range(40):
         scores = np.random.default_rng(seed).exponential(1.0, frames)
         per_day = wanted / (frames / 86400)
@@ -124,15 +124,16 @@ def test_a_tail_has_the_rate_that_was_asked_for():
 
 
 def test_a_tail_is_not_followed_beyond_what_the_footage_can_vouch_for():
-    """A tenth of the bound of the rule of three: 0.3 events in as much footage."""
-    clips, log = normal(5000), []
+    """As much footage is as likely as not to have no event: the mean of a Poisson distribution is ln 2."""
+    # the highest event is below what the tail expects at most
+    clips, log = [(np.random.default_rng(11).gamma(2, 1, 5000), 10.0)], []
     days = 500 / 86400
-    furthest = threshold(params("false_alarms", per_day=0.3 / days), clips)
-    for per_day in (0.0, 1.0, 0.29 / days):
+    furthest = threshold(params("false_alarms", per_day=np.log(2) / days), clips)
+    for per_day in (0.0, 1.0, 0.69 / days):
         assert threshold(params("false_alarms", per_day=per_day), clips, log) == furthest
-        assert log.pop().endswith("has 51.8 per day, the least it is followed to")
-    assert threshold(params("false_alarms", per_day=0.4 / days), clips, log) < furthest
-    assert log.pop().endswith(") has 69.1 per day")
+        assert log.pop().endswith("has 120 per day, the least it is followed to")
+    assert threshold(params("false_alarms", per_day=0.8 / days), clips, log) < furthest
+    assert log.pop().endswith(") has 138 per day")
 
 
 def test_without_events_for_a_tail_the_threshold_is_the_lowest_without_any():

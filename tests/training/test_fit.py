@@ -112,7 +112,7 @@ def test_each_epoch_shuffles_the_windows_by_the_seed(data, tmp_path):
 @pytest.mark.parametrize("name", MODELS.names())
 def test_every_model_is_trained_and_stored_with_the_parameters_of_params_yaml(name, tmp_path):
     model_params = params_file.load(f"model.{name}", MODELS.get(name).Params, RAW)
-    spec = tensor_spec(32, 32, **model_params.window.model_dump())
+    spec = tensor_spec(32, 32, **model_params.window.at(12.5).model_dump())
     both = {
         split: wandering_square(tmp_path, split, length, spec)
         for split, length in (("train", 20), ("val", 16))

@@ -12,7 +12,7 @@ from tests.windows.tensors import tensor_spec
 from vad.models import create
 from vad.training.fit import fix_seed
 from vad.training.module import Cosine
-from vad.windows.spec import WindowSpec
+from vad.windows.spec import WindowParams
 
 
 def test_the_cosine_schedule_rises_and_falls(data, tmp_path):
@@ -60,7 +60,7 @@ def test_a_compiled_model_learns_the_same(data, tmp_path):
 
 
 def test_pseudo_anomalies_change_what_is_learnt(tmp_path):
-    four_frames = SMALL.model_copy(update={"window": WindowSpec(frames=4)})
+    four_frames = SMALL.model_copy(update={"window": WindowParams(frames=4)})
     spec = tensor_spec(16, 16, frames=4)
     both = {s: wandering_square(tmp_path, s, n, spec) for s, n in (("train", 16), ("val", 12))}
     trained = {}

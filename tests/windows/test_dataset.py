@@ -130,17 +130,27 @@ def test_a_split_without_regions_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("frame", "step", "shown"), [(2, 1, [1, 2, 3]), (2, 2, [0, 2, 4]), (4, 9, [0, 4, 5])]
+    ("frame", "factor", "shown"), [(2, 1, [1, 2, 3]), (2, 2, [0, 2, 4]), (4, 9, [0, 4, 5])]
 )
-def test_skipping_takes_frames_further_apart_at_the_boxes_of_the_track(tmp_path, frame, step, shown):
+def test_skipping_takes_frames_further_apart_at_the_boxes_of_the_track(tmp_path, frame, factor, shown):
     """A box that moves to the right with its track, over frames that are brighter by 10 per column."""
     frames = numbered(6, 8, 20) + (np.arange(20, dtype=np.uint8) * 10)
     cut_clip(
         tmp_path, frames, tensor_spec(frames=3), boxes=table_of([(t, 1, t, 0, t + 8, 8) for t in range(6)])
     )
     windows = Windows(tmp_path / "tensors")
-    got = windows.skipping(np.array([frame]), np.array([step]))[0, 0, :, 0, 0]
+    got = windows.skipping(np.array([frame]), np.array([factor]))[0, 0, :, 0, 0]
     assert got.tolist() == [t + 10 * t for t in shown]
+
+
+def test_skipping_multiplies_the_distance_of_frames_in_each_clip(tmp_path):
+    """Clips of different rates have windows of different steps."""
+    for name, step in (("a", 1), ("b", 3)):
+        boxes = table_of([(t, 0, 0, 0, 8, 8) for t in range(20)])
+        cut_clip(tmp_path, numbered(20), tensor_spec(frames=3, step=step), name, boxes)
+    windows = Windows(tmp_path / "tensors")
+    got = windows.skipping(np.array([10, 30]), np.array([2, 2]))[:, 0, :, 0, 0]
+    assert got.tolist() == [[8, 10, 12], [4, 10, 16]]
 
 
 def test_skipping_without_a_track_stays_within_the_window(tmp_path):

@@ -8,7 +8,7 @@ from tests.windows.tensors import tensor_spec
 from vad import UserError
 from vad.pipeline.params import load
 from vad.windows.planes import STILL, STILL_INPUT, WHITE
-from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowSpec, placement
+from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowParams, WindowSpec, placement
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,34 @@ def test_a_window_is_read_from_a_card_as_written(frames, step, position):
 
 def test_the_number_of_frames_of_a_window_is_required():
     with pytest.raises(UserError, match=r"model\.cube\.window\.frames is missing"):
-        load("model.cube.window", WindowSpec, {"model": {"cube": {"window": {"step": 2}}}})
+        load("model.cube.window", WindowParams, {"model": {"cube": {"window": {"frame_interval": 0.2}}}})
+
+
+def test_the_distance_between_frames_in_frames_is_no_longer_a_parameter():
+    with pytest.raises(UserError, match=r"step: is now model\.cube\.window\.frame_interval \(seconds"):
+        load("model.cube.window", WindowParams, {"model": {"cube": {"window": {"frames": 3, "step": 2}}}})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fps", "step"),
+    [
+        *((0.19, fps, step) for fps, step in [(9, 2), (10, 2), (12.5, 2), (15, 3), (25, 5), (29.97, 6)]),
+        (0.0, 25.0, 1),  # consecutive frames
+        (0.3, 1.0, 1),
+        (0.2, 12.5, 3),  # halves up
+        (0.58, 25.0, 15),  # 14.499999999999998 in floating point
+        (60.0, 30.0, 1800),
+    ],
+)
+def test_the_interval_is_rounded_to_frames_of_the_clip(seconds, fps, step):
+    window = WindowParams(frames=3, frame_interval=seconds, position="last")
+    assert window.at(fps) == WindowSpec(frames=3, step=step, position="last")
+
+
+@given(st.floats(0, 60), st.floats(0.1, 240))
+def test_frames_are_as_far_apart_as_whole_frames_allow(seconds, fps):
+    step = WindowParams(frames=2, frame_interval=seconds).at(fps).step
+    assert step == 1 or abs(step / fps - seconds) <= (0.5 + 1e-5) / fps
 
 
 def test_the_name_of_a_model_is_read_without_its_sub_sections():

@@ -1,9 +1,9 @@
 """Background subtraction: the pixels of each frame that differ from the background of a fixed camera.
 
-Every method first learns the background from frames spread over the first `history` frames, and then
+Every method first learns the background from frames spread over the first `history` seconds, and then
 processes all frames from frame 0 on. So the first frames are not foreground as a whole, and a person who
 stands still at the beginning and then leaves does not leave a ghost (live cameras skip this warm-up).
-`median` learns anew from every `history` frames before it processes them, and is therefore for recorded
+`median` learns anew from every `history` seconds before it processes them, and is therefore for recorded
 footage only.
 """
 
@@ -25,31 +25,34 @@ SAMPLES = 16  # frames from which that median is computed
 CHUNK = 1 << 24  # bytes of frames that are sorted at a time for a median
 
 
-def foreground(settings: ForegroundSettings, *, skip_warm_up: bool = False) -> "Foreground":
+def foreground(settings: ForegroundSettings, fps: float, *, skip_warm_up: bool = False) -> "Foreground":
     """Makes the processor that computes the foreground of each frame.
 
     Args:
         settings: the method, and how its masks are cleaned.
-        skip_warm_up: for live cameras: the first `history` frames have no foreground, and their results come
-            at once. Later masks differ a little, as the background has not adapted to these frames. Not for
-            `median`.
+        fps: frames per second.
+        skip_warm_up: for live cameras: the frames of the first `history` have no foreground, and their
+            results come at once. Later masks differ a little, as the background has not adapted to these
+            frames. Not for `median`.
     """
     if settings.method == "median":
         assert not skip_warm_up, "a median has no warm-up that could be skipped"
-        return _Median(settings)
-    return _OpenCV(settings, skip_warm_up=skip_warm_up)
+        return _Median(settings, fps)
+    return _OpenCV(settings, fps, skip_warm_up=skip_warm_up)
 
 
 class Foreground(LazyProcessor[Frame, np.ndarray]):
     """Foreground of each frame, bool [H, W].
 
-    Until the background is learned, which takes `history` frames or the whole of a shorter stream, the pixels
-    of these frames are kept (of stored frames, only views of a memory map); then the results of all of them
-    are due. Results do not depend on the number of threads, which the caller sets with cv2.setNumThreads.
+    Until the background is learned, which takes the frames of `history` or the whole of a shorter stream,
+    the pixels of these frames are kept (of stored frames, only views of a memory map); then the results of
+    all of them are due. Results do not depend on the number of threads, which the caller sets with
+    cv2.setNumThreads.
     """
 
-    def __init__(self, settings: ForegroundSettings):
+    def __init__(self, settings: ForegroundSettings, fps: float):
         self.settings = settings
+        self._history = settings.history_frames(fps)
         self._received = 0  # frames
         self._waiting: list[np.ndarray] = []  # the latest frames, for which the background is not learned yet
 
@@ -158,21 +161,19 @@ class _OpenCV(Foreground):
     per pixel (Zivkovic and van der Heijden, Pattern Recognition Letters 2006).
     """
 
-    def __init__(self, settings: ForegroundSettings, *, skip_warm_up: bool):
-        super().__init__(settings)
+    def __init__(self, settings: ForegroundSettings, fps: float, *, skip_warm_up: bool):
+        super().__init__(settings, fps)
         self._skip = skip_warm_up
         self._rate, self._repeats = settings.learning_rate, settings.initial_frames
         self._learned = False
-        self._initial = set(_spread(0, settings.history, settings.initial_frames).tolist())
+        self._initial = set(_spread(0, self._history, settings.initial_frames).tolist())
         # without OpenCV's detection of shadows, which in gray frames also removes dark clothes
         if settings.method == "mog2":
-            mog2 = cv2.createBackgroundSubtractorMOG2(
-                settings.history, settings.threshold, detectShadows=False
-            )
+            mog2 = cv2.createBackgroundSubtractorMOG2(self._history, settings.threshold, detectShadows=False)
             mog2.setBackgroundRatio(settings.background_ratio)
             self._model: cv2.BackgroundSubtractor = mog2
         else:
-            knn = cv2.createBackgroundSubtractorKNN(settings.history, settings.threshold, detectShadows=False)
+            knn = cv2.createBackgroundSubtractorKNN(self._history, settings.threshold, detectShadows=False)
             samples = 3 * knn.getNSamples()  # three sets, of short, medium and long memory
             knn.setkNNSamples(max(1, round((1 - settings.background_ratio) * samples)))
             self._model = knn
@@ -190,10 +191,10 @@ class _OpenCV(Foreground):
         # a frame that does not wait for its mask is kept only if the background is learned from it
         self._waiting.append(pixels if t in self._initial or not self._skip else np.empty(0, np.uint8))
         if self._skip:
-            if self._received == self.settings.history:
+            if self._received == self._history:
                 self._learn()
             yield np.zeros(pixels.shape[:2], bool)
-        elif self._received == self.settings.history:
+        elif self._received == self._history:
             yield from self.rest()
 
     def rest(self) -> Iterator[np.ndarray]:
@@ -225,19 +226,19 @@ class _OpenCV(Foreground):
 
 
 class _Median(Foreground):
-    """The temporal median of every `history` frames, scaled to the brightness of each frame."""
+    """The temporal median of every `history`, scaled to the brightness of each frame."""
 
-    def __init__(self, settings: ForegroundSettings):
-        super().__init__(settings)
-        self.lookahead = settings.history - 1
-        self._rate = 1 / settings.history if settings.learning_rate < 0 else settings.learning_rate
+    def __init__(self, settings: ForegroundSettings, fps: float):
+        super().__init__(settings, fps)
+        self.lookahead = settings.lookahead(fps)
+        self._rate = 1 / self._history if settings.learning_rate < 0 else settings.learning_rate
         self._before: list[np.ndarray] = []  # frames of the period before
 
     def stream(self, item: Frame) -> Iterator[np.ndarray]:
         """Yields the masks of a period when it is complete."""
         self._received += 1
         self._waiting.append(np.asarray(item.pixels))  # a memory map is slower
-        if len(self._waiting) == self.settings.history:
+        if len(self._waiting) == self._history:
             yield from self.rest()
 
     def rest(self) -> Iterator[np.ndarray]:
@@ -245,7 +246,7 @@ class _Median(Foreground):
         if not self._waiting:
             return
         # a full period also at the end of the clip
-        period = [*self._before, *self._waiting][-self.settings.history :]
+        period = [*self._before, *self._waiting][-self._history :]
         start = self._received - len(period)
         numbers = _spread(start, self._received, self.settings.initial_frames) - start
         self._median = _median([period[number] for number in numbers.tolist()])

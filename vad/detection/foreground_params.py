@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
+from vad.durations import count_frames
 from vad.pipeline.params import Field, Section
 
 # for mog2 and knn the defaults of OpenCV; for median measured on the sample
@@ -23,19 +24,23 @@ class ForegroundParams(Section):
         description="model of the background: a mixture of Gaussians per pixel, nearest neighbours among "
         "samples per pixel, or the temporal median of `history` frames, scaled to each frame's brightness",
     )
-    history: int = Field(200, ge=1, le=100_000, description="frames that the model of the background covers")
+    history: float = Field(
+        16.0, gt=0, le=86_400, description="seconds of footage that the model of the background covers"
+    )
     initial_frames: int = Field(
         50,
         ge=1,
         le=1000,
-        description="frames, spread over the first `history`, from which the background is learned before "
-        "frame 0 is processed; for `median`, frames of each `history` from which the median is computed",
+        description="number of frames, spread over the first `history`, from which the background is learned "
+        "before frame 0 is processed; for `median`, of frames of each `history` from which the median is "
+        "computed",
     )
     learning_rate: float = Field(
         -1.0,
         ge=-1,
         le=1,
-        description="0: the background stays as learned at first; 1: it is the latest frame; -1: 1 / history",
+        description="share of a frame in the background. 0: the background stays as learned at first; 1: it "
+        "is the latest frame; -1: 1 / (frames of `history`)",
     )
     threshold: float | None = Field(
         None,
@@ -77,6 +82,22 @@ class ForegroundParams(Section):
         if -1 < rate < 0:
             raise ValueError("should be -1 or from 0 to 1")
         return rate
+
+    def history_frames(self, fps: float) -> int:
+        """The frames of `history`, at least 1.
+
+        Args:
+            fps: frames per second.
+        """
+        return count_frames(self.history, fps, least=1)
+
+    def lookahead(self, fps: float) -> int:
+        """Number of frames after a frame that its foreground needs, apart from the warm-up.
+
+        Args:
+            fps: frames per second.
+        """
+        return self.history_frames(fps) - 1 if self.method == "median" else 0
 
     def resolve(self, defaults: Mapping[str, Any]) -> "ForegroundSettings":
         """Replaces null values.

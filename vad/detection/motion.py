@@ -55,6 +55,7 @@ class MotionParams(Section):
 def motion_masks(
     params: MotionParams,
     settings: ForegroundSettings | None,
+    fps: float,
     flow_scale: float | None,
     *,
     skip_warm_up: bool = False,
@@ -64,6 +65,7 @@ def motion_masks(
     Args:
         params: source of motion and its threshold.
         settings: for the source `foreground`, those of background subtraction; otherwise None.
+        fps: frames per second.
         flow_scale: for the source `flow`, pixels of the frame per count of the flow; otherwise None.
         skip_warm_up: as for `vad.detection.background.foreground`.
 
@@ -80,14 +82,14 @@ def motion_masks(
             )
         return _Flow(flow_scale, params.flow_threshold)
     assert settings is not None
-    return _Foreground(settings, skip_warm_up)
+    return _Foreground(settings, fps, skip_warm_up)
 
 
 class _Foreground(LazyProcessor[FrameAndFlow, np.ndarray]):
     """The foreground of a background model."""
 
-    def __init__(self, settings: ForegroundSettings, skip_warm_up: bool):
-        self._foreground = foreground(settings, skip_warm_up=skip_warm_up)
+    def __init__(self, settings: ForegroundSettings, fps: float, skip_warm_up: bool):
+        self._foreground = foreground(settings, fps, skip_warm_up=skip_warm_up)
         self.lookahead = self._foreground.lookahead
 
     def stream(self, item: FrameAndFlow) -> Iterator[np.ndarray]:

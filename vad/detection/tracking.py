@@ -5,10 +5,13 @@ SORT (Bewley et al. 2016, arXiv:1602.00763), with the corners of a box as the st
 their overlap.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from vad.boxes import iou
 from vad.detection.assignment import assign
+from vad.durations import count_frames
 from vad.pipeline.params import Field, Section
 
 # The filter's model of a coordinate of a box, position and velocity; noise as in the library `trackers`
@@ -20,7 +23,7 @@ MEASUREMENT_NOISE = 0.1  # variance of the coordinates of boxes, in pixels squar
 class TrackParams(Section):
     """`preprocess.person_crop.track`: how boxes are assigned to tracks."""
 
-    max_gap: int = Field(10, ge=0, description="frames without a box after which a track ends")
+    max_gap: float = Field(0.8, ge=0, le=3600, description="seconds without a box after which a track ends")
     min_iou: float = Field(
         0.2,
         gt=0,
@@ -28,21 +31,48 @@ class TrackParams(Section):
         description="smallest IoU with the predicted box for a box to continue a track; higher values give "
         "fewer wrong identities but more broken tracks",
     )
-    # at least 2, since SORT never assigns the first box to a track
-    confirm: int = Field(
-        2, ge=2, description="boxes in consecutive frames that confirm a track; earlier boxes have no track"
+    confirm: float = Field(
+        0.1,
+        ge=0,
+        le=3600,
+        description="seconds from the first to the last of the boxes in consecutive frames that confirm a "
+        "track, two boxes at least; earlier boxes have no track",
     )
+
+    def at(self, fps: float) -> "TrackLimits":
+        """The parameters at a frame rate; durations are rounded to whole frames, halves up.
+
+        Args:
+            fps: frames per second.
+        """
+        # two boxes at least, since SORT never assigns the first box to a track
+        boxes = 1 + count_frames(self.confirm, fps, least=1)
+        return TrackLimits(count_frames(self.max_gap, fps), self.min_iou, boxes)
+
+
+class TrackLimits(NamedTuple):
+    """Limits of tracks in frames.
+
+    Attributes:
+        max_gap: frames without a box after which a track ends, 0 or more.
+        min_iou: smallest IoU with the predicted box for a box to continue a track.
+        confirm: number of boxes in consecutive frames that confirm a track, at least 2.
+    """
+
+    max_gap: int
+    min_iou: float
+    confirm: int
 
 
 class Tracker:
     """Tracks the boxes of a clip, frame by frame.
 
     Args:
-        params: how boxes are assigned to tracks.
+        limits: how boxes are assigned to tracks.
     """
 
-    def __init__(self, params: TrackParams):
-        self.params = params
+    def __init__(self, limits: TrackLimits):
+        self.limits = limits
         self._next = 0  # number of the next track
         # of each of the K tracks, also of those without a number yet
         self._state = np.zeros((0, 2, 4))  # the box and its change per frame
@@ -64,17 +94,17 @@ class Tracker:
             Track number of each box, int32 [N]; -1 before a track is confirmed.
         """
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4).astype(float)
-        for _ in range(min(steps - 1, self.params.max_gap + 1)):  # after that, no track is left
+        for _ in range(min(steps - 1, self.limits.max_gap + 1)):  # after that, no track is left
             self._predict()
             self._end_tracks()
         self._predict()
         # in single precision, in which the library compares: nearly equal overlaps count as equal
         overlap = iou(self._state[:, 0], boxes).astype(np.float32)
         tracks, matches = assign(overlap, maximize=True)
-        same = overlap[tracks, matches] >= self.params.min_iou
+        same = overlap[tracks, matches] >= self.limits.min_iou
         tracks, matches = tracks[same], matches[same]
         self._correct(tracks, boxes[matches])
-        confirmed = tracks[(self._boxes[tracks] >= self.params.confirm) & (self._number[tracks] < 0)]
+        confirmed = tracks[(self._boxes[tracks] >= self.limits.confirm) & (self._number[tracks] < 0)]
         self._number[confirmed] = np.arange(self._next, self._next + len(confirmed))
         self._next += len(confirmed)
         numbers = np.full(len(boxes), -1, np.int32)
@@ -104,7 +134,7 @@ class Tracker:
 
     def _end_tracks(self) -> None:
         """Ends the tracks that had no box for too long, or none in this frame before they were confirmed."""
-        alive = (self._gap <= self.params.max_gap) & ((self._gap == 0) | (self._boxes >= self.params.confirm))
+        alive = (self._gap <= self.limits.max_gap) & ((self._gap == 0) | (self._boxes >= self.limits.confirm))
         if not alive.all():
             self._state, self._covariance = self._state[alive], self._covariance[alive]
             self._number, self._boxes, self._gap = self._number[alive], self._boxes[alive], self._gap[alive]

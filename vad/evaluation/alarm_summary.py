@@ -1,16 +1,43 @@
-"""What the summary says about events, and about what raises most alarms."""
+"""What the summary says about the threshold, about events, and about what raises most alarms."""
 
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from vad.scoring.evidence import Evidence, sentences, warning
+
 LONGEST = 3  # number of events that are named
 ADVICE = (
-    "If they show something normal, training lacked it: add such footage to the normal clips (with the "
-    "layout `table`, a stretch of a clip too) and run `dvc repro` again."
+    "If they show something normal, training lacked it: add such footage to the normal clips and run again; "
+    'README, "What training lacked", shows how, also for a stretch of a clip.'
 )
 ALL_LABELLED = "All alarmed frames are labelled anomalous."
+
+
+def alert(evidence: Evidence | None) -> list[str]:
+    """The warning on the threshold, for the top of the page; empty without a warning.
+
+    Args:
+        evidence: what the threshold rests on, if that is known.
+    """
+    text = warning(evidence)
+    return [] if text is None else [f"**WARNING: {text}.**", ""]
+
+
+def threshold(result: dict[str, Any], frames: str, evidence: Evidence | None) -> list[str]:
+    """The threshold, how many frames lie above it, and what it rests on.
+
+    Args:
+        result: the figures of metrics.json.
+        frames: what the test frames are called.
+        evidence: what the threshold rests on, if that is known.
+    """
+    rate = result["frame"].get("false_positive_rate")  # absent without normal frames that are labelled
+    normal = "" if rate is None else f", {100 * rate:.1f} % of those that are labelled normal"
+    origin = f"Threshold {result['threshold']:.4f}, from normal frames;"
+    above = f"{100 * result['anomaly_rate']:.1f} % of the {frames} lie above it{normal}."
+    return [" ".join([origin, above, *sentences(evidence)])]
 
 
 def event_level(result: dict[str, Any]) -> list[str]:
@@ -60,7 +87,7 @@ def _amount(event: dict[str, Any]) -> str:
 
 
 def causes(folder: Path, labels: bool) -> list[str]:
-    """The section that names the longest events and the place of most alarms; empty without alarms.
+    """The section that names the longest events and the area of most alarms; empty without alarms.
 
     Args:
         folder: folder of the stage `evaluate`, with the tables.
@@ -77,16 +104,16 @@ def causes(folder: Path, labels: bool) -> list[str]:
     if events[key].any():
         longest = events.sort_values(key, ascending=False, kind="stable").head(LONGEST)
         named = [
-            f"`{event['clip']}` {event['from']} to {event['to']} ({event[key]:.1f} s"
-            f"{event['place'] and ', ' + event['place']})"
+            f"`{event['clip']}` {event['from']} to {event['to']} ({event[key]:.1f} s, "
+            f"frames {event['start']} to {event['end'] - 1}{event['area'] and ', ' + event['area']})"
             for event in longest[longest[key] > 0].to_dict("records")
         ]
         lines.append(f"- Longest events{where}: {'; '.join(named)}.")
-    located = alarms[(alarms["place"] != "") & (alarms[key] > 0)]
+    located = alarms[(alarms["area"] != "") & (alarms[key] > 0)]
     if len(located):
         most = located.sort_values(key, ascending=False, kind="stable").to_dict("records")[0]
         lines.append(
-            f"- Place that is alarmed longest{where}: {most['place']} of the picture of camera "
+            f"- Area that is alarmed longest{where}: {most['area']} of the picture of camera "
             f"`{most['camera']}` (x {most['x0']} to {most['x1']}, y {most['y0']} to {most['y1']} in pixels "
             f"of the source), {100 * most[key] / alarms[key].sum():.0f} % of all such time."
         )
@@ -94,5 +121,5 @@ def causes(folder: Path, labels: bool) -> list[str]:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    names = dict.fromkeys(("clip", "camera", "from", "to", "place"), "str")  # a clip may be called 007 or NA
+    names = dict.fromkeys(("clip", "camera", "from", "to", "area"), "str")  # a clip may be called 007 or NA
     return pd.read_csv(path, keep_default_na=False, dtype=names)

@@ -71,7 +71,7 @@ def evaluate(
 
 def _wait(clip: ScoredClip, calibration: Calibration) -> float:
     """Seconds from the start of an event until it is known live."""
-    lookahead = clip.regions.lookahead + calibration.smoothing_lookahead
+    lookahead = clip.regions.lookahead + calibration.smoothing(clip.fps).lookahead
     return lookahead / clip.fps + calibration.params.events.min_duration
 
 

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
-from scipy.stats import chi2
 
 from vad.scoring.events import TOLERANCE, alarms
 from vad.scoring.items import Event
+from vad.scoring.poisson import poisson_interval
 from vad.store.intervals import intervals_of
 
 IOU = (20, 30, 40, 50)  # percent; the least temporal IoU of an event and a labelled event that agree
-CONFIDENCE = 0.95  # of the interval of the rate of false alarms
 
 
 @dataclass(frozen=True)
@@ -130,18 +129,3 @@ def matches(labelled: np.ndarray, events: np.ndarray) -> list[int]:
     union = (a1 - a0) + (b1 - b0) - common
     agree = (csr_array(100 * common >= percent * union) for percent in IOU)  # in integers, so exact
     return [int((maximum_bipartite_matching(pairs) >= 0).sum()) for pairs in agree]
-
-
-def poisson_interval(count: int) -> tuple[float, float]:
-    """The exact confidence interval of the mean of a Poisson distribution (Garwood, 1936).
-
-    Args:
-        count: what was counted, 0 or more.
-
-    Returns:
-        Its bounds, each of which the mean exceeds with a probability of at most (1 - CONFIDENCE) / 2; of 0
-        they are 0 and 3.69.
-    """
-    tail = (1 - CONFIDENCE) / 2
-    low = float(chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
-    return low, float(chi2.isf(tail, 2 * count + 2)) / 2

@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from vad.evaluation.alarm_summary import causes, event_level
+from vad.evaluation.alarm_summary import alert, causes, event_level, threshold
+from vad.evaluation.validation_summary import validation_level
+from vad.scoring.evidence import Evidence
 from vad.store.manifest import describe_gap
 
 HEADERS = {
@@ -37,7 +39,7 @@ FIGURES = (
     "localisation.rbdc",
     "localisation.tbdc",
     "gain.auc_micro.difference",
-    "lookahead.seconds",
+    "validation.auc",
     "anomaly_rate",
     "threshold",
 )  # those that people compare between runs; the rest is in reports/evaluation/metrics.json
@@ -68,8 +70,9 @@ def markdown(
     events: pd.DataFrame,
     skipped: dict[str, str],
     gaps: Sequence[tuple[str, int, float, float]] = (),
+    evidence: Evidence | None = None,
 ) -> str:
-    """The summary page in Markdown: headline and trivial scorers, events, tables.
+    """The summary page in Markdown: the warning, headline and trivial scorers, events, tables.
 
     Args:
         result: the figures of metrics.json.
@@ -77,8 +80,9 @@ def markdown(
         events: the result of `read_events`.
         skipped: reason for skipping, by clip.
         gaps: gaps in the time stamps of clips, as `manifest.read_gaps` gives them.
+        evidence: what the threshold rests on, if that is known.
     """
-    frame, lines = result["frame"], ["# Evaluation", ""]
+    frame, lines = result["frame"], ["# Evaluation", "", *alert(evidence)]
     clips = _read_table(folder / "clips.csv")
     unlabelled = _unlabelled(clips)
     frames = "labelled test frames" if any(unlabelled) else "test frames"
@@ -87,8 +91,7 @@ def markdown(
     else:
         lines += [*_headline(result), *_lookahead(result), *_scorers(result)]
     lines += [
-        f"Threshold {result['threshold']:.4f}, from normal frames that the models have not seen; "
-        f"{100 * result['anomaly_rate']:.1f} % of the {frames} lie above it{_normal_above(frame)}.",
+        *threshold(result, frames, evidence),
         *_not_counted(unlabelled),
         *event_level(result),
         *_clip_level(result),
@@ -96,6 +99,7 @@ def markdown(
         *_regions(result),
         *_pictures(folder, len(clips)),
         "",
+        *validation_level(result),
         *_events(events),
         *causes(folder, labels=not clips["anomalous_frames"].isna().all()),
         *_table("Clips", clips, folder / "clips.csv", unlabelled),
@@ -112,12 +116,6 @@ def markdown(
         *_gaps(gaps),
     ]
     return "\n".join(lines)
-
-
-def _normal_above(frame: dict[str, Any]) -> str:
-    """The end of the sentence on the threshold; empty without normal frames that are labelled."""
-    rate = frame.get("false_positive_rate")
-    return "" if rate is None else f", {100 * rate:.1f} % of those that are labelled normal"
 
 
 def _gaps(gaps: Sequence[tuple[str, int, float, float]]) -> list[str]:

@@ -2,26 +2,22 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 
 from vad import UserError
-from vad.branches.base import ClipFormat, TensorShape
-from vad.branches.measurement import Measurement
 from vad.footage.decode import Convert, Decoded, Resample
+from vad.live.measuring import Measuring
 from vad.live.trained_model import TrainedModel
-from vad.resize.channels import Sources
-from vad.resize.cutter import Cutter
 from vad.scoring.events import Events, branch_shares
 from vad.scoring.items import EventUpdate, FrameScores
 from vad.scoring.scorer import Scorer
-from vad.stream import Frame, FrameErrors, Observation, Processor, Regions, WindowsOfFrame
+from vad.stream import Frame, FrameErrors, Processor, Regions
 from vad.stream.gaps import Gaps
-from vad.stream.processor import Threaded
+from vad.windows.spec import TensorSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +111,8 @@ class Session(Processor[Decoded, FrameResult]):
             )
         self._model, self._camera, self._live, self._concurrent = model, camera, live, concurrent
         self.fps = model.extract.fps or fps
-        self.lookahead = model.calibration.lookahead
-        self.warm_up = model.mode.warm_up
+        self.lookahead = model.lookahead(self.fps)
+        self.warm_up = model.mode.warm_up(self.fps)
         self._resample = Resample(model.extract.fps)
         self._convert = Convert(model.extract.color, model.extract.max_side)
         self._gaps = Gaps(self.fps)
@@ -174,8 +170,6 @@ class Session(Processor[Decoded, FrameResult]):
 class Scoring(Processor[Frame, FrameResult]):
     """The processors of a session behind decoding, for frames of one size.
 
-    Each has its own lookahead, so what belongs to a frame waits in a queue until the rest has come.
-
     Args:
         model: the trained model.
         shape: of a frame, (height, width) or (height, width, 3).
@@ -198,50 +192,27 @@ class Scoring(Processor[Frame, FrameResult]):
         skip_warm_up: bool,
         concurrent: bool,
     ):
-        self._shape = shape
-        height, width = size = shape[0], shape[1]
         cv2.setNumThreads(1)  # the work is divided by processors, and small pictures gain nothing
-        flow = model.flow.processor(height, width)
-        self._flow = Threaded(flow) if concurrent else flow
-        self._regions = model.mode.processor(
-            height,
-            width,
-            flow_scale=model.flow.scale,
-            concurrent=concurrent,
+        self._measuring = Measuring(
+            model.flow,
+            model.mode,
+            TensorSpec.of(model.resize, model.window.at(fps)),
+            model.branches,
+            model.cell,
+            shape=shape,
+            fps=fps,
             skip_warm_up=skip_warm_up,
+            concurrent=concurrent,
         )
-        color: Literal["gray", "rgb"] = "gray" if len(shape) == 2 else "rgb"
-        sources = Sources(
-            height=height,
-            width=width,
-            color=color,
-            picture=model.mode.picture,
-            flow=model.flow.scale is not None,
-            silhouettes=model.mode.picture != ("frame",),
-        )
-        self._cutter = Cutter(model.spec, sources)
-        clip = ClipFormat(
-            frame=size,
-            cell=model.cell,
-            tensor=TensorShape(model.spec.height, model.spec.width, model.spec.fit),
-            flow_scale=model.flow.scale,
-            classes=len(self._regions.classes) or None,
-            planes=tuple(self._cutter.names),
-            frames=model.spec.window.frames,
-        )
-        self._measurement = Measurement(model.branches, clip, threads=1)
-        calibration = model.calibration
-        calibration.require([*self._measurement.columns, *self._measurement.maps])
-        learned = [name for name, learns in self._measurement.learned.items() if learns]
-        self._scorer = Scorer(calibration, size, model.cell, camera, learned=learned, cells=True)
+        measurement = self._measuring.measurement
+        calibration, size = model.calibration, (shape[0], shape[1])
+        calibration.require([*measurement.columns, *measurement.maps])
+        learned = [name for name, learns in measurement.learned.items() if learns]
+        self._scorer = Scorer(calibration, size, model.cell, fps, camera, learned=learned, cells=True)
         self._events = Events(calibration.threshold, fps, calibration.params.events, calibration.branches)
         self.final_updates: Sequence[EventUpdate] = ()
         self._branches = calibration.branches
-        self._warm_up = model.mode.warm_up if skip_warm_up else 0
-        # frames that wait for their flow, then frames with flow that wait for their regions, then those that
-        # wait for their scores
-        self._without_flow: deque[Frame] = deque()
-        self._without_regions: deque[tuple[Frame, np.ndarray | None]] = deque()
+        self._warm_up = model.mode.warm_up(fps) if skip_warm_up else 0
         self._without_scores: deque[Frame] = deque()
 
     def process(self, item: Frame) -> list[FrameResult]:
@@ -250,42 +221,15 @@ class Scoring(Processor[Frame, FrameResult]):
         Raises:
             UserError: if its size differs from that of the first frame.
         """
-        if item.pixels.shape != self._shape:
-            (height, width), (h, w) = item.pixels.shape[:2], self._shape[:2]
-            raise UserError(f"frame {item.number} has {width}x{height} pixels, the first frame {w}x{h}")
-        self._without_flow.append(item)
-        return self._with_flow(self._flow.process(item))
+        errors = self._measuring.process(item)
+        self._without_scores.append(item)
+        return self._scored(errors)
 
     def finish(self) -> list[FrameResult]:
-        # in the order of the data: what a processor still owes goes through all processors behind it
-        out = self._with_flow(self._flow.finish())
-        out += self._with_regions(self._regions.rest())
-        out += self._measured(self._cutter.finish())
-        out += self._scored(self._measurement.finish())
+        out = self._scored(self._measuring.finish())
         out += self._results(self._scorer.finish())
         self.final_updates = self._events.finish()
         return out
-
-    def _with_flow(self, flows: Sequence[np.ndarray | None]) -> list[FrameResult]:
-        out: list[FrameResult] = []
-        for flow in flows:
-            frame = self._without_flow.popleft()
-            self._without_regions.append((frame, flow))
-            # shown to the cutter at once, so that windows and regions look ahead at the same time
-            out += self._measured(self._cutter.preview(frame, flow))
-            out += self._with_regions(self._regions.stream((frame, flow)))
-        return out
-
-    def _with_regions(self, found: Iterable[Regions]) -> list[FrameResult]:
-        out: list[FrameResult] = []
-        for regions in found:
-            frame, flow = self._without_regions.popleft()
-            self._without_scores.append(frame)
-            out += self._measured(self._cutter.process(Observation(frame, flow, regions)))
-        return out
-
-    def _measured(self, windows: Sequence[WindowsOfFrame]) -> list[FrameResult]:
-        return self._scored(self._measurement.process(windows)) if windows else []
 
     def _scored(self, errors: Sequence[FrameErrors]) -> list[FrameResult]:
         return [result for item in errors for result in self._results(self._scorer.process(item))]

@@ -14,7 +14,8 @@ from vad.footage.extract_params import ExtractParams
 from vad.pipeline import params
 from vad.regions import PreprocessParams, RegionMode
 from vad.scoring.calibration import Calibration
-from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowSpec
+from vad.windows import stride
+from vad.windows.spec import ModelName, ResizeParams, WindowParams
 
 PARAMS, LOCK = Path("params.yaml"), Path("dvc.lock")
 STAGES = ("extract", "flow", "preprocess", "resize", "train", "statistics", "measure", "calibrate")
@@ -33,7 +34,8 @@ class TrainedModel:
         extract: rate, size and colour of the frames.
         flow: the method of optical flow.
         mode: the mode of preprocessing, with its weights.
-        spec: channels and size of tensors, and the frames of a window.
+        resize: channels and size of tensors.
+        window: the frames of a window.
         branches: the sources of error, opened; with folds, those that learn once per fold.
         cell: pixels of the frame per cell of a map, in each direction.
         calibration: turns errors into scores.
@@ -42,7 +44,8 @@ class TrainedModel:
     extract: ExtractParams
     flow: FlowMethod
     mode: RegionMode
-    spec: TensorSpec
+    resize: ResizeParams
+    window: WindowParams
     branches: Sequence[Branch]
     cell: int
     calibration: Calibration
@@ -71,7 +74,7 @@ class TrainedModel:
         mode.refuse_live()
         mode.prepare(folder / CACHE)
         name = params.load("model", ModelName, raw).name
-        window = params.load(f"model.{name}.window", WindowSpec, raw)
+        window = params.load(f"model.{name}.window", WindowParams, raw)
         calibration = Calibration.load(folder / CALIBRATION)
         folds = _folds(folder, calibration, fold)
         classes = params.load_each("branches", BranchesParams, raw).values()
@@ -85,11 +88,22 @@ class TrainedModel:
             extract=params.load("extract", ExtractParams, raw),
             flow=flow(flow_params),
             mode=mode,
-            spec=TensorSpec.of(params.load("resize", ResizeParams, raw), window),
+            resize=params.load("resize", ResizeParams, raw),
+            window=window,
             branches=branches,
             cell=params.load("measure", MeasureParams, raw).cell,
             calibration=calibration,
         )
+
+    def lookahead(self, fps: float) -> int:
+        """Number of frames that scores look ahead.
+
+        Args:
+            fps: frames per second, above 0.
+        """
+        # windows and regions wait for the same frames
+        windows = max(self.window.at(fps).lookahead, self.mode.lookahead(fps))
+        return stride.lookahead(self.resize.stride) + windows + self.calibration.smoothing(fps).lookahead
 
 
 def _folds(folder: Path, calibration: Calibration, fold: int | None) -> list[int]:

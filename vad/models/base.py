@@ -20,7 +20,7 @@ from vad.pipeline.registry import Plugin, Registry
 from vad.store.cards import write_json
 from vad.store.digests import digest_files
 from vad.windows.planes import FLOW, WHITE
-from vad.windows.spec import WindowSpec
+from vad.windows.spec import WindowParams
 
 Shape = tuple[int, int, int, int]  # planes, frames, height, width
 BRANCHES = {"reconstruct": "reconstruction", "predict": "prediction", "translate": "translation"}
@@ -32,7 +32,7 @@ class AutoencoderParams(Section):
     Models with further objectives than reconstruction declare the field `objective`.
     """
 
-    window: WindowSpec = Field(description="the frames of a window")
+    window: WindowParams = Field(description="the frames of a window")
 
 
 class TrainingSettings(Protocol):

@@ -18,7 +18,8 @@ KEYS = {
     "preprocess.foreground.warm_up": "preprocess.foreground.initial_frames",
     "train.warm_up": "train.warmup_epochs",
     "model.*.window": "model.*.window.frames (window: {frames: …})",
-    "model.*.step": "model.*.window.step",
+    "model.*.step": "model.*.window.frame_interval (seconds in place of frames)",
+    "model.*.window.step": "model.*.window.frame_interval (seconds in place of frames)",
     "model.*.position": "model.*.window.position",
 }
 STAGES = {"novelty": "statistics"}

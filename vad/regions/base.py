@@ -74,10 +74,21 @@ class RegionMode(Plugin):
         """Whether the mode reads the optical flow of the clips."""
         return self.flow_wanted_by is not None
 
-    @property
-    def warm_up(self) -> int:
-        """Number of frames from which the mode learns before its first result is due, or 0."""
-        return self.foreground.history if self.foreground else 0
+    def warm_up(self, fps: float) -> int:
+        """Number of frames from which the mode learns before its first result is due, or 0.
+
+        Args:
+            fps: frames per second.
+        """
+        return self.foreground.history_frames(fps) if self.foreground else 0
+
+    def lookahead(self, fps: float) -> int:
+        """Lookahead of the processor, in frames.
+
+        Args:
+            fps: frames per second.
+        """
+        return self.foreground.lookahead(fps) if self.foreground else 0
 
     def prepare(self, cache: Path) -> list[str]:
         """Loads further inputs of the mode, for example weights; called once, before any clip.
@@ -102,7 +113,7 @@ class RegionMode(Plugin):
         if self.foreground and self.foreground.method == "median":
             raise UserError(
                 "preprocess.foreground.method: median reads preprocess.foreground.history = "
-                f"{self.foreground.history} frames ahead and cannot be used live; "
+                f"{self.foreground.history:g} seconds ahead and cannot be used live; "
                 "set preprocess.foreground.method: mog2 or knn"
             )
 
@@ -110,6 +121,7 @@ class RegionMode(Plugin):
         self,
         height: int,
         width: int,
+        fps: float,
         *,
         flow_scale: float | None = None,
         threads: int = 1,
@@ -125,6 +137,7 @@ class RegionMode(Plugin):
         Args:
             height: of the frames, in pixels.
             width: of the frames, in pixels.
+            fps: frames per second.
             flow_scale: pixels of the frame per count of the flow; needed if `reads_flow`.
             threads: maximum number of threads of a detector. OpenCV's are set with cv2.setNumThreads.
             batches: a detector runs on several frames at a time (`batch_size`), which is faster for stored

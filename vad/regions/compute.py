@@ -46,7 +46,9 @@ def compute_regions(stem: Path, frames: Path, flow: Path, mode: RegionMode, *, t
     if mode.flow_wanted_by:
         counts, flow_card = open_flow(flow, mode.flow_wanted_by)
         scale = flow_card["scale"]
-    processor = mode.processor(clip.height, clip.width, flow_scale=scale, threads=threads, batches=True)
+    processor = mode.processor(
+        clip.height, clip.width, clip.fps, flow_scale=scale, threads=threads, batches=True
+    )
     rows = _Rows()
     silhouettes: ArrayWriter | None = None
     with ExitStack() as files:
@@ -59,7 +61,7 @@ def compute_regions(stem: Path, frames: Path, flow: Path, mode: RegionMode, *, t
                     mask_writer(Path(f"{stem}.silhouette"), clip.height, clip.width)
                 )
                 silhouettes.append(pack(regions.foreground))
-    card: dict[str, Any] = {"lookahead": processor.lookahead, "warm_up": mode.warm_up}
+    card: dict[str, Any] = {"lookahead": processor.lookahead, "warm_up": mode.warm_up(clip.fps)}
     if rows.moving_shares:
         card["foreground"] = round(sum(rows.moving_shares) / len(rows.moving_shares), 6)
     if mode.reads_frames:

@@ -18,8 +18,8 @@ class WholeFrame(RegionMode):
     uses_pixels = False
     reads_frames = False
 
-    def processor(self, height: int, width: int, **options: Any) -> RegionProcessor:
-        """Makes the processor, which needs no options."""
+    def processor(self, height: int, width: int, fps: float, **options: Any) -> RegionProcessor:
+        """Makes the processor, which needs neither rate nor options."""
         return _WholeFrames(height, width)
 
 

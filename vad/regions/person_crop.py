@@ -132,10 +132,15 @@ class PersonCrop(RegionMode):
         check(self._weights, onnx)
         return [*hashes, onnx.sha256]
 
+    def lookahead(self, fps: float) -> int:
+        interpolation = self.params.onnx.every_n - 1 if "onnx" in self.params.detectors else 0
+        return super().lookahead(fps) + interpolation
+
     def processor(
         self,
         height: int,
         width: int,
+        fps: float,
         *,
         flow_scale: float | None = None,
         threads: int = 1,
@@ -148,11 +153,11 @@ class PersonCrop(RegionMode):
         if skip_warm_up:
             self.refuse_live()
         if params.motion_source:
-            masks = motion_masks(params.motion, self.foreground, flow_scale, skip_warm_up=skip_warm_up)
+            masks = motion_masks(params.motion, self.foreground, fps, flow_scale, skip_warm_up=skip_warm_up)
         if self._weights:
             detector = Detector(self._weights, params.onnx, threads=threads)
             detected = InterpolatedBoxes(detector, params.onnx.every_n, detector.batch if batches else 1)
-        return _Crops(params, height, width, _MasksAndBoxes(masks, detected), concurrent)
+        return _Crops(params, height, width, fps, _MasksAndBoxes(masks, detected), concurrent)
 
 
 class _MaskAndBoxes(NamedTuple):
@@ -213,11 +218,17 @@ class _Crops(RegionProcessor):
     """Makes regions from motion and detections: boxes, tracks, margins and class scores."""
 
     def __init__(
-        self, params: PersonCrop.Params, height: int, width: int, inputs: _MasksAndBoxes, concurrent: bool
+        self,
+        params: PersonCrop.Params,
+        height: int,
+        width: int,
+        fps: float,
+        inputs: _MasksAndBoxes,
+        concurrent: bool,
     ):
         self.params, self.height, self.width = params, height, width
         self.lookahead, self.classes = inputs.lookahead, inputs.classes
-        self._tracker, self._motion_boxes = Tracker(params.track), MotionBoxes(params.motion)
+        self._tracker, self._motion_boxes = Tracker(params.track.at(fps)), MotionBoxes(params.motion)
         self._inputs = inputs
         self._thread = Threaded(inputs) if concurrent else None
 

@@ -39,12 +39,12 @@ class Silhouette(RegionMode):
         self.picture = PICTURES[params.output]
 
     def processor(
-        self, height: int, width: int, *, skip_warm_up: bool = False, **options: Any
+        self, height: int, width: int, fps: float, *, skip_warm_up: bool = False, **options: Any
     ) -> RegionProcessor:
         """Makes the processor; its regions have `foreground`, which is the silhouettes."""
         if skip_warm_up:
             self.refuse_live()
-        return _Silhouettes(height, width, foreground(self.foreground, skip_warm_up=skip_warm_up))
+        return _Silhouettes(height, width, foreground(self.foreground, fps, skip_warm_up=skip_warm_up))
 
 
 class _Silhouettes(RegionProcessor):

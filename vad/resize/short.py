@@ -7,11 +7,11 @@ from typing import Literal
 from vad import UserError
 from vad.store.cards import read_card
 from vad.store.manifest import Clip, needed_splits
-from vad.windows.spec import WindowSpec
+from vad.windows.spec import WindowParams
 
 
 def skip_short(
-    clips: Sequence[Clip], frames: Path, window: WindowSpec, key: str, on_error: Literal["fail", "skip"]
+    clips: Sequence[Clip], frames: Path, window: WindowParams, key: str, on_error: Literal["fail", "skip"]
 ) -> tuple[list[Clip], dict[str, str]]:
     """Divides clips into those that are at least as long as a window and those that are skipped.
 

@@ -10,10 +10,11 @@ from vad.scoring.calibration import ALL_CAMERAS, Calibration, Standardisation
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.gains import Gains, fit_gains
 from vad.scoring.left_out import gather_evidence
-from vad.scoring.lookahead import divide_lookahead
+from vad.scoring.norms import Norm
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import frame_errors
-from vad.scoring.standardisation import Norm, NormalErrors, fit_by_camera, fit_norms
+from vad.scoring.smoothing import Smoothing
+from vad.scoring.standardisation import NormalErrors, fit_by_camera, fit_norms
 from vad.scoring.thresholds import fit_threshold, require_frames
 
 Log = Callable[[str], None]
@@ -46,7 +47,7 @@ def calibrate(
     standardisation = {
         camera: _complete(norms) for camera, norms in fit_by_camera(pooled, branches, params).items()
     }
-    lookahead = max(clip.lookahead for clip in normal) + sum(divide_lookahead(params))
+    ahead = [(clip.lookahead + Smoothing.of(params, clip.fps).lookahead, clip.fps) for clip in normal]
     calibration = Calibration(
         params=params,
         standardisation=standardisation,
@@ -56,10 +57,12 @@ def calibrate(
         cell_threshold=0.0,
         frames=sum(clip.frames for clip in normal),
         hours=sum(clip.frames / clip.fps for clip in normal) / 3600,
-        lookahead=lookahead,
-        delay=lookahead / min(clip.fps for clip in normal),
+        lookahead=max(frames for frames, _ in ahead),
+        delay=max(frames / fps for frames, fps in ahead),
     )
-    scores = [(calibration.smoothed(part.errors, part.clip.camera), part.clip.fps) for part in pooled]
+    scores = [
+        (calibration.smoothed(part.errors, part.clip.fps, part.clip.camera), part.clip.fps) for part in pooled
+    ]
     highest_cells = [maps.max((1, 2)) for clip in normal for _, maps in calibration.cell_scores(clip)]
     return replace(
         calibration,

@@ -1,6 +1,6 @@
 """A calibration turns errors into scores: branches are standardised, fused and smoothed over time.
 
-Errors of frames are standardised on normal footage (by quantiles: median -> 0, 95th percentile -> 1), then
+Errors of frames are standardised on normal footage (`norms`: the median -> 0, the 95th percentile -> 1), then
 summed over branches or reduced to their maximum, then smoothed. Higher scores are more anomalous. The mapping
 is strictly increasing and the same for all clips (of a camera).
 """
@@ -17,11 +17,12 @@ from numpy.typing import ArrayLike
 from vad import UserError
 from vad.scoring.cells import CellErrors
 from vad.scoring.evidence import Evidence
-from vad.scoring.filters import Gaussian, filtered
+from vad.scoring.filters import filtered
 from vad.scoring.gains import errors_of_regions
-from vad.scoring.lookahead import divide_lookahead, smoothing
+from vad.scoring.norms import Norm, from_json
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import CHUNK, frame_errors
+from vad.scoring.smoothing import Smoothing
 from vad.store.cards import read_json, write_json
 from vad.stream import FrameErrors, results
 
@@ -30,8 +31,7 @@ if TYPE_CHECKING:  # loads pandas
 
 ALL_CAMERAS = ""  # the key of the standardisation on all cameras together
 FLOOR = 0.01  # standardised errors below 0 are compressed into (-FLOOR, 0)
-# branch -> {"centre": the error mapped to 0, "spread": the difference to the error mapped to 1}
-Standardisation = Mapping[str, Mapping[str, float]]
+Standardisation = Mapping[str, Norm]  # by branch
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Calibration:
         threshold: threshold of frame scores.
         cell_threshold: threshold of cell scores, a percentile of the highest cell scores of normal frames.
         frames, hours: amount of normal footage that the calibration was fitted to.
-        lookahead: number of frames ahead that a score depends on: those that the errors of the normal clips
-            need, and those of smoothing.
-        delay: the same in seconds, at the lowest rate of the normal clips.
+        lookahead: number of frames ahead that a score depends on: those that errors need, and those of
+            smoothing. Of the normal clips, the most.
+        delay: the same in seconds; of the normal clips, the most.
         evidence: what the threshold of frame scores rests on.
         folds: number of models whose mean error is scored; with more than one, each normal clip was measured
             by one that had not learned from it.
@@ -73,10 +73,13 @@ class Calibration:
         chosen = self.params.branches
         return list(self.standardisation[ALL_CAMERAS]) if chosen == "all" else list(chosen)
 
-    @property
-    def smoothing_lookahead(self) -> int:
-        """Number of frames ahead that smoothing uses."""
-        return sum(divide_lookahead(self.params))
+    def smoothing(self, fps: float) -> Smoothing:
+        """The filters for clips of a rate.
+
+        Args:
+            fps: frames per second.
+        """
+        return Smoothing.of(self.params, fps)
 
     def require(self, errors: Collection[str], branches: Sequence[str] | None = None) -> None:
         """Checks that there are errors of all branches.
@@ -117,9 +120,8 @@ class Calibration:
         norms = self.standardisation.get(camera, self.standardisation[ALL_CAMERAS])
         chosen = self.branches if branches is None else branches
         self.require(errors, chosen)
-        values = np.array([errors[branch] for branch in chosen], np.float64)
-        centre, spread = (np.array([norms[b][key] for b in chosen])[:, None] for key in ("centre", "spread"))
-        return level_off((values - centre) / spread)
+        levels = [norms[branch].levels(np.asarray(errors[branch], np.float64)) for branch in chosen]
+        return level_off(np.stack(levels))
 
     def combine(self, standardised: np.ndarray, axis: int = 0) -> np.ndarray:
         """Fuses the standardised errors of branches.
@@ -167,19 +169,20 @@ class Calibration:
         Raises:
             UserError: if the clip lacks errors of a branch.
         """
-        return self.smoothed(self.frame_errors(clip), clip.camera, branches)
+        return self.smoothed(self.frame_errors(clip), clip.fps, clip.camera, branches)
 
     def smoothed(
-        self, errors: Mapping[str, np.ndarray], camera: str, branches: Sequence[str] | None = None
+        self, errors: Mapping[str, np.ndarray], fps: float, camera: str, branches: Sequence[str] | None = None
     ) -> np.ndarray:
         """Scores as from `frame_scores`, from errors of frames.
 
         Args:
             errors: the result of `frame_errors`.
+            fps: frames per second of the clip.
             camera: the camera that filmed the clip.
             branches: the branches to fuse; by default those of the calibration.
         """
-        return filtered(self.fuse(errors, camera, branches), *smoothing(self.params))
+        return filtered(self.fuse(errors, camera, branches), *self.smoothing(fps).of_scores())
 
     def region_scores(
         self, item: FrameErrors, size: tuple[int, int], camera: str = ALL_CAMERAS
@@ -210,11 +213,8 @@ class Calibration:
         Returns:
             float32 [n, rows, columns].
         """
-        centre, spread = (
-            np.array([self.cell_standardisation[b][key] for b in branches], np.float32)[:, None, None]
-            for key in ("centre", "spread")
-        )
-        return self.combine(level_off((maps - centre) / spread), axis=1)
+        levels = [self.cell_standardisation[branch].levels(maps[:, i]) for i, branch in enumerate(branches)]
+        return self.combine(level_off(np.stack(levels, 1, dtype=np.float32, casting="same_kind")), axis=1)
 
     def cell_scores(
         self, clip: "ClipErrors", only: tuple[int, int] | None = None
@@ -229,7 +229,7 @@ class Calibration:
             The frames of a chunk, and their maps of scores, float32 [n, rows, columns].
         """
         branches = [branch for branch in self.branches if branch in clip.branches]
-        gaussian = Gaussian(self.params.error_sigma, divide_lookahead(self.params).errors)
+        gaussian = self.smoothing(clip.fps).of_errors()
         start, end = only or (0, clip.frames)
         # with the neighbours that the gaussian reaches, which are dropped below
         first, last = max(0, start - gaussian.before), min(clip.frames, end + gaussian.lookahead)
@@ -262,11 +262,23 @@ class Calibration:
         """
         try:
             raw: dict[str, Any] = read_json(path)
-            params, evidence = CalibrateParams(**raw["params"]), raw.get("evidence")
-            return cls(**raw | {"params": params, "evidence": evidence and Evidence(**evidence)})
-        except (TypeError, KeyError, ValueError) as e:
+            evidence = raw.get("evidence")
+            read = {
+                "params": CalibrateParams(**raw["params"]),
+                "standardisation": {
+                    camera: _norms(norms) for camera, norms in raw["standardisation"].items()
+                },
+                "cell_standardisation": _norms(raw["cell_standardisation"]),
+                "evidence": evidence and Evidence(**evidence),
+            }
+            return cls(**raw | read)
+        except (AttributeError, TypeError, KeyError, ValueError) as e:
             reason = str(e).splitlines()[0]
             raise UserError(f"{path}: not a calibration ({reason}); run `dvc repro calibrate`") from None
+
+
+def _norms(raw: Mapping[str, Any]) -> Standardisation:
+    return {branch: from_json(norm) for branch, norm in raw.items()}
 
 
 def level_off(z: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from vad.branches.names import map_shape
 from vad.scoring.filters import Gaussian
-from vad.scoring.gains import Gains, at_cells, errors_of_regions
+from vad.scoring.gains import Gains, at_cells, cells_of, errors_of_regions
 from vad.stream import FrameErrors, Processor
 
 
@@ -81,11 +81,11 @@ class CellErrors(Processor[FrameErrors, np.ndarray]):
 
     def _paint(self, item: FrameErrors, branches: Sequence[str]) -> None:
         self._canvas[:] = 0
-        boxes, cell = item.regions.boxes, self.cell
+        boxes = item.regions.boxes
         if not len(boxes):
             return
         errors = errors_of_regions(item, branches, self.size, self.gains)
-        cells = np.concatenate([boxes[:, :2] // cell, -(-boxes[:, 2:] // cell)], 1).tolist()
-        for (x0, y0, x1, y1), error in zip(cells, errors.T[:, :, None, None], strict=True):
+        touched = cells_of(boxes, self.cell).tolist()
+        for (x0, y0, x1, y1), error in zip(touched, errors.T[:, :, None, None], strict=True):
             part = self._canvas[:, y0:y1, x0:x1]
             np.maximum(part, error, out=part)

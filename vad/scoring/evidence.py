@@ -76,8 +76,8 @@ def sentences(evidence: Evidence | None) -> list[str]:
     """
     if evidence is None:
         return []
-    number = "one clip" if evidence.clips == 1 else f"{evidence.clips} clips"
-    rests = f"The threshold rests on {_duration(evidence.hours)} of normal footage in {number}."
+    clips = "one clip" if evidence.clips == 1 else f"{evidence.clips} clips"
+    rests = f"The threshold rests on {duration(evidence.hours)} of normal footage in {clips}."
     kind = "stretches of the clip" if evidence.stretches else "clips"
     if not evidence.left_out:
         why = f"nothing can be fitted without {evidence.worst}" if evidence.worst else "the clip is too short"
@@ -87,15 +87,15 @@ def sentences(evidence: Evidence | None) -> list[str]:
         f"Normal {kind} that it is fitted without are alarmed {_percent(evidence.mean_share)} of the time on "
         f"average{asked}, at worst {_percent(evidence.worst_share)} ({evidence.worst})."
     )
-    events, hours = evidence.left_out_events, _duration(evidence.left_out_hours)
+    events, hours = evidence.left_out_events, duration(evidence.left_out_hours)
     asked = f" ({evidence.asked_per_day:g} asked)" if evidence.asked_per_day is not None else ""
-    high = f"{_number(evidence.high_per_day)} per day{asked}"
+    high = f"{number(evidence.high_per_day)} per day{asked}"
     if not events:
         alarms = f"no false alarm in {hours}: at most {high}, the one-sided 95 % bound of 3 in that time."
     else:
-        number = "1 false alarm" if events == 1 else f"{events} false alarms"
+        raised = "1 false alarm" if events == 1 else f"{events} false alarms"
         alarms = (
-            f"{number} in {hours}: {_number(evidence.low_per_day)} to {high}, the exact 95 % interval of a "
+            f"{raised} in {hours}: {number(evidence.low_per_day)} to {high}, the exact 95 % interval of a "
             "Poisson distribution."
         )
     return [rests, share, f"They have {alarms}"]
@@ -109,12 +109,12 @@ def warning(evidence: Evidence | None) -> str | None:
     """
     if evidence is None or not (evidence.too_many or evidence.too_vague):
         return None
-    number = "one clip" if evidence.clips == 1 else f"{evidence.clips} clips"
-    rests = f"the threshold rests on {_duration(evidence.hours)} of {number}"
+    clips = "one clip" if evidence.clips == 1 else f"{evidence.clips} clips"
+    rests = f"the threshold rests on {duration(evidence.hours)} of {clips}"
     if evidence.asked_per_day == 0:
         return f"{rests}, and no footage vouches for 0 false alarms: raise calibrate.threshold.per_day"
     return (
-        f"{rests}: expect frequent alarms on other footage; film at least {_duration(_wanted(evidence))} of "
+        f"{rests}: expect frequent alarms on other footage; film at least {duration(_wanted(evidence))} of "
         "what is normal, at different times"
     )
 
@@ -129,20 +129,20 @@ def _wanted(evidence: Evidence) -> float:
     return ceil(60 * max(needed, 2 * evidence.hours)) / 60
 
 
-def _duration(hours: float) -> str:
-    """`12 seconds`, `2 minutes`, `7.5 hours`."""
+def duration(hours: float) -> str:
+    """`12 seconds`, `2 minutes`, `7.5 hours`, from hours."""
     for unit, seconds in (("second", 1), ("minute", 60), ("hour", 3600)):
         amount = 3600 * hours / seconds
         if unit == "hour" or amount < 100:
             break
-    text = _number(amount)
+    text = number(amount)
     return f"{text} {unit}{'s' * (text != '1')}"
 
 
 def _percent(share: float) -> str:
-    return f"{_number(100 * share)} %"
+    return f"{number(100 * share)} %"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three significant digits, `14400` rather than `1.44e+04`."""
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"

@@ -13,8 +13,9 @@ if TYPE_CHECKING:  # loads pandas
 Gains = Mapping[str, np.ndarray]  # by branch, float [rows, columns] of a coarse grid over the frame
 GAIN_LIMITS = (1 / 3, 3.0)  # clip the gain of an area, or quiet areas amplify noise
 MAX_FRAMES = 2000  # number of frames whose maps are read
-MIN_ERRORS = 100  # an area with fewer normal errors has gain 1
 QUANTILE = 0.95  # that gains compare
+STRETCH = 2.0  # seconds; errors of an area that are so far apart are taken to be independent of each other
+PRIOR = 1 / (1 - QUANTILE)  # independent errors without which none lies above the quantile
 
 
 def at_regions(boxes: np.ndarray, size: tuple[int, int], grid: np.ndarray) -> np.ndarray:
@@ -68,12 +69,28 @@ def at_cells(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return grid[np.ix_(rows, columns)]
 
 
+def cells_of(boxes: np.ndarray, cell: int) -> np.ndarray:
+    """The cells that boxes touch: first column, first row, and the ends (exclusive) of both, int [N, 4].
+
+    Args:
+        boxes: in pixels of the frame, int [N, 4].
+        cell: pixels of the frame per cell, in each direction.
+    """
+    return np.concatenate([boxes[:, :2] // cell, -(-boxes[:, 2:] // cell)], 1)
+
+
 def fit_gains(
     normal: "Sequence[ClipErrors]", branches: Sequence[str], grid: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """The gain of each area, clipped to GAIN_LIMITS.
+    """The gain of each area: the QUANTILE of its errors relative to that of all errors.
 
-    Only errors above 0 count: the number of zeros depends on how often an area is empty.
+    Of maps, only cells that a region touches count: elsewhere a map of speed holds blurred noise of flow, and
+    gains fitted to that would amplify it. Only errors above 0 count: the number of zeros depends on how often
+    an area is empty.
+
+    Areas are partially pooled: the logarithm of a gain is multiplied by n / (n + PRIOR), where n is the
+    number of stretches of STRETCH seconds in which the area has errors. So an area without errors has gain 1.
+    Gains are clipped to GAIN_LIMITS.
 
     Args:
         normal: errors of clips without anomalies.
@@ -84,31 +101,70 @@ def fit_gains(
         float64 [rows, columns] by branch.
     """
     step = max(1, sum(clip.frames for clip in normal) // MAX_FRAMES)
-    area = np.arange(grid[0] * grid[1], dtype=np.float32).reshape(tuple(grid))
+    area = np.arange(grid[0] * grid[1]).reshape(tuple(grid))
     out = {}
     for branch in branches:
-        errors, areas = [], []
-        for clip in normal:
-            if branch in clip.maps:
-                values = np.asarray(clip.maps[branch][::step], np.float32)
-                where = np.broadcast_to(at_cells(area, clip.shape), values.shape)
-            else:
-                values, where = clip.errors(branch), at_regions(clip.boxes, clip.size, area)
-            errors.append(values[values > 0])
-            areas.append(where[values > 0])
-        gains = _relative_quantiles(np.concatenate(errors), np.concatenate(areas).astype(int), area.size)
-        out[branch] = gains.reshape(area.shape)
+        parts = [_observed(clip, branch, area, step) for clip in normal]
+        errors, areas = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+        numbers = sum(part[2] for part in parts)
+        gains = _relative_quantiles(errors, areas, area.size) ** (numbers / (numbers + PRIOR))
+        out[branch] = np.clip(gains, *GAIN_LIMITS).reshape(area.shape)
     return out
 
 
+def _observed(
+    clip: "ClipErrors", branch: str, area: np.ndarray, step: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Errors of a clip that count, their areas, and the number of stretches in which each area has some.
+
+    Args:
+        clip: the clip.
+        branch: name of the branch.
+        area: numbers of the areas, int [rows, columns].
+        step: every so many frames of maps are read.
+    """
+    if branch in clip.maps:
+        frames = np.arange(0, clip.frames, step)
+        values = np.asarray(clip.maps[branch][::step], np.float32)
+        at, row, column = np.nonzero((values > 0) & _covered(clip, frames))
+        errors, frames = values[at, row, column], frames[at]
+        areas = at_cells(area, clip.shape)[row, column]
+    else:
+        errors, frames = clip.errors(branch), clip.table["frame"].to_numpy()
+        positive = errors > 0
+        errors, frames = errors[positive], frames[positive]
+        areas = at_regions(clip.boxes[positive], clip.size, area)
+    stretches = (frames / (STRETCH * clip.fps)).astype(int)
+    seen = np.unique(stretches * area.size + areas)
+    return errors, areas, np.bincount(seen % area.size, minlength=area.size)
+
+
+def _covered(clip: "ClipErrors", frames: np.ndarray) -> np.ndarray:
+    """Whether a region touches each cell, bool [len(frames), rows, columns].
+
+    Args:
+        clip: the clip.
+        frames: indices of frames, int.
+    """
+    rows, columns = clip.shape
+    borders = np.searchsorted(clip.numbers, np.arange(-(-clip.frames // clip.stride) + 1))
+    first, end = borders[clip.nearest[frames]], borders[clip.nearest[frames] + 1]
+    at = np.repeat(np.arange(len(frames)), end - first)
+    regions = np.concatenate([np.arange(0), *(np.arange(a, b) for a, b in zip(first, end, strict=True))])
+    x0, y0, x1, y1 = cells_of(clip.boxes, clip.cell)[regions].T
+    # a box adds 1 from its upper left corner on, and takes it back behind its sides
+    steps = np.zeros((len(frames), rows + 1, columns + 1), np.int32)
+    for y, x, sign in ((y0, x0, 1), (y0, x1, -1), (y1, x0, -1), (y1, x1, 1)):
+        np.add.at(steps, (at, y, x), sign)
+    return steps.cumsum(1).cumsum(2)[:, :-1, :-1] > 0
+
+
 def _relative_quantiles(errors: np.ndarray, areas: np.ndarray, count: int) -> np.ndarray:
-    """The QUANTILE of each area's errors relative to that of all errors: float64 [count]."""
-    overall = float(np.quantile(errors, QUANTILE)) if len(errors) else 0.0
+    """The QUANTILE of each area's errors relative to that of all, 1 without errors: float64 [count]."""
     gains = np.ones(count)
-    for area in range(count):
-        inside = errors[areas == area]
-        if len(inside) >= MIN_ERRORS and overall > 0:
-            high = float(np.quantile(inside, QUANTILE))
-            if high > 0:
-                gains[area] = np.clip(high / overall, *GAIN_LIMITS)
+    if not len(errors):
+        return gains
+    overall = float(np.quantile(errors, QUANTILE))
+    for area in np.unique(areas):
+        gains[area] = float(np.quantile(errors[areas == area], QUANTILE)) / overall
     return gains

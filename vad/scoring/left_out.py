@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import gammaincinv
 
 from vad.scoring.calibration import ALL_CAMERAS, Calibration, level_off
 from vad.scoring.clip_errors import ClipErrors
@@ -13,16 +12,16 @@ from vad.scoring.events import find
 from vad.scoring.evidence import Evidence
 from vad.scoring.filters import filtered, radius
 from vad.scoring.gains import Gains, fit_gains
-from vad.scoring.lookahead import smoothing
+from vad.scoring.norms import Norm
+from vad.scoring.poisson import poisson_interval
 from vad.scoring.pooling import frame_errors
-from vad.scoring.standardisation import Norm, NormalErrors, fit_by_camera
+from vad.scoring.standardisation import NormalErrors, fit_by_camera
 from vad.scoring.thresholds import fit_threshold
 
 MAX_FITS = 100  # with more clips, several are left out at once
 STRETCHES = 4  # of a single clip
 POOLED_FRAMES = 40_000  # about five seconds: with gains, every fit pools the errors of all frames again
 SCORES = 4_000_000  # that are held in memory at once
-CONFIDENCE = 0.95
 
 Standardisations = Mapping[str, Mapping[str, Norm | None]]  # by camera and branch
 
@@ -77,21 +76,9 @@ def gather_evidence(normal: Sequence[NormalErrors], calibration: Calibration) ->
     )
 
 
-def poisson_interval(count: int) -> tuple[float, float]:
-    """The CONFIDENCE interval of the mean of a Poisson distribution, exact (F. Garwood, Biometrika, 1936).
-
-    Args:
-        count: what was counted. With 0, the interval is one-sided, from 0 to 3.0 (the rule of three).
-    """
-    outside = 1 - CONFIDENCE
-    if not count:
-        return 0.0, float(gammaincinv(1, 1 - outside))
-    return float(gammaincinv(count, outside / 2)), float(gammaincinv(count + 1, 1 - outside / 2))
-
-
 def _stretches(clip: NormalErrors, calibration: Calibration) -> list[NormalErrors]:
     """Stretches of a clip, with gaps between them so that no error depends on frames of two stretches."""
-    gap = clip.clip.lookahead + radius(calibration.params.error_sigma)
+    gap = clip.clip.lookahead + radius(calibration.smoothing(clip.clip.fps).error_sigma)
     # a stretch is at least as long as a gap
     number = min(STRETCHES, (clip.frames + gap) // (max(gap, 1) + gap))
     if number < 2:
@@ -144,19 +131,14 @@ def _without(
 
 def _scores(part: NormalErrors, fits: Sequence[Standardisations], calibration: Calibration) -> np.ndarray:
     """Scores of a part by several standardisations, as `Calibration.smoothed` has them: [frames, fits]."""
-    standardised = []
+    # a branch without spread is left out, as in a calibration
+    left_out = np.full(part.frames, 0.0 if calibration.params.fuse == "sum" else -np.inf)
+    levels = []
     for branch in calibration.branches:
         norms = [fit.get(part.clip.camera, fit[ALL_CAMERAS])[branch] for fit in fits]
-        centre, spread = (
-            np.array([np.nan if norm is None else norm[key] for norm in norms])
-            for key in ("centre", "spread")
-        )
-        z = level_off((part.errors[branch][:, None] - centre) / spread)
-        # a branch without spread is left out, as in a calibration
-        standardised.append(
-            np.where(np.isnan(spread), 0.0 if calibration.params.fuse == "sum" else -np.inf, z)
-        )
-    return filtered(calibration.combine(np.stack(standardised)), *smoothing(calibration.params))
+        errors = part.errors[branch]
+        levels.append(np.stack([left_out if n is None else level_off(n.levels(errors)) for n in norms], 1))
+    return filtered(calibration.combine(np.stack(levels)), *calibration.smoothing(part.clip.fps).of_scores())
 
 
 def _pooled(parts: Sequence[NormalErrors], calibration: Calibration, gains: Gains) -> list[NormalErrors]:
@@ -180,7 +162,9 @@ def _of_frames(part: NormalErrors) -> ClipErrors:
     """The errors of regions and cells of a part's frames, to fit gains to."""
     clip, inside = part.clip, part.clip.table["frame"].between(part.start, part.end - 1)
     maps = {branch: values[part.start : part.end] for branch, values in clip.maps.items()}
-    return replace(clip.select(inside), maps=maps, frames=part.frames)
+    table = clip.table[inside]
+    table = table.assign(frame=table["frame"] - part.start)
+    return replace(clip, table=table, maps=maps, frames=part.frames)
 
 
 def _name(part: NormalErrors) -> str:

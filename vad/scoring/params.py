@@ -1,5 +1,6 @@
 """The section `calibrate` of params.yaml: from errors to scores, thresholds and events."""
 
+from math import ceil
 from typing import Annotated, Any, Literal
 
 from pydantic import field_validator
@@ -10,25 +11,33 @@ from vad.pipeline.params import Field, Section
 class SmoothParams(Section):
     """`calibrate.smooth`: smoothing of scores over time, first by a median, then by a gaussian."""
 
-    median: int = Field(
-        15,
-        ge=1,
-        le=1001,
-        description="length of the median in frames, which drops peaks shorter than half of it; 1 is off",
+    median: float = Field(
+        1.2,
+        ge=0,
+        le=10,
+        description="seconds; length of the median, which drops peaks shorter than half of it; rounded to an "
+        "odd number of frames; 0 is off",
     )
     gaussian: float = Field(
-        2.0, ge=0, le=1000, description="standard deviation of the gaussian after it, in frames; 0 is off"
+        0.2, ge=0, le=10, description="seconds; standard deviation of the gaussian after it; 0 is off"
     )
 
 
 class ThresholdParams(Section):
-    """`calibrate.threshold`: the alarm threshold, set on normal frames only."""
+    """`calibrate.threshold`: the alarm threshold, set on normal footage only."""
 
-    policy: Literal["percentile", "sigma", "fixed", "false_alarms"] = Field(
-        "percentile",
-        description="`percentile` of the scores of normal frames; `sigma`, their mean plus `deviations` "
-        "standard deviations; `fixed`, the number `value`; or `false_alarms`, the lowest threshold with at "
-        "most `per_day` events per day of normal footage, beyond all events where that is short",
+    policy: Literal["false_alarms", "percentile", "sigma", "fixed"] = Field(
+        "false_alarms",
+        description="`false_alarms`, the lowest threshold with at most `per_day` events per day of normal "
+        "footage or, where the footage is too short to tell, the one with the fewest events that it can "
+        "vouch for; `percentile` of the scores of normal frames; `sigma`, their mean plus `deviations` "
+        "standard deviations; `fixed`, the number `value`",
+    )
+    per_day: float = Field(
+        1.0,
+        ge=0,
+        description="false_alarms: events per day and camera, since a day of normal footage is a day of one "
+        "camera, whichever it is",
     )
     percentile: float = Field(
         99.0,
@@ -38,7 +47,11 @@ class ThresholdParams(Section):
     )
     deviations: float = Field(3.0, ge=0, description="sigma: standard deviations above the mean")
     value: float = Field(1.0, description="fixed: the threshold")
-    per_day: float = Field(1.0, ge=0, description="false_alarms: events per day of normal footage")
+
+    @property
+    def required_frames(self) -> int:
+        """Number of normal frames without which there is no threshold: one must lie above the percentile."""
+        return ceil(round(100 / (100 - self.percentile), 6)) if self.policy == "percentile" else 1
 
     def active(self) -> dict[str, Any]:
         others = {"sigma": "deviations", "fixed": "value", "false_alarms": "per_day"}
@@ -68,11 +81,11 @@ class CalibrateParams(Section):
         "cells, or of its regions smoothed along their tracks; branches with maps only always use cells",
     )
     error_sigma: float = Field(
-        2.0,
+        0.2,
         ge=0,
-        le=100,
-        description="standard deviation in frames of a gaussian over the errors of each cell or track, "
-        "before they are pooled; 0 is off",
+        le=10,
+        description="seconds; standard deviation of a gaussian over the errors of each cell or track, before "
+        "they are pooled; 0 is off",
     )
     pool: Literal["max", "mean_top"] = Field(
         "max", description="the error of a frame: the highest of these errors, or the mean of the highest"
@@ -80,26 +93,31 @@ class CalibrateParams(Section):
     top_k: int = Field(
         3, ge=1, description="mean_top: number of errors in the mean; all, if a frame has fewer regions"
     )
-    normalisation: Literal["quantile", "z_score"] = Field(
-        "quantile",
-        description="standardisation of errors on normal frames: `quantile`, median -> 0 and 95th "
-        "percentile -> 1; `z_score`, mean -> 0 and mean plus standard deviation -> 1",
+    normalisation: Literal["tail", "quantile", "z_score"] = Field(
+        "tail",
+        description="standardisation of errors on normal frames: `tail`, -log10 of twice the share of normal "
+        "frames with a higher error, with a fitted tail; `quantile`, a line through median -> 0 and 95th "
+        "percentile -> 1; `z_score`, through mean -> 0 and mean plus standard deviation -> 1",
     )
     per_camera: bool = Field(False, description="standardise each camera on the normal frames it filmed")
     grid: Annotated[list[Annotated[int, Field(ge=1, le=64)]], Field(max_length=2)] = Field(
         [],
         description="[rows, columns] of areas of the picture with separate gains: errors are divided by the "
-        "gain, the 95th percentile of the area's normal errors relative to that of the picture; `[]` is off",
+        "gain, the 95th percentile of the area's normal errors relative to that of the picture, nearer to 1 "
+        "the less footage the area has; `[]` is off",
     )
     fuse: Literal["sum", "max"] = Field(
-        "sum", description="a score is the sum or the maximum of the standardised errors of the branches"
+        "sum",
+        description="a score is the sum or the maximum of the standardised errors of the branches. With "
+        "`tail`, alarms of the maximum are the union of alarms of single branches, before smoothing, each "
+        "with the same share of false alarms",
     )
     smooth: SmoothParams = SmoothParams()
-    lookahead: int | None = Field(
+    lookahead: float | None = Field(
         None,
         ge=0,
-        description="number of frames ahead that the smoothing of errors and scores may use in all, by which "
-        "live scores come later; null: no limit, 0: none",
+        description="seconds that the smoothing of errors and scores may look ahead in all, rounded to "
+        "frames, by which live scores come later; null: no limit, 0: none",
     )
     threshold: ThresholdParams = ThresholdParams()
     events: EventParams = EventParams()

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from vad.scoring.cells import CellErrors
-from vad.scoring.filters import Gaussian
 from vad.scoring.gains import Gains
-from vad.scoring.lookahead import divide_lookahead
 from vad.scoring.params import CalibrateParams
+from vad.scoring.smoothing import Smoothing
 from vad.scoring.tracks import TrackErrors
 from vad.stream import FrameErrors, Processor, results
 
@@ -48,6 +47,7 @@ class Pooling(Processor[FrameErrors, Pooled]):
         params: `aggregate`, `error_sigma`, `pool`, `top_k` and `lookahead` are used.
         size: (height, width) of a frame in pixels.
         cell: pixels of the frame per cell of a map, in each direction.
+        fps: frames per second.
         gains: by which errors are divided.
         map_branches: branches whose maps are wanted.
         chunk: number of frames that are handled at once, which is faster.
@@ -60,21 +60,22 @@ class Pooling(Processor[FrameErrors, Pooled]):
         params: CalibrateParams,
         size: tuple[int, int],
         cell: int,
+        fps: float,
         gains: Gains | None = None,
         map_branches: Sequence[str] = (),
         chunk: int = 1,
     ):
         self._count, self.chunk = params.pooled_count, chunk
-        ahead, by_region = divide_lookahead(params).errors, params.aggregate != "cell"
+        smoothing, by_region = Smoothing.of(params, fps), params.aggregate != "cell"
         region = [branch for branch in branches if by_region and branch in region_branches]
         cells = [branch for branch in branches if branch not in region]
         mapped = [*cells, *(branch for branch in map_branches if branch not in cells)]
         self._regions = self._cells = None
         if region:
-            sigma = params.error_sigma if params.aggregate == "track" else 0.0
-            self._regions = TrackErrors(region, size, sigma, ahead, gains)
+            sigma = smoothing.error_sigma if params.aggregate == "track" else 0.0
+            self._regions = TrackErrors(region, size, sigma, smoothing.errors_ahead, gains)
         if mapped:
-            self._cells = CellErrors(mapped, size, cell, Gaussian(params.error_sigma, ahead), gains, chunk)
+            self._cells = CellErrors(mapped, size, cell, smoothing.of_errors(), gains, chunk)
         parts = [part for part in (self._regions, self._cells) if part is not None]
         self.lookahead = max((part.lookahead for part in parts), default=0)
         self._number_of_cells = len(cells)
@@ -154,6 +155,8 @@ def frame_errors(
     """
     if not branches:
         return {}
-    pooling = Pooling(branches, clip.region_branches, params, clip.size, clip.cell, gains, chunk=CHUNK)
+    pooling = Pooling(
+        branches, clip.region_branches, params, clip.size, clip.cell, clip.fps, gains, chunk=CHUNK
+    )
     errors = np.concatenate([pooled.errors for pooled in results(pooling, clip.each_frame())])
     return dict(zip(branches, errors.T.copy(), strict=True))

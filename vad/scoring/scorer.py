@@ -8,7 +8,6 @@ import numpy as np
 
 from vad.scoring.calibration import ALL_CAMERAS, Calibration
 from vad.scoring.items import FrameScores
-from vad.scoring.lookahead import smoothing
 from vad.scoring.pooling import Pooled, Pooling
 from vad.stream import FrameErrors, Processor
 
@@ -24,6 +23,7 @@ class Scorer(Processor[FrameErrors, FrameScores]):
         calibration: turns errors into scores.
         size: (height, width) of a frame in pixels.
         cell: pixels of the frame per cell of a map, in each direction.
+        fps: frames per second.
         camera: the camera whose standardisation is used; that of all cameras if it has none.
         learned: the branches that learned from normal footage, which are also scored together.
         cells: whether to score the cells.
@@ -35,16 +35,18 @@ class Scorer(Processor[FrameErrors, FrameScores]):
         calibration: Calibration,
         size: tuple[int, int],
         cell: int,
+        fps: float,
         camera: str = ALL_CAMERAS,
         *,
         learned: Collection[str] = (),
         cells: bool = False,
         chunk: int = 1,
     ):
-        self.calibration, self.size, self.cell, self.camera = calibration, size, cell, camera
+        self.calibration, self.size, self.cell, self.fps, self.camera = calibration, size, cell, fps, camera
         self.learned, self.cells, self.chunk = learned, cells, chunk
-        self.lookahead = calibration.smoothing_lookahead
-        self._median, self._gaussian = smoothing(calibration.params)
+        smoothing = calibration.smoothing(fps)
+        self.lookahead = smoothing.lookahead
+        self._median, self._gaussian = smoothing.of_scores()
         self._pooling: Pooling | None = None  # made for the branches of the first frame
         self._branches: list[str] = []  # all calibrated branches that the frames have
         self._scored: dict[str, list[int]] = {}  # what is scored alone, and the positions of its branches
@@ -89,6 +91,7 @@ class Scorer(Processor[FrameErrors, FrameScores]):
             calibration.params,
             self.size,
             self.cell,
+            self.fps,
             calibration.gain_arrays,
             map_branches=calibration.branches if self.cells else (),
             chunk=self.chunk,

@@ -96,7 +96,15 @@ def score_clip(
         raise UserError(
             f"{errors} has errors of {measured.frames} frames, but {frames} has {len(times)}; run `dvc repro`"
         )
-    scorer = Scorer(calibration, measured.size, measured.cell, camera, learned=measured.learned, chunk=CHUNK)
+    scorer = Scorer(
+        calibration,
+        measured.size,
+        measured.cell,
+        measured.fps,
+        camera,
+        learned=measured.learned,
+        chunk=CHUNK,
+    )
     frames_of_clip = list(results(scorer, measured.each_frame()))
     # regions stand for several frames if only every n-th frame has windows
     region_scores = [frame.region_scores for frame in frames_of_clip if frame.source == frame.index]

@@ -1,4 +1,4 @@
-"""Standardisation: the level and the spread of normal errors, by branch and camera."""
+"""Standardisation: norms of the errors of frames, by branch and camera."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vad.scoring.calibration import ALL_CAMERAS
+from vad.scoring.norms import Norm, fit_norm
 from vad.scoring.params import CalibrateParams
 
 if TYPE_CHECKING:  # loads pandas
     from vad.scoring.clip_errors import ClipErrors
-
-QUANTILES = (0.5, 0.95)  # of normal errors; standardisation maps them to 0 and 1
-Norm = dict[str, float]  # {"centre", "spread"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,20 +69,25 @@ class NormalErrors:
 def fit_norms(
     normal: Sequence[NormalErrors], branches: Sequence[str], params: CalibrateParams
 ) -> dict[str, Norm | None]:
-    """Centre and spread by branch; None for a branch without spread.
+    """The norm of each branch; None for a branch without spread.
 
     Args:
         normal: errors of normal footage.
         branches: names of the branches.
         params: `normalisation` is used.
     """
-    return {branch: _norm([part.to_standardise_on(branch) for part in normal], params) for branch in branches}
+    return {
+        branch: fit_norm(
+            np.concatenate([part.to_standardise_on(branch) for part in normal]), params.normalisation
+        )
+        for branch in branches
+    }
 
 
 def fit_by_camera(
     normal: Sequence[NormalErrors], branches: Sequence[str], params: CalibrateParams
 ) -> dict[str, dict[str, Norm | None]]:
-    """Centre and spread by camera and branch, and of ALL_CAMERAS together.
+    """Norms by camera and branch, and of ALL_CAMERAS together.
 
     Without spread at a camera, a branch has the norm of all cameras; without any spread, None.
 
@@ -99,15 +102,3 @@ def fit_by_camera(
             norms = fit_norms([part for part in normal if part.clip.camera == camera], branches, params)
             out[camera] = {b: norm if norm is not None else out[ALL_CAMERAS][b] for b, norm in norms.items()}
     return out
-
-
-def _norm(errors: Sequence[np.ndarray], params: CalibrateParams) -> Norm | None:
-    values = np.concatenate(errors)
-    if not len(values):
-        return None
-    if params.normalisation == "quantile":
-        centre, high = (float(q) for q in np.quantile(values, QUANTILES))
-        spread = high - centre
-    else:
-        centre, spread = float(values.mean()), float(values.std())
-    return {"centre": centre, "spread": spread} if spread > 0 else None

@@ -1,7 +1,6 @@
 """Alarm thresholds, set on normal footage only."""
 
 from collections.abc import Callable, Sequence
-from math import ceil
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
@@ -11,9 +10,9 @@ from vad.scoring.events import TOLERANCE, in_frames
 from vad.scoring.params import EventParams, ThresholdParams
 from vad.scoring.tail import fit_tail
 
-# A tail is followed down to this number of events in as much footage as there is. Footage without an event
-# vouches for at most 3 events in as much footage (95 %), and a tenth of that is as far as a tail is trusted.
-LEAST_EVENTS = 0.3
+# A tail is followed down to this number of events in as much footage as there is: to where other footage of
+# the same length is as likely as not to have none. Beyond, a threshold would rest on the form of the tail.
+LEAST_EVENTS = float(np.log(2))
 MIN_PEAKS, ENOUGH_PEAKS = 5, 20  # a tail is fitted to the highest events, if possible this number
 
 NormalScores = Sequence[tuple[np.ndarray, float]]  # scores [T] and frames per second of each normal clip
@@ -50,15 +49,6 @@ def fit_threshold(
     return false_alarm_threshold(normal, params.per_day, events, log)
 
 
-def required_frames(params: ThresholdParams) -> int:
-    """Number of normal frames without which there is no threshold: one must lie above the percentile.
-
-    Args:
-        params: the section `calibrate.threshold`.
-    """
-    return ceil(round(100 / (100 - params.percentile), 6)) if params.policy == "percentile" else 1
-
-
 def require_frames(params: ThresholdParams, frames: int) -> None:
     """Checks that there are enough normal frames for the threshold.
 
@@ -69,7 +59,7 @@ def require_frames(params: ThresholdParams, frames: int) -> None:
     Raises:
         UserError: if there are too few.
     """
-    if frames < (required := required_frames(params)):
+    if frames < (required := params.required_frames):
         raise UserError(
             f"{frames} normal frames are too few for calibrate.threshold.percentile = "
             f"{params.percentile:g}, which needs {required}; lower it, add normal clips, or "

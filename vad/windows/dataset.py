@@ -62,7 +62,6 @@ class Windows:
             )
         self.shape: tuple[int, int, int, int] = shapes.pop()
         self.channels: list[str] = cards[0]["channels"]
-        self._offsets = WindowSpec.from_card(cards[0]).offsets()
         self._open = lru_cache(maxsize=OPEN_CLIPS)(self._open_clip)
         self._tracks = lru_cache(maxsize=OPEN_CLIPS)(self._read_tracks)
 
@@ -72,7 +71,7 @@ class Windows:
     def __getitem__(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         return self._gather(np.asarray(indices), lambda clip, rows, _: self._open(clip)[1][rows])
 
-    def skipping(self, indices: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    def skipping(self, indices: np.ndarray, factors: np.ndarray) -> np.ndarray:
         """Like `windows[indices]`, but with frames further apart.
 
         Each frame is cut out at the box of the region's track in that frame, so that the box follows the
@@ -81,7 +80,7 @@ class Windows:
 
         Args:
             indices: of windows, int [N].
-            steps: factor by which the distance between frames is increased, for each window, int [N].
+            factors: by which the distance between frames is increased, for each window, int [N].
 
         Returns:
             uint8 [N, C, frames, height, width].
@@ -91,12 +90,12 @@ class Windows:
             tracks = self._tracks(clip)
             return np.array(
                 [
-                    tracks.pictures(row, self._offsets * step)
-                    for row, step in zip(rows, steps[positions], strict=True)
+                    tracks.pictures(row, tracks.offsets * factor)
+                    for row, factor in zip(rows, factors[positions], strict=True)
                 ]
             )
 
-        steps = np.asarray(steps)
+        factors = np.asarray(factors)
         return self._gather(np.asarray(indices), pictures)
 
     def _gather(
@@ -132,7 +131,10 @@ class Windows:
 
     def _read_tracks(self, clip: int) -> "_Tracks":
         stem = self.folder / self.names[clip]
-        return _Tracks(read_table(stem), self._open(clip)[1], self._offsets, read_card(stem)["frames"])
+        card = read_card(stem)
+        # clips may differ in frame rate, and so in the distance between frames
+        offsets = WindowSpec.from_card(card).offsets()
+        return _Tracks(read_table(stem), self._open(clip)[1], offsets, card["frames"])
 
 
 class _Tracks:
@@ -143,9 +145,13 @@ class _Tracks:
         numbers: of the pictures of each window, int [windows, frames].
         offsets: of the frames of a window relative to its frame, int [frames].
         length: number of frames of the clip.
+
+    Attributes:
+        offsets: as given.
     """
 
     def __init__(self, table: pd.DataFrame, numbers: np.ndarray, offsets: np.ndarray, length: int):
+        self.offsets = offsets
         self._frames, tracks = table["frame"].to_numpy(), table["track"].to_numpy()
         # each region without a track (-1) becomes a separate track with a negative number
         self._tracks = np.where(tracks < 0, -1 - np.arange(len(table)), tracks)

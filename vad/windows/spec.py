@@ -9,26 +9,56 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from pydantic import ConfigDict
 
+from vad.durations import count_frames
 from vad.pipeline.params import Field, Section
 from vad.windows.planes import PLANES, Channel
 
 Box = tuple[int, int, int, int]
 
 
-class WindowSpec(Section):
-    """`model.<name>.window`: the frames of a window."""
+class WindowParams(Section):
+    """`model.<name>.window`: the frames of a window, at any frame rate."""
 
     frames: int = Field(
         ge=1,
         le=256,
         description="frames in a window; at the ends of a clip the first or last frame is repeated",
     )
-    step: int = Field(1, ge=1, le=64, description="frames between successive frames of a window")
+    frame_interval: float = Field(
+        0.0,
+        ge=0,
+        le=60,
+        description="seconds from each frame of a window to the next, rounded to whole frames of the clip "
+        "(halves up), at least 1; 0: consecutive frames",
+    )
     position: Literal["middle", "last"] = Field(
         "middle",
         description="frame of the window to which the window and its error belong; `last` uses no future "
         "frames, and models that predict a frame require it",
     )
+
+    def at(self, fps: float) -> "WindowSpec":
+        """The window at a frame rate.
+
+        Args:
+            fps: frames per second of the clip or camera, above 0.
+        """
+        step = count_frames(self.frame_interval, fps, least=1)
+        return WindowSpec(frames=self.frames, step=step, position=self.position)
+
+
+class WindowSpec(Section):
+    """The frames of a window in a clip.
+
+    Attributes:
+        frames: number of frames, at least 1.
+        step: frames from one frame of the window to the next, at least 1.
+        position: frame of the window to which it belongs.
+    """
+
+    frames: int = Field(ge=1)
+    step: int = Field(1, ge=1)
+    position: Literal["middle", "last"] = "middle"
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> "WindowSpec":
@@ -96,7 +126,7 @@ class ModelName(Section):
 
 
 class TensorSpec(ResizeParams):
-    """All parameters of the tensors of a clip: `resize`, and the window of the chosen model."""
+    """All parameters of the tensors of a clip: `resize`, and the window of the chosen model at its rate."""
 
     window: WindowSpec
 

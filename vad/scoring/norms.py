@@ -1,0 +1,108 @@
+"""Norms: the level of an error among those of normal frames, by which branches can be compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from vad.scoring.tail import LN10, Tail, fit_tail
+
+QUANTILES = (0.5, 0.95)  # of normal errors; they have the levels 0 and 1
+TAIL = 0.1  # the highest normal errors, to which a tail is fitted
+KNOTS = 17  # of the distribution from the median to the tail: no more than 5 % of the errors lie between two
+
+
+@dataclass(frozen=True)
+class Line:
+    """A linear norm.
+
+    Attributes:
+        centre: the error with the level 0.
+        spread: difference of the error with the level 1, above 0.
+    """
+
+    centre: float
+    spread: float
+
+    def levels(self, errors: np.ndarray) -> np.ndarray:
+        """The levels of errors.
+
+        Args:
+            errors: float, of any shape.
+        """
+        return (errors - self.centre) / self.spread
+
+
+@dataclass(frozen=True)
+class TailProbability(Line):
+    """-log10 of an error's tail probability: of the share of normal frames with a higher error.
+
+    Twice the share, so that the median of normal errors has the level 0, the 95th percentile 1, and an error
+    that one of 200 normal frames exceeds 2. Up to the tail, the share is that of normal frames; in the tail,
+    that of a fitted distribution without end, so that levels increase strictly and without bound. Below the
+    median they decrease linearly.
+
+    Attributes:
+        centre: median of normal errors.
+        spread: difference of their 95th percentile.
+        errors: normal errors from the median to the begin of the tail, increasing.
+        shares: the share of normal errors above each of them, decreasing from 0.5.
+        tail: distribution of errors in excess of the last of them.
+    """
+
+    errors: tuple[float, ...]
+    shares: tuple[float, ...]
+    tail: Tail
+
+    def levels(self, errors: np.ndarray) -> np.ndarray:
+        known, levels = self._knots
+        above = np.interp(errors, known, levels) + self.tail.rarity(np.maximum(errors - known[-1], 0))
+        return np.where(errors < self.centre, super().levels(errors), above)
+
+    @cached_property
+    def _knots(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.array(self.errors), -np.log10(2 * np.array(self.shares))
+
+
+Norm = Line | TailProbability
+
+
+def from_json(raw: Mapping[str, Any]) -> Norm:
+    """A norm from its attributes, as `dataclasses.asdict` gives them.
+
+    Args:
+        raw: names and values.
+    """
+    if "tail" not in raw:
+        return Line(**raw)
+    norm = TailProbability(**{**raw, "tail": Tail(**raw["tail"])})
+    return replace(norm, errors=tuple(norm.errors), shares=tuple(norm.shares))
+
+
+def fit_norm(errors: np.ndarray, normalisation: str) -> Norm | None:
+    """The norm of normal errors; None if they have no spread.
+
+    Args:
+        errors: float [N].
+        normalisation: `calibrate.normalisation`.
+    """
+    if not len(errors):
+        return None
+    if normalisation == "z_score":
+        centre, spread = float(errors.mean()), float(errors.std())
+        return Line(centre, spread) if spread > 0 else None
+    # all quantiles at once, as each pass over the errors takes as long as the last
+    shares = np.geomspace(0.5, TAIL, KNOTS)
+    centre, high, *quantiles = (float(q) for q in np.quantile(errors, [*QUANTILES, *(1 - shares)]))
+    if not high > centre:
+        return None
+    if normalisation == "quantile":
+        return Line(centre, high - centre)
+    # of equal errors, the first: where many are equal, the level rises behind them
+    known, first = np.unique([centre, *quantiles[1:]], return_index=True)
+    excesses = errors[errors > known[-1]] - known[-1]
+    # without any, one that goes on as it has been: by a level per spread
+    tail = fit_tail(excesses) if len(excesses) else Tail(0.0, (high - centre) / LN10)
+    return TailProbability(centre, high - centre, tuple(known.tolist()), tuple(shares[first].tolist()), tail)
