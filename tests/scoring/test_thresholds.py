@@ -11,7 +11,7 @@ from tests.scoring.test_events import PLAIN, RATES, digits, lengths, marked, sco
 from vad import UserError
 from vad.scoring import events
 from vad.scoring.params import EventParams, ThresholdParams
-from vad.scoring.thresholds import MIN_PEAKS, NormalEvents, fit_threshold, require_frames
+from vad.scoring.thresholds import NormalEvents, fit_threshold, require_frames
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
@@ -88,15 +88,15 @@ def test_false_alarms_are_at_most_as_frequent_as_per_day(seed, per_day):
     def rate(at: float) -> float:
         return sum(len(events.find(clip, at, fps, EVENTS)) for clip, fps in clips) / days
 
-    assert rate(at) <= per_day * (1 + 1e-9)
     # a single event in 80 seconds is 1080 a day
-    assert len(log) == (per_day < 1080)
+    limit = max(per_day, 1080.0) if per_day else 0.0
+    assert rate(at) <= limit * (1 + 1e-9)
+    assert at == 0 or rate(at - 1) > limit  # no score is below 0
+    assert len(log) == (0 < per_day < 1080)
     if log:
         assert log[0].startswith(
             f"0.0222 hours of normal footage are too short to count {per_day:g} false al"
         )
-    elif at > 0:  # else no score is lower
-        assert rate(at - 1) > per_day
 
 
 @given(
@@ -111,56 +111,20 @@ def test_more_false_alarms_need_no_higher_threshold(seed, min_duration, rates):
     assert low >= high
 
 
-def test_a_tail_has_the_rate_that_was_asked_for():
-    """Footage of independent scores, a second each, whose tail is known: 0.75 events per clip are asked."""
-    frames, wanted, made = 2000, 0.75, []
-    for seed in range(40):
-        scores = np.random.default_rng(seed).exponential(1.0, frames)
-        per_day = wanted / (frames / 86400)
-        at = fit_threshold(params("false_alarms", per_day=per_day), [(scores, 1.0)], PLAIN)
-        assert at >= scores.max()
-        made.append(frames * np.exp(-at))  # the events of other footage above the threshold
-    assert 0.5 * wanted < np.median(made) < 1.2 * wanted  # below, since no threshold is within the footage
-
-
-def test_a_tail_is_not_followed_beyond_what_the_footage_can_vouch_for():
-    """As much footage is as likely as not to have no event: the mean of a Poisson distribution is ln 2."""
-    # the highest event is below what the tail expects at most
-    clips, log = [(np.random.default_rng(11).gamma(2, 1, 5000), 10.0)], []
+def test_footage_that_is_too_short_for_the_rate_has_a_single_event():
+    """Whatever is asked between none and one: there is no lower rate that the footage could show."""
+    clips = [(np.random.default_rng(11).gamma(2, 1, 5000), 10.0)]
     days = 500 / 86400
-    furthest = threshold(params("false_alarms", per_day=np.log(2) / days), clips)
-    for per_day in (0.0, 1.0, 0.69 / days):
-        assert threshold(params("false_alarms", per_day=per_day), clips, log) == furthest
-        assert log.pop().endswith("has 120 per day, the least it is followed to")
-    assert threshold(params("false_alarms", per_day=0.8 / days), clips, log) < furthest
-    assert log.pop().endswith(") has 138 per day")
-
-
-def test_without_events_for_a_tail_the_threshold_is_the_lowest_without_any():
-    few_events = [(np.r_[np.zeros(50), np.full(10, height)], 25.0) for height in range(2, 1 + MIN_PEAKS)]
-    for clips in (few_events, normal(1), [(np.full(500, 0.25), 25.0)]):
+    single = NormalEvents(clips, EVENTS).lowest_threshold(1)
+    for per_day in (1e-9, 1.0, 0.99 / days):
         log: list[str] = []
-        highest = max(scores.max() for scores, _ in clips)
-        assert threshold(params("false_alarms", per_day=1.0), clips, log) == highest
-        assert log[0].endswith(
-            "the threshold is the lowest without any in them, as there are too few events for a tail"
-        )
-
-
-@given(st.lists(scored, min_size=1, max_size=4), lengths, lengths, RATES)
-@few
-def test_the_highest_events_are_those_at_their_threshold(clips, gap, shortest, fps):
-    """The peak of an event is the lowest score at which nothing of it is left."""
-    if not any(map(len, clips)):
-        return
-    start, peaks = NormalEvents([(s, fps) for s in clips], seconds(gap, shortest, fps)).highest()
-    expected = []
-    for scores in clips:
-        for frames in marked(scores, start, gap, shortest):
-            inside = np.array([score if t in frames else -1.0 for t, score in enumerate(scores)])
-            left = [s for s in inside if s > start and marked(inside, s, gap, shortest)]
-            expected.append(min(s for s in inside if s > max([start, *left])))
-    assert peaks.tolist() == expected
+        assert threshold(params("false_alarms", per_day=per_day), clips, log) == single
+        assert log[0].endswith("the lowest with one in all of them, which is 173 per day")
+    for per_day, allowed in ((0.0, 0), (1 / days, 1), (2 / days, 2)):
+        log = []
+        at = threshold(params("false_alarms", per_day=per_day), clips, log)
+        assert at == NormalEvents(clips, EVENTS).lowest_threshold(allowed)
+        assert not log
 
 
 def test_only_keys_that_the_policy_uses_are_active():
@@ -179,8 +143,10 @@ def lowest(clips: list, allowed: float, limits: EventParams) -> float:
 def test_a_minute_of_footage_allows_an_event_at_one_a_minute():
     """Nine clips of 100 frames at 15 per second, whose sum in floating point is slightly below a minute."""
     clips = [(np.zeros(100), 15.0)] * 8 + [(np.r_[np.zeros(50), 3, 2, np.zeros(48)], 15.0)]
-    for per_day, expected in ((1440.0, 0), (1439.0, 3)):
-        assert fit_threshold(params("false_alarms", per_day=per_day), clips, PLAIN) == expected
+    for per_day, short in ((1440.0, False), (1439.0, True)):
+        log: list[str] = []
+        assert fit_threshold(params("false_alarms", per_day=per_day), clips, PLAIN, log.append) == 0
+        assert bool(log) == short
 
 
 @given(st.lists(scored, min_size=1, max_size=4), lengths, lengths, RATES, st.integers(0, 5), st.booleans())
@@ -215,9 +181,9 @@ def test_the_rate_must_hold_at_all_higher_thresholds_too():
 
 def test_where_no_event_is_allowed_the_threshold_is_the_highest_score():
     clips = [(digits("0137"), 25.0), (digits("02"), 25.0)]
-    assert lowest(clips, 0.5, PLAIN) == 7
+    assert lowest(clips, 0, PLAIN) == 7
     lasting = EventParams(merge_gap=0, min_duration=2 / 25)  # a single frame is no event
-    assert lowest(clips, 0.5, lasting) == 3
+    assert lowest(clips, 0, lasting) == 3
 
 
 @pytest.mark.parametrize("clips", [[], [(np.zeros(0), 25.0)]])

@@ -29,8 +29,8 @@ class ThresholdParams(Section):
     policy: Literal["false_alarms", "percentile", "sigma", "fixed"] = Field(
         "false_alarms",
         description="`false_alarms`, the lowest threshold with at most `per_day` events per day of normal "
-        "footage or, where the footage is too short to tell, the one with the fewest events that it can "
-        "vouch for; `percentile` of the scores of normal frames; `sigma`, their mean plus `deviations` "
+        "footage or, where the footage is too short to count so few, with a single event in all of it; "
+        "`percentile` of the scores of normal frames; `sigma`, their mean plus `deviations` "
         "standard deviations; `fixed`, the number `value`",
     )
     per_day: float = Field(

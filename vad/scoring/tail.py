@@ -26,16 +26,6 @@ class Tail:
     shape: float
     scale: float
 
-    def exceeded_by(self, share: float) -> float:
-        """The excess that a share of excesses is above.
-
-        Args:
-            share: above 0, at most 1.
-        """
-        if self.shape == 0:
-            return float(-self.scale * np.log(share))
-        return float(self.scale * np.expm1(-self.shape * np.log(share)) / self.shape)
-
     def rarity(self, excesses: np.ndarray) -> np.ndarray:
         """-log10 of the share of excesses that are above each excess.
 

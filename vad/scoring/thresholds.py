@@ -8,12 +8,6 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from vad import UserError
 from vad.scoring.events import TOLERANCE, in_frames
 from vad.scoring.params import EventParams, ThresholdParams
-from vad.scoring.tail import fit_tail
-
-# A tail is followed down to this number of events in as much footage as there is: to where other footage of
-# the same length is as likely as not to have none. Beyond, a threshold would rest on the form of the tail.
-LEAST_EVENTS = float(np.log(2))
-MIN_PEAKS, ENOUGH_PEAKS = 5, 20  # a tail is fitted to the highest events, if possible this number
 
 NormalScores = Sequence[tuple[np.ndarray, float]]  # scores [T] and frames per second of each normal clip
 
@@ -70,38 +64,27 @@ def require_frames(params: ThresholdParams, frames: int) -> None:
 def false_alarm_threshold(
     normal: NormalScores, per_day: float, events: EventParams, log: Callable[[str], None] = lambda line: None
 ) -> float:
-    """The threshold with `per_day` false alarms per day of normal footage.
+    """The lowest threshold with at most `per_day` false alarms per day of normal footage.
 
-    Where the footage is long enough for an event, it is the lowest with at most so many.
-    Where it is shorter, the threshold lies beyond all events of the footage: a tail is fitted to their peaks
-    (A. Siffer et al., KDD 2017), and followed down to the rate, or to LEAST_EVENTS in as much footage.
-    With fewer than MIN_PEAKS events there is no tail: the threshold is the lowest without an event.
+    Footage that is too short for an event at that rate can show no lower rate than that of a single event, so
+    this rate is then taken. A tail that is fitted to the highest events and followed further would rest on
+    its form alone: in short footage of different activities, it may lie far above anything seen.
 
     Args:
         normal: scores [T] and frames per second of each normal clip; at least a frame in all.
-        per_day: number of events per day.
+        per_day: number of events per day; 0 for the lowest threshold without any.
         events: the section `calibrate.events`.
         log: writes a line of text.
     """
     days = sum(len(scores) / fps for scores, fps in normal) / 86400
-    footage = NormalEvents(normal, events)
-    lowest = footage.lowest_threshold(days * per_day)
-    if days * per_day + TOLERANCE >= 1:
-        return lowest
-    wanted = max(days * per_day, LEAST_EVENTS)
-    start, peaks = footage.highest()
-    short = (
-        f"{24 * days:.3g} hours of normal footage are too short to count {per_day:g} false alarms per day: "
-    )
-    if len(peaks) < MIN_PEAKS:
-        log(f"{short}the threshold is the lowest without any in them, as there are too few events for a tail")
-        return lowest
-    tail = fit_tail(peaks - start)
-    log(
-        f"{short}the threshold is where a tail of {len(peaks)} events (shape {tail.shape:.2g}) has "
-        f"{wanted / days:.3g} per day" + (", the least it is followed to" if wanted == LEAST_EVENTS else "")
-    )
-    return max(lowest, start + tail.exceeded_by(wanted / len(peaks)))
+    allowed = days * per_day
+    if 0 < allowed < 1 - TOLERANCE:
+        log(
+            f"{24 * days:.3g} hours of normal footage are too short to count {per_day:g} false alarms per "
+            f"day: the threshold is the lowest with one in all of them, which is {1 / days:.3g} per day"
+        )
+        allowed = 1.0
+    return NormalEvents(normal, events).lowest_threshold(allowed)
 
 
 class NormalEvents:
@@ -113,9 +96,8 @@ class NormalEvents:
     """
 
     def __init__(self, normal: NormalScores, events: EventParams):
-        self._levels = [event_levels(scores, fps, events) for scores, fps in normal]
         self._thresholds = np.unique(np.concatenate([scores for scores, _ in normal]))
-        steps = [_steps(level) for level in self._levels]
+        steps = [_steps(event_levels(scores, fps, events)) for scores, fps in normal]
         low, high = (np.sort(np.concatenate(part)) for part in zip(*steps, strict=True))
         # events at each threshold: steps whose low is at most the threshold, less those whose high is
         begun = np.searchsorted(low, self._thresholds, side="right")
@@ -134,23 +116,6 @@ class NormalEvents:
         """
         too_many = np.flatnonzero(self._counts > allowed + TOLERANCE)
         return float(self._thresholds[too_many[-1] + 1 if len(too_many) else 0])
-
-    def highest(self) -> tuple[float, np.ndarray]:
-        """The highest events. Unlike frames, they hardly depend on each other.
-
-        Returns:
-            (threshold, peaks): the highest threshold with at least ENOUGH_PEAKS events, or else the one with
-            the most, in the upper half of different scores; and of each of these events the threshold,
-            float64 [n], at which nothing is left of it.
-        """
-        first = len(self._thresholds) // 2
-        counts = np.minimum(self._counts[first:], ENOUGH_PEAKS)
-        start = float(self._thresholds[first + np.flatnonzero(counts == counts.max())[-1]])
-        peaks: list[float] = []
-        for level in self._levels:
-            edges = np.flatnonzero(np.diff(np.r_[False, level > start, False].astype(np.int8)))
-            peaks += [float(level[a:b].max()) for a, b in edges.reshape(-1, 2)]
-        return start, np.array(peaks)
 
 
 def event_levels(scores: np.ndarray, fps: float, params: EventParams) -> np.ndarray:
