@@ -1,8 +1,8 @@
 """A calibration turns errors into scores: branches are standardised, fused and smoothed over time.
 
 Errors of frames are standardised on normal footage (`norms`: the median -> 0, the 95th percentile -> 1), then
-summed over branches or reduced to their maximum, then smoothed. Higher scores are more anomalous. The mapping
-is strictly increasing and the same for all clips (of a camera).
+the branches are added, or their maximum is taken, then the result is smoothed. Higher scores are more
+anomalous. Standardisation is strictly increasing and the same for all clips (of a camera).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -46,12 +46,12 @@ class Calibration:
         threshold: threshold of frame scores.
         cell_threshold: threshold of cell scores, a percentile of the highest cell scores of normal frames.
         frames, hours: amount of normal footage that the calibration was fitted to.
-        lookahead: number of frames ahead that a score depends on: those that errors need, and those of
-            smoothing. Of the normal clips, the most.
-        delay: the same in seconds; of the normal clips, the most.
+        lookahead: number of frames ahead that a score depends on, by its errors and by smoothing; the highest
+            of the normal clips.
+        delay: the same in seconds; the highest of the normal clips.
         evidence: what the threshold of frame scores rests on.
-        folds: number of models whose mean error is scored; with more than one, each normal clip was measured
-            by one that had not learned from it.
+        folds: number of models whose mean error is scored. With more than one, each normal clip was measured
+            by a model that had not learned from it.
     """
 
     params: CalibrateParams
@@ -74,7 +74,7 @@ class Calibration:
         return list(self.standardisation[ALL_CAMERAS]) if chosen == "all" else list(chosen)
 
     def smoothing(self, fps: float) -> Smoothing:
-        """The filters for clips of a rate.
+        """The filters at a frame rate.
 
         Args:
             fps: frames per second.
