@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vad import UserError
 from vad.branches.base import Branch
-from vad.branches.ensemble import folds_of, open_members
+from vad.branches.ensemble import open_members, trained_folds
 from vad.branches.measure import measure_clip
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.pipeline import stage
@@ -31,7 +31,7 @@ def main(run: stage.Run) -> None:
     def branches() -> list[Branch]:
         return [branch(branch_params) for branch, branch_params in classes]
 
-    left_out, folds = read_folds(FOLDS), folds_of(AUTOENCODER)
+    left_out, folds = read_folds(FOLDS), trained_folds(AUTOENCODER)
     if (expected := sorted({*left_out.values()}) or [0]) != folds:
         raise UserError(f"{AUTOENCODER} has models of the folds {folds}, {FOLDS} {expected}; run `dvc repro`")
     members = {fold: open_members(branches, [fold], AUTOENCODER, STATISTICS) for fold in left_out.values()}

@@ -7,7 +7,7 @@ from typing import Any
 
 from vad import UserError
 from vad.branches.base import Branch
-from vad.branches.ensemble import folds_of, open_members
+from vad.branches.ensemble import open_members, trained_folds
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.flow import FlowMethod, FlowParams
 from vad.footage.extract_params import ExtractParams
@@ -108,7 +108,7 @@ class TrainedModel:
 
 def _folds(folder: Path, calibration: Calibration, fold: int | None) -> list[int]:
     """The folds whose models are loaded."""
-    folds = folds_of(folder / AUTOENCODER)
+    folds = trained_folds(folder / AUTOENCODER)
     if len(folds) != calibration.folds:
         models = f"{len(folds)} model{'s' * (len(folds) != 1)}"
         raise UserError(
