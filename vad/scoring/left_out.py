@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from vad.scoring.calibration import ALL_CAMERAS, Calibration, level_off
+from vad.scoring.calibration import ALL_CAMERAS, Calibration, compress_negative
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.events import find
 from vad.scoring.evidence import Evidence
@@ -131,14 +131,16 @@ def _without(
 
 
 def _scores(part: NormalErrors, fits: Sequence[Standardisations], calibration: Calibration) -> np.ndarray:
-    """Scores of a part by several standardisations, as `Calibration.smoothed` has them: [frames, fits]."""
+    """Scores of a part by several standardisations, as of `Calibration.smoothed`: float64 [frames, fits]."""
     # a branch without spread is left out, as in a calibration
     left_out = np.full(part.frames, 0.0 if calibration.params.fuse == "sum" else -np.inf)
     levels = []
     for branch in calibration.branches:
         norms = [fit.get(part.clip.camera, fit[ALL_CAMERAS])[branch] for fit in fits]
         errors = part.errors[branch]
-        levels.append(np.stack([left_out if n is None else level_off(n.levels(errors)) for n in norms], 1))
+        levels.append(
+            np.stack([left_out if n is None else compress_negative(n.levels(errors)) for n in norms], 1)
+        )
     return filtered(calibration.combine(np.stack(levels)), *calibration.smoothing(part.clip.fps).of_scores())
 
 

@@ -60,8 +60,8 @@ class TailProbability(Line):
     tail: Tail
 
     def levels(self, errors: np.ndarray) -> np.ndarray:
-        known, levels = self._knots
-        above = np.interp(errors, known, levels) + self.tail.rarity(np.maximum(errors - known[-1], 0))
+        knots, levels = self._knots
+        above = np.interp(errors, knots, levels) + self.tail.rarity(np.maximum(errors - knots[-1], 0))
         return np.where(errors < self.centre, super().levels(errors), above)
 
     @cached_property
@@ -104,8 +104,8 @@ def fit_norm(errors: np.ndarray, normalisation: str) -> Norm | None:
     if normalisation == "quantile":
         return Line(centre, high - centre)
     # of equal errors the first knot is kept, so that the level rises only beyond them
-    known, first = np.unique([centre, *quantiles[1:]], return_index=True)
-    excesses = errors[errors > known[-1]] - known[-1]
+    knots, first = np.unique([centre, *quantiles[1:]], return_index=True)
+    excesses = errors[errors > knots[-1]] - knots[-1]
     # if nothing lies beyond the last knot, levels go on by 1 per spread
     tail = fit_tail(excesses) if len(excesses) else Tail(0.0, (high - centre) / LN10)
-    return TailProbability(centre, high - centre, tuple(known.tolist()), tuple(shares[first].tolist()), tail)
+    return TailProbability(centre, high - centre, tuple(knots.tolist()), tuple(shares[first].tolist()), tail)
