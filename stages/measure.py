@@ -1,7 +1,7 @@
 """Measures the errors of the normal and test clips: one per branch and region or cell.
 
-Without folds, normal clips are those of validation. With folds they are all, and each is measured by the
-models that did not learn from it; test clips are measured by all models, whose errors are averaged.
+With folds, each normal clip is measured by the models that did not learn from it, and test clips by all
+models, whose errors are averaged. Without folds, only validation and test clips are measured.
 
 In: data/tensors/, data/regions/, data/flow/; models/autoencoder/, models/branches/. Out: data/errors/.
 """

@@ -1,4 +1,4 @@
-"""Checks the model without labels: alters normal footage that it has not seen; the scores should rise.
+"""Checks the model without labels: alters normal footage that was left out of training; scores should rise.
 
 In: data/manifest.csv (cameras), data/frames/, data/regions/ (where there is something to alter), data/errors/
 (of the normal clips as they are), models/autoencoder/, models/branches/, models/calibration.json.
