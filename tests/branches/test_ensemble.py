@@ -54,7 +54,7 @@ def test_branches_that_learn_are_opened_once_per_fold_and_others_once(tmp_path):
     assert folds == [0, 2, 10]
     classes = (Reconstruction, Classes, Speed)
     members, hashes = open_members(
-        lambda: [branch(branch.Params()) for branch in classes],
+        [(branch, branch.Params()) for branch in classes],
         folds,
         tmp_path / "autoencoder",
         tmp_path / "statistics",

@@ -5,8 +5,9 @@ clips and live frames, from which none has learned, are measured by all members.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,12 +34,12 @@ def trained_folds(autoencoder: Path) -> list[int]:
 
 
 def open_members(
-    make: Callable[[], Sequence[Branch]], folds: Sequence[int], autoencoder: Path, statistics: Path
+    classes: Collection[tuple[type[Branch], Any]], folds: Sequence[int], autoencoder: Path, statistics: Path
 ) -> tuple[list[Branch], list[str]]:
     """Opens the members of all branches. A branch that learns nothing has a single one.
 
     Args:
-        make: makes all branches, not opened.
+        classes: the class of every branch, and its parameters.
         folds: the folds whose models are opened, at least one.
         autoencoder: folder of the autoencoders, with a folder per fold.
         statistics: folder of the statistics, with a folder per fold and in it one per branch.
@@ -52,7 +53,8 @@ def open_members(
     members: list[Branch] = []
     hashes: list[str] = []
     for i, fold in enumerate(folds):
-        for branch in make():
+        for branch_class, params in classes:
+            branch = branch_class(params)
             if i == 0 or branch.learned:
                 of_branch = statistics / str(fold) / branch.name
                 hashes.append(branch.open(autoencoder / str(fold), of_branch))

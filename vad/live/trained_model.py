@@ -78,12 +78,7 @@ class TrainedModel:
         calibration = Calibration.load(folder / CALIBRATION)
         folds = _folds(folder, calibration, fold)
         classes = params.load_each("branches", BranchesParams, raw).values()
-        branches, _ = open_members(
-            lambda: [branch(branch_params) for branch, branch_params in classes],
-            folds,
-            folder / AUTOENCODER,
-            folder / STATISTICS,
-        )
+        branches, _ = open_members(classes, folds, folder / AUTOENCODER, folder / STATISTICS)
         return cls(
             extract=params.load("extract", ExtractParams, raw),
             flow=flow(flow_params),
