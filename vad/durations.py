@@ -1,4 +1,4 @@
-"""Durations: parameters are in seconds, processors count in frames."""
+"""Durations: parameters are in seconds, processors count frames."""
 
 from math import floor
 
