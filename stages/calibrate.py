@@ -1,4 +1,4 @@
-"""Standardises errors on the normal clips and sets the threshold: on clips that the models have not seen.
+"""Fits standardisation and threshold to the errors of normal clips from which the models did not learn.
 
 In: data/manifest.csv (cameras, folds), data/errors/ (normal clips only). Out: models/calibration.json.
 """

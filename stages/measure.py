@@ -1,7 +1,7 @@
 """Measures the errors of the normal and test clips: one per branch and region or cell.
 
-Without folds, normal clips are those of validation. With folds they are all, and each is measured by the
-models that did not learn from it; test clips are measured by all models, whose errors are averaged.
+With folds, each normal clip is measured by the models that did not learn from it, and test clips by all
+models, whose errors are averaged. Without folds, only validation and test clips are measured.
 
 In: data/tensors/, data/regions/, data/flow/; models/autoencoder/, models/branches/. Out: data/errors/.
 """
@@ -9,8 +9,7 @@ In: data/tensors/, data/regions/, data/flow/; models/autoencoder/, models/branch
 from pathlib import Path
 
 from vad import UserError
-from vad.branches.base import Branch
-from vad.branches.ensemble import folds_of, open_members
+from vad.branches.ensemble import open_members, trained_folds
 from vad.branches.measure import measure_clip
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.pipeline import stage
@@ -27,15 +26,11 @@ SPLITS = ("train", "val", "test")
 def main(run: stage.Run) -> None:
     params = run.params("measure", MeasureParams)
     classes = run.each("branches", BranchesParams).values()
-
-    def branches() -> list[Branch]:
-        return [branch(branch_params) for branch, branch_params in classes]
-
-    left_out, folds = read_folds(FOLDS), folds_of(AUTOENCODER)
+    left_out, folds = read_folds(FOLDS), trained_folds(AUTOENCODER)
     if (expected := sorted({*left_out.values()}) or [0]) != folds:
         raise UserError(f"{AUTOENCODER} has models of the folds {folds}, {FOLDS} {expected}; run `dvc repro`")
-    members = {fold: open_members(branches, [fold], AUTOENCODER, STATISTICS) for fold in left_out.values()}
-    ensemble = open_members(branches, folds, AUTOENCODER, STATISTICS)
+    members = {fold: open_members(classes, [fold], AUTOENCODER, STATISTICS) for fold in {*left_out.values()}}
+    ensemble = open_members(classes, folds, AUTOENCODER, STATISTICS)
     jobs = []
     for split in SPLITS:
         for clip in (f"{split}/{file.stem}" for file in sorted((TENSORS / split).glob("*.json"))):

@@ -13,7 +13,7 @@ from vad.models import ModelParams
 from vad.pipeline import stage
 from vad.pipeline.compute_params import ComputeParams
 from vad.store.manifest import read_folds
-from vad.training.folds import Training, splits, train_folds
+from vad.training.folds import Training, fold_clips, train_folds
 from vad.training.params import TrainParams
 
 TRAIN, VAL, FOLDS = Path("data/tensors/train"), Path("data/tensors/val"), Path("data/tensors/folds.csv")
@@ -26,7 +26,7 @@ def main(run: stage.Run) -> None:
     params = run.params("train", TrainParams)
     workers = run.params("compute", ComputeParams).workers
     training = Training(choice.name, model_params, params, REPORTS, THROUGHPUT, run.cache)
-    parts = splits(TRAIN, VAL, read_folds(FOLDS))
+    parts = fold_clips(TRAIN, VAL, read_folds(FOLDS))
     number = os.cpu_count() or 1 if workers == "auto" else workers
     train_folds(parts, training, AUTOENCODER, number, run.log, run.afterwards)
 

@@ -1,4 +1,4 @@
-"""Checks the model without labels: alters normal footage that it has not seen; the scores should rise.
+"""Checks the model without labels: alters normal footage that was left out of training; scores should rise.
 
 In: data/manifest.csv (cameras), data/frames/, data/regions/ (where there is something to alter), data/errors/
 (of the normal clips as they are), models/autoencoder/, models/branches/, models/calibration.json.
@@ -9,7 +9,6 @@ and a picture with an example of each kind).
 from functools import lru_cache
 from pathlib import Path
 
-from vad.branches.base import Branch
 from vad.branches.ensemble import open_members
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.flow import FlowMethod, FlowParams
@@ -42,13 +41,9 @@ def main(run: stage.Run) -> None:
     passages, seconds = choose(clips, footage, params)
     processors, hashes = _processors(run)
     classes = run.each("branches", BranchesParams).values()
-
-    def branches() -> list[Branch]:
-        return [branch(branch_params) for branch, branch_params in classes]
-
     # each clip by the models that have not seen it; without folds, there is a single model, number 0
     folds = {clip.clip: max(0, clip.fold) for clip in clips}
-    members = {f: open_members(branches, [f], AUTOENCODER, STATISTICS) for f in sorted({*folds.values()})}
+    members = {f: open_members(classes, [f], AUTOENCODER, STATISTICS) for f in sorted({*folds.values()})}
     jobs = []
     for i, passage in enumerate(passages):
         opened, of_branches = members[folds[passage.clip]]

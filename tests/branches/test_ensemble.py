@@ -7,7 +7,7 @@ from tests.branches.measured import STATISTICS, Half, branches_of, measure, writ
 from vad import UserError
 from vad.branches.base import save_statistics
 from vad.branches.classes import Classes
-from vad.branches.ensemble import folds_of, open_members
+from vad.branches.ensemble import open_members, trained_folds
 from vad.branches.reconstruction import Reconstruction
 from vad.branches.speed import Speed
 from vad.models import create, save
@@ -50,11 +50,11 @@ def test_branches_that_learn_are_opened_once_per_fold_and_others_once(tmp_path):
     for fold in (0, 2, 10):
         save(create("conv2d", params, (1, 1, 8, 8), ["gray"]), tmp_path / f"autoencoder/{fold}")
         save_statistics(tmp_path / f"statistics/{fold}/classes", statistics(fold))
-    folds = folds_of(tmp_path / "autoencoder")
+    folds = trained_folds(tmp_path / "autoencoder")
     assert folds == [0, 2, 10]
     classes = (Reconstruction, Classes, Speed)
     members, hashes = open_members(
-        lambda: [branch(branch.Params()) for branch in classes],
+        [(branch, branch.Params()) for branch in classes],
         folds,
         tmp_path / "autoencoder",
         tmp_path / "statistics",
@@ -73,4 +73,4 @@ def test_models_of_no_fold_are_refused(tmp_path):
     params = Conv2d.Params(window={"frames": 1}, channels=[4])
     save(create("conv2d", params, (1, 1, 8, 8), ["gray"]), tmp_path / "autoencoder")
     with pytest.raises(UserError, match="no autoencoder of any fold; run `dvc repro train`"):
-        folds_of(tmp_path / "autoencoder")
+        trained_folds(tmp_path / "autoencoder")

@@ -19,7 +19,7 @@ from vad.models import create, load, save
 from vad.models.memae import MemAE
 from vad.training import callbacks, folds
 from vad.training.fit import fix_seed
-from vad.training.folds import Training, splits, train_folds
+from vad.training.folds import Training, fold_clips, train_folds
 from vad.windows.dataset import Windows
 
 FOLDS = {"train/a": 0, "train/b": 1, "train/c": 1, "train/d": 2}
@@ -49,7 +49,7 @@ class Run:
         model = {"conv2d": SMALL, "memae": DEEP}[name]
         where = folder / "reports", folder / "throughput.csv", folder / "cache"
         training = Training(name, model, params(**changed), *where)
-        parts = splits(tensors, tensors, FOLDS)
+        parts = fold_clips(tensors, tensors, FOLDS)
         train_folds(parts, training, self.out, workers, self.log.append, lambda action: action())
 
     def files(self) -> Mapping[str, bytes]:
@@ -59,7 +59,7 @@ class Run:
 
 
 def test_without_folds_there_is_one_with_the_validation_clips(tmp_path):
-    assert splits(tmp_path / "train", tmp_path / "val", {}) == {
+    assert fold_clips(tmp_path / "train", tmp_path / "val", {}) == {
         0: ((tmp_path / "train", None), (tmp_path / "val", None))
     }
 
@@ -120,12 +120,12 @@ def test_a_loss_that_is_not_finite_names_its_fold_and_the_others_go_on_in_the_ne
 
 def test_a_fold_without_windows_is_refused(tensors):
     with pytest.raises(UserError, match=r"^fold 1 has no windows: no region in train/empty; .*data\.folds"):
-        splits(tensors, tensors, {"train/a": 0, "train/b": 0, "train/empty": 1})
+        fold_clips(tensors, tensors, {"train/a": 0, "train/b": 0, "train/empty": 1})
 
 
 def test_a_single_fold_with_clips_is_refused(tensors):
     with pytest.raises(UserError, match=r"only fold 2 has clips.* set data\.folds: 1"):
-        splits(tensors, tensors, {"train/a": 2, "train/b": 2})
+        fold_clips(tensors, tensors, {"train/a": 2, "train/b": 2})
 
 
 @pytest.mark.parametrize("changed", [{"devices": 2}, {"num_nodes": 2}, {"devices": "auto"}], ids=str)

@@ -1,12 +1,13 @@
-"""Ensembles: with folds, each branch that learns has a member per fold, and its errors are their mean.
+"""Ensembles: with folds, a branch that learns has a member per fold, and its error is the mean of theirs.
 
-A clip that a fold leaves out is measured by that fold's members alone, which did not learn from it; what no
-fold has seen, test clips and live frames, by all of them.
+A clip that a fold leaves out is measured by that fold's members alone, which did not learn from it. Test
+clips and live frames, from which none has learned, are measured by all members.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,14 +18,14 @@ from vad.stream import WindowsOfFrame
 Arrays = Mapping[str, np.ndarray]
 
 
-def folds_of(autoencoder: Path) -> list[int]:
-    """Numbers of the folds whose models are in a folder, ascending.
+def trained_folds(autoencoder: Path) -> list[int]:
+    """Numbers of the folds whose autoencoders are in a folder, ascending.
 
     Args:
-        autoencoder: folder of the trained autoencoders, with a folder per fold.
+        autoencoder: folder of the autoencoders, with a folder per fold.
 
     Raises:
-        UserError: if there is none.
+        UserError: if there are none.
     """
     folds = sorted(int(card.parent.name) for card in autoencoder.glob("[0-9]*/card.json"))
     if not folds:
@@ -33,13 +34,13 @@ def folds_of(autoencoder: Path) -> list[int]:
 
 
 def open_members(
-    make: Callable[[], Sequence[Branch]], folds: Sequence[int], autoencoder: Path, statistics: Path
+    classes: Collection[tuple[type[Branch], Any]], folds: Sequence[int], autoencoder: Path, statistics: Path
 ) -> tuple[list[Branch], list[str]]:
-    """Opens the branches of folds. A branch that learns nothing has only one member.
+    """Opens the members of all branches. A branch that learns nothing has a single one.
 
     Args:
-        make: makes all branches, not opened.
-        folds: the folds whose models are opened.
+        classes: the class of every branch, and its parameters.
+        folds: the folds whose models are opened, at least one.
         autoencoder: folder of the autoencoders, with a folder per fold.
         statistics: folder of the statistics, with a folder per fold and in it one per branch.
 
@@ -52,10 +53,11 @@ def open_members(
     members: list[Branch] = []
     hashes: list[str] = []
     for i, fold in enumerate(folds):
-        for branch in make():
+        for branch_class, params in classes:
+            branch = branch_class(params)
             if i == 0 or branch.learned:
-                own = statistics / str(fold) / branch.name
-                hashes.append(branch.open(autoencoder / str(fold), own))
+                of_branch = statistics / str(fold) / branch.name
+                hashes.append(branch.open(autoencoder / str(fold), of_branch))
                 members.append(branch)
     return members, hashes
 
@@ -63,10 +65,10 @@ def open_members(
 def processors(
     members: Sequence[Branch], clip: ClipFormat, threads: int | None = None
 ) -> list[tuple[Branch, BranchProcessor]]:
-    """A processor for each branch that applies to a clip, of all its members together.
+    """A processor for each branch that applies to a clip, which gives the mean over its members.
 
     Args:
-        members: opened branches; those of a name are members of an ensemble.
+        members: opened branches; those with the same name are members of an ensemble.
         clip: what is the same for all frames.
         threads: maximum number of threads; None leaves their number as it is.
 
@@ -91,7 +93,7 @@ class Mean(BranchProcessor):
     """Gives the mean of the errors of several processors.
 
     Args:
-        members: with the same lookahead and names.
+        members: processors with the same lookahead, columns and maps.
     """
 
     def __init__(self, members: Sequence[BranchProcessor]):
@@ -122,7 +124,7 @@ class Mean(BranchProcessor):
 
 
 def _mean(parts: Sequence[Arrays], kind: type[np.floating] = np.float32) -> dict[str, np.ndarray]:
-    """The mean by name, computed in float32: of float16 maps, a sum might be too large."""
+    """The mean by name, computed in float32, as the sum of float16 maps might overflow."""
     scale = np.float32(1 / len(parts))
     out = {}
     for name, first in parts[0].items():

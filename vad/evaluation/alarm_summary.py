@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from vad.scoring.evidence import Evidence, sentences, warning
+from vad.scoring.evidence import Evidence, number, sentences, warning
 
 LONGEST = 3  # number of events that are named
 ADVICE = (
@@ -26,7 +26,7 @@ def alert(evidence: Evidence | None) -> list[str]:
 
 
 def threshold(result: dict[str, Any], frames: str, evidence: Evidence | None) -> list[str]:
-    """The threshold, how many frames lie above it, and what it rests on.
+    """The threshold, how many frames lie above it, and what it rests on, as one line.
 
     Args:
         result: the figures of metrics.json.
@@ -40,7 +40,7 @@ def threshold(result: dict[str, Any], frames: str, evidence: Evidence | None) ->
     return [" ".join([origin, above, *sentences(evidence)])]
 
 
-def event_level(result: dict[str, Any]) -> list[str]:
+def event_sentences(result: dict[str, Any]) -> list[str]:
     """Sentences that compare events with labels; empty without labels.
 
     Args:
@@ -75,11 +75,7 @@ def _amount(event: dict[str, Any]) -> str:
     text = f"{event['hours']:.3g} hours of normal footage"
     if "false_alarms_per_hour" not in event:
         return text
-    # three digits, but never 1e+03
-    rate, low, high = (
-        f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-        for value in (event[f"false_alarms_per_hour{end}"] for end in ("", "_low", "_high"))
-    )
+    rate, low, high = (number(event[f"false_alarms_per_hour{end}"]) for end in ("", "_low", "_high"))
     return (
         f"{text}, {rate} per hour (95 % confidence interval {low} to {high}); events cover "
         f"{100 * event['alarm_fraction_normal']:.1f} % of it"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from vad.evaluation.alarm_summary import alert, causes, event_level, threshold
-from vad.evaluation.validation_summary import validation_level
+from vad.evaluation.alarm_summary import alert, causes, event_sentences, threshold
+from vad.evaluation.validation_summary import validation_section
 from vad.scoring.evidence import Evidence
 from vad.store.manifest import describe_gap
 
@@ -93,13 +93,13 @@ def markdown(
     lines += [
         *threshold(result, frames, evidence),
         *_not_counted(unlabelled),
-        *event_level(result),
+        *event_sentences(result),
         *_clip_level(result),
         *_pixel_level(result),
         *_regions(result),
         *_pictures(folder, len(clips)),
         "",
-        *validation_level(result),
+        *validation_section(result),
         *_events(events),
         *causes(folder, labels=not clips["anomalous_frames"].isna().all()),
         *_table("Clips", clips, folder / "clips.csv", unlabelled),

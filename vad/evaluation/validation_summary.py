@@ -3,8 +3,8 @@
 from typing import Any
 
 
-def validation_level(result: dict[str, Any]) -> list[str]:
-    """The section on the check; empty if `result` has no figures of it.
+def validation_section(result: dict[str, Any]) -> list[str]:
+    """The section on the check, in lines; empty if `result` has no figures of it.
 
     Args:
         result: the figures of metrics.json, with those of the stage `validate` as `validation`.

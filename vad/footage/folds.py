@@ -1,4 +1,4 @@
-"""Folds: the normal clips are dealt out to parts that take turns at being left out of training."""
+"""Folds: training clips are dealt out to parts that take turns at being left out of training."""
 
 import math
 from collections import defaultdict
@@ -11,18 +11,18 @@ from vad.footage.info import Info
 from vad.footage.source_clip import SourceClip
 from vad.footage.splits import rank
 
-# Seconds between two stretches of a clip. No window reaches over them, and what a score depends on by
-# smoothing (about a second each way) ends inside, so that a stretch shows nothing that another has shown.
+# Seconds between two stretches of a clip. Windows are shorter, and smoothing reaches about a second each way,
+# so no score of a stretch depends on frames of another.
 GUARD = 2.0
 
 
 def assign_folds(
     clips: Sequence[SourceClip], folds: int, info: Mapping[Path, Info], log: Callable[[str], None]
 ) -> list[SourceClip]:
-    """Deals the training clips out to folds, each camera's evenly, in the order of the hash of their names.
+    """Deals the training clips of each camera out to folds evenly, in the order of the hash of their names.
 
-    Where a camera has fewer clips than folds, its longest clips are cut into stretches, as many as it takes
-    for one per fold.
+    If a camera has fewer clips than folds, its longest clips are cut into stretches, so that each fold has
+    one clip or stretch.
 
     Args:
         clips: of all splits, none of them `val`.
@@ -31,7 +31,7 @@ def assign_folds(
         log: writes a line of text.
 
     Returns:
-        All clips; training clips have a `fold`, and stretches names of their own.
+        All clips; training clips have a `fold`, and stretches have names like `<clip> 1of3`.
 
     Raises:
         UserError: if stretches would be shorter than GUARD.
@@ -41,7 +41,7 @@ def assign_folds(
         if clip.split == "train":
             cameras[clip.camera].append(clip)
     assigned = [clip for clip in clips if clip.split != "train"]
-    dealt = 0  # over all cameras, so that a rest of each does not always fall to the first folds
+    dealt = 0  # counted over all cameras, or the first folds would get the remainder of every camera
     for camera, whole in sorted(cameras.items()):
         ranked = sorted(whole, key=lambda clip: (rank(clip), clip.id))
         parts = ranked if len(ranked) >= folds else _cut(ranked, folds, info)
@@ -59,7 +59,7 @@ def assign_folds(
 def _cut(clips: Sequence[SourceClip], folds: int, info: Mapping[Path, Info]) -> list[SourceClip]:
     """Cuts the clips of a camera into as many stretches as there are folds."""
     seconds = {clip.id: _frames(clip, info) / info[clip.source].fps for clip in clips}
-    numbers = dict.fromkeys(seconds, 1)  # of stretches
+    numbers = dict.fromkeys(seconds, 1)  # of stretches by clip
 
     def length(clip: str, number: int) -> float:
         return (seconds[clip] + GUARD) / number - GUARD

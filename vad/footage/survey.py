@@ -1,4 +1,4 @@
-"""The survey: opens the footage that a layout lists, checks labels and masks, holds out validation clips."""
+"""The survey: opens the footage that a layout lists, checks labels and masks, and assigns folds or splits."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,8 +58,8 @@ def survey(
         masks_to: folder for masks; those of a clip go to <masks_to>/<clip id>.
         memory: JSON file with results of earlier surveys (`probe_cache`).
         val_fraction: share of the training clips to hold out, 0 to 1, if there are no validation clips.
-        folds: number of parts that the training clips are dealt out to; above 1 none are held out. With
-            validation clips in the footage there is 1, and the log says so.
+        folds: number of parts that the training clips are dealt out to; above 1 none are held out. If the
+            footage has validation clips, it counts as 1, and the log says so.
         on_error: "skip" leaves out clips whose footage cannot be read or has fewer than two frames in use.
             Wrong labels and masks are always errors, since ignoring them would make the metrics wrong.
         allow_anomalous_train: accept labelled anomalies in train and val.

@@ -6,7 +6,7 @@
         walk_02/0001.png …       … or a folder of pictures
         hall/                    optional level: a folder per camera, or per subject
           day.mp4
-      val/                       optional; by default clips of train are held out (data.val_fraction)
+      val/                       optional; takes the place of data.folds and data.val_fraction
       test/
         hall/fall.mp4
       labels.csv                 optional: clip,start,end (frames from 0, end exclusive)

@@ -3,7 +3,7 @@
 root/
   train/person1/*.jpg        a clip per person, who becomes its subject; all clips have the same camera
         person2/*.jpg
-  val/person3/*.jpg          optional; by default clips of train are held out (data.val_fraction)
+  val/person3/*.jpg          optional; takes the place of data.folds and data.val_fraction
   test/person1/*.jpg
   labels.csv                 optional: clip,start,end (frames from 0, end exclusive)
                              person1,30,55

@@ -21,8 +21,8 @@ from vad.windows.spec import TensorSpec
 class Measuring(Processor[Frame, FrameErrors]):
     """Measures the errors of each frame: flow, regions, windows and branches, one after another.
 
-    Each of these processors has its own lookahead, so what belongs to a frame waits in a queue until the rest
-    has come.
+    Each of these processors has its own lookahead, so a frame waits in a queue until its flow has come, then
+    in another until its regions have.
 
     Args:
         flow: the method of optical flow.
@@ -32,7 +32,8 @@ class Measuring(Processor[Frame, FrameErrors]):
         cell: pixels of the frame per cell of a map, in each direction.
         shape: of a frame, (height, width) or (height, width, 3).
         fps: frames per second.
-        skip_warm_up: whether the frames from which the background is learned get no motion.
+        skip_warm_up: whether the frames from which the background is learned get no motion, so that their
+            results need not wait until it is learned.
         concurrent: whether the heavy processors run in threads.
 
     Attributes:
@@ -120,9 +121,9 @@ class Measuring(Processor[Frame, FrameErrors]):
             out += self._with_regions(self._regions.stream((frame, flow)))
         return out
 
-    def _with_regions(self, found: Iterable[Regions]) -> list[FrameErrors]:
+    def _with_regions(self, regions_of_frames: Iterable[Regions]) -> list[FrameErrors]:
         out: list[FrameErrors] = []
-        for regions in found:
+        for regions in regions_of_frames:
             frame, flow = self._without_regions.popleft()
             out += self._measured(self._cutter.process(Observation(frame, flow, regions)))
         return out

@@ -7,7 +7,7 @@ from typing import Any
 
 from vad import UserError
 from vad.branches.base import Branch
-from vad.branches.ensemble import folds_of, open_members
+from vad.branches.ensemble import open_members, trained_folds
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.flow import FlowMethod, FlowParams
 from vad.footage.extract_params import ExtractParams
@@ -78,12 +78,7 @@ class TrainedModel:
         calibration = Calibration.load(folder / CALIBRATION)
         folds = _folds(folder, calibration, fold)
         classes = params.load_each("branches", BranchesParams, raw).values()
-        branches, _ = open_members(
-            lambda: [branch(branch_params) for branch, branch_params in classes],
-            folds,
-            folder / AUTOENCODER,
-            folder / STATISTICS,
-        )
+        branches, _ = open_members(classes, folds, folder / AUTOENCODER, folder / STATISTICS)
         return cls(
             extract=params.load("extract", ExtractParams, raw),
             flow=flow(flow_params),
@@ -108,7 +103,7 @@ class TrainedModel:
 
 def _folds(folder: Path, calibration: Calibration, fold: int | None) -> list[int]:
     """The folds whose models are loaded."""
-    folds = folds_of(folder / AUTOENCODER)
+    folds = trained_folds(folder / AUTOENCODER)
     if len(folds) != calibration.folds:
         models = f"{len(folds)} model{'s' * (len(folds) != 1)}"
         raise UserError(

@@ -25,8 +25,8 @@ def calibrate(
 ) -> Calibration:
     """Fits standardisation, gains and thresholds to normal footage.
 
-    Branches with errors of regions are standardised on frames with regions only: in mostly empty footage,
-    nearly all frames have error 0, and quantiles would coincide. Thresholds are set on all frames.
+    In branches with errors of regions, only frames with regions count for standardisation
+    (`NormalErrors.reference`). Thresholds are set on all frames.
 
     Args:
         normal: errors of normal clips, which have no anomalies.

@@ -1,8 +1,8 @@
 """A calibration turns errors into scores: branches are standardised, fused and smoothed over time.
 
 Errors of frames are standardised on normal footage (`norms`: the median -> 0, the 95th percentile -> 1), then
-summed over branches or reduced to their maximum, then smoothed. Higher scores are more anomalous. The mapping
-is strictly increasing and the same for all clips (of a camera).
+the branches are added, or their maximum is taken, then the result is smoothed. Higher scores are more
+anomalous. Standardisation is strictly increasing and the same for all clips (of a camera).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # loads pandas
     from vad.scoring.clip_errors import ClipErrors
 
 ALL_CAMERAS = ""  # the key of the standardisation on all cameras together
-FLOOR = 0.01  # standardised errors below 0 are compressed into (-FLOOR, 0)
+FLOOR = 0.01  # levels below 0 are compressed into (-FLOOR, 0)
 Standardisation = Mapping[str, Norm]  # by branch
 
 
@@ -46,12 +46,12 @@ class Calibration:
         threshold: threshold of frame scores.
         cell_threshold: threshold of cell scores, a percentile of the highest cell scores of normal frames.
         frames, hours: amount of normal footage that the calibration was fitted to.
-        lookahead: number of frames ahead that a score depends on: those that errors need, and those of
-            smoothing. Of the normal clips, the most.
-        delay: the same in seconds; of the normal clips, the most.
+        lookahead: number of frames ahead that a score depends on, by its errors and by smoothing; the highest
+            of the normal clips.
+        delay: the same in seconds; the highest of the normal clips.
         evidence: what the threshold of frame scores rests on.
-        folds: number of models whose mean error is scored; with more than one, each normal clip was measured
-            by one that had not learned from it.
+        folds: number of models whose mean error is scored. With more than one, each normal clip was measured
+            by a model that had not learned from it.
     """
 
     params: CalibrateParams
@@ -74,7 +74,7 @@ class Calibration:
         return list(self.standardisation[ALL_CAMERAS]) if chosen == "all" else list(chosen)
 
     def smoothing(self, fps: float) -> Smoothing:
-        """The filters for clips of a rate.
+        """The filters at a frame rate.
 
         Args:
             fps: frames per second.
@@ -104,7 +104,7 @@ class Calibration:
         camera: str = ALL_CAMERAS,
         branches: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """Standardises errors, and compresses those below the median.
+        """Standardises errors to levels, and compresses those of errors below the median.
 
         Args:
             errors: errors by branch, float [N].
@@ -121,19 +121,19 @@ class Calibration:
         chosen = self.branches if branches is None else branches
         self.require(errors, chosen)
         levels = [norms[branch].levels(np.asarray(errors[branch], np.float64)) for branch in chosen]
-        return level_off(np.stack(levels))
+        return compress_negative(np.stack(levels))
 
-    def combine(self, standardised: np.ndarray, axis: int = 0) -> np.ndarray:
-        """Fuses the standardised errors of branches.
+    def combine(self, levels: np.ndarray, axis: int = 0) -> np.ndarray:
+        """Fuses the levels of branches.
 
         Args:
-            standardised: float [..., branches, ...].
+            levels: float [..., branches, ...].
             axis: the axis of the branches.
 
         Returns:
             An array without that axis.
         """
-        return standardised.sum(axis) if self.params.fuse == "sum" else standardised.max(axis)
+        return levels.sum(axis) if self.params.fuse == "sum" else levels.max(axis)
 
     def fuse(
         self,
@@ -214,7 +214,9 @@ class Calibration:
             float32 [n, rows, columns].
         """
         levels = [self.cell_standardisation[branch].levels(maps[:, i]) for i, branch in enumerate(branches)]
-        return self.combine(level_off(np.stack(levels, 1, dtype=np.float32, casting="same_kind")), axis=1)
+        return self.combine(
+            compress_negative(np.stack(levels, 1, dtype=np.float32, casting="same_kind")), axis=1
+        )
 
     def cell_scores(
         self, clip: "ClipErrors", only: tuple[int, int] | None = None
@@ -281,13 +283,13 @@ def _norms(raw: Mapping[str, Any]) -> Standardisation:
     return {branch: from_json(norm) for branch, norm in raw.items()}
 
 
-def level_off(z: np.ndarray) -> np.ndarray:
-    """Compresses standardised errors below 0 into (-FLOOR, 0), keeping their order.
+def compress_negative(levels: np.ndarray) -> np.ndarray:
+    """Compresses levels below 0 into (-FLOOR, 0), keeping their order.
 
     So an error far below the median in a branch cannot cancel a high error in another: a person lying
     motionless after a fall has a low error of flow and a high error of appearance.
 
     Args:
-        z: standardised errors, of any shape.
+        levels: float, of any shape.
     """
-    return np.where(z > 0, z, FLOOR * np.expm1(np.minimum(z, 0)))
+    return np.where(levels > 0, levels, FLOOR * np.expm1(np.minimum(levels, 0)))

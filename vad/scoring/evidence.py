@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from math import ceil
 
-# The warning: what was asked is missed by more than these factors.
-TOO_MANY, TOO_VAGUE = 2, 10  # by footage that the threshold had not seen; by the bound of false alarms
-# A threshold by share is taken to hold within a factor of 2 if this number of scores, which are independent
-# of each other a few seconds apart, lie above it: the 95 % bound of a count of 7 is 14.
+# There is a warning if left-out footage has more alarms than TOO_MANY times what was asked for, or if the
+# upper bound of false alarms is above TOO_VAGUE times that.
+TOO_MANY, TOO_VAGUE = 2, 10
+# A threshold by share needs ABOVE independent scores above it to hold within a factor of 2, as the 95 % bound
+# of a count of 7 is 14. Scores that are INDEPENDENT seconds apart are taken to be independent.
 ABOVE, INDEPENDENT = 7, 2.0
 NONE_SEEN = 3.0  # the 95 % bound of a count of 0 (rule of three)
 
@@ -23,18 +24,18 @@ class Evidence:
         hours: their duration.
         asked_share: share of frames that were asked to be alarmed; None unless the policy is `percentile`.
         asked_per_day: false alarms per day that were asked for; None unless the policy is `false_alarms`.
-        left_out: number of clips or stretches that were left out; 0 if that is not possible: a clip is too
-            short to be divided, or nothing can be fitted without the clip `worst`. The figures below are then
-            0.
+        left_out: number of clips or stretches that were left out; 0 if that is impossible, because the only
+            clip is too short to be divided, or nothing can be fitted without the clip `worst`. The figures
+            below are then 0.
         stretches: whether these are stretches of a single clip.
         mean_share, worst_share: share of their frames that was alarmed, from 0 to 1: the mean over clips or
             stretches, and the highest.
-        worst: the clip of the highest share, or the stretch, as `<clip>, frames <start> to <end>`; perhaps
-            empty without any.
-        left_out_hours: their duration.
+        worst: the clip with the highest share, or the stretch, as `<clip>, frames <start> to <end>`; empty if
+            nothing was left out because the only clip is too short.
+        left_out_hours: duration of the clips or stretches that were left out.
         left_out_events: number of events in them, all of which are false alarms.
-        low_per_day, high_per_day: 95 % interval of false alarms per day, from that number: of a Poisson
-            distribution, exact and two-sided; without an event one-sided, from 0 to 3 in as many hours.
+        low_per_day, high_per_day: 95 % confidence interval of false alarms per day: the exact, two-sided one
+            of a Poisson distribution; without an event one-sided, from 0 to 3 in that time.
     """
 
     clips: int
@@ -53,7 +54,7 @@ class Evidence:
 
     @property
     def too_many(self) -> bool:
-        """Whether footage that was left out had more alarms than TOO_MANY times what was asked."""
+        """Whether left-out footage had more alarms than TOO_MANY times what was asked for."""
         if self.asked_share is not None:
             return not self.left_out or self.mean_share > TOO_MANY * self.asked_share
         if self.asked_per_day is not None and self.left_out:
@@ -62,7 +63,7 @@ class Evidence:
 
     @property
     def too_vague(self) -> bool:
-        """Whether the bound of false alarms is above TOO_VAGUE times what was asked."""
+        """Whether the upper bound of false alarms is above TOO_VAGUE times what was asked for."""
         if self.asked_per_day is None:
             return False
         return not self.left_out or self.high_per_day > TOO_VAGUE * self.asked_per_day
@@ -76,8 +77,8 @@ def sentences(evidence: Evidence | None) -> list[str]:
     """
     if evidence is None:
         return []
-    clips = "one clip" if evidence.clips == 1 else f"{evidence.clips} clips"
-    rests = f"The threshold rests on {duration(evidence.hours)} of normal footage in {clips}."
+    footage = f"{duration(evidence.hours)} of normal footage in {count_clips(evidence.clips)}"
+    rests = f"The threshold rests on {footage}."
     kind = "stretches of the clip" if evidence.stretches else "clips"
     if not evidence.left_out:
         why = f"nothing can be fitted without {evidence.worst}" if evidence.worst else "the clip is too short"
@@ -102,15 +103,14 @@ def sentences(evidence: Evidence | None) -> list[str]:
 
 
 def warning(evidence: Evidence | None) -> str | None:
-    """The warning, in a sentence; None where the footage vouches for what was asked.
+    """The warning, in a sentence; None if the footage vouches for what was asked for.
 
     Args:
         evidence: of a threshold; None has no warning.
     """
     if evidence is None or not (evidence.too_many or evidence.too_vague):
         return None
-    clips = "one clip" if evidence.clips == 1 else f"{evidence.clips} clips"
-    rests = f"the threshold rests on {duration(evidence.hours)} of {clips}"
+    rests = f"the threshold rests on {duration(evidence.hours)} of {count_clips(evidence.clips)}"
     if evidence.asked_per_day == 0:
         return f"{rests}, and no footage vouches for 0 false alarms: raise calibrate.threshold.per_day"
     return (
@@ -129,6 +129,11 @@ def _wanted(evidence: Evidence) -> float:
     return ceil(60 * max(needed, 2 * evidence.hours)) / 60
 
 
+def count_clips(number: int) -> str:
+    """`one clip`, `2 clips`."""
+    return "one clip" if number == 1 else f"{number} clips"
+
+
 def duration(hours: float) -> str:
     """`12 seconds`, `2 minutes`, `7.5 hours`, from hours."""
     for unit, seconds in (("second", 1), ("minute", 60), ("hour", 3600)):
@@ -144,5 +149,5 @@ def _percent(share: float) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, `14400` rather than `1.44e+04`."""
-    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+    """Three significant digits below 100, whole numbers above: `0.123`, `14400`."""
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"

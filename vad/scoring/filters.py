@@ -1,13 +1,13 @@
 """Filters over time, frame by frame: the gaussian along cells, the median and the gaussian of scores.
 
-A centred filter looks as far ahead as back. With fewer frames ahead (`Smoothing`), it is the centred filter
-with what lies beyond cut off.
+A centred filter looks as far ahead as back. One that may use fewer frames ahead (`Smoothing`) is the centred
+filter without the weights of the frames beyond.
 
-Near the ends of a clip a filter has fewer frames. Their mean lets more noise through, so that normal footage
-would be alarmed more often near ends than in between, and so would it with the clip mirrored at its ends.
+Near the ends of a clip a filter has fewer frames. Their mean lets more noise through, so normal footage would
+be alarmed more often near the ends than in between; the same is true if the clip is mirrored at its ends.
 (Ped2's normal clips, cut at random: of the 15 frames at a cut, 1.4 % lay above the 99th percentile if
-mirrored, 0.2 % if not cut.) So results near ends are scaled towards 0, which is normal in errors and scores,
-by as much as keeps the spread of noise the same everywhere.
+mirrored, 0.2 % if not cut.) So results near the ends are scaled towards 0, which is normal for errors and
+scores, just enough to keep the spread of noise the same everywhere.
 """
 
 import math
@@ -24,24 +24,24 @@ DEVIATIONS = 2.5
 ROUND_UP_FROM = 0.55  # of a frame
 
 
-def rounded(frames: float) -> int:
-    """Whole frames of a duration.
+def round_frames(frames: float) -> int:
+    """Rounds a number of frames: from ROUND_UP_FROM on up, below that down.
 
     Args:
-        frames: the duration in frames, 0 or more.
+        frames: 0 or more.
     """
-    # not from 0.5 up: 0.6 s at 12.5 frames per second are 7.5 frames, and the errors of measured rates must
-    # not decide how long a filter is
+    # not from 0.5 on, as `durations.count_frames`: the default 0.6 s at 12.5 frames per second are 7.5
+    # frames, and the inaccuracy of a measured rate must not decide how long a filter is
     return math.ceil(frames - ROUND_UP_FROM)
 
 
 def radius(sigma: float) -> int:
-    """Frames on each side that a gaussian covers: DEVIATIONS standard deviations, rounded.
+    """Number of frames that a gaussian covers on each side: DEVIATIONS standard deviations, rounded.
 
     Args:
         sigma: standard deviation in frames, 0 or more.
     """
-    return rounded(DEVIATIONS * sigma)
+    return round_frames(DEVIATIONS * sigma)
 
 
 class Filter(Processor[np.ndarray, np.ndarray]):

@@ -1,4 +1,4 @@
-"""Gains: the level of normal errors in each area of the picture, relative to the whole picture."""
+"""Gains: how high normal errors are in each area of the picture, relative to the whole picture."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,11 +11,11 @@ if TYPE_CHECKING:  # loads pandas
     from vad.scoring.clip_errors import ClipErrors
 
 Gains = Mapping[str, np.ndarray]  # by branch, float [rows, columns] of a coarse grid over the frame
-GAIN_LIMITS = (1 / 3, 3.0)  # clip the gain of an area, or quiet areas amplify noise
+GAIN_LIMITS = (1 / 3, 3.0)  # without limits, the gains of quiet areas would amplify noise
 MAX_FRAMES = 2000  # number of frames whose maps are read
-QUANTILE = 0.95  # that gains compare
-STRETCH = 2.0  # seconds; errors of an area that are so far apart are taken to be independent of each other
-PRIOR = 1 / (1 - QUANTILE)  # independent errors without which none lies above the quantile
+QUANTILE = 0.95  # of errors; gains are ratios of it
+STRETCH = 2.0  # seconds; errors of an area that are this far apart are taken to be independent
+PRIOR = 1 / (1 - QUANTILE)  # number of independent errors of which one is expected above the quantile
 
 
 def at_regions(boxes: np.ndarray, size: tuple[int, int], grid: np.ndarray) -> np.ndarray:
@@ -84,9 +84,9 @@ def fit_gains(
 ) -> dict[str, np.ndarray]:
     """The gain of each area: the QUANTILE of its errors relative to that of all errors.
 
-    Of maps, only cells that a region touches count: elsewhere a map of speed holds blurred noise of flow, and
-    gains fitted to that would amplify it. Only errors above 0 count: the number of zeros depends on how often
-    an area is empty.
+    Of maps, only cells that a region touches count: elsewhere a map of speed holds blurred noise of flow,
+    which gains fitted to it would amplify. Only errors above 0 count, as the number of zeros depends on how
+    often an area is empty.
 
     Areas are partially pooled: the logarithm of a gain is multiplied by n / (n + PRIOR), where n is the
     number of stretches of STRETCH seconds in which the area has errors. So an area without errors has gain 1.
@@ -115,13 +115,13 @@ def fit_gains(
 def _observed(
     clip: "ClipErrors", branch: str, area: np.ndarray, step: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Errors of a clip that count, their areas, and the number of stretches in which each area has some.
+    """The errors of a clip that count, their areas, and the number of stretches with such errors by area.
 
     Args:
         clip: the clip.
         branch: name of the branch.
         area: numbers of the areas, int [rows, columns].
-        step: every so many frames of maps are read.
+        step: of maps, every step-th frame is read.
     """
     if branch in clip.maps:
         frames = np.arange(0, clip.frames, step)
@@ -152,7 +152,7 @@ def _covered(clip: "ClipErrors", frames: np.ndarray) -> np.ndarray:
     at = np.repeat(np.arange(len(frames)), end - first)
     regions = np.concatenate([np.arange(0), *(np.arange(a, b) for a, b in zip(first, end, strict=True))])
     x0, y0, x1, y1 = cells_of(clip.boxes, clip.cell)[regions].T
-    # a box adds 1 from its upper left corner on, and takes it back behind its sides
+    # differences in both directions, of which the cumulative sum is the number of boxes over each cell
     steps = np.zeros((len(frames), rows + 1, columns + 1), np.int32)
     for y, x, sign in ((y0, x0, 1), (y0, x1, -1), (y1, x0, -1), (y1, x1, 1)):
         np.add.at(steps, (at, y, x), sign)
@@ -160,7 +160,7 @@ def _covered(clip: "ClipErrors", frames: np.ndarray) -> np.ndarray:
 
 
 def _relative_quantiles(errors: np.ndarray, areas: np.ndarray, count: int) -> np.ndarray:
-    """The QUANTILE of each area's errors relative to that of all, 1 without errors: float64 [count]."""
+    """The QUANTILE of each area's errors relative to that of all; 1 without errors: float64 [count]."""
     gains = np.ones(count)
     if not len(errors):
         return gains

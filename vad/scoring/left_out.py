@@ -1,4 +1,4 @@
-"""How a threshold does on normal footage that it was not fitted to: clips are left out one by one."""
+"""How a threshold does on normal footage that it was not fitted to, by leaving clips out one by one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from vad.scoring.calibration import ALL_CAMERAS, Calibration, level_off
+from vad.scoring.calibration import ALL_CAMERAS, Calibration, compress_negative
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.events import find
 from vad.scoring.evidence import Evidence
@@ -19,16 +19,16 @@ from vad.scoring.standardisation import NormalErrors, fit_by_camera
 from vad.scoring.thresholds import fit_threshold
 
 MAX_FITS = 100  # with more clips, several are left out at once
-STRETCHES = 4  # of a single clip
-POOLED_FRAMES = 40_000  # about five seconds: with gains, every fit pools the errors of all frames again
-SCORES = 4_000_000  # that are held in memory at once
+STRETCHES = 4  # into which a single clip is divided
+POOLED_FRAMES = 40_000  # in about five seconds; with gains, every fit pools the errors of all frames again
+SCORES = 4_000_000  # maximum number in memory at once
 
 Standardisations = Mapping[str, Mapping[str, Norm | None]]  # by camera and branch
 
 
 @dataclass(frozen=True)
 class _Result:
-    """Share of the frames that was alarmed, and number of events, of footage that was left out."""
+    """Of footage that was left out: the share of its frames that was alarmed, and the number of events."""
 
     share: float
     events: int
@@ -37,8 +37,9 @@ class _Result:
 def gather_evidence(normal: Sequence[NormalErrors], calibration: Calibration) -> Evidence:
     """What a threshold rests on.
 
-    The errors are read and pooled once. Only with `calibrate.grid` are they pooled again for every fit, since
-    gains are fitted without the clip, too; where that would take long, several clips are left out at once.
+    Errors are read and pooled once. Only with `calibrate.grid` are they pooled again for every fit, since the
+    gains are fitted without the left-out clip as well; where that would take long, several clips are left out
+    at once.
 
     Args:
         normal: errors of the normal clips, as the calibration pools them.
@@ -106,9 +107,9 @@ def _without(
     """Results of parts by position, for groups of parts that are left out; with gains, for a single group."""
     params, branches = calibration.params, calibration.branches
     if calibration.gains:
-        known = [_of_frames(part) for i, part in enumerate(parts) if i not in groups[0]]
+        rest = [_of_frames(part) for i, part in enumerate(parts) if i not in groups[0]]
         # in float32, as in the calibration
-        gains = {b: gain.astype(np.float32) for b, gain in fit_gains(known, branches, params.grid).items()}
+        gains = {b: gain.astype(np.float32) for b, gain in fit_gains(rest, branches, params.grid).items()}
         parts = _pooled(parts, calibration, gains)
     fits = []
     for group in groups:
@@ -120,8 +121,8 @@ def _without(
     scores = [_scores(part, [norms for _, norms in fits], calibration) for part in parts]
     results = {}
     for column, (group, _) in enumerate(fits):
-        rest = [(scores[i][:, column], part.clip.fps) for i, part in enumerate(parts) if i not in group]
-        threshold = fit_threshold(params.threshold, rest, params.events)
+        others = [(scores[i][:, column], part.clip.fps) for i, part in enumerate(parts) if i not in group]
+        threshold = fit_threshold(params.threshold, others, params.events)
         for i in group:
             alone = scores[i][:, column]
             events = find(alone, threshold, parts[i].clip.fps, params.events)
@@ -130,14 +131,16 @@ def _without(
 
 
 def _scores(part: NormalErrors, fits: Sequence[Standardisations], calibration: Calibration) -> np.ndarray:
-    """Scores of a part by several standardisations, as `Calibration.smoothed` has them: [frames, fits]."""
+    """Scores of a part by several standardisations, as of `Calibration.smoothed`: float64 [frames, fits]."""
     # a branch without spread is left out, as in a calibration
     left_out = np.full(part.frames, 0.0 if calibration.params.fuse == "sum" else -np.inf)
     levels = []
     for branch in calibration.branches:
         norms = [fit.get(part.clip.camera, fit[ALL_CAMERAS])[branch] for fit in fits]
         errors = part.errors[branch]
-        levels.append(np.stack([left_out if n is None else level_off(n.levels(errors)) for n in norms], 1))
+        levels.append(
+            np.stack([left_out if n is None else compress_negative(n.levels(errors)) for n in norms], 1)
+        )
     return filtered(calibration.combine(np.stack(levels)), *calibration.smoothing(part.clip.fps).of_scores())
 
 

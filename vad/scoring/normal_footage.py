@@ -1,12 +1,12 @@
-"""How much normal footage there is for the threshold, and what it can vouch for: told before training.
+"""How much normal footage there is for the threshold, and what it can vouch for.
 
-Reads the manifest alone, so that it is known as early as the stage `ingest`.
+Only the manifest is needed, so the stage `ingest` can say so before anything is trained.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-from vad.scoring.evidence import NONE_SEEN, Evidence, duration, number, warning
+from vad.scoring.evidence import NONE_SEEN, Evidence, count_clips, duration, number, warning
 from vad.scoring.params import ThresholdParams
 from vad.store.manifest import Clip
 
@@ -38,7 +38,7 @@ class NormalFootage:
             self.frames += clip.end - clip.first if fps is None else round(3600 * hours * fps)
 
     def sentences(self, threshold: ThresholdParams) -> list[str]:
-        """How much there is, by camera, and the false alarms that it can vouch for if a rate was asked for.
+        """How much there is, by camera, and the fewest false alarms per day that it can vouch for.
 
         Args:
             threshold: the section `calibrate.threshold`.
@@ -57,7 +57,7 @@ class NormalFootage:
         return lines
 
     def shortage(self, threshold: ThresholdParams) -> str | None:
-        """The warning that it is too little for the threshold, in a sentence; None if it is enough.
+        """A sentence that warns of too little footage for the threshold; None if it is enough.
 
         Args:
             threshold: the section `calibrate.threshold`.
@@ -70,7 +70,7 @@ class NormalFootage:
             )
         if threshold.policy != "false_alarms" or not self.hours:
             return None
-        # as for a footage without a false alarm, the best that can come
+        # the best that can come of this footage: no false alarm in it
         best = Evidence(
             clips=self.clips,
             hours=self.hours,
@@ -86,10 +86,9 @@ class NormalFootage:
 
     @property
     def _bound(self) -> float:
-        """The 95 % bound of false alarms per day if there is none in this footage."""
+        """The 95 % upper bound of false alarms per day if there is none in this footage."""
         return 24 * NONE_SEEN / self.hours
 
 
 def _amount(hours: Sequence[float]) -> str:
-    clips = "one clip" if len(hours) == 1 else f"{len(hours)} clips"
-    return f"{duration(sum(hours))} in {clips}"
+    return f"{duration(sum(hours))} in {count_clips(len(hours))}"

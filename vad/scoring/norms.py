@@ -1,4 +1,7 @@
-"""Norms: the level of an error among those of normal frames, by which branches can be compared."""
+"""Norms: they standardise errors by those of normal frames, so that branches can be compared.
+
+The result is the *level* of an error: 0 for an ordinary one, 1 or more for one that is rare in normal frames.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,9 +12,9 @@ import numpy as np
 
 from vad.scoring.tail import LN10, Tail, fit_tail
 
-QUANTILES = (0.5, 0.95)  # of normal errors; they have the levels 0 and 1
+QUANTILES = (0.5, 0.95)  # of normal errors; their levels are 0 and 1
 TAIL = 0.1  # the highest normal errors, to which a tail is fitted
-KNOTS = 17  # of the distribution from the median to the tail: no more than 5 % of the errors lie between two
+KNOTS = 17  # quantiles from the median to the tail, at most 5 % of the errors between neighbours
 
 
 @dataclass(frozen=True)
@@ -19,15 +22,15 @@ class Line:
     """A linear norm.
 
     Attributes:
-        centre: the error with the level 0.
-        spread: difference of the error with the level 1, above 0.
+        centre: the error of level 0.
+        spread: difference between the errors of level 1 and level 0, above 0.
     """
 
     centre: float
     spread: float
 
     def levels(self, errors: np.ndarray) -> np.ndarray:
-        """The levels of errors.
+        """The levels of errors, an array of the same shape.
 
         Args:
             errors: float, of any shape.
@@ -37,19 +40,19 @@ class Line:
 
 @dataclass(frozen=True)
 class TailProbability(Line):
-    """-log10 of an error's tail probability: of the share of normal frames with a higher error.
+    """A norm by tail probability, the share of normal frames with a higher error: -log10(2 * share).
 
-    Twice the share, so that the median of normal errors has the level 0, the 95th percentile 1, and an error
-    that one of 200 normal frames exceeds 2. Up to the tail, the share is that of normal frames; in the tail,
-    that of a fitted distribution without end, so that levels increase strictly and without bound. Below the
-    median they decrease linearly.
+    The factor 2 gives level 0 to the median of normal errors, 1 to the 95th percentile, and 2 to an error
+    that one of 200 normal frames exceeds. Below the tail, shares are those counted in normal frames; in the
+    tail, those of a fitted distribution without an upper end, so that levels increase strictly and without
+    bound. Below the median, levels are linear.
 
     Attributes:
         centre: median of normal errors.
-        spread: difference of their 95th percentile.
-        errors: normal errors from the median to the begin of the tail, increasing.
+        spread: difference between their 95th percentile and the median.
+        errors: normal errors from the median to the start of the tail, increasing.
         shares: the share of normal errors above each of them, decreasing from 0.5.
-        tail: distribution of errors in excess of the last of them.
+        tail: distribution of the excesses of higher errors over the last of them.
     """
 
     errors: tuple[float, ...]
@@ -57,8 +60,8 @@ class TailProbability(Line):
     tail: Tail
 
     def levels(self, errors: np.ndarray) -> np.ndarray:
-        known, levels = self._knots
-        above = np.interp(errors, known, levels) + self.tail.rarity(np.maximum(errors - known[-1], 0))
+        knots, levels = self._knots
+        above = np.interp(errors, knots, levels) + self.tail.rarity(np.maximum(errors - knots[-1], 0))
         return np.where(errors < self.centre, super().levels(errors), above)
 
     @cached_property
@@ -100,9 +103,9 @@ def fit_norm(errors: np.ndarray, normalisation: str) -> Norm | None:
         return None
     if normalisation == "quantile":
         return Line(centre, high - centre)
-    # of equal errors, the first: where many are equal, the level rises behind them
-    known, first = np.unique([centre, *quantiles[1:]], return_index=True)
-    excesses = errors[errors > known[-1]] - known[-1]
-    # without any, one that goes on as it has been: by a level per spread
+    # of equal errors the first knot is kept, so that the level rises only beyond them
+    knots, first = np.unique([centre, *quantiles[1:]], return_index=True)
+    excesses = errors[errors > knots[-1]] - knots[-1]
+    # if nothing lies beyond the last knot, levels go on by 1 per spread
     tail = fit_tail(excesses) if len(excesses) else Tail(0.0, (high - centre) / LN10)
-    return TailProbability(centre, high - centre, tuple(known.tolist()), tuple(shares[first].tolist()), tail)
+    return TailProbability(centre, high - centre, tuple(knots.tolist()), tuple(shares[first].tolist()), tail)

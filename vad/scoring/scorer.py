@@ -101,9 +101,9 @@ class Scorer(Processor[FrameErrors, FrameScores]):
         out = []
         for errors, maps in chunks:
             by_branch = dict(zip(self._branches, errors.T, strict=True))
-            standardised = self.calibration.standardise(by_branch, self.camera, self._branches)
+            levels = self.calibration.standardise(by_branch, self.camera, self._branches)
             unsmoothed, *alone = (
-                self.calibration.combine(standardised[at]) for at in (self._fused, *self._scored.values())
+                self.calibration.combine(levels[at]) for at in (self._fused, *self._scored.values())
             )
             cells: Iterable[np.ndarray | None] = repeat(None, len(errors))
             if maps is not None:

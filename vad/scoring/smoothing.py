@@ -1,20 +1,20 @@
-"""The filters of errors and of scores over time, for clips of a rate, and how many frames ahead they look."""
+"""The filters of errors and of scores over time at a frame rate, and how many frames ahead they look."""
 
 from dataclasses import dataclass
 
-from vad.scoring.filters import Gaussian, Median, radius, rounded
+from vad.scoring.filters import Gaussian, Median, radius, round_frames
 from vad.scoring.params import CalibrateParams
 
 
 @dataclass(frozen=True)
 class Smoothing:
-    """The filters, in frames. They stand in a row, so that their lookaheads add up.
+    """The filters, in frames. Each filters the results of the one before, so their lookaheads add up.
 
     Attributes:
         error_sigma: standard deviation of the gaussian along cells and tracks.
         median: length of the median of scores, odd.
         gaussian: standard deviation of the gaussian of scores.
-        errors_ahead, median_ahead, gaussian_ahead: number of frames ahead that each of them uses.
+        errors_ahead, median_ahead, gaussian_ahead: number of frames ahead that each filter uses.
     """
 
     error_sigma: float
@@ -26,23 +26,22 @@ class Smoothing:
 
     @classmethod
     def of(cls, params: CalibrateParams, fps: float) -> "Smoothing":
-        """The filters for clips of a rate, with `calibrate.lookahead` divided among them.
+        """The filters at a frame rate, with `calibrate.lookahead` divided among them.
 
-        The median comes first: cut off, it shows the onset of an anomaly late by half its length, since it
-        needs a majority. Then the gaussians of errors and of scores get a frame each in turn, since the
-        weights of a gaussian decrease outwards: the first frames ahead change most. Errors are smoothed
-        whatever `aggregate` is: with `region`, those of the branches that have maps only, and the scores of
-        cells.
+        The median gets its share first: with no frame ahead it shows the onset of an anomaly late by half its
+        length, as it needs a majority. Then the gaussians of errors and of scores get a frame each in turn,
+        as their weights decrease outwards, so the first frames ahead matter most. Errors are smoothed
+        whatever `aggregate` is: with `region`, in the branches that only have maps, and for scores of cells.
 
         Args:
             params: the section `calibrate`.
             fps: frames per second.
         """
         error_sigma, gaussian = params.error_sigma * fps, params.smooth.gaussian * fps
-        side = rounded(params.smooth.median * fps / 2)  # as many frames ahead as back
+        side = round_frames(params.smooth.median * fps / 2)  # as many frames ahead as back
         errors, median, scores = radius(error_sigma), side, radius(gaussian)
         if params.lookahead is not None:
-            left = rounded(params.lookahead * fps)
+            left = round_frames(params.lookahead * fps)
             median = min(left, side)
             left = min(left - median, errors + scores)
             # in turn, errors first; what one of them cannot use, the other gets

@@ -1,4 +1,4 @@
-"""Standardisation: norms of the errors of frames, by branch and camera."""
+"""Standardisation: the norms of frame errors, by branch and camera."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,12 +32,12 @@ class NormalErrors:
 
     @property
     def frames(self) -> int:
-        """Number of frames."""
+        """Number of the frames."""
         return self.end - self.start
 
     @property
     def seconds(self) -> float:
-        """Their duration."""
+        """Duration of the frames."""
         return self.frames / self.clip.fps
 
     def between(self, start: int, end: int) -> "NormalErrors":
@@ -49,10 +49,14 @@ class NormalErrors:
         rows = slice(start - self.start, end - self.start)
         return replace(self, start=start, end=end, errors={b: e[rows] for b, e in self.errors.items()})
 
-    def to_standardise_on(self, branch: str) -> np.ndarray:
-        """The errors that a branch is standardised on: for errors of regions, of frames with regions only.
+    def reference(self, branch: str) -> np.ndarray:
+        """The errors that the norm of a branch is fitted to, float64 [n].
 
-        In mostly empty footage, nearly all frames have error 0, and quantiles would coincide.
+        In branches with errors of regions, those of frames without regions are left out: in mostly empty
+        footage, nearly all frames have error 0, and quantiles would coincide.
+
+        Args:
+            branch: name of the branch.
         """
         errors = self.errors[branch]
         return errors[self._with_regions] if branch in self._region_branches else errors
@@ -77,9 +81,7 @@ def fit_norms(
         params: `normalisation` is used.
     """
     return {
-        branch: fit_norm(
-            np.concatenate([part.to_standardise_on(branch) for part in normal]), params.normalisation
-        )
+        branch: fit_norm(np.concatenate([part.reference(branch) for part in normal]), params.normalisation)
         for branch in branches
     }
 
@@ -89,7 +91,8 @@ def fit_by_camera(
 ) -> dict[str, dict[str, Norm | None]]:
     """Norms by camera and branch, and of ALL_CAMERAS together.
 
-    Without spread at a camera, a branch has the norm of all cameras; without any spread, None.
+    A branch whose errors have no spread at a camera has the norm of all cameras there; without spread there
+    as well, None.
 
     Args:
         normal: errors of normal footage.

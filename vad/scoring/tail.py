@@ -1,14 +1,14 @@
-"""The tail of a distribution: peaks over a threshold, by a generalised Pareto distribution.
+"""The tail of a distribution, by peaks over threshold: excesses have a generalised Pareto distribution.
 
-Excesses over a high threshold have this distribution in the limit (J. Pickands, Annals of Statistics, 1975).
+This holds in the limit of high thresholds (J. Pickands, Annals of Statistics, 1975).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# A shape below 0 would be a tail that ends, soon after the highest peak: footage that is short enough to need
-# a tail cannot show that. A shape of 0.5 is as heavy as a tail with a variance can be.
+# A shape below 0 means a tail that ends, soon after the highest peak. Footage so short that it needs a fitted
+# tail cannot show that. From a shape of 0.5 on, a tail is so heavy that its variance is infinite.
 SHAPES = (0.0, 0.5)
 MIN_FOR_SHAPE = 20  # with fewer excesses the shape is 0, an exponential distribution
 LN10 = float(np.log(10))
@@ -40,8 +40,8 @@ class Tail:
 def fit_tail(excesses: np.ndarray) -> Tail:
     """Fits a tail by probability-weighted moments, with the shape within SHAPES.
 
-    For up to some hundred excesses, these are as good as maximum likelihood, and always exist (J. Hosking and
-    J. Wallis, Technometrics, 1987).
+    With up to a few hundred excesses they are as accurate as maximum likelihood, and they always exist
+    (J. Hosking and J. Wallis, Technometrics, 1987).
 
     Args:
         excesses: above 0, float [n], at least one.

@@ -66,9 +66,9 @@ def false_alarm_threshold(
 ) -> float:
     """The lowest threshold with at most `per_day` false alarms per day of normal footage.
 
-    Footage that is too short for an event at that rate can show no lower rate than that of a single event, so
-    this rate is then taken. A tail that is fitted to the highest events and followed further would rest on
-    its form alone: in short footage of different activities, it may lie far above anything seen.
+    The lowest rate that footage can show is that of a single event in all of it; where `per_day` is lower,
+    this rate is taken. Extrapolation by a tail fitted to the highest events would rest on the form of the
+    tail alone: in short footage of different activities, the threshold may come out far above all scores.
 
     Args:
         normal: scores [T] and frames per second of each normal clip; at least a frame in all.
@@ -97,7 +97,7 @@ class NormalEvents:
 
     def __init__(self, normal: NormalScores, events: EventParams):
         self._thresholds = np.unique(np.concatenate([scores for scores, _ in normal]))
-        steps = [_steps(event_levels(scores, fps, events)) for scores, fps in normal]
+        steps = [_steps(event_scores(scores, fps, events)) for scores, fps in normal]
         low, high = (np.sort(np.concatenate(part)) for part in zip(*steps, strict=True))
         # events at each threshold: steps whose low is at most the threshold, less those whose high is
         begun = np.searchsorted(low, self._thresholds, side="right")
@@ -118,8 +118,8 @@ class NormalEvents:
         return float(self._thresholds[too_many[-1] + 1 if len(too_many) else 0])
 
 
-def event_levels(scores: np.ndarray, fps: float, params: EventParams) -> np.ndarray:
-    """Scores that are above any threshold in as many runs as there are events at it.
+def event_scores(scores: np.ndarray, fps: float, params: EventParams) -> np.ndarray:
+    """Scores that have, above any threshold, as many runs as there are events at that threshold.
 
     The scores are dilated by the merge gap, then eroded by the gap and by the shortest event: the closing
     fills gaps and the opening drops short runs (J. Serra, Image Analysis and Mathematical Morphology, 1982);
@@ -149,11 +149,11 @@ def _inside(filter1d: Callable[..., np.ndarray], values: np.ndarray, span: int) 
     return filter1d(values, span)[span // 2 : len(values) - (span - 1 - span // 2)]
 
 
-def _steps(level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _steps(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Arrays `low` and `high`: the events at a threshold are the pairs with low <= threshold < high.
 
     Each run above a threshold begins with a step up, from `low` to `high`.
     """
-    before = np.r_[-np.inf, level][:-1]
-    up = level > before
-    return before[up], level[up]
+    before = np.r_[-np.inf, scores][:-1]
+    up = scores > before
+    return before[up], scores[up]

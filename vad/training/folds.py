@@ -1,4 +1,4 @@
-"""Trains the autoencoders of all folds: each learns from the other folds and stops early by its own.
+"""Trains an autoencoder for each fold: it learns from the other folds and is validated with its own.
 
 Without folds there is one, number 0, with the training and validation clips of the footage.
 """
@@ -30,19 +30,19 @@ from vad.training.params import TrainParams
 from vad.windows.dataset import Windows
 
 Log = Callable[[str], None]
-# joblib warns of trainings that it cancels after an error; the error itself is reported anyway
+# after an error joblib warns of the trainings that it cancels; the error itself is reported anyway
 warnings.filterwarnings("ignore", ".*tasks which were still being processed.*")
 TABLES = ("history.csv", "steps.csv")
 
 
 class Clips(NamedTuple):
-    """The clips of a part: names in a folder of tensors; None for all of the folder."""
+    """Clips with tensors in a folder: their names without the split, or None for all of them."""
 
     folder: Path
     names: Sequence[str] | None = None
 
 
-class Split(NamedTuple):
+class FoldClips(NamedTuple):
     """What the model of a fold learns from, and what it is validated with."""
 
     train: Clips
@@ -51,7 +51,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """A training; everything in it can be sent to another process.
+    """What the trainings of all folds have in common; it can be sent to another process.
 
     Attributes:
         name: of the model.
@@ -70,21 +70,21 @@ class Training:
     cache: Path
 
 
-def splits(train: Path, val: Path, folds: Mapping[str, int]) -> dict[int, Split]:
-    """Says which clips each fold's model learns from.
+def fold_clips(train: Path, val: Path, folds: Mapping[str, int]) -> dict[int, FoldClips]:
+    """The clips that each fold's model learns from and is validated with.
 
     Args:
         train, val: folders of the tensors.
         folds: clip id -> fold; empty without folds.
 
     Returns:
-        By number of the fold.
+        The clips by number of the fold.
 
     Raises:
         UserError: if only one fold has clips, or a fold has no windows.
     """
     if not folds:
-        return {0: Split(Clips(train), Clips(val))}
+        return {0: FoldClips(Clips(train), Clips(val))}
     numbers = sorted(set(folds.values()))
     if len(numbers) == 1:
         raise UserError(
@@ -101,12 +101,12 @@ def splits(train: Path, val: Path, folds: Mapping[str, int]) -> dict[int, Split]
                 f"fold {number} has no windows: no region in train/{left_out[0]}{more}; see "
                 "reports/preprocess, and lower data.folds, or add normal clips"
             )
-        out[number] = Split(Clips(train, others), Clips(train, left_out))
+        out[number] = FoldClips(Clips(train, others), Clips(train, left_out))
     return out
 
 
 def train_folds(
-    parts: Mapping[int, Split],
+    parts: Mapping[int, FoldClips],
     training: Training,
     out: Path,
     workers: int,
@@ -115,19 +115,19 @@ def train_folds(
 ) -> None:
     """Trains and stores the models of all folds, several at once.
 
-    With several folds, each is trained in one thread, so that their number of processes changes no result.
-    The helper processes of a distributed run store nothing.
+    With several folds, each is trained in one thread, so that the number of processes changes no result. With
+    a single one training may be distributed; then only the first process stores the model.
 
     Args:
-        parts: from `splits`.
-        training: what they have in common.
+        parts: from `fold_clips`.
+        training: what the trainings have in common.
         out: folder for the models, one folder per fold; replaced when all are trained.
         workers: maximum number of processes.
         log: writes a line of text.
         afterwards: receives functions that remove checkpoints, and calls them when the models are stored.
 
     Raises:
-        UserError: as `fit`, naming the fold; the other trainings end, and go on in the next run.
+        UserError: as `fit`, naming the fold; the other trainings are stopped, and resume in the next run.
     """
     temporary = out.with_name(out.name + ".part")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -147,7 +147,7 @@ def train_folds(
 
 def train_fold(
     fold: int,
-    part: Split,
+    part: FoldClips,
     training: Training,
     out: Path,
     log: Log,
@@ -172,7 +172,7 @@ def train_fold(
 
 
 def _train_several(
-    parts: Mapping[int, Split],
+    parts: Mapping[int, FoldClips],
     training: Training,
     out: Path,
     workers: int,
@@ -183,8 +183,10 @@ def _train_several(
     folders = {fold: training.reports / str(fold) for fold in parts}
     tasks = []
     for fold, part in parts.items():
-        own = replace(training, reports=folders[fold], throughput=folders[fold] / training.throughput.name)
-        tasks.append(joblib.delayed(_in_one_thread)(fold, part, own, out, log, os.getpid()))
+        of_fold = replace(
+            training, reports=folders[fold], throughput=folders[fold] / training.throughput.name
+        )
+        tasks.append(joblib.delayed(_in_one_thread)(fold, part, of_fold, out, log, os.getpid()))
     if torch.cuda.is_available() and training.params.accelerator in ("auto", "gpu"):
         workers = 1  # the folds would share the GPU
     if (workers := min(workers, len(tasks))) == 1:
@@ -216,9 +218,9 @@ def _train_several(
 
 
 def _in_one_thread(
-    fold: int, part: Split, training: Training, out: Path, log: Log, first: int
+    fold: int, part: FoldClips, training: Training, out: Path, log: Log, first: int
 ) -> tuple[int, list[Callable[[], None]], str | None]:
-    """Trains a fold, perhaps in another process than the first, whose number is `first`.
+    """Trains a fold, perhaps in a helper process; `first` is the id of the first process.
 
     Returns:
         (the fold, functions for `afterwards`, error message or None).
@@ -253,8 +255,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _warn_of_initial_weights(parts: Mapping[int, Split], training: Training, log: Log) -> None:
-    """Warns of initial weights that may have learned from the very clips that are left out."""
+def _warn_of_initial_weights(parts: Mapping[int, FoldClips], training: Training, log: Log) -> None:
+    """Warns of initial weights that may have been trained on the clips that a fold leaves out."""
     folder = training.params.init_from
     if folder is None:
         return

@@ -16,15 +16,15 @@ def find_folder(folder: str, fold: int = 0) -> Path:
 
     Args:
         folder: of a stored autoencoder, or a copy of models/autoencoder, which has a folder per fold.
-        fold: number of the fold. Without weights of its own it starts from those of the only fold.
+        fold: number of the fold. If the copy has weights of a single fold, they are used for every fold.
 
     Raises:
         UserError: if neither has the folder.
     """
     for root in (Path(), Path(os.environ.get("DVC_ROOT", "."))):
         of_folds = sorted((root / folder).glob("[0-9]*/card.json"))
-        own = [root / folder / "card.json", root / folder / str(fold) / "card.json"]
-        for card in [*own, *(of_folds if len(of_folds) == 1 else [])]:
+        cards = [root / folder / "card.json", root / folder / str(fold) / "card.json"]
+        for card in [*cards, *(of_folds if len(of_folds) == 1 else [])]:
             if card.is_file():
                 return card.parent
     raise UserError(

@@ -4,14 +4,14 @@
 |---|---|
 | `auc` | mean of the AUCs of the kinds, so that each counts the same; 0.5 is chance, 1 is perfect |
 | `low`, `high` | its 95 % interval, by resampling the stretches of each kind |
-| `unaltered` | the same figure for the same frames, unaltered: what the choice of places alone gives |
-| `alarmed`, `unaltered_alarmed` | share of the stretches with an alarmed frame; the same, unaltered |
+| `unaltered` | `auc` of the same frames, unaltered: the effect of where stretches were chosen |
+| `alarmed`, `unaltered_alarmed` | share of the stretches with an alarmed frame; of the unaltered stretches |
 | `kind` | by kind: `auc` with `low` and `high`, `unaltered`, `alarmed`, number of `stretches`, `branch` |
 | `kind.<kind>.branch` | AUC of the score of each branch alone |
-| `clips`, `stretches`, `frames` | that were altered |
-| `seconds` | of footage that was scored for it, with the unaltered parts around the stretches |
-| `normal_clips`, `normal_frames` | with which the altered frames are compared |
-| `absent` | in place of all these: why there are none |
+| `clips`, `stretches`, `frames` | number of those that were altered |
+| `seconds` | duration of the passages, with the unaltered parts around the stretches |
+| `normal_clips`, `normal_frames` | number of those with which altered frames are compared |
+| `absent` | in place of all these: why there are no figures |
 
 The AUC is the share of pairs of an altered and a normal frame in which the altered one has the higher score.
 Normal frames are all frames of the left-out normal clips, as the pipeline scores them.
@@ -41,9 +41,9 @@ class Scores:
     """Scores of the frames of a clip or a passage.
 
     Attributes:
-        scores: of all branches, smoothed, float64 [T].
+        scores: scores of all branches together, smoothed, float64 [T].
         alarmed: whether each frame is alarmed, bool [T].
-        branches: of each branch alone, float64 [T].
+        branches: scores of each branch alone, float64 [T].
     """
 
     scores: np.ndarray
@@ -62,10 +62,10 @@ class ScoredStretch:
 
     Attributes:
         passage: number of the passage that it belongs to.
-        number: of the stretch in the passage.
-        kind: of the alteration.
-        altered: its scores.
-        unaltered: scores of the same frames as they are.
+        number: number of the stretch in the passage.
+        kind: kind of the alteration.
+        altered: scores of its frames.
+        unaltered: scores of the same frames of the clip, unaltered.
     """
 
     passage: int
@@ -76,7 +76,7 @@ class ScoredStretch:
 
 
 def score(errors: ClipErrors, calibration: Calibration) -> Scores:
-    """Scores errors by the processor that the stage `score` and live use run.
+    """Scores errors with the processor that the stage `score` and live use run.
 
     Args:
         errors: of a clip or a passage.
@@ -99,8 +99,8 @@ def stretches_of(
 
     Args:
         passages: the passages.
-        altered: their scores.
-        normal: scores of the clips as they are, by id.
+        altered: scores of the passages.
+        normal: scores of the unaltered clips, by id.
     """
     return [
         ScoredStretch(
@@ -195,7 +195,7 @@ def _all_scores(normal: Mapping[str, Scores]) -> np.ndarray:
 
 
 def _wins(scores: Sequence[np.ndarray], normal: np.ndarray) -> np.ndarray:
-    """Sum over the frames of each stretch of the share of normal frames below it, float64 [stretches]."""
+    """For each stretch, the sum over its frames of the share of normal frames with a lower score, float64."""
     labels = [np.ones(len(values), bool) for values in scores]
     counts = count_wins([*labels, np.zeros(len(normal), bool)], [*scores, normal])
     return counts[:-1, -1] / len(normal)

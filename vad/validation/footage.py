@@ -13,31 +13,31 @@ SAMPLES = 15  # frames from which the background is computed
 
 
 @dataclass(frozen=True, eq=False)
-class Trail:
-    """Where a thing is in the course of time.
+class Trajectory:
+    """The boxes of a track in a span of frames.
 
     Attributes:
-        numbers: frames in which it has a box, int [n], ascending.
-        boxes: in these frames, int [n, 4].
+        numbers: frames in which the track has a box, int [n], ascending.
+        boxes: the boxes, int [n, 4]: x0, y0, x1, y1 in pixels, end exclusive.
     """
 
     numbers: np.ndarray
     boxes: np.ndarray
 
     @property
-    def way(self) -> np.ndarray:
-        """From its first to its last place: pixels to the right and down, float [2]."""
+    def displacement(self) -> np.ndarray:
+        """From the centre of the first box to that of the last: pixels to the right and down, float [2]."""
         centres = (self.boxes[[0, -1], :2] + self.boxes[[0, -1], 2:]) / 2
         return centres[1] - centres[0]
 
     @property
     def velocity(self) -> np.ndarray:
         """Pixels per frame to the right and down, float [2]."""
-        return self.way / max(1, self.numbers[-1] - self.numbers[0])
+        return self.displacement / max(1, self.numbers[-1] - self.numbers[0])
 
     @property
     def sides(self) -> np.ndarray:
-        """Its median width and height in pixels, float [2]."""
+        """Median width and height of the boxes in pixels, float [2]."""
         return np.median(self.boxes[:, 2:] - self.boxes[:, :2], axis=0)
 
 
@@ -48,8 +48,8 @@ class Footage:
     Attributes:
         frames: uint8 [T, H, W] or [T, H, W, 3].
         fps: frames per second.
-        numbers: frame of each region, int [N], ascending.
-        tracks: of each region, int [N]; -1 without a track.
+        numbers: index of the frame of each region, int [N], ascending.
+        tracks: track of each region, int [N]; -1 without a track.
         boxes: of the regions, int [N, 4], x0, y0, x1, y1 in pixels, end exclusive.
     """
 
@@ -64,22 +64,22 @@ class Footage:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of a frame."""
+        """Width and height of a frame in pixels."""
         return self.frames.shape[2], self.frames.shape[1]
 
     @cached_property
     def whole_frames(self) -> bool:
-        """Whether the regions are the frames themselves, so that they do not say where things are."""
+        """Whether all regions are whole frames, and so do not say where things are."""
         return len(self.boxes) > 0 and bool((self.boxes == (0, 0, *self.size)).all())
 
     @cached_property
     def background(self) -> np.ndarray:
-        """The median of frames spread over the clip, uint8 [H, W] or [H, W, 3]."""
+        """The median of SAMPLES frames spread over the clip, uint8 [H, W] or [H, W, 3]."""
         chosen = np.linspace(0, len(self) - 1, min(SAMPLES, len(self))).astype(int)
         return np.median(self.frames[chosen], axis=0).astype(np.uint8)
 
-    def trails(self, start: int, end: int) -> dict[int, Trail]:
-        """The things that have a track in some frames, by track.
+    def trajectories(self, start: int, end: int) -> dict[int, Trajectory]:
+        """The trajectories in a span of frames, by track.
 
         Args:
             start: the first of the frames; may be below 0.
@@ -88,7 +88,7 @@ class Footage:
         rows = slice(*np.searchsorted(self.numbers, (start, end)))
         tracks = self.tracks[rows]
         return {
-            int(track): Trail(self.numbers[rows][tracks == track], self.boxes[rows][tracks == track])
+            int(track): Trajectory(self.numbers[rows][tracks == track], self.boxes[rows][tracks == track])
             for track in np.unique(tracks[tracks >= 0])
         }
 

@@ -35,17 +35,17 @@ def measure_passage(
 ) -> None:
     """Work function: writes the errors of a passage, in the files of `vad.branches.error_files`.
 
-    Nothing of the calibration goes in, so errors are measured once and scored as often as it changes.
+    They do not depend on the calibration, so after a change of it they are only scored again.
 
     Args:
         stem: path of the files to write, without suffix.
         frames: stem of the clip's frames.
-        passage: what is shown.
+        passage: what the frames show.
         flow: the method of optical flow.
         mode: the mode of preprocessing, prepared.
         resize: channels and size of tensors.
         window: the frames of a window.
-        branches: the opened branches of a model that has not seen the clip, with folds that of its own.
+        branches: the opened branches of the models that have not learned from the clip.
         params: the section `measure`.
         threads: maximum number of threads; with several, heavy processors run in threads of their own.
 
@@ -74,7 +74,7 @@ def measure_passage(
         "frame": [stored.height, stored.width],
         "fps": stored.fps,
         "cell": params.cell,
-        "lookahead": 0,  # is that of the calibration, which comes from clips as they are
+        "lookahead": 0,  # not used: the calibration has that of whole clips
     }
     with ErrorWriter(stem, _table(errors), card) as out:
         for name, learned in measurement.learned.items():
@@ -83,21 +83,21 @@ def measure_passage(
             with out.add_map(name) as writer:
                 for frame in errors:
                     writer.append(frame.maps[name])
-        own = [frame for frame in errors if frame.index == frame.source]
+        measured = [frame for frame in errors if frame.index == frame.source]
         for name in measurement.columns:
-            out.add_column(name, np.concatenate([frame.errors[name] for frame in own]))
+            out.add_column(name, np.concatenate([frame.errors[name] for frame in measured]))
 
 
 def _table(errors: Sequence[FrameErrors]) -> pd.DataFrame:
     """The first columns of the table of errors: a row per region of each frame that has its own windows."""
-    own = [frame for frame in errors if frame.index == frame.source]
-    counts = [len(frame.regions) for frame in own]
-    boxes = np.concatenate([frame.regions.boxes for frame in own]).astype(np.int32)
+    measured = [frame for frame in errors if frame.index == frame.source]
+    counts = [len(frame.regions) for frame in measured]
+    boxes = np.concatenate([frame.regions.boxes for frame in measured]).astype(np.int32)
     return pd.DataFrame(
         {
-            "frame": np.repeat([frame.index for frame in own], counts).astype(np.int32),
+            "frame": np.repeat([frame.index for frame in measured], counts).astype(np.int32),
             "region": np.arange(sum(counts)),
-            "track": np.concatenate([frame.regions.tracks for frame in own]).astype(np.int32),
+            "track": np.concatenate([frame.regions.tracks for frame in measured]).astype(np.int32),
             **dict(zip(BOX, boxes.T, strict=True)),
         }
     )

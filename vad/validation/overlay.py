@@ -7,23 +7,23 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-SOFT = 0.15  # width of the soft edge, as a share of half the side
-EXPONENT = 8  # of the outline, a superellipse: nearly a rectangle
+SOFT = 0.15  # width of the soft edge, as a share of half the width or height
+EXPONENT = 8  # of the superellipse that is the outline: nearly a rectangle
 
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """What is laid over the frames of a stretch: for each frame, a part of a frame of the clip.
+    """What is laid over the frames of a stretch: over each of them, the same part of some frame of the clip.
 
     Attributes:
-        sources: the frame that the part is of, int [n].
-        box: of the part, x0, y0, x1, y1.
+        sources: the frame from which the part is taken, for each frame of the stretch, int [n].
+        box: of the part, x0, y0, x1, y1 in pixels, end exclusive.
         corners: x and y of its upper left corner in each frame of the stretch, int [n, 2].
-        size: width and height in which it is shown.
-        upside_down: whether it is turned.
-        fade: number of frames in which it appears, and disappears.
-        outline: share of each pixel of the part that is shown, float32 [h, w], 0 to 1; None for the whole box
-            with soft edges.
+        size: width and height at which the part is shown, in pixels.
+        upside_down: whether it is shown upside down.
+        fade: number of frames in which it fades in, and out.
+        outline: opacity of each pixel of the part, float32 [h, w], 0 to 1; None for the whole box with soft
+            edges.
     """
 
     sources: np.ndarray
@@ -40,7 +40,7 @@ class Overlay:
         Args:
             frame: uint8 [H, W] or [H, W, 3].
             frames: of the clip, uint8 [T, H, W] or [T, H, W, 3].
-            i: number of the frame in the stretch.
+            i: index of the frame in the stretch.
         """
         x0, y0, x1, y1 = self.box
         pixels = self._shown(np.asarray(frames[self.sources[i], y0:y1, x0:x1])).astype(np.float32)
@@ -54,7 +54,7 @@ class Overlay:
 
     @cached_property
     def _opacity(self) -> np.ndarray:
-        """Share of the overlay in each pixel that it covers, float32 [height, width]."""
+        """Opacity of each pixel of the overlay, float32 [height, width]."""
         if self.outline is not None:
             return self._shown(self.outline)
         x, y = (np.abs((np.arange(side) + 0.5) / side * 2 - 1) ** EXPONENT for side in self.size)
@@ -62,7 +62,7 @@ class Overlay:
         return ((1 - radius) / SOFT).clip(0, 1).astype(np.float32)
 
     def _shown(self, part: np.ndarray) -> np.ndarray:
-        """A part in the size and the position in which it is shown."""
+        """A part at the size at which it is shown, perhaps upside down."""
         if part.shape[1::-1] != self.size:
             part = cv2.resize(part, self.size, interpolation=cv2.INTER_LINEAR)
         return part[::-1] if self.upside_down else part

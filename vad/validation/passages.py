@@ -1,4 +1,4 @@
-"""Passages: parts of normal clips in which stretches are altered, and the choice of them."""
+"""Passages: parts of normal clips in which stretches are altered, and how they are chosen."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from vad.validation.footage import Footage
 from vad.validation.overlay import Overlay
 from vad.validation.params import ValidateParams
 
-CONTEXT = 1.5  # seconds before and after a stretch that stay as they are; about the reach of smoothing
-TRIES = 20  # places of a clip at which a passage is tried
+CONTEXT = 1.5  # seconds before and after a stretch that are not altered; about the reach of smoothing
+TRIES = 20  # random starts in a clip, of which the passage with the most stretches is taken
 
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """A stretch of a passage that is altered.
+    """An altered stretch of a passage.
 
     Attributes:
         kind: of the alteration.
@@ -66,11 +66,11 @@ class Passage:
         return digest([self.clip, self.start, self.end, stretches])
 
     def picture(self, frames: np.ndarray, t: int) -> np.ndarray:
-        """What frame t of the clip shows in the passage.
+        """The pixels of frame t of the clip in the passage.
 
         Args:
             frames: of the clip, uint8 [T, H, W] or [T, H, W, 3].
-            t: frame of the clip.
+            t: index of the frame in the clip.
         """
         for stretch in self.stretches:
             if stretch.start <= t < stretch.end:
@@ -94,15 +94,15 @@ def choose(
 ) -> tuple[list[Passage], float]:
     """Chooses passages of at most `params.seconds` in all, spread evenly over cameras, clips and kinds.
 
-    Clips take turns; each turn of a clip gives a passage at a place of its own.
+    Clips take turns, and each turn gives a passage that starts at another random frame.
 
     Args:
-        clips: normal clips that their models have not seen.
-        footage: gives that of a clip, by id; clips that are not needed are not opened.
+        clips: normal clips that were left out of training.
+        footage: opens the footage of a clip by its id, only if it is needed.
         params: the section `validate`.
 
     Returns:
-        (the passages, the seconds that they last); none where every clip is too short, or nothing moves.
+        (the passages, their duration in seconds); no passages if every clip is too short, or nothing moves.
     """
     counts: Counter[str] = Counter(dict.fromkeys(params.kinds, 0))
     passages: list[Passage] = []
@@ -133,13 +133,13 @@ def compose(
     limit: int,
     rng: np.random.Generator,
 ) -> Passage | None:
-    """Makes a passage: stretches of different kinds, with CONTEXT before, between and after them.
+    """Makes a passage: stretches of different kinds, with CONTEXT seconds before, between and after them.
 
     Args:
         clip: id of the clip.
         footage: of the clip.
-        counts: number of stretches so far by kind; the rarest kind that fits a place comes first.
-        seconds: length of a stretch.
+        counts: number of stretches so far by kind; the rarest kind that is possible comes first.
+        seconds: duration of a stretch.
         limit: maximum number of frames of the passage.
         rng: random numbers.
 
@@ -155,7 +155,7 @@ def compose(
     best: list[Stretch] = []
     for _ in range(TRIES):
         start = int(rng.integers(len(footage) - total + 1))
-        # of equally rare kinds another one each time, so that no clip gets always the same
+        # equally rare kinds in random order, or each clip would always get the same
         kinds, stretches = sorted(rng.permutation(list(counts)).tolist(), key=lambda kind: counts[kind]), []
         for i in range(number):
             at = start + context + i * (length + context)

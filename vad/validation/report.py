@@ -32,9 +32,9 @@ def report(
     Args:
         folder: folder of the report.
         passages: the altered passages; the errors of the i-th are the files `<altered>/<i>`, i with 4 digits.
-        seconds: that they last.
-        clips: the normal clips that the model has not seen.
-        footage: gives that of a clip, by id.
+        seconds: duration of the passages.
+        clips: the normal clips that were left out of training.
+        footage: opens the footage of a clip by its id.
         errors: folder of the errors of clips.
         altered: folder of the errors of passages.
         calibration: turns errors into scores.
@@ -83,7 +83,7 @@ def _absent(clips: Sequence[Clip], params: ValidateParams) -> str:
 
 
 def _lines(result: Mapping[str, Any], params: ValidateParams) -> list[str]:
-    """What the log says."""
+    """The lines for the log."""
     if "absent" in result:
         return [f"no check without labels: {result['absent']}"]
     lines = [

@@ -23,7 +23,7 @@ MEANINGS = {
 }
 BLUE, RED, GRAY = "#4c78a8", "#e45756", "#8a8a8a"
 DPI = 100
-AROUND = 30  # frames before and after a stretch in the curve
+MARGIN = 30  # frames before and after a stretch in the curve
 
 
 def draw(
@@ -36,15 +36,15 @@ def draw(
     result: Mapping[str, Any],
     threshold: float,
 ) -> None:
-    """Writes the PNG. The example of a kind is the stretch with the middle one of their mean scores.
+    """Writes the PNG. The example of a kind is its stretch with the median mean score.
 
     Args:
         path: path of the PNG.
         stretches: all altered stretches; without any, the sheet says so.
         passages: the passages.
-        altered: their scores.
-        footage: gives that of a clip, by id.
-        normal: scores of the clips as they are, by id.
+        altered: scores of the passages.
+        footage: opens the footage of a clip by its id.
+        normal: scores of the unaltered clips, by id.
         result: the figures.
         threshold: of the scores.
     """
@@ -78,7 +78,7 @@ def draw(
         frames = footage(passage.clip).frames
         pictures = [_fitted(passage.picture(frames, t)) for t in shown]
         height = max(180, *(len(picture) for picture in pictures))
-        first, last = max(passage.start, stretch.start - AROUND), min(passage.end, stretch.end + AROUND)
+        first, last = max(passage.start, stretch.start - MARGIN), min(passage.end, stretch.end + MARGIN)
         times = np.arange(first, last) - stretch.start
         curves = (
             of_passage[first - passage.start : last - passage.start],
@@ -100,7 +100,7 @@ def _middle(stretches: Sequence[ScoredStretch]) -> ScoredStretch:
 
 
 def _fitted(pixels: np.ndarray) -> np.ndarray:
-    """A frame in the size of a cell, uint8 [h, w, 3]."""
+    """A frame at the size of a picture of the sheet, uint8 [h, w, 3]."""
     picture = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
     scale = paper.CELL / max(picture.shape[:2])
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
