@@ -94,8 +94,9 @@ def test_false_alarms_are_at_most_as_frequent_as_per_day(seed, per_day):
     assert at == 0 or rate(at - 1) > limit  # no score is below 0
     assert len(log) == (0 < per_day < 1080)
     if log:
-        assert log[0].startswith(
-            f"0.0222 hours of normal footage are too short to count {per_day:g} false al"
+        assert log[0] == (
+            f"80 seconds of normal footage are too short to count false alarms at {per_day:g} per day: the "
+            "threshold is the lowest with one in all of them, which is 1080 per day"
         )
 
 
