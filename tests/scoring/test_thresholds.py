@@ -52,7 +52,7 @@ def test_a_percentile_needs_enough_frames_to_have_a_frame_above_it(percentile, r
         require_frames(chosen, required - 1)
     assert str(caught.value) == (
         f"{required - 1} normal frames are too few for calibrate.threshold.percentile = {percentile:g}, "
-        f"which needs {required}; lower it, add normal clips, or set data.folds above 1"
+        f"which needs {required}; lower it, add normal clips, or set data.folds above 1 if it is 1"
     )
 
 

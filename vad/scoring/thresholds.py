@@ -57,8 +57,8 @@ def require_frames(params: ThresholdParams, frames: int) -> None:
     if frames < (required := params.required_frames):
         raise UserError(
             f"{frames} normal frames are too few for calibrate.threshold.percentile = "
-            f"{params.percentile:g}, which needs {required}; lower it, add normal clips, or "
-            "set data.folds above 1"
+            f"{params.percentile:g}, which needs {required}; lower it, add normal clips, or set data.folds "
+            "above 1 if it is 1"
         )
 
 
