@@ -246,7 +246,9 @@ RULES: list[Callable[[dict[str, Any]], None]] = [
 
 
 def shortage(raw: dict[str, Any]) -> str | None:
-    """The warning that the footage of the latest run is too little for the threshold; None without a run.
+    """The warning that the footage of the latest run is too little for the threshold.
+
+    None without a run, and where data.root now holds other footage.
 
     Args:
         raw: contents of params.yaml, checked.
@@ -259,6 +261,9 @@ def shortage(raw: dict[str, Any]) -> str | None:
     try:
         clips = read_manifest(MANIFEST)
     except UserError:  # no run yet, or one of an earlier version
+        return None
+    root = Path(raw["data"]["root"])
+    if not all((root / clip.source).exists() for clip in clips):
         return None
     footage = NormalFootage(clips, load("extract", ExtractParams, raw).fps)
     return footage.shortage(load("calibrate", CalibrateParams, raw).threshold)
@@ -279,7 +284,7 @@ def main(targets: list[str]) -> None:
     print(f"{FILE}: all sections are valid")
     # no error, since the footage may have changed since
     if (text := shortage(raw)) is not None:
-        print(f"WARNING: {text}", file=sys.stderr)
+        print(f"WARNING, by the footage of the latest run: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -138,6 +138,8 @@ def test_values_that_would_only_break_later_are_refused(key, value):
         ("branches.sped", "speed"),
         ("modell", "model"),
         ("compute.worker", "workers"),
+        ("calibrate.smooth.medain", "median"),
+        ("model.cube.window.frame_intervall", "frame_interval"),
     ],
 )
 def test_an_unknown_key_is_named_with_the_nearest(key, suggestion):

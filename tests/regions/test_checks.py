@@ -1,5 +1,6 @@
 """Checks of preprocessing: sizes of frames, clips with doubtful regions."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,17 @@ def test_validation_clips_without_regions_are_refused(tmp_path):
     cards = {clip("a"): {"regions": 1}, clip("b", split="val"): {"regions": 0}}
     with pytest.raises(UserError, match=r"none of the 1 validation clips .* to calibrate with"):
         reviewed(tmp_path, cards)
+
+
+def test_a_fold_without_regions_is_refused(tmp_path):
+    clips = [replace(clip(name), fold=i % 2) for i, name in enumerate("abcd")]
+    regions = {"a": 1, "b": 0, "c": 0, "d": 0}
+    cards = {of_fold: {"regions": n} for of_fold, n in zip(clips, regions.values(), strict=True)}
+    with pytest.raises(UserError, match=r"^fold 1 has no region: none in train/b and 1 more; .* data\.folds"):
+        reviewed(tmp_path, cards)
+    assert reviewed(tmp_path, cards | {clips[3]: {"regions": 1}}) == [
+        "2 of 4 clips have no region: train/b, train/c"
+    ]
 
 
 def test_a_moving_camera_is_named_before_the_refusal(tmp_path):

@@ -137,12 +137,16 @@ def test_ingest_logs_the_amount_and_the_warning(project):
 
 def test_the_check_warns_if_there_is_a_manifest(project):
     assert check.shortage(params.read()) is None
-    (project / "data").mkdir()
     write_manifest(project / "data/manifest.csv", [clip("val", "a", 600)])
+    source = project / RAW["data"]["root"] / "a.mp4"
+    source.parent.mkdir()
+    source.touch()
     assert "needs 1000 normal frames, and there are 600" in check.shortage(params.read())
     by_share = RAW["calibrate"] | {"threshold": {"policy": "percentile", "percentile": 99.0}}
     assert check.shortage(RAW | {"calibrate": by_share}) is None
     assert "film at least 7.2 hours" in check.shortage(RAW)  # one false alarm per day
+    source.unlink()  # the manifest is of other footage
+    assert check.shortage(RAW) is None
 
 
 def test_the_check_passes_over_a_manifest_of_an_earlier_version(project):

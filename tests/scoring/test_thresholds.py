@@ -52,7 +52,7 @@ def test_a_percentile_needs_enough_frames_to_have_a_frame_above_it(percentile, r
         require_frames(chosen, required - 1)
     assert str(caught.value) == (
         f"{required - 1} normal frames are too few for calibrate.threshold.percentile = {percentile:g}, "
-        f"which needs {required}; lower it, add normal clips, or set data.folds above 1"
+        f"which needs {required}; lower it, add normal clips, or set data.folds above 1 if it is 1"
     )
 
 
@@ -94,8 +94,9 @@ def test_false_alarms_are_at_most_as_frequent_as_per_day(seed, per_day):
     assert at == 0 or rate(at - 1) > limit  # no score is below 0
     assert len(log) == (0 < per_day < 1080)
     if log:
-        assert log[0].startswith(
-            f"0.0222 hours of normal footage are too short to count {per_day:g} false al"
+        assert log[0] == (
+            f"80 seconds of normal footage are too short to count false alarms at {per_day:g} per day: the "
+            "threshold is the lowest with one in all of them, which is 1080 per day"
         )
 
 

@@ -75,7 +75,8 @@ def test_with_regions_and_with_silhouettes_there_are_figures_of_all_kinds(projec
     ("changes", "reason"),
     [
         ({"seconds": 0.0}, "validate.seconds is 0"),
-        ({"seconds": 100.0, "stretch": 30.0}, "has 33 seconds with regions"),
+        ({"seconds": 4.0}, "validate.seconds = 4 is less than the 5 seconds of a stretch"),
+        ({"seconds": 100.0, "stretch": 30.0}, "has 33 seconds with regions; film longer clips, or lower"),
     ],
 )
 def test_without_passages_the_stage_says_why(project, changes, reason):

@@ -71,7 +71,7 @@ def _cut(clips: Sequence[SourceClip], folds: int, info: Mapping[Path, Info]) -> 
             raise UserError(
                 f"camera {clips[0].camera!r} has {_clips(len(clips))} of normal footage with "
                 f"{sum(seconds.values()):.1f} s, too short for data.folds = {folds}: a stretch would have "
-                f"less than {GUARD:g} s; set data.folds: 1, or add normal clips"
+                f"less than {GUARD:g} s; lower data.folds to {sum(numbers.values()) - 1}, or add normal clips"
             )
     return [part for clip in clips for part in _stretches(clip, numbers[clip.id], info)]
 

@@ -6,7 +6,7 @@ the same values.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, ClassVar, TypeVar, Union, get_origin
@@ -216,7 +216,7 @@ def _line(section: str, model: type[BaseModel], error: dict[str, Any]) -> str:
     if hint := new_key(key):
         return f"{key}: {hint}"
     if error["type"] == "extra_forbidden":
-        return f"{section}: {unknown_key(str(error['loc'][-1]), list(model.model_fields))}"
+        return f"{key.rpartition('.')[0]}: {unknown_key(str(error['loc'][-1]), _keys(model, error['loc']))}"
     if error["type"] == "missing":
         return f"{key} is missing: add it (for one run, dvc exp run -S '++{key}=…')"
     message = error["msg"].removeprefix("Value error, ")
@@ -224,6 +224,15 @@ def _line(section: str, model: type[BaseModel], error: dict[str, Any]) -> str:
     if isinstance(error["input"], dict):
         return f"{key}: {message}"
     return f"{key} = {error['input']!r}: {message}"
+
+
+def _keys(model: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
+    """The valid keys beside the last one of `loc`, in the sub-section of a model where it stands."""
+    for part in loc[:-1]:
+        inner = model.model_fields[str(part)].annotation
+        assert isinstance(inner, type), f"{part} is no section"
+        model = inner
+    return list(model.model_fields)
 
 
 def unknown_key(key: str, valid: list[str]) -> str:

@@ -1,7 +1,7 @@
 """Checks before and after preprocessing: the sizes of frames, and clips with doubtful regions."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 from vad import UserError
@@ -44,7 +44,8 @@ def review(clips: Sequence[Clip], regions: Path, log: Callable[[str], None]) -> 
         log: receives a line for the user.
 
     Raises:
-        UserError: if none of the training clips, or none of the validation clips, has a region.
+        UserError: if none of the training clips, of the validation clips, or of the clips of a fold has a
+            region.
     """
     cards = {clip.clip: read_card(regions / clip.clip) for clip in clips}
     for name, card in cards.items():
@@ -64,6 +65,19 @@ def review(clips: Sequence[Clip], regions: Path, log: Callable[[str], None]) -> 
                 f"none of the {len(names)} {adjective} clips has a region, so there is nothing to {purpose}; "
                 "see reports/preprocess, lower the thresholds of the mode, or set preprocess.mode: none"
             )
+    _require_folds(clips, set(empty))
     if empty:
         more = f" and {len(empty) - LISTED} more" if len(empty) > LISTED else ""
         log(f"{len(empty)} of {len(clips)} clips have no region: {', '.join(empty[:LISTED])}{more}")
+
+
+def _require_folds(clips: Sequence[Clip], empty: Container[str]) -> None:
+    """Checks that every fold has a clip with regions: `train` would refuse it, but only later."""
+    for fold in sorted({clip.fold for clip in clips} - {-1}):
+        names = [clip.clip for clip in clips if clip.fold == fold]
+        if all(name in empty for name in names):
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise UserError(
+                f"fold {fold} has no region: none in {names[0]}{more}; see reports/preprocess, and lower "
+                "data.folds, or add normal clips"
+            )

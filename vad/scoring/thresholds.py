@@ -7,6 +7,7 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from vad import UserError
 from vad.scoring.events import TOLERANCE, in_frames
+from vad.scoring.evidence import duration, number
 from vad.scoring.params import EventParams, ThresholdParams
 
 NormalScores = Sequence[tuple[np.ndarray, float]]  # scores [T] and frames per second of each normal clip
@@ -56,8 +57,8 @@ def require_frames(params: ThresholdParams, frames: int) -> None:
     if frames < (required := params.required_frames):
         raise UserError(
             f"{frames} normal frames are too few for calibrate.threshold.percentile = "
-            f"{params.percentile:g}, which needs {required}; lower it, add normal clips, or "
-            "set data.folds above 1"
+            f"{params.percentile:g}, which needs {required}; lower it, add normal clips, or set data.folds "
+            "above 1 if it is 1"
         )
 
 
@@ -80,8 +81,8 @@ def false_alarm_threshold(
     allowed = days * per_day
     if 0 < allowed < 1 - TOLERANCE:
         log(
-            f"{24 * days:.3g} hours of normal footage are too short to count {per_day:g} false alarms per "
-            f"day: the threshold is the lowest with one in all of them, which is {1 / days:.3g} per day"
+            f"{duration(24 * days)} of normal footage are too short to count false alarms at {per_day:g} per "
+            f"day: the threshold is the lowest with one in all of them, which is {number(1 / days)} per day"
         )
         allowed = 1.0
     return NormalEvents(normal, events).lowest_threshold(allowed)

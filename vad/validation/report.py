@@ -75,10 +75,14 @@ def _absent(clips: Sequence[Clip], params: ValidateParams) -> str:
     if not clips:
         return "no normal clip was left out of training"
     need = params.stretch + 2 * CONTEXT
+    if params.seconds < need:
+        return (
+            f"validate.seconds = {params.seconds:g} is less than the {need:g} seconds of a stretch with the "
+            "unaltered parts around it; raise it, or lower validate.stretch"
+        )
     return (
         f"none of the {len(clips)} normal clips that were left out of training has {need:g} seconds with "
-        f"regions, or validate.seconds = {params.seconds:g} is less; lower validate.stretch = "
-        f"{params.stretch:g}, or film longer clips"
+        f"regions; film longer clips, or lower validate.stretch = {params.stretch:g}"
     )
 
 
@@ -94,5 +98,8 @@ def _lines(result: Mapping[str, Any], params: ValidateParams) -> list[str]:
     kinds = result["kind"]
     lines.append(", ".join(f"{kind.replace('_', ' ')} {kinds[kind]['auc']:.3f}" for kind in kinds))
     if missing := [kind for kind in params.kinds if kind not in kinds]:
-        lines.append(f"no clip is long enough for: {', '.join(missing)}")
+        lines.append(
+            f"no place for: {', '.join(missing)}; clips or validate.stretch = {params.stretch:g} are too "
+            "short, or too little moves"
+        )
     return lines
