@@ -12,6 +12,7 @@ from tests.validation.footage import row, walk
 from vad.stream import Frame
 from vad.validation.params import ValidateParams
 from vad.validation.passages import CONTEXT, Passage, choose
+from vad.validation.sheet import curve_frames
 
 
 def chosen(footage, *, cameras=("hall", "yard"), **params) -> tuple[list[Passage], float]:
@@ -46,6 +47,10 @@ def test_stretches_have_context_and_all_passages_the_length_that_is_allowed(
         for part in passage.stretches:
             assert part.start >= before + context
             assert part.end - part.start == length == len(part.overlay.sources)
+            first, last = curve_frames(part, fps)
+            assert before <= first < part.start < part.end < last <= passage.end
+            others = (other for other in passage.stretches if other is not part)
+            assert all(other.end <= first or last <= other.start for other in others)
             before = part.end
         assert passage.end == before + context
 

@@ -13,7 +13,7 @@ from vad.drawing import paper
 from vad.drawing.overlays import FAINT, INK, PAPER, font
 from vad.validation.figures import ScoredStretch, Scores
 from vad.validation.footage import Footage
-from vad.validation.passages import Passage
+from vad.validation.passages import CONTEXT, Passage, Stretch
 
 MEANINGS = {
     "sped_up": "somebody moves two or three times as fast",
@@ -23,7 +23,10 @@ MEANINGS = {
 }
 BLUE, RED, GRAY = "#4c78a8", "#e45756", "#8a8a8a"
 DPI = 100
+<<<<<<< HEAD
 MARGIN = 30  # frames before and after a stretch in the curve
+=======
+>>>>>>> h-e
 
 
 def draw(
@@ -75,10 +78,15 @@ def draw(
         passage, of_passage = passages[scored.passage], altered[scored.passage].scores
         stretch = passage.stretches[scored.number]
         shown = [int(t) for t in np.linspace(stretch.start, stretch.end - 1, 7)[1::2].round()]
-        frames = footage(passage.clip).frames
+        of_clip = footage(passage.clip)
+        frames = of_clip.frames
         pictures = [_fitted(passage.picture(frames, t)) for t in shown]
         height = max(180, *(len(picture) for picture in pictures))
+<<<<<<< HEAD
         first, last = max(passage.start, stretch.start - MARGIN), min(passage.end, stretch.end + MARGIN)
+=======
+        first, last = curve_frames(stretch, of_clip.fps)
+>>>>>>> h-e
         times = np.arange(first, last) - stretch.start
         curves = (
             of_passage[first - passage.start : last - passage.start],
@@ -97,6 +105,12 @@ def draw(
 def _middle(stretches: Sequence[ScoredStretch]) -> ScoredStretch:
     """The stretch with the median of their mean scores, the upper of two."""
     return sorted(stretches, key=lambda stretch: float(stretch.altered.scores.mean()))[len(stretches) // 2]
+
+
+def curve_frames(stretch: Stretch, fps: float) -> tuple[int, int]:
+    """The frames of a curve, end exclusive: up to the neighbouring stretches, which are altered, too."""
+    around = max(1, round(CONTEXT * fps))
+    return stretch.start - around, stretch.end + around
 
 
 def _fitted(pixels: np.ndarray) -> np.ndarray:
