@@ -23,10 +23,6 @@ MEANINGS = {
 }
 BLUE, RED, GRAY = "#4c78a8", "#e45756", "#8a8a8a"
 DPI = 100
-<<<<<<< HEAD
-MARGIN = 30  # frames before and after a stretch in the curve
-=======
->>>>>>> h-e
 
 
 def draw(
@@ -82,11 +78,7 @@ def draw(
         frames = of_clip.frames
         pictures = [_fitted(passage.picture(frames, t)) for t in shown]
         height = max(180, *(len(picture) for picture in pictures))
-<<<<<<< HEAD
-        first, last = max(passage.start, stretch.start - MARGIN), min(passage.end, stretch.end + MARGIN)
-=======
         first, last = curve_frames(stretch, of_clip.fps)
->>>>>>> h-e
         times = np.arange(first, last) - stretch.start
         curves = (
             of_passage[first - passage.start : last - passage.start],
