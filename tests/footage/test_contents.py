@@ -43,7 +43,7 @@ def make(root: Path, layout: str) -> Path:
 
 def ingest(folder: Path, layout: str, fails: bool = False, **data: str) -> list[str]:
     """Runs the stage on folder/raw as a user does; returns what it says, without its name."""
-    keys = {"format": layout, "root": "raw", layout: "{}", **data}
+    keys = {"format": layout, "root": "raw", layout: "{}", "folds": "1", **data}  # clips have a second
     text = "compute: {}\ndata:\n" + "".join(f"  {key}: {value}\n" for key, value in keys.items())
     (folder / "params.yaml").write_text(text)
     done = subprocess.run(

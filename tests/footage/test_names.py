@@ -73,7 +73,7 @@ def test_the_longest_names_pass_through_ingest_and_extract(tmp_path):
     rows = "".join(f"{name},2,5\n" for name in names)
     (tmp_path / "raw/labels.csv").write_text(f"clip,start,end\n{rows}", "utf-8")
     (tmp_path / "params.yaml").write_text(
-        "data: {root: raw, format: folder, folder: {}}\nextract: {}\ncompute: {}"
+        "data: {root: raw, format: folder, folder: {}, folds: 1}\nextract: {}\ncompute: {}"
     )
     for stage in ("ingest", "extract"):
         done = subprocess.run(

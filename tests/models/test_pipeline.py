@@ -54,7 +54,7 @@ def footage(tmp_path_factory) -> Path:
 def tensors(footage: Path, out: Path, name: str, channels: list[str]) -> dict[str, Path]:
     """Stems of the tensors of each split for a model."""
     resize = ResizeParams(channels=channels, height=32, width=32, stride=2)
-    spec = TensorSpec.of(resize, model_params(name).window)
+    spec = TensorSpec.of(resize, model_params(name).window.at(12.5))
     stems = {}
     for split in ("train", "val", "test"):
         stems[split] = out / split / split

@@ -38,7 +38,7 @@ def test_footage_at_twice_the_rate_has_windows_of_the_same_moments(tmp_path, pos
     resize = ResizeParams(channels=["gray"])
     shown = []
     for repeats in (1, 2):
-        folder = tmp_path / str(repeats)
+        (folder := tmp_path / str(repeats)).mkdir()
         spec = TensorSpec.of(resize, window.at(10.0 * repeats))
         stem = cut_clip(folder, np.repeat(numbered(12), repeats, axis=0), spec)
         assert cards.read_card(stem)["step"] == 2 * repeats
