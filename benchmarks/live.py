@@ -106,6 +106,8 @@ class Timed(Processor[Any, Any]):
         def call(*args: Any) -> Any:
             start = time.perf_counter()
             out = method(*args)
+            if isinstance(out, Iterator):  # its work is done when it is read
+                out = list(out)
             self.seconds += time.perf_counter() - start
             return out
 
