@@ -17,6 +17,7 @@ from vad import UserError
 from vad.branches.names import map_shape
 from vad.pipeline.params import Section
 from vad.pipeline.registry import Plugin, Registry
+from vad.store.body_heights import BodyHeight
 from vad.store.cards import read_json, write_json
 from vad.store.digests import digest_files
 from vad.stream import Processor, WindowsOfFrame
@@ -49,6 +50,9 @@ class ClipFormat:
         cell: pixels of the frame per cell of a map, in each direction.
         tensor: of the windows.
         flow_scale: pixels of the frame per count of the flow; None without flow.
+        fps: frames per second.
+        camera: name of the camera; "" if unknown.
+        body_height: how tall people are in the picture.
         classes: number of class scores of a region; None without class scores.
         planes: names of the planes of a window; empty if unknown.
         frames: number of frames of a window; 0 if unknown.
@@ -57,6 +61,9 @@ class ClipFormat:
     frame: tuple[int, int]
     cell: int
     tensor: TensorShape
+    fps: float
+    body_height: BodyHeight
+    camera: str = ""
     flow_scale: float | None = None
     classes: int | None = None
     planes: tuple[str, ...] = ()
@@ -66,6 +73,31 @@ class ClipFormat:
     def shape(self) -> tuple[int, int]:
         """Rows and columns of a map."""
         return map_shape(self.frame, self.cell)
+
+
+@dataclass(frozen=True)
+class NormalClip:
+    """A clip that statistics are fitted to.
+
+    Attributes:
+        clip: id of the clip.
+        camera: name of the camera.
+        regions: stem of its table of regions.
+        flow: stem of its flow.
+        frame: (height, width) of a frame in pixels.
+        frames: number of frames.
+        fps: frames per second.
+        body_height: how tall people are in the picture.
+    """
+
+    clip: str
+    camera: str
+    regions: Path
+    flow: Path
+    frame: tuple[int, int]
+    frames: int
+    fps: float
+    body_height: BodyHeight
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,11 +176,11 @@ class Branch(Plugin):
     def __init__(self, params: Section):
         self.params = params
 
-    def fit(self, regions: Sequence[Path], log: Log) -> Statistics | None:
+    def fit(self, clips: Sequence[NormalClip], log: Log) -> Statistics | None:
         """Fits statistics to normal footage. Only branches that need statistics define it.
 
         Args:
-            regions: stems of the region tables of all training clips.
+            clips: all clips to learn from.
             log: writes a line of text.
 
         Returns:
