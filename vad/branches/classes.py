@@ -18,6 +18,7 @@ from vad.branches.base import (
     BranchProcessor,
     ClipFormat,
     Log,
+    NormalClip,
     Statistics,
     WindowProcessor,
 )
@@ -47,11 +48,11 @@ class Classes(Branch):
 
     params: Params
 
-    def fit(self, regions: Sequence[Path], log: Log) -> Statistics | None:
-        """Fits PCA to the class probabilities of detections in training clips.
+    def fit(self, clips: Sequence[NormalClip], log: Log) -> Statistics | None:
+        """Fits PCA to the class probabilities of detections in normal clips.
 
         Args:
-            regions: stems of the region tables of all training clips.
+            clips: all clips to learn from.
             log: writes a line of text.
 
         Returns:
@@ -66,7 +67,7 @@ class Classes(Branch):
 
         from vad.store.tables import read_table
 
-        stems = [stem for stem in regions if Path(f"{stem}.classes.json").is_file()]
+        stems = [clip.regions for clip in clips if Path(f"{clip.regions}.classes.json").is_file()]
         if not stems:
             log("no detector, so no class novelty")
             return None

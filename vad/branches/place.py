@@ -1,0 +1,315 @@
+"""Density given the place: how unlike the regions of normal footage at the same place a region is.
+
+The picture of a camera is divided into square cells. A cell has the mean and the covariance of the features
+of the normal regions nearest to it, both shrunk to those of all regions of the camera, and these to those of
+all cameras: weighted means with the weights n : prior, for n regions, as regularised discriminant analysis
+shrinks the covariance of a class to that of all classes (Friedman 1989, doi:10.1080/01621459.1989.10478752).
+So where training was thin, a region is compared with what is normal elsewhere; the place itself is never odd.
+
+The error of a region is the Mahalanobis distance (Mahalanobis 1936) of its features at the cell of its foot
+point, the middle of the lower edge of its box.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from vad.branches.base import Branch, BranchErrors, ClipFormat, Log, NormalClip, Statistics, WindowProcessor
+from vad.pipeline.params import Field, Section
+from vad.stream import WindowsOfFrame
+
+ROWS = 30  # of cells of a picture, whose cells thus have 8 pixels at 240 rows
+WHOLE = "frame"  # the source of regions that are whole frames, which have neither place nor shape
+ANY = ""  # the name under which the statistics of all cameras stand
+ROUNDING = 1e-6  # of counts, which are sums of fractions
+BORDER = 1  # pixels; a box as near as this to the edge of the picture is taken for cut off
+
+
+class PlaceParams(Section):
+    """The parameters of a density given the place."""
+
+    neighbours: float = Field(
+        300.0, gt=0, description="number of the nearest normal regions that tell what is normal at a place"
+    )
+    prior: float = Field(
+        200.0,
+        ge=0,
+        description="weight, in regions, of what is normal anywhere in the picture, against these neighbours",
+    )
+    rate: float = Field(
+        4.0,
+        gt=0,
+        description="regions per second of a track that count fully; at higher frame rates each counts less, "
+        "since consecutive frames hardly differ",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The features of the regions of a normal clip.
+
+    Attributes:
+        cells: row and column of the cell of each region, int [N, 2].
+        columns: of cells of the picture.
+        features: float64 [N, D], finite.
+        weight: of each region, above 0 to 1.
+    """
+
+    cells: np.ndarray
+    columns: int
+    features: np.ndarray
+    weight: float
+
+
+class PlaceBranch(Branch):
+    """Base class of branches that compare features of a region with those of normal regions near its place.
+
+    Subclasses define `sample`, `processor`, and a `fit` that calls `fit_places`. A branch that is fitted
+    several times, once per fold, computes the features of a clip once.
+
+    Attributes:
+        floors: smallest standard deviation of each feature, in its unit; added to all variances, so that
+            normal footage in which a feature hardly varies does not make errors infinite.
+    """
+
+    floors: ClassVar[Sequence[float]]
+    params: PlaceParams
+
+    def __init__(self, params: PlaceParams):
+        super().__init__(params)
+        self._samples: dict[NormalClip, Samples | None] = {}
+
+    def sample(self, clip: NormalClip, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray | None:
+        """Computes the features of regions of a normal clip.
+
+        Args:
+            clip: the clip.
+            frames: index of the frame of each region, int [N], ascending.
+            boxes: int [N, 4], none of them cut off by the edge of the picture.
+
+        Returns:
+            float [N, D]; None if the clip lacks the data for it.
+        """
+        raise NotImplementedError
+
+    def fit_places(self, clips: Sequence[NormalClip], log: Log) -> Statistics | None:
+        """Fits the tables of all cameras. Arguments as of `fit`.
+
+        Returns:
+            By camera, `mean/<camera>` float32 [rows, columns, D], and `whitening/<camera>` float32 [rows,
+            columns, D, D], the matrix W by which |W (x - mean)| is the Mahalanobis distance of features x.
+            The camera "", which stands for all others, has a single cell. None if no clip has data.
+        """
+        for clip in clips:
+            if clip not in self._samples:
+                self._samples[clip] = self._sample(clip)
+        of_cameras: dict[str, list[Samples]] = {}
+        for clip in clips:
+            if (samples := self._samples[clip]) is not None:
+                of_cameras.setdefault(clip.camera, []).append(samples)
+        counts = {camera: sum(len(s.features) for s in samples) for camera, samples in of_cameras.items()}
+        if not sum(counts.values()):
+            log(f"no regions inside the picture that have a {self.name}, so no errors of {self.name}")
+            return None
+        log(f"{sum(counts.values())} regions of {sum(map(bool, counts.values()))} cameras")
+        return _tables(of_cameras, self.params, np.square(self.floors))
+
+    def _sample(self, clip: NormalClip) -> Samples | None:
+        # takes long to import, and processors do without
+        from vad.store.tables import BOX, read_table
+
+        table = read_table(clip.regions)
+        boxes = table[BOX].to_numpy(np.int64)
+        usable = (table["source"] != WHOLE).to_numpy() & ~cut_off(boxes, clip.frame)
+        frames, boxes = table["frame"].to_numpy()[usable], boxes[usable]
+        features = self.sample(clip, frames, boxes)
+        if features is None:
+            return None
+        weight = min(1.0, self.params.rate / clip.fps)
+        columns = -(-clip.frame[1] * ROWS // clip.frame[0])
+        return Samples(cells_of(boxes, clip.frame), columns, features.astype(np.float64), weight)
+
+
+class PlaceProcessor(WindowProcessor):
+    """Gives the errors of regions by look-up; subclasses define `features`.
+
+    Args:
+        branch: with its statistics.
+        clip: what is the same for all frames.
+    """
+
+    def __init__(self, branch: PlaceBranch, clip: ClipFormat):
+        super().__init__()
+        assert branch.statistics is not None, "the branch was not fitted"
+        self.columns, self.clip = (branch.name,), clip
+        statistics = branch.statistics
+        camera = clip.camera if f"mean/{clip.camera}" in statistics else ANY
+        self._mean, self._whitening = statistics[f"mean/{camera}"], statistics[f"whitening/{camera}"]
+
+    def features(self, frame: WindowsOfFrame) -> np.ndarray:
+        """The features of the regions `frame.regions`, float [N, D], finite."""
+        raise NotImplementedError
+
+    def measure(self, frames: list[WindowsOfFrame]) -> list[BranchErrors]:
+        boxes = np.concatenate([frame.regions.boxes for frame in frames])
+        features = np.concatenate([self.features(frame) for frame in frames])
+        errors = self.errors(boxes, features)
+        ends = np.cumsum([len(frame.regions) for frame in frames])
+        return [BranchErrors({self.columns[0]: part}) for part in np.split(errors, ends[:-1])]
+
+    def errors(self, boxes: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """The distance of features from those that are normal at the place of a box.
+
+        Args:
+            boxes: int [N, 4].
+            features: float [N, D].
+
+        Returns:
+            float32 [N], 0 or more.
+        """
+        # cameras may show pictures of another shape than in training
+        row, column = np.minimum(cells_of(boxes, self.clip.frame), np.array(self._mean.shape[:2]) - 1).T
+        from_mean = features - self._mean[row, column]
+        white = (self._whitening[row, column] * from_mean[:, None, :]).sum(-1)
+        return np.sqrt(np.square(white).sum(-1)).astype(np.float32)
+
+
+def cells_of(boxes: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
+    """The cells of the foot points of boxes.
+
+    Cells are squares of 1/30 of the frame's height.
+
+    Args:
+        boxes: int [N, 4].
+        frame: (height, width) in pixels.
+
+    Returns:
+        Row and column, int64 [N, 2]; within `grid_of` for boxes within the frame.
+    """
+    x0, _, x1, y1 = boxes.astype(np.int64).T
+    # in whole numbers, so that pictures of any size have the same cells
+    row, column = y1 * ROWS // frame[0], (x0 + x1) * ROWS // (2 * frame[0])
+    return np.stack([np.minimum(row, ROWS - 1), column], axis=1)
+
+
+def cut_off(boxes: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
+    """Whether boxes touch the edge of the picture, so that they may show a part of a person only.
+
+    Args:
+        boxes: int [N, 4].
+        frame: (height, width) in pixels.
+
+    Returns:
+        bool [N].
+    """
+    limit = np.array([frame[1], frame[0]]) - BORDER
+    return np.any(np.hstack([boxes[:, :2] <= BORDER, boxes[:, 2:] >= limit]), axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Normals:
+    """Normal distributions with D dimensions, an array of any shape of them.
+
+    Attributes:
+        count: weight of the regions that each rests on, [...].
+        mean: [..., D].
+        covariance: [..., D, D].
+    """
+
+    count: np.ndarray
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    @classmethod
+    def of(cls, moments: np.ndarray) -> "_Normals":
+        """Of the moments [..., 1 + D, 1 + D], with a count above 0 (see `_moments`)."""
+        count = moments[..., 0, 0]
+        mean = moments[..., 0, 1:] / count[..., None]
+        products = moments[..., 1:, 1:] / count[..., None, None]
+        return cls(count, mean, products - mean[..., :, None] * mean[..., None, :])
+
+    def shrunk(self, target: "_Normals", weight: float) -> "_Normals":
+        """Weighted means with a single distribution.
+
+        Args:
+            target: towards which the others are shrunk.
+            weight: of it, where the others have their counts.
+        """
+        share = (self.count / (self.count + weight))[..., None]
+        mean = share * self.mean + (1 - share) * target.mean
+        share = share[..., None]
+        return _Normals(self.count, mean, share * self.covariance + (1 - share) * target.covariance)
+
+    def table(self, camera: str, ridge: np.ndarray) -> dict[str, np.ndarray]:
+        """The arrays of a camera as `fit_places` returns them.
+
+        Args:
+            camera: its name.
+            ridge: added to the variances, [D].
+        """
+        # with covariance = L L', the distance of x is |L^-1 (x - mean)|
+        whitening = np.linalg.inv(np.linalg.cholesky(self.covariance + np.diag(ridge)))
+        arrays = {"mean": self.mean, "whitening": whitening}
+        return {f"{name}/{camera}": array.astype(np.float32) for name, array in arrays.items()}
+
+
+def _tables(clips: dict[str, list[Samples]], params: PlaceParams, ridge: np.ndarray) -> Statistics:
+    """The tables of all cameras that have regions.
+
+    Args:
+        clips: the samples of the clips of each camera, at least one region in all.
+        params: parameters of the density.
+        ridge: added to the variances, [D].
+    """
+    moments = {camera: _moments(samples) for camera, samples in sorted(clips.items())}
+    everything = _Normals.of(np.sum([cells.sum((0, 1), keepdims=True) for cells in moments.values()], axis=0))
+    tables: dict[str, np.ndarray] = {}
+    for camera, cells in moments.items():
+        if cells.any():
+            of_camera = _Normals.of(cells.sum((0, 1))).shrunk(everything, params.prior)
+            normals = _Normals.of(_neighbourhoods(cells, params.neighbours)).shrunk(of_camera, params.prior)
+            tables |= normals.table(camera, ridge)
+    return tables | everything.table(ANY, ridge)
+
+
+def _moments(clips: Sequence[Samples]) -> np.ndarray:
+    """Moments of the features x in each cell: sums of the outer products of the vectors (1, x).
+
+    Args:
+        clips: the samples of the clips of a camera.
+
+    Returns:
+        float64 [rows, columns, 1 + D, 1 + D].
+    """
+    dimensions = 1 + clips[0].features.shape[1]
+    out = np.zeros((ROWS, max(clip.columns for clip in clips), dimensions, dimensions))
+    for clip in clips:
+        vectors = np.insert(clip.features, 0, 1, axis=1)
+        np.add.at(out, tuple(clip.cells.T), clip.weight * vectors[:, :, None] * vectors[:, None, :])
+    return out
+
+
+def _neighbourhoods(cells: np.ndarray, neighbours: float) -> np.ndarray:
+    """Sums over the cells around each cell that hold its nearest regions.
+
+    Cells as far away as the last that is needed count too, so the result depends on no order. Where people
+    are as tall as at the cell, the nearest in pixels are the nearest in body heights.
+
+    Args:
+        cells: moments, float64 [rows, columns, 1 + D, 1 + D].
+        neighbours: smallest count of a neighbourhood; where there are fewer regions, it holds all.
+
+    Returns:
+        Moments, of the same shape.
+    """
+    occupied = cells[..., 0, 0] > 0
+    (rows, columns), moments = np.nonzero(occupied), cells[occupied]
+    out = np.empty_like(cells)
+    for row, column in np.ndindex(cells.shape[:2]):
+        squared = (rows - row) ** 2 + (columns - column) ** 2  # distance, in cells
+        counts = np.bincount(squared, moments[:, 0, 0]).cumsum()
+        needed = np.searchsorted(counts, neighbours - ROUNDING)
+        out[row, column] = moments[squared <= needed].sum(0)
+    return out
