@@ -51,13 +51,13 @@ class Samples:
     """The features of the regions of a normal clip.
 
     Attributes:
-        cells: row and column of the cell of each region, int [N, 2].
-        columns: of cells of the picture.
+        cells: rows and columns of the cells of the regions, int [N] each.
+        columns: number of columns of cells of the picture.
         features: float64 [N, D], finite.
         weight: of each region, above 0 to 1.
     """
 
-    cells: np.ndarray
+    cells: tuple[np.ndarray, np.ndarray]
     columns: int
     features: np.ndarray
     weight: float
@@ -146,7 +146,9 @@ class PlaceProcessor(WindowProcessor):
         self.columns, self.clip = (branch.name,), clip
         statistics = branch.statistics
         camera = clip.camera if f"mean/{clip.camera}" in statistics else ANY
-        self._mean, self._whitening = statistics[f"mean/{camera}"], statistics[f"whitening/{camera}"]
+        mean, whitening = statistics[f"mean/{camera}"], statistics[f"whitening/{camera}"]
+        self._rows, self._columns, n = mean.shape
+        self._mean, self._whitening = mean.reshape(-1, n), whitening.reshape(-1, n, n)
 
     def features(self, frame: WindowsOfFrame) -> np.ndarray:
         """The features of the regions `frame.regions`, float [N, D], finite."""
@@ -169,14 +171,15 @@ class PlaceProcessor(WindowProcessor):
         Returns:
             float32 [N], 0 or more.
         """
-        # cameras may show pictures of another shape than in training
-        row, column = np.minimum(cells_of(boxes, self.clip.frame), np.array(self._mean.shape[:2]) - 1).T
-        from_mean = features - self._mean[row, column]
-        white = (self._whitening[row, column] * from_mean[:, None, :]).sum(-1)
-        return np.sqrt(np.square(white).sum(-1)).astype(np.float32)
+        rows, columns = cells_of(boxes, self.clip.frame)
+        # of other cameras there is one cell; and pictures may be wider than in training
+        cells = np.minimum(rows, self._rows - 1) * self._columns + np.minimum(columns, self._columns - 1)
+        from_mean = features - self._mean.take(cells, 0)
+        white = np.matmul(self._whitening.take(cells, 0), from_mean[:, :, None])[:, :, 0]
+        return np.sqrt((white * white).sum(1)).astype(np.float32)
 
 
-def cells_of(boxes: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
+def cells_of(boxes: np.ndarray, frame: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """The cells of the foot points of boxes.
 
     Cells are squares of 1/30 of the frame's height.
@@ -186,12 +189,11 @@ def cells_of(boxes: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
         frame: (height, width) in pixels.
 
     Returns:
-        Row and column, int64 [N, 2]; within `grid_of` for boxes within the frame.
+        Rows and columns, int [N] each.
     """
-    x0, _, x1, y1 = boxes.astype(np.int64).T
     # in whole numbers, so that pictures of any size have the same cells
-    row, column = y1 * ROWS // frame[0], (x0 + x1) * ROWS // (2 * frame[0])
-    return np.stack([np.minimum(row, ROWS - 1), column], axis=1)
+    rows, columns = boxes[:, 3] * ROWS // frame[0], (boxes[:, 0] + boxes[:, 2]) * ROWS // (2 * frame[0])
+    return np.minimum(rows, ROWS - 1), columns
 
 
 def cut_off(boxes: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
@@ -204,8 +206,8 @@ def cut_off(boxes: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
     Returns:
         bool [N].
     """
-    limit = np.array([frame[1], frame[0]]) - BORDER
-    return np.any(np.hstack([boxes[:, :2] <= BORDER, boxes[:, 2:] >= limit]), axis=1)
+    limit = np.array([frame[1], frame[0]] * 2) - BORDER
+    return np.any((boxes <= BORDER) | (boxes >= limit), axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,7 +289,7 @@ def _moments(clips: Sequence[Samples]) -> np.ndarray:
     out = np.zeros((ROWS, max(clip.columns for clip in clips), dimensions, dimensions))
     for clip in clips:
         vectors = np.insert(clip.features, 0, 1, axis=1)
-        np.add.at(out, tuple(clip.cells.T), clip.weight * vectors[:, :, None] * vectors[:, None, :])
+        np.add.at(out, clip.cells, clip.weight * vectors[:, :, None] * vectors[:, None, :])
     return out
 
 

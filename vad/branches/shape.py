@@ -51,7 +51,9 @@ def shapes(boxes: np.ndarray, body_height: BodyHeight) -> np.ndarray:
         body_height: how tall people are in the picture.
 
     Returns:
-        log(height / body height at the lower edge) and log(width / height), float64 [N, 2].
+        log(width / height) and log(height / body height at the lower edge), float64 [N, 2].
     """
-    width, height = (boxes[:, 2:] - boxes[:, :2]).T.astype(np.float64)
-    return np.stack([np.log(height / body_height.at_feet(boxes[:, 3])), np.log(width / height)], axis=1)
+    out = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)  # width and height
+    out[:, 0] /= out[:, 1]
+    out[:, 1] /= body_height.at_feet(boxes[:, 3])
+    return np.log(out, out=out)
