@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.branches.measured import CLASSES, write_inputs
+from tests.branches.normal import inside, normal_clip
 from vad import UserError, models
 from vad.branches.base import (
     BRANCHES,
     Branch,
     ClipFormat,
+    NormalClip,
     TensorShape,
     hash_statistics,
     load_statistics,
@@ -30,6 +32,7 @@ from vad.models.conv2d import Conv2d
 from vad.pipeline.params import load_each, read
 from vad.pipeline.registry import defines
 from vad.store import cards
+from vad.store.body_heights import BodyHeight
 from vad.stream import Observation, Regions, WindowsOfFrame, results
 from vad.windows.stride import nearest
 
@@ -42,7 +45,12 @@ LARGE = {"reconstruction": {"maps": True, "batch_size": 3}}  # parameters with w
 BARRED = ["pandas", "pyarrow", "scipy", "sklearn", "supervision", "trackers"]
 OTHERS = ["vad.resize.cutter", "vad.windows.arrays", "vad.windows.stride", "vad.stream"]
 # inputs without which a branch gives nothing
-NOT_WITHOUT = {"classes": ("statistics", "classes"), "speed": ("flow",)}
+NOT_WITHOUT = {
+    "classes": ("statistics", "classes"),
+    "motion": ("statistics", "flow"),
+    "shape": ("statistics",),
+    "speed": ("flow",),
+}
 
 each = pytest.mark.parametrize("name", NAMES)
 
@@ -64,9 +72,15 @@ def fit(name: str, folder: Path, empty: bool = False) -> Path:
     """The folder with the statistics of training clips, if the branch is fitted."""
     statistics = folder / "statistics" / name
     if name in FITTED:
-        clips = [] if empty else [write_inputs(folder, name=f"train/{i}", seed=i)[1] for i in range(3)]
+        clips = [] if empty else normal_clips(folder)
         save_statistics(statistics, branch_of(name).fit(clips, lambda line: None))
     return statistics
+
+
+def normal_clips(folder: Path) -> list[NormalClip]:
+    """Three clips of two cameras to learn from."""
+    stems = [write_inputs(folder, boxes=inside(seed=i), name=f"train/{i}", seed=i) for i in range(3)]
+    return [normal_clip(s, camera) for s, camera in zip(stems, ("hall", "hall", "yard"), strict=True)]
 
 
 def measured(
@@ -77,7 +91,8 @@ def measured(
     branch.open(autoencoder, statistics)
     threads = torch.get_num_threads()
     try:
-        measure_clip(folder / "errors" / out, *stems, (branch,), MeasureParams(cell=5), threads=1)
+        of_clip = MeasureParams(cell=5), FORM.camera, FORM.body_height
+        measure_clip(folder / "errors" / out, *stems, (branch,), *of_clip, threads=1)
     finally:
         torch.set_num_threads(threads)
     return folder / "errors" / out
@@ -106,7 +121,7 @@ def test_defaults_are_those_of_params_yaml(name):
 
 @pytest.mark.parametrize("name", FITTED)
 def test_statistics_are_read_as_they_were_fitted(tmp_path, name):
-    clips = [write_inputs(tmp_path, name=f"train/{i}", seed=i)[1] for i in range(3)]
+    clips = normal_clips(tmp_path)
     fitted = [branch_of(name).fit(clips, lambda line: None) for _ in range(2)]
     for folder, statistics in zip(("a", "b"), fitted, strict=True):
         save_statistics(tmp_path / folder, statistics)
@@ -189,12 +204,22 @@ def test_all_branches_fit_into_the_files_of_a_clip(tmp_path, autoencoder):
     branches = [branch_of(name) for name in NAMES]
     for branch in branches:
         branch.open(autoencoder, fit(branch.name, tmp_path))
-    measure_clip(tmp_path / "errors/a", *stems, branches, MeasureParams(cell=5), threads=1)
+    of_clip = MeasureParams(cell=5), FORM.camera, FORM.body_height
+    measure_clip(tmp_path / "errors/a", *stems, branches, *of_clip, threads=1)
     table, maps, _ = read_error_files(tmp_path / "errors/a")
-    assert {*branches_of(table), *maps} >= {"reconstruction", "classes", "speed"}
+    assert {*branches_of(table), *maps} >= {"reconstruction", "classes", "motion", "shape", "speed"}
 
 
-FORM = ClipFormat((32, 40), 5, TensorShape(8, 8, "letterbox"), flow_scale=0.5, classes=CLASSES)
+FORM = ClipFormat(
+    (32, 40),
+    5,
+    TensorShape(8, 8, "letterbox"),
+    fps=10.0,
+    body_height=BodyHeight(4.0, 12.0, 2.0, 32),
+    camera="hall",
+    flow_scale=0.5,
+    classes=CLASSES,
+)
 
 
 @st.composite
@@ -213,8 +238,8 @@ def streams(draw: st.DrawFn) -> list[WindowsOfFrame]:
         pictures.append(tuple(tuple(rng.integers(0, 256, (2, 1, 8, 8), np.uint8)) for _ in range(n)))
     flow = rng.integers(-9, 9, (len(counts), 16, 20, 2), np.int8)
     return [
-        WindowsOfFrame(t, Observation(None, flow[t], regions[t]), source, regions[source], pictures[source])
-        for t, source in enumerate(grid.tolist())
+        WindowsOfFrame(t, Observation(None, flow[t], regions[t]), k, regions[k], pictures[k], flow[k])
+        for t, k in enumerate(grid.tolist())
     ]
 
 

@@ -8,6 +8,7 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
+from tests.branches.normal import normal_clip
 from vad import UserError
 from vad.branches import classes
 from vad.branches.base import Statistics, hash_statistics, load_statistics, save_statistics
@@ -42,7 +43,8 @@ def write_regions(folder: Path, clips: dict[str, np.ndarray]) -> list[Path]:
 
 def fit(folder: Path, *clips: np.ndarray, components: int = 4) -> Statistics | None:
     stems = write_regions(folder / "regions", {f"c{i}": clip for i, clip in enumerate(clips)})
-    return Classes(Classes.Params(components=components)).fit(stems, lambda line: None)
+    normal = [normal_clip((stem, stem)) for stem in stems]
+    return Classes(Classes.Params(components=components)).fit(normal, lambda line: None)
 
 
 @pytest.mark.parametrize("components", [1, 4, 11, 12, 50])
@@ -108,8 +110,8 @@ def test_statistics_are_the_same_each_time_and_when_read(tmp_path):
 def test_without_a_detector_there_are_no_statistics(tmp_path):
     cards.write_json(tmp_path / "a.json", {"regions": 3})
     branch, log = Classes(Classes.Params(components=4)), []
-    for stems in ([tmp_path / "a"], []):
-        assert branch.fit(stems, log.append) is None
+    for clips in ([normal_clip((tmp_path / "a", tmp_path / "a"))], []):
+        assert branch.fit(clips, log.append) is None
     assert log == ["no detector, so no class novelty"] * 2
     save_statistics(tmp_path / "none", None)
     assert [p.name for p in (tmp_path / "none").iterdir()] == ["card.json"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from stages.statistics import training_clips
 from tests.live.test_session import assert_equal, clips_of, trained, watch
 from tests.project import Project
 from vad import UserError
@@ -55,10 +56,10 @@ def test_a_normal_clip_is_measured_by_its_fold_and_a_test_clip_by_all():
 
 
 def test_statistics_of_a_fold_are_those_of_the_other_clips():
-    clips = normal_clips()
-    for left_out in clips:
-        others = [Path("data/regions") / clip.clip for clip in clips if clip != left_out]
-        expected = Classes(Classes.Params()).fit(sorted(others), lambda line: None)
+    clips = training_clips()
+    for left_out in normal_clips():
+        others = [clip for clip in clips if clip.clip != left_out.clip]
+        expected = Classes(Classes.Params()).fit(others, lambda line: None)
         stored = TrainedModel.load(fold=left_out.fold).branches
         (classes,) = (branch for branch in stored if branch.name == "classes")
         for name, values in expected.items():

@@ -1,0 +1,390 @@
+"""Motion and shape, given the place: against neighbours by brute force and distances by SciPy."""
+
+import itertools
+import math
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import mahalanobis
+
+from tests.branches.normal import SCALE, write_normal
+from vad.branches.base import (
+    Branch,
+    ClipFormat,
+    NormalClip,
+    TensorShape,
+    load_statistics,
+    save_statistics,
+)
+from vad.branches.motion import Motion
+from vad.branches.shape import Shape
+from vad.store.body_heights import BodyHeight
+from vad.stream import Observation, Regions, WindowsOfFrame
+
+BODY = BodyHeight(10.0, 40.0, 5.0, 120)  # of pictures of 120 rows
+FRAME = (120, 160)
+BOTH = pytest.mark.parametrize("branch_class", [Motion, Shape])
+
+
+def fitted(branch_class, clips: list[NormalClip], log=lambda line: None, **params) -> Branch:
+    branch = branch_class(branch_class.Params(**params))
+    branch.statistics = branch.fit(clips, log)
+    return branch
+
+
+def errors(
+    branch: Branch,
+    boxes: np.ndarray,
+    flow: np.ndarray | None,
+    camera: str = "hall",
+    frame=FRAME,
+    body_height: BodyHeight = BODY,
+    fps: float = 10.0,
+    scale: float | None = SCALE,
+) -> np.ndarray | None:
+    """Errors of the boxes [N, 4] of a frame with this flow; None without errors."""
+    form = ClipFormat(frame, 8, TensorShape(8, 8, "stretch"), fps, body_height, camera, scale)
+    if (processor := branch.processor(form)) is None:
+        return None
+    regions = regions_of(boxes)
+    (result,) = processor.process([WindowsOfFrame(0, Observation(None, flow, regions), 0, regions, ())])
+    values = result.errors[branch.name]
+    assert (values.dtype, values.shape) == (np.float32, (len(boxes),))
+    assert np.isfinite(values).all()
+    assert (values >= 0).all()
+    return values
+
+
+def write(folder: Path, name: str, boxes: np.ndarray, flow: np.ndarray | None, **clip) -> NormalClip:
+    return write_normal(folder, name, boxes, flow, **{"frame": FRAME, "body_height": BODY} | clip)
+
+
+def regions_of(boxes: np.ndarray) -> Regions:
+    n = len(boxes)
+    boxes = np.asarray(boxes, np.int32).reshape(-1, 4)
+    return Regions(boxes, np.zeros(n, np.int32), np.full(n, "detector"), np.ones(n, np.float32))
+
+
+def random_boxes(n: int, rng: np.random.Generator, frame=FRAME) -> np.ndarray:
+    """Boxes inside the frame, more of them on the left."""
+    height, width = frame
+    size = np.stack([rng.integers(4, 20, n), rng.integers(8, 40, n)], axis=1)
+    low = 2 + (rng.random((n, 2)) ** (2, 1) * ([width, height] - size - 4)).astype(int)
+    return np.concatenate([low, low + size], axis=1)
+
+
+def random_flow(frames: int, rng: np.random.Generator, size=FRAME) -> np.ndarray:
+    """Flow in blocks, so that boxes have different means."""
+    blocks = rng.integers(-20, 21, (frames, 6, 8, 2))
+    return blocks.repeat(size[0] // 6, 1).repeat(size[1] // 8, 2)
+
+
+def velocity(box: np.ndarray, flow: np.ndarray, fps: float, body: BodyHeight) -> np.ndarray:
+    """Pixel by pixel, for flow as large as the frame."""
+    x0, y0, x1, y1 = box
+    total = sum(flow[y, x].astype(float) for y, x in itertools.product(range(y0, y1), range(x0, x1)))
+    line = max(body.far + (body.near - body.far) * y1 / body.rows, body.least)
+    return total / ((x1 - x0) * (y1 - y0)) * SCALE * fps / line
+
+
+def shape(box: np.ndarray, body: BodyHeight) -> np.ndarray:
+    x0, y0, x1, y1 = box.tolist()
+    line = max(body.far + (body.near - body.far) * y1 / body.rows, body.least)
+    return np.array([math.log((x1 - x0) / (y1 - y0)), math.log((y1 - y0) / line)])
+
+
+def cell(box: np.ndarray, height: int) -> tuple[int, int]:
+    """Row and column of the foot point; 30 rows to a picture."""
+    x0, _, x1, y1 = box.tolist()
+    return min(int(y1 / height * 30), 29), int((x0 + x1) / 2 / height * 30)
+
+
+def shrunk(own: tuple, n: float, target: tuple, prior: float) -> tuple:
+    return tuple((n * a + prior * b) / (n + prior) for a, b in zip(own, target, strict=True))
+
+
+def moments(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.average(x, 0, weights), np.cov(x.T, aweights=weights, ddof=0)
+
+
+def expected(box, x, own, everything, height: int, neighbours: float, prior: float) -> float:
+    """Distance of the features x at the box.
+
+    Args:
+        own, everything: (boxes, features, weights) of the regions of the camera and of all cameras; own is
+            None for an unknown camera.
+    """
+    all_cameras = moments(*everything[1:])
+    if own is None:
+        mean, covariance = all_cameras
+    else:
+        boxes, features, weights = own
+        row, column = cell(box, height)
+        away = np.array([math.dist((row, column), cell(b, height)) for b in boxes])
+        order = np.argsort(away)
+        enough = np.flatnonzero(np.cumsum(weights[order]) >= neighbours - 1e-6)
+        radius = away[order[enough[0]]] if len(enough) else np.inf
+        near = away <= radius + 1e-9
+        of_camera = shrunk(moments(features, weights), weights.sum(), all_cameras, prior)
+        of_place = moments(features[near], weights[near])
+        mean, covariance = shrunk(of_place, weights[near].sum(), of_camera, prior)
+    return mahalanobis(x, mean, np.linalg.inv(covariance + np.diag([0.05**2, 0.05**2])))
+
+
+@BOTH
+@pytest.mark.parametrize("neighbours", [5, 40, 1e6])
+def test_errors_are_mahalanobis_distances_to_the_nearest_regions(tmp_path, branch_class, neighbours):
+    """Two cameras of different size and rate; a third is unknown."""
+    rng = np.random.default_rng(0)
+    cameras = {"hall": (FRAME, 10.0, BODY), "yard": ((60, 120), 3.0, BodyHeight(3.0, 30.0, 2.0, 60))}
+    clips, samples = [], {}
+    for camera, (frame, fps, body) in cameras.items():
+        parts = []
+        for i in range(2):
+            boxes, flow = random_boxes(60, rng, frame), random_flow(60, rng, frame)
+            form = {"camera": camera, "frame": frame, "fps": fps, "body_height": body}
+            clips.append(write(tmp_path, f"{camera}{i}", boxes, flow, **form))
+            moving = [velocity(b, f, fps, body) for b, f in zip(boxes, flow, strict=True)]
+            features = moving if branch_class is Motion else [shape(b, body) for b in boxes]
+            parts.append((boxes, np.array(features), np.full(60, min(1, 4 / fps))))
+        samples[camera] = [np.concatenate(p) for p in zip(*parts, strict=True)]
+    everything = [np.concatenate(p) for p in zip(*samples.values(), strict=True)]
+    branch = fitted(branch_class, clips, neighbours=neighbours, prior=30)
+    for camera, (frame, fps, body) in (cameras | {"attic": cameras["hall"]}).items():
+        boxes, flow = random_boxes(25, rng, frame), random_flow(1, rng, frame)[0]
+        got = errors(branch, boxes, flow.astype(np.int8), camera, frame, body, fps)
+        for box, error in zip(boxes, got, strict=True):
+            x = velocity(box, flow, fps, body) if branch_class is Motion else shape(box, body)
+            own = samples.get(camera)
+            reference = expected(box, x, own, everything, frame[0], neighbours, 30)
+            assert error == pytest.approx(reference, rel=1e-4, abs=1e-5)
+
+
+@BOTH
+@given(factor=st.integers(2, 7), seed=st.integers(0, 99))
+@settings(max_examples=10, deadline=None)
+def test_errors_do_not_depend_on_the_size_of_the_picture(branch_class, factor, seed):
+    """Boxes, flow and body heights grow with it; the counts of the flow stand for more pixels."""
+    found = []
+    for k in (1, factor):
+        rng = np.random.default_rng(seed)
+        form = {"frame": (120 * k, 160 * k), "body_height": BODY.scaled(120 * k), "fps": 10.0}
+        with tempfile.TemporaryDirectory() as folder:
+            boxes, counts = random_boxes(50, rng) * k, random_flow(50, rng)
+            clip = write(Path(folder), "a", boxes, counts, **form)
+            card = Path(f"{clip.flow}.json")
+            card.write_text(card.read_text().replace(f'"scale": {SCALE}', f'"scale": {SCALE * k}'))
+            branch = fitted(branch_class, [clip], neighbours=10)
+        tested = random_boxes(20, rng) * k
+        flow = random_flow(1, rng)[0].astype(np.int8)
+        found.append(errors(branch, tested, flow, scale=SCALE * k, **form))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-5)
+
+
+def lane(tmp_path, name: str, x: int, counts: int, **clip) -> NormalClip:
+    """People at a column of the picture who all walk up or down."""
+    rng = np.random.default_rng(x)
+    feet = rng.integers(60, 110, 80)
+    boxes = np.stack([np.full(80, x), feet - 20, np.full(80, x + 10), feet], axis=1)
+    return write(tmp_path, name, boxes, flow_of(80, counts), **clip)
+
+
+def flow_of(frames: int, counts: int, right: int = 0) -> np.ndarray:
+    """The same flow everywhere."""
+    return np.broadcast_to(np.array([right, counts], np.int8), (frames, *FRAME, 2))
+
+
+def test_a_direction_is_odd_where_nobody_takes_it(tmp_path):
+    clips = [lane(tmp_path, "down", 20, 8), lane(tmp_path, "up", 120, -8)]
+    branch = fitted(Motion, clips, neighbours=20, prior=2)
+    boxes = [[20, 60, 30, 80], [120, 60, 130, 80]]
+    down, up = (errors(branch, boxes, flow_of(1, counts)[0]) for counts in (8, -8))
+    assert down[1] > 4 * down[0]
+    assert up[0] > 4 * up[1]
+
+
+def test_the_same_velocity_is_normal_near_and_far(tmp_path):
+    """A person who is half as tall moves half as many pixels; as many pixels would be twice the speed."""
+    near, far = (100, 80), (40, 90)  # lower edge of boxes, column
+    body = {feet: BODY.at_feet(feet) for feet, _ in (near, far)}
+    counts = round(1.0 * body[100] / 10 / SCALE)  # one body height per second
+    rng = np.random.default_rng(0)
+    feet = np.array([near, near]).repeat(40, 0) + rng.integers(-3, 4, (80, 2))
+    boxes = np.stack([feet[:, 1], feet[:, 0] - 20, feet[:, 1] + 10, feet[:, 0]], axis=1)
+    branch = fitted(Motion, [write(tmp_path, "a", boxes, flow_of(80, counts))])
+    box = [[far[1], far[0] - 20, far[1] + 10, far[0]]]
+    slow = round(counts * body[40] / body[100])
+    assert errors(branch, box, flow_of(1, slow)[0])[0] < 2
+    assert errors(branch, box, flow_of(1, counts)[0])[0] > 5
+
+
+@pytest.mark.parametrize("size", [(60, 80), (30, 40), (50, 70)])
+def test_flow_may_be_smaller_than_the_frame(tmp_path, size):
+    rng = np.random.default_rng(0)
+    boxes = random_boxes(40, rng)
+    flow = rng.integers(-30, 31, (40, *size, 2))
+    clip = write(tmp_path, "a", boxes, flow)
+    branch = fitted(Motion, [clip], prior=1)
+    unit = SCALE * 10 / BODY.at_feet(boxes[:, 3])
+    fy, fx = size[0] / FRAME[0], size[1] / FRAME[1]
+    means = []
+    for (x0, y0, x1, y1), f in zip(boxes.tolist(), flow, strict=True):
+        rows, columns = (
+            slice(math.floor(a * s), math.ceil(b * s)) for a, b, s in ((y0, y1, fy), (x0, x1, fx))
+        )
+        means.append(f[rows, columns].mean((0, 1)))
+    mean = (np.array(means) * unit[:, None]).mean(0)
+    np.testing.assert_allclose(branch.statistics["mean/"][0, 0], mean, rtol=1e-4, atol=1e-5)
+
+
+@BOTH
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_few_regions(tmp_path, branch_class, n):
+    log = []
+    boxes = random_boxes(n, np.random.default_rng(0))
+    clip = write(tmp_path, "a", boxes, flow_of(max(n, 1), 3))
+    branch = fitted(branch_class, [clip], log.append)
+    other = [[40, 20, 90, 40]]
+    if n == 0:
+        assert branch.statistics is None
+        assert errors(branch, other, flow_of(1, 3)[0]) is None
+        assert len(log) == 1
+        assert f"no errors of {branch.name}" in log[0]
+        return
+    flow = flow_of(1, -30, right=30)[0]
+    assert errors(branch, other, flow)[0] > 2
+    assert len(errors(branch, np.empty((0, 4), np.int32), flow)) == 0
+
+
+@BOTH
+def test_regions_that_are_all_alike(tmp_path, branch_class):
+    """A floor of the variance keeps errors finite: differences count in units of 0.05."""
+    boxes = np.array([[50, 40, 60, 70]] * 30)
+    clip = write(tmp_path, "a", boxes, flow_of(30, 8))
+    branch = fitted(branch_class, [clip])
+    assert errors(branch, boxes[:1], flow_of(1, 8)[0])[0] == pytest.approx(0, abs=1e-4)
+    wide = np.array([[45, 40, 65, 70]])
+    per_count = SCALE * 10 / BODY.at_feet(70)
+    difference = math.log(2) if branch_class is Shape else per_count
+    counts = 8 if branch_class is Shape else 9
+    assert errors(branch, wide, flow_of(1, counts)[0])[0] == pytest.approx(difference / 0.05, rel=1e-3)
+
+
+@BOTH
+def test_regions_of_a_single_row(tmp_path, branch_class):
+    rng = np.random.default_rng(0)
+    boxes = random_boxes(50, rng)
+    boxes[:, [1, 3]] = 60, 90
+    flow = random_flow(50, rng)
+    branch = fitted(branch_class, [write(tmp_path, "a", boxes, flow)])
+    errors(branch, random_boxes(50, rng), flow[0].astype(np.int8))
+
+
+@BOTH
+def test_whole_frames_have_neither_place_nor_shape(tmp_path, branch_class):
+    log, boxes = [], np.array([[0, 0, 160, 120]] * 5)
+    boxes[3:] = [
+        20,
+        20,
+        40,
+        60,
+    ]  # smaller than the picture
+    clip = write(tmp_path, "a", boxes, flow_of(5, 3), source="frame")
+    assert fitted(branch_class, [clip], log.append).statistics is None
+    assert len(log) == 1
+
+
+@BOTH
+@pytest.mark.parametrize("box", [[1, 30, 21, 60], [30, 0, 50, 30], [139, 30, 159, 60], [30, 80, 50, 119]])
+def test_boxes_at_the_edge_of_the_picture(tmp_path, branch_class, box):
+    """They teach nothing, and have no shape; but they move."""
+    boxes = random_boxes(40, np.random.default_rng(0))
+    more = np.concatenate([boxes, [box]])
+    flow = random_flow(41, np.random.default_rng(0))
+    with_edge, without = (
+        fitted(branch_class, [write(tmp_path, name, b, flow)])
+        for name, b in (("with", more), ("without", boxes))
+    )
+    for name, values in without.statistics.items():
+        np.testing.assert_array_equal(values, with_edge.statistics[name])
+    (error,) = errors(without, [box], flow_of(1, 50)[0])
+    assert (error == 0) == (branch_class is Shape)
+    inwards = np.array(box) + (-2 if box[2] > 100 or box[3] > 100 else 2)
+    assert errors(without, [inwards], flow_of(1, 50)[0])[0] > 0
+
+
+def test_clips_without_flow_have_no_motion(tmp_path):
+    boxes = random_boxes(20, np.random.default_rng(0))
+    clips = [
+        write(tmp_path, name, boxes, flow)
+        for name, flow in (("with", random_flow(20, np.random.default_rng(1))), ("without", None))
+    ]
+    log = []
+    assert fitted(Motion, clips[1:], log.append).statistics is None
+    assert len(log) == 1
+    both, one = fitted(Motion, clips), fitted(Motion, clips[:1])
+    for name, values in one.statistics.items():
+        np.testing.assert_array_equal(values, both.statistics[name])
+    assert errors(one, boxes, None, scale=None) is None
+    assert fitted(Shape, clips[1:]).statistics is not None
+
+
+@BOTH
+def test_a_clip_is_read_once_for_all_folds(tmp_path, branch_class):
+    rng = np.random.default_rng(0)
+    clips = [write(tmp_path, f"{i}", random_boxes(30, rng), random_flow(30, rng)) for i in range(3)]
+    anew = fitted(branch_class, clips[1:]).statistics
+    branch = fitted(branch_class, clips)
+    for file in [f for f in tmp_path.rglob("*") if f.is_file()]:
+        file.unlink()
+    again = branch.fit(clips[1:], lambda line: None)
+    assert again.keys() == anew.keys()
+    for name, values in anew.items():
+        np.testing.assert_array_equal(again[name], values)
+
+
+@BOTH
+def test_cameras_may_have_any_name(tmp_path, branch_class):
+    rng = np.random.default_rng(0)
+    names = ['Küche / "2"', "__metadata__", "a\nb", "mean/x"]
+    clips = [
+        write(tmp_path, f"{i}", random_boxes(30, rng), random_flow(30, rng), camera=name)
+        for i, name in enumerate(names)
+    ]
+    branch = fitted(branch_class, clips, prior=10)
+    save_statistics(tmp_path / "statistics", branch.statistics)
+    stored = branch_class(branch_class.Params())
+    stored.open(tmp_path, tmp_path / "statistics")
+    boxes, flow = random_boxes(9, rng), random_flow(1, rng)[0].astype(np.int8)
+    found = [errors(stored, boxes, flow, camera) for camera in (*names, "another")]
+    for camera, values in zip(names, found, strict=False):
+        np.testing.assert_array_equal(values, errors(branch, boxes, flow, camera))
+    assert not any(np.array_equal(a, b) for a, b in itertools.combinations(found, 2))
+    assert load_statistics(tmp_path / "statistics").keys() == branch.statistics.keys()
+
+
+@BOTH
+def test_a_picture_of_another_shape_than_in_training(tmp_path, branch_class):
+    boxes = random_boxes(40, np.random.default_rng(0))
+    flow = random_flow(40, np.random.default_rng(0))
+    branch = fitted(branch_class, [write(tmp_path, "a", boxes, flow)])
+    wide = np.array([[700, 50, 720, 90], [10, 50, 30, 90]])
+    errors(branch, wide, np.zeros((120, 800, 2), np.int8), frame=(120, 800))
+
+
+def test_regions_go_with_the_flow_of_their_own_frame(tmp_path):
+    """With resize.stride above 1, a frame shows the regions of another."""
+    boxes = random_boxes(20, np.random.default_rng(0))
+    branch = fitted(Motion, [write(tmp_path, "a", boxes, flow_of(20, 5))])
+    own, other = flow_of(1, 20)[0], flow_of(1, -20)[0]
+    regions = regions_of(boxes[:3])
+    form = ClipFormat(FRAME, 8, TensorShape(8, 8, "stretch"), 10.0, BODY, "hall", SCALE)
+    frame = WindowsOfFrame(1, Observation(None, other, regions), 2, regions, (), own)
+    (result,) = branch.processor(form).process([frame])
+    np.testing.assert_array_equal(result.errors["motion"], errors(branch, boxes[:3], own))
+    with pytest.raises(ValueError, match="without the flow"):
+        branch.processor(form).process([WindowsOfFrame(1, Observation(None, other, regions), 2, regions, ())])
