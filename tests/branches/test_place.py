@@ -27,6 +27,7 @@ from vad.stream import Observation, Regions, WindowsOfFrame
 
 BODY = BodyHeight(10.0, 40.0, 5.0, 120)  # of pictures of 120 rows
 FRAME = (120, 160)
+FLOORS = {Motion: 0.02, Shape: 0.05}  # smallest standard deviations
 BOTH = pytest.mark.parametrize("branch_class", [Motion, Shape])
 
 
@@ -111,7 +112,7 @@ def moments(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return np.average(x, 0, weights), np.cov(x.T, aweights=weights, ddof=0)
 
 
-def expected(box, x, own, everything, height: int, neighbours: float, prior: float) -> float:
+def expected(box, x, own, everything, height: int, neighbours: float, prior: float, floor: float) -> float:
     """Distance of the features x at the box.
 
     Args:
@@ -132,7 +133,7 @@ def expected(box, x, own, everything, height: int, neighbours: float, prior: flo
         of_camera = shrunk(moments(features, weights), weights.sum(), all_cameras, prior)
         of_place = moments(features[near], weights[near])
         mean, covariance = shrunk(of_place, weights[near].sum(), of_camera, prior)
-    return mahalanobis(x, mean, np.linalg.inv(covariance + np.diag([0.05**2, 0.05**2])))
+    return mahalanobis(x, mean, np.linalg.inv(covariance + floor**2 * np.eye(2)))
 
 
 @BOTH
@@ -160,7 +161,7 @@ def test_errors_are_mahalanobis_distances_to_the_nearest_regions(tmp_path, branc
         for box, error in zip(boxes, got, strict=True):
             x = velocity(box, flow, fps, body) if branch_class is Motion else shape(box, body)
             own = samples.get(camera)
-            reference = expected(box, x, own, everything, frame[0], neighbours, 30)
+            reference = expected(box, x, own, everything, frame[0], neighbours, 30, FLOORS[branch_class])
             assert error == pytest.approx(reference, rel=1e-4, abs=1e-5)
 
 
@@ -262,7 +263,7 @@ def test_few_regions(tmp_path, branch_class, n):
 
 @BOTH
 def test_regions_that_are_all_alike(tmp_path, branch_class):
-    """A floor of the variance keeps errors finite: differences count in units of 0.05."""
+    """A floor of the variance keeps errors finite: differences count in units of it."""
     boxes = np.array([[50, 40, 60, 70]] * 30)
     clip = write(tmp_path, "a", boxes, flow_of(30, 8))
     branch = fitted(branch_class, [clip])
@@ -271,7 +272,9 @@ def test_regions_that_are_all_alike(tmp_path, branch_class):
     per_count = SCALE * 10 / BODY.at_feet(70)
     difference = math.log(2) if branch_class is Shape else per_count
     counts = 8 if branch_class is Shape else 9
-    assert errors(branch, wide, flow_of(1, counts)[0])[0] == pytest.approx(difference / 0.05, rel=1e-3)
+    assert errors(branch, wide, flow_of(1, counts)[0])[0] == pytest.approx(
+        difference / FLOORS[branch_class], rel=1e-3
+    )
 
 
 @BOTH

@@ -25,7 +25,10 @@ class Motion(PlaceBranch):
     class Params(PlaceParams):
         """`branches.motion`: the density."""
 
-    floors = (0.05, 0.05)  # body heights per second; walking is about 0.8
+    floors = (
+        0.02,
+        0.02,
+    )  # body heights per second; people who walk have 0.1 to 0.8, averaged over their boxes
 
     def fit(self, clips: Sequence[NormalClip], log: Log) -> Statistics | None:
         """Fits the density of velocities to all regions that are not cut off (`PlaceBranch.fit_places`)."""

@@ -28,13 +28,17 @@ BORDER = 1  # pixels; a box as near as this to the edge of the picture is taken 
 
 
 class PlaceParams(Section):
-    """The parameters of a density given the place."""
+    """The parameters of a density given the place.
+
+    On UCSD Ped2, these defaults are among those that give regions of left-out normal clips the highest
+    density; no label was read for them.
+    """
 
     neighbours: float = Field(
-        300.0, gt=0, description="number of the nearest normal regions that tell what is normal at a place"
+        100.0, gt=0, description="number of the nearest normal regions that tell what is normal at a place"
     )
     prior: float = Field(
-        200.0,
+        20.0,
         ge=0,
         description="weight, in regions, of what is normal anywhere in the picture, against these neighbours",
     )
