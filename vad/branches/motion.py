@@ -25,10 +25,7 @@ class Motion(PlaceBranch):
     class Params(PlaceParams):
         """`branches.motion`: the density."""
 
-    floors = (
-        0.02,
-        0.02,
-    )  # body heights per second; people who walk have 0.1 to 0.8, averaged over their boxes
+    floors = (0.02, 0.02)  # body heights per second; walking gives 0.1 to 0.8, averaged over a box
 
     def fit(self, clips: Sequence[NormalClip], log: Log) -> Statistics | None:
         """Fits the density of velocities to all regions that are not cut off (`PlaceBranch.fit_places`)."""
