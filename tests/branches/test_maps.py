@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from vad.branches.base import ClipFormat, TensorShape
 from vad.branches.maps import error_map, paste
 from vad.resize.cutter import resize
+from vad.store.body_heights import BodyHeight
 from vad.windows.spec import TensorSpec, WindowSpec, placement
 
 FITS = ["stretch", "letterbox"]
@@ -110,7 +111,7 @@ def test_errors_are_painted_where_the_window_was_cut(box, fit):
 
 def form(size=(16, 24), cell=4) -> ClipFormat:
     """A clip whose tensors are 8 x 12 pixels, stretched."""
-    return ClipFormat(size, cell, STRETCH)
+    return ClipFormat(size, cell, STRETCH, fps=10.0, body_height=BodyHeight.default(size[0]))
 
 
 def painted(windows: list, **clip) -> np.ndarray:
