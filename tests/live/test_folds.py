@@ -81,7 +81,7 @@ def test_live_scores_are_those_of_the_pipeline(project):
 
 def test_a_single_fold_has_a_branch_of_each_kind():
     names = [branch.name for branch in TrainedModel.load(fold=2).branches]
-    assert sorted(names) == ["classes", "reconstruction", "speed"]
+    assert sorted(names) == ["classes", "motion", "reconstruction", "shape", "speed"]
     names = [branch.name for branch in TrainedModel.load().branches]
     assert sorted(names) == ["classes"] * 4 + ["reconstruction"] * 4 + ["speed"]  # speed learns nothing
 
