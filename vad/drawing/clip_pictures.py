@@ -125,9 +125,10 @@ class ClipArrays:
         for i, (feet, tall) in enumerate(
             np.stack([rows, self.body_height.at_feet(rows)], 1) * self.to_cell[1]
         ):
-            half, top = overlays.FIGURE_WIDTH / 2 * tall, round(max(feet - tall, 0))
-            spots = [taken[top : round(feet), round(max(x - half, 0)) : round(x + half)] for x in middles]
-            covered = [spot.sum() for spot in spots]
+            half, top, bottom = overlays.FIGURE_WIDTH / 2 * tall, round(max(feet - tall, 0)), round(feet)
+            spots = [taken[top:bottom, round(max(x - half, 0)) : round(x + half)] for x in middles]
+            # what is cut off by the border counts as covered
+            covered = [len(spot) * round(2 * half + 1) - np.count_nonzero(~spot) for spot in spots]
             # of the free places that nearest to its share of the width
             away = np.abs(middles / self.cell[0] - (i + 0.5) / PEOPLE)
             best = np.lexsort((away, covered))[0]

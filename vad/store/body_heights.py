@@ -154,8 +154,9 @@ def read_body_heights(path: Path) -> BodyHeights:
     """
     try:
         cameras = {camera: BodyHeight(**entry) for camera, entry in read_json(path).items()}
-        if not all(height.least > 0 and height.rows > 0 for height in cameras.values()):
-            raise ValueError("heights must be above 0")
+        for height in cameras.values():
+            if not (height.least > 0 and height.rows > 0 and np.isfinite([height.far, height.near]).all()):
+                raise ValueError("heights must be finite and above 0")
     except (OSError, AttributeError, TypeError, ValueError) as e:
         raise UserError(f"{path}: no usable body heights ({e!r}); run `dvc repro preprocess`") from None
     return BodyHeights(cameras)
