@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.regions.test_checks import clip
 from vad import UserError
+from vad.boxes import crop_boxes
 from vad.detection.foreground_params import ForegroundParams
 from vad.pipeline import params
 from vad.regions import REGION_MODES, PreprocessParams, RegionMode
@@ -21,6 +22,9 @@ from vad.store.arrays import write_array
 from vad.store.body_heights import BodyHeight, BodyHeights, read_body_heights, write_body_heights
 from vad.store.cards import write_json
 from vad.store.manifest import Clip
+from vad.synthetic import instances
+from vad.synthetic.clips import TRAIN
+from vad.synthetic.drawing import Camera
 
 ROWS, COLUMNS = 240, 320
 CLASSES = ["person", "chair"]
@@ -148,7 +152,7 @@ def test_a_line_is_found_among_a_fifth_of_outliers(tmp_path_factory, seed, near,
     footage.add(boxes)
     height = footage.fit(margin=margin).cameras["hall"]
     assert height.origin == "fit"
-    upright = boxes[:, 3] - boxes[:, 1] > boxes[:, 2] - boxes[:, 0]
+    upright = boxes[:, 3] - boxes[:, 1] >= boxes[:, 2] - boxes[:, 0]
     assert (height.rows, height.regions) == (ROWS, (upright & (boxes[:, 1] > 1)).sum())
     assert far_from(height, ends) < 0.08
 
@@ -261,6 +265,18 @@ def test_without_a_detector_upright_motion_counts(footage):
     height = footage.fit().cameras["hall"]
     assert height.regions == 300
     assert far_from(height) < 0.04
+
+
+@pytest.mark.parametrize("source", ["detector", "motion"])
+def test_square_crops_of_people_count(footage, source):
+    footage.add(people(np.random.default_rng(13), 300), source=source)
+    boxes = crop_boxes(people(np.random.default_rng(13), 300), 0.0, "square", COLUMNS, ROWS)
+    footage.add(boxes, "b", camera="yard", source=source)
+    heights = footage.fit()
+    assert heights.cameras["yard"].regions > 200
+    np.testing.assert_allclose(
+        heights.cameras["yard"].at_feet([90, 150, 220]), line([90, 150, 220]), rtol=0.05
+    )
 
 
 def test_many_regions_are_thinned_out(footage):
@@ -500,3 +516,24 @@ def test_possible_heights_pass(footage, value):
     footage.add(np.zeros((0, 4), int))
     footage.add(np.zeros((0, 4), int), "t", split="test", size=(2, 2))
     check_body_height(value, footage.clips, footage.folder / "frames")
+
+
+# --- the sample, whose geometry is known
+
+
+def test_boxes_of_the_sample_give_its_geometry(footage):
+    """People on flat ground are as tall as their feet are below the horizon, times stature by eye level."""
+    camera = Camera(176, 132)
+    for i, script in enumerate(TRAIN[:4]):
+        boxes, tracks = [], []
+        for numbers in instances(script, frames=30):
+            for track in set(np.unique(numbers).tolist()) - {0}:
+                y, x = np.nonzero(numbers == track)
+                boxes.append((x.min(), y.min(), x.max() + 1, y.max() + 1))
+                tracks.append(track)
+        footage.add(np.array(boxes), str(i), tracks=np.array(tracks), size=(132, 176))
+    height = footage.fit(margin=0.0).cameras["hall"]
+    feet = np.array([70, 90, 110])
+    stature = height.at_feet(feet) / (feet - 132 * camera.horizon) * camera.eye
+    assert ((stature > 1.55) & (stature < 1.85)).all()
+    assert np.ptp(stature) < 0.1

@@ -1,9 +1,9 @@
 """Fits body heights to the regions of normal clips: how tall people are at each row of a camera's picture.
 
 Regions that touch the border of the frame are left out, since people there are cut off. Of the others, those
-count that are taller than wide, as standing people are, and that the detector calls a person; if they are too
-few, all boxes of the detector; without a detector, boxes of motion that are taller than wide. A robust line
-goes through their heights over their lower edges.
+count that are upright, as standing people are, and that the detector calls a person; if they are too few, all
+its upright boxes, then all its boxes; without a detector, upright boxes of motion. A robust line goes through
+their heights over their lower edges.
 """
 
 from collections import defaultdict
@@ -44,7 +44,7 @@ class _Sample:
         tracks: number of the track, unique among all clips, int64 [N]; -1 without a track.
         people: whether the class is `person`, bool [N].
         detected: whether the source is the detector, bool [N]; motion otherwise.
-        upright: whether the box is taller than wide, bool [N].
+        upright: whether the box is at least as tall as wide, as all square crops are, bool [N].
     """
 
     feet: np.ndarray
@@ -158,7 +158,7 @@ def _read(stem: Path, height: int, width: int, margin: float) -> _Sample:
         tracks=table["track"].to_numpy(np.int64),
         people=detected & _are_people(stem, len(table)),
         detected=detected,
-        upright=y1 - y0 > x1 - x0,
+        upright=y1 - y0 >= x1 - x0,
     )[inside & (detected | moving)]
 
 
