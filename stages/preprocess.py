@@ -1,7 +1,7 @@
 """Finds the regions of every frame with the mode set by preprocess.mode.
 
-In: data/manifest.csv, data/frames/, data/flow/. Out: data/regions/; reports/preprocess/ (sample frames with
-their regions).
+In: data/manifest.csv, data/frames/, data/flow/. Out: data/regions/; data/body_height.json (how tall people
+are in the pictures of each camera); reports/preprocess/ (sample frames with their regions, and body heights).
 """
 
 from pathlib import Path
@@ -10,13 +10,16 @@ from vad.drawing import contact_sheet
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
 from vad.regions import PreprocessParams, RegionMode
-from vad.regions.checks import check_sizes, review
+from vad.regions.body_height import fit_body_heights
+from vad.regions.checks import check_body_height, check_sizes, review
 from vad.regions.compute import compute_regions
+from vad.store.body_heights import write_body_heights
 from vad.store.cards import read_card
 from vad.store.manifest import available
 
 MANIFEST = Path("data/manifest.csv")
 FRAMES, FLOW, REGIONS = Path("data/frames"), Path("data/flow"), Path("data/regions")
+BODY_HEIGHTS = Path("data/body_height.json")
 SHEETS = Path("reports/preprocess")
 
 
@@ -25,6 +28,7 @@ def main(run: stage.Run) -> None:
     clips = available(MANIFEST, FRAMES)
     if mode_class.uses_pixels:
         check_sizes(clips, FRAMES)
+    check_body_height(choice.body_height, clips, FRAMES)
     mode: RegionMode = mode_class(params, choice.foreground)
     hashes = mode.prepare(run.cache)
     jobs = []
@@ -33,8 +37,10 @@ def main(run: stage.Run) -> None:
         flow = [read_card(FLOW / clip.clip)["hash"]] if mode.reads_flow else []
         jobs.append(Job.on(clip.clip, [FRAMES / clip.clip], FLOW / clip.clip, mode, also=[*hashes, *flow]))
     each_clip(run, compute_regions, jobs, REGIONS)
-    contact_sheet.write(SHEETS, clips, FRAMES, FLOW, REGIONS)
+    heights = fit_body_heights(clips, FRAMES, REGIONS, choice.body_height, mode, run.log)
+    contact_sheet.write(SHEETS, clips, FRAMES, FLOW, REGIONS, heights)
     review(clips, REGIONS, run.log)
+    write_body_heights(BODY_HEIGHTS, heights)
 
 
 if __name__ == "__main__":

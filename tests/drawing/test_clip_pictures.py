@@ -5,10 +5,11 @@ import pytest
 
 from tests.drawing.test_contact_sheet import Stores, clip, plain
 from vad.drawing.clip_pictures import FramePicture, draw_frame, full_colour_speed, open_clip
+from vad.store.body_heights import BodyHeight, BodyHeights
 from vad.store.tables import read_table
 
 
-def drawn(stores: Stores, t: int = 0, **arrays) -> FramePicture:
+def drawn(stores: Stores, t: int = 0, people: bool = False, **arrays) -> FramePicture:
     """Frame t of a clip of 8 frames."""
     stores.add("test/a", plain(), **arrays)
     opened = open_clip(
@@ -17,8 +18,9 @@ def drawn(stores: Stores, t: int = 0, **arrays) -> FramePicture:
         stores.frames,
         stores.flow,
         stores.regions,
+        stores.heights,
     )
-    return draw_frame(opened, t)
+    return draw_frame(opened, t, people=people)
 
 
 @pytest.fixture
@@ -54,6 +56,14 @@ def test_signs_are_those_of_the_regions(stores, t, track, confidence, signs):
     rows = [(i, track, 20 + i, 40, 60, 80, "detector", confidence) for i in range(8)]
     picture = drawn(stores, t, rows=rows)
     assert (picture.caption, picture.signs, picture.sources) == ("1 region", signs, {"detector"})
+
+
+@pytest.mark.parametrize(("height", "signs"), [(2.0, {"whole"}), (20.0, {"whole", "people"})])
+def test_people_are_a_sign_if_they_are_drawn(stores, height, signs):
+    stores.heights = BodyHeights({"": BodyHeight.constant(height, 120)})
+    assert drawn(stores, people=True).signs == signs
+    stores.clips.clear()
+    assert drawn(stores).signs == {"whole"}
 
 
 def test_sources_are_those_of_the_frame_alone(stores):

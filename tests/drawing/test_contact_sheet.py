@@ -18,10 +18,12 @@ from vad.drawing import contact_sheet, overlays, paper
 from vad.drawing.clip_figures import FIGURES
 from vad.regions import table as region_table
 from vad.store import arrays, cards, tables
+from vad.store.body_heights import BodyHeight, BodyHeights
 from vad.store.manifest import Clip
 
 RNG = np.random.default_rng(0)
 GRAY = 100  # a gray level that is drawn without rounding
+NOBODY = BodyHeights({"": BodyHeight.constant(0.01, 1)})  # people too small to be drawn
 Row = tuple[int, int, int, int, int, int, str, float]  # frame, track, x0, y0, x1, y1, source, confidence
 
 
@@ -33,7 +35,7 @@ class Stores:
     """The folders of the stages, with files written by the tests; `sheet` draws a contact sheet."""
 
     def __init__(self, folder: Path):
-        self.folder, self.clips = folder, []
+        self.folder, self.clips, self.heights = folder, [], NOBODY
         self.frames, self.flow, self.regions = (folder / name for name in ("frames", "flow", "regions"))
 
     def add(
@@ -67,7 +69,8 @@ class Stores:
         self.clips.append(clip(name, camera))
 
     def write(self, out: str = "out") -> Path:
-        contact_sheet.write(self.folder / out, self.clips, self.frames, self.flow, self.regions)
+        folders = self.frames, self.flow, self.regions
+        contact_sheet.write(self.folder / out, self.clips, *folders, self.heights)
         return self.folder / out
 
     def sheet(self, split: str = "test") -> np.ndarray:
@@ -225,6 +228,63 @@ def test_still_flow_is_white(stores):
     stores.add("test/a", plain(4), [], flow=np.zeros((4, 12, 16, 2), np.int8))
     for cell in cells(stores.sheet(), flow=True)[0]:
         assert (cell[1:-1, 1:-1] == 255).all()
+
+
+# --- people of the body height
+
+
+def figures_of(cell: np.ndarray) -> list[tuple[int, int, int]]:
+    """Top, row below the feet and middle column of each figure on a plain picture, from the top."""
+    changed = (cell != GRAY).any(axis=2).astype(np.uint8)
+    number, _, stats, _ = cv2.connectedComponentsWithStats(changed, connectivity=8)
+    boxes = stats[1:number, :4].tolist()
+    return sorted((y, y + height, x + width // 2) for x, y, width, height in boxes)
+
+
+@pytest.mark.parametrize("scale", [2, 0.5])
+def test_people_are_as_tall_as_expected_at_their_rows(stores, scale):
+    """Five in the first picture, evenly from row to row; without regions in the lower half of the picture."""
+    rows, columns = round(240 / scale), round(320 / scale)
+    stores.heights = BodyHeights({"": BodyHeight(10 / scale, 90 / scale, 1, rows)})
+    stores.add("test/a", plain(4, rows, columns), [])
+    first, *others = cells(stores.sheet())[0]
+    figures = figures_of(first)
+    assert len(figures) == 5
+    for (top, bottom, _), feet in zip(figures, np.linspace(120, 240, 5), strict=True):
+        assert abs(bottom - feet) <= 2
+        assert abs(bottom - top - (10 + 80 * feet / 240)) <= 3
+    assert np.ptp([middle for *_, middle in figures]) > 200
+    assert all((cell == GRAY).all() for cell in others)
+
+
+def test_people_stand_at_the_rows_and_beside_the_boxes_of_regions(stores):
+    boxes = [(4 * i, 70 + i // 2, 4 * i + 60, 91 + i // 2) for i in range(5)]
+    stores.add("test/a", plain(4), [(t, -1, *box, "detector", 1.0) for t in range(4) for box in boxes])
+    without = stores.sheet()
+    stores.heights = BodyHeights({"": BodyHeight.constant(15, 120)})
+    first, second = cells(without)[0][:2]
+    drawn, same = cells(stores.sheet())[0][:2]
+    np.testing.assert_array_equal(second, same)
+    y, x = np.nonzero((drawn != first).any(axis=2))
+    assert abs(y.min() - (182 - 30)) <= 3
+    assert abs(y.max() - 186) <= 3
+    assert x.min() > 2 * 76
+
+
+def test_people_that_do_not_fit_into_the_picture_are_cut_off(stores):
+    stores.heights = BodyHeights({"": BodyHeight.constant(500, 120)})
+    stores.add("test/a", plain(4), [])
+    stores.add("test/b", plain(1, 3, 400), [(0, 0, 0, 0, 2, 2, "motion", 1.0)])
+    assert stores.sheet().shape[1] == paper.WIDTH
+
+
+def test_the_legend_explains_people_that_are_drawn(stores):
+    stores.add("test/a", plain(4), [])
+    sheets = []
+    for height in (2.0, 3.0):  # on the sheet 4 and 6 pixels
+        stores.heights = BodyHeights({"": BodyHeight.constant(height, 120)})
+        sheets.append(stores.sheet())
+    assert len(sheets[0]) < len(sheets[1])  # a line of the legend
 
 
 # --- sheets of all kinds

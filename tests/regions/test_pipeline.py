@@ -8,6 +8,7 @@ import pytest
 from tests import project as tiny
 from tests.project import Project, computed, following, ran, restored
 from vad.store import cards, tables
+from vad.store.body_heights import BodyHeight, read_body_heights
 
 CLIPS = 6
 CROPS = {
@@ -131,6 +132,32 @@ def test_bad_input_gives_a_single_line(project, changes, message):
     assert message in output
     assert "Traceback" not in output
     assert project.read("metrics/evaluate.json") == kept
+
+
+def test_body_heights_are_fitted_or_set(project):
+    path = project / "data/body_height.json"
+    fitted = read_body_heights(path)
+    assert set(fitted.cameras) == {"hall", ""}
+    assert all(height.rows == 48 for height in fitted.cameras.values())
+    # a list and a number by DVC's own command line
+    output = project.run("dvc", "exp", "run", "preprocess", "-S", "preprocess.body_height=[8,20.5]")
+    assert "people are 8 px tall at the upper edge, 20 px at the lower (preprocess.body_height)" in output
+    assert "preprocess" not in computed(output), "no region is computed anew"
+    assert read_body_heights(path).cameras["hall"] == BodyHeight(8, 20.5, 8, 48, "params")
+    project.moved = True
+    output = project.run("dvc", "exp", "run", "preprocess", "-S", "preprocess.body_height=200", fails=True)
+    assert "preprocess.body_height = 200" in output
+    assert "64x48" in output
+    assert "Traceback" not in output
+
+
+def test_a_test_clip_changes_no_body_height(project, tmp_path):
+    before = project.read("data/body_height.json")
+    spare = tiny.generate(tmp_path / "spare", tiny.SPARE)
+    (clip,) = (spare / "test").rglob("*.mp4")
+    (project / "data/tiny/test/hall" / f"more_{clip.name}").write_bytes(clip.read_bytes())
+    assert computed(project.repro("preprocess"))["preprocess"] == 1
+    assert project.read("data/body_height.json") == before
 
 
 def test_frames_of_a_camera_must_have_the_same_size(project, tmp_path):

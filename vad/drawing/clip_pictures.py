@@ -1,7 +1,7 @@
 """The pictures of a clip on a contact sheet: frames with their regions, and optical flow in colour."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -15,11 +15,14 @@ from vad.drawing.overlays import FAINT, Mark
 from vad.drawing.paper import CELL
 from vad.store.arrays import open_array
 from vad.store.bitmasks import Masks, open_masks
+from vad.store.body_heights import BodyHeight, BodyHeights
 from vad.store.cards import read_card
 from vad.store.manifest import Clip
 
 LEVEL = 8  # step of the gray levels; coarse levels halve the file and are hardly visible
 MIN_SIDE = 3  # least side of a box on the sheet, in pixels
+PEOPLE, MIN_PERSON = 5, 5  # figures of people in a picture, and their least height in its pixels
+PLACES = 20  # across a picture, of which a figure takes the best
 NUMBERS = ["frame", "track", "x0", "y0", "x1", "y1"]
 
 
@@ -53,6 +56,7 @@ class ClipArrays:
         confidences: confidence of each region, float32 [N].
         silhouettes: silhouettes of all frames; None if the region mode makes none.
         flow: optical flow; None if it was not computed.
+        body_height: how tall people are.
     """
 
     clip: Clip
@@ -63,6 +67,7 @@ class ClipArrays:
     confidences: np.ndarray
     silhouettes: Masks | None
     flow: Flow | None
+    body_height: BodyHeight
 
     @property
     def cell(self) -> tuple[int, int]:
@@ -99,8 +104,42 @@ class ClipArrays:
         past = past[np.argsort(past[:, 0], kind="stable")]
         return (past[:, 2:4] + past[:, 4:6]) / 2 * self.to_cell
 
+    def people(self, t: int) -> list[tuple[float, float, float]]:
+        """Places for figures of people from far to near, between the rows where most regions end.
 
-def open_clip(clip: Clip, table: pd.DataFrame, frames: Path, flow: Path, regions: Path) -> ClipArrays:
+        Args:
+            t: index of the frame, whose regions they cover as little as possible.
+
+        Returns:
+            Middle, row of the feet and height of each, in pixels of the picture.
+        """
+        height = self.frames.shape[1]
+        edges = self.numbers[np.array(self.sources, "U8") != "frame", 5]
+        far, near = np.percentile(edges, [5, 95]) if len(edges) else (height / 2, height)
+        rows = np.linspace(far, near, PEOPLE)
+        taken = np.zeros(self.cell[::-1], bool)
+        for x0, y0, x1, y1 in (mark.box for mark in self.marks(t) if mark.source != "frame"):
+            taken[y0:y1, x0:x1] = True
+        middles = (np.arange(PLACES) + 0.5) * self.cell[0] / PLACES
+        out = []
+        for i, (feet, tall) in enumerate(
+            np.stack([rows, self.body_height.at_feet(rows)], 1) * self.to_cell[1]
+        ):
+            half, top, bottom = overlays.FIGURE_WIDTH / 2 * tall, round(max(feet - tall, 0)), round(feet)
+            spots = [taken[top:bottom, round(max(x - half, 0)) : round(x + half)] for x in middles]
+            # what is cut off by the border counts as covered
+            covered = [len(spot) * round(2 * half + 1) - np.count_nonzero(~spot) for spot in spots]
+            # of the free places that nearest to its share of the width
+            away = np.abs(middles / self.cell[0] - (i + 0.5) / PEOPLE)
+            best = np.lexsort((away, covered))[0]
+            spots[best][:] = True
+            out.append((float(middles[best]), float(feet), float(tall)))
+        return out
+
+
+def open_clip(
+    clip: Clip, table: pd.DataFrame, frames: Path, flow: Path, regions: Path, heights: BodyHeights
+) -> ClipArrays:
     """Opens the arrays of a clip.
 
     Args:
@@ -109,6 +148,7 @@ def open_clip(clip: Clip, table: pd.DataFrame, frames: Path, flow: Path, regions
         frames: folder of the frames.
         flow: folder of the flow.
         regions: folder of the regions.
+        heights: how tall people are.
 
     Raises:
         UserError: if a file is missing or broken, or if silhouettes do not fit their frames.
@@ -135,6 +175,7 @@ def open_clip(clip: Clip, table: pd.DataFrame, frames: Path, flow: Path, regions
         flow=None
         if flow_card["method"] == "none"
         else Flow(open_array(flow / clip.clip)[0], flow_card["scale"]),
+        body_height=heights.of(clip.camera, video.shape[1]),
     )
 
 
@@ -145,7 +186,8 @@ class FramePicture:
     Attributes:
         picture: uint8 [h, w, 3] RGB.
         caption: how many regions it has.
-        signs: the signs that were drawn, for the legend: of silhouette, whole, path, track and confidence.
+        signs: the signs that were drawn, for the legend: of silhouette, whole, path, track, confidence and
+            people.
         sources: the sources of the boxes that were drawn.
     """
 
@@ -155,13 +197,23 @@ class FramePicture:
     sources: frozenset[str] = frozenset()
 
 
-def draw_frame(arrays: ClipArrays, t: int) -> FramePicture:
+def draw_frame(arrays: ClipArrays, t: int, people: bool = False) -> FramePicture:
     """Draws frame t with its silhouettes, boxes, tracks and confidences.
 
     Args:
         arrays: the data of the clip.
         t: index of the frame.
+        people: whether to draw people of the body height along the picture.
     """
+    frame = _with_regions(arrays, t)
+    figures = [figure for figure in arrays.people(t) if people and figure[2] >= MIN_PERSON]
+    for figure in figures:
+        overlays.person(frame.picture, *figure)
+    return replace(frame, signs=frame.signs | {"people"}) if figures else frame
+
+
+def _with_regions(arrays: ClipArrays, t: int) -> FramePicture:
+    """Draws frame t with its silhouettes, boxes, tracks and confidences."""
     picture = _reduced(arrays, t)
     signs = set()
     if arrays.silhouettes is not None:

@@ -1,4 +1,4 @@
-"""Contact sheets: a few frames of every split with their regions.
+"""Contact sheets: a few frames of every split with their regions, and how tall people are.
 
 `write` writes train.png, val.png and test.png, which `dvc plots` shows, and clips.csv with figures about
 every clip. The choice of clips depends only on their ids, and the choice of frames only on their regions, so
@@ -20,6 +20,7 @@ from vad.drawing.clip_figures import FIGURES, count, figures, summarise
 from vad.drawing.clip_pictures import ClipArrays, draw_flow, draw_frame, full_colour_speed, open_clip
 from vad.drawing.overlays import FAINT, INK, PAPER, SILHOUETTE, TRACKS, Mark, font
 from vad.drawing.paper import COLUMNS, MARGIN
+from vad.store.body_heights import BodyHeights
 from vad.store.cards import read_card
 from vad.store.manifest import SPLITS, Clip
 from vad.store.tables import read_table
@@ -28,7 +29,9 @@ ROWS, ROWS_WITH_FLOW = 6, 4  # maximum clips of a split; with flow, a clip has t
 SIGN_COLORS = np.array([INK, PAPER, FAINT, SILHOUETTE, *TRACKS], np.uint8)  # fixed colours of the palette
 
 
-def write(folder: Path, clips: Sequence[Clip], frames: Path, flow: Path, regions: Path) -> None:
+def write(
+    folder: Path, clips: Sequence[Clip], frames: Path, flow: Path, regions: Path, heights: BodyHeights
+) -> None:
     """Writes <split>.png for every split, also for splits without clips, and clips.csv.
 
     A sheet above paper.BYTES shows fewer clips.
@@ -39,6 +42,7 @@ def write(folder: Path, clips: Sequence[Clip], frames: Path, flow: Path, regions
         frames: folder of the stage extract; only the frames shown are read.
         flow: folder of the stage flow; only the frames shown are read.
         regions: folder of the stage preprocess.
+        heights: how tall people are, drawn in the first picture of each clip.
 
     Raises:
         UserError: if a file is missing or broken, or if silhouettes do not fit their frames.
@@ -55,7 +59,7 @@ def write(folder: Path, clips: Sequence[Clip], frames: Path, flow: Path, regions
             length = read_card(frames / clip.clip)["shape"][0]
             rows_of_split.append(figures(clip, table, length, card.get("foreground")))
             if clip in chosen:
-                opened.append(open_clip(clip, table, frames, flow, regions))
+                opened.append(open_clip(clip, table, frames, flow, regions, heights))
         colors = np.concatenate([SIGN_COLORS, overlays.flow_colors()]) if has_flow else SIGN_COLORS
         picture = _fitting_sheet(split, rows_of_split, opened, chosen, colors)
         (folder / f"{split}.png").write_bytes(picture)
@@ -147,7 +151,7 @@ def _sheet(split: str, rows: Sequence[dict[str, Any]], shown: Sequence[ClipArray
         name, camera = arrays.clip.clip, arrays.clip.camera
         about = f"camera {camera}  ·  {summarise([figures_of[name]])}"
         strips.append(paper.strip(36, (name, font(14, True), INK), (about, font(12), FAINT)))
-        drawn = [draw_frame(arrays, t) for t in ts]
+        drawn = [draw_frame(arrays, t, people=t == ts[0]) for t in ts]
         signs = signs.union(*(frame.signs for frame in drawn))
         sources = sources.union(*(frame.sources for frame in drawn))
         strips.append(paper.row([frame.picture for frame in drawn]))
@@ -187,6 +191,9 @@ def _legend(signs: set[str], sources: set[str], full: float) -> np.ndarray:
     if "silhouette" in signs:
         overlays.tint(swatch := gray.copy(), np.pad(np.ones((12, 22), bool), 4))
         items.append((swatch, "silhouette"))
+    if "people" in signs:
+        overlays.person(swatch := gray.copy(), 15, 19, 18)
+        items.append((swatch, "how tall people are taken to be (preprocess.body_height)"))
     if "whole" in signs:
         items.append((gray[:, :0], "“the whole frame”: the only region is the frame itself, no box is drawn"))
     if "flow" in signs:

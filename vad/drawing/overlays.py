@@ -32,6 +32,13 @@ FAINT: Color = (110, 110, 110)
 PAPER: Color = (255, 255, 255)
 FONTS = Path(matplotlib.get_data_path(), "fonts/ttf")  # the same on every machine, not only Latin letters
 TAG = 12  # height of a tag in pixels
+# body, legs and arms of a figure, in heights to the right of its middle and above its feet
+FIGURE: tuple[tuple[tuple[float, float], ...], ...] = (
+    ((0, 0.85), (0, 0.47)),
+    ((-0.13, 0), (0, 0.47), (0.13, 0)),
+    ((-0.17, 0.48), (0, 0.8), (0.17, 0.48)),
+)
+FIGURE_WIDTH = 0.4  # heights
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,26 @@ def path(picture: np.ndarray, points: np.ndarray, color: Color) -> None:
     # fixed-point numbers for OpenCV, where the centre of the first pixel is 0, not 0.5
     sixteenths = np.rint((points - 0.5) * 16).astype(np.int32)
     cv2.polylines(picture, [sixteenths], False, color, 2, cv2.LINE_AA, shift=4)
+
+
+def person(picture: np.ndarray, x: float, feet: float, height: float) -> None:
+    """Draws the figure of a standing person, white with a dark edge.
+
+    Args:
+        picture: changed in place; parts outside it are not drawn.
+        x: of the figure's middle, in pixels of the picture.
+        feet: row below the feet, in pixels of the picture.
+        height: from the feet to the top of the head, in pixels of the picture.
+    """
+    line = 1 if height < 80 else 2
+    radius = max(height / 14, 1.5)
+    for color, width in ((INK, line + 2), (PAPER, line)):
+        for points in FIGURE:
+            # the line's own width is inside the figure
+            at = [(x + height * right, feet - line + (line - height) * up) for right, up in points]
+            cv2.polylines(picture, [np.rint(at).astype(np.int32)], False, color, width)
+        head = round(x), round(feet - height + radius)
+        cv2.circle(picture, head, round(radius + (width - line) / 2), color, cv2.FILLED)
 
 
 def tint(picture: np.ndarray, silhouette: np.ndarray) -> None:

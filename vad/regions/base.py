@@ -1,9 +1,11 @@
 """The base classes of region modes and their processors, and the section `preprocess` of params.yaml."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import field_validator
 
 from vad import UserError
 from vad.detection.foreground_params import ForegroundParams, ForegroundSettings
@@ -12,6 +14,10 @@ from vad.pipeline.params import Choice, Field, Section
 from vad.pipeline.registry import Plugin, Registry
 from vad.store.digests import digest
 from vad.stream import FrameAndFlow, Regions
+
+AUTO: Literal["auto"] = "auto"
+BodyHeightSetting = Literal["auto"] | Annotated[float, Field(gt=0, le=10_000)] | list[float]
+LEAST_BODY_HEIGHT = 4.0  # pixels; smaller people show nothing
 
 
 class RegionProcessor(LazyProcessor[FrameAndFlow, Regions]):
@@ -63,6 +69,11 @@ class RegionMode(Plugin):
     def __init__(self, params: Section, foreground: ForegroundParams):
         self.params = params
         self.foreground = None
+
+    @property
+    def margin(self) -> float:
+        """Share of its sides by which a region is larger than what it holds, on each side."""
+        return 0.0
 
     @property
     def flow_wanted_by(self) -> str | None:
@@ -169,3 +180,29 @@ class PreprocessParams(Choice):
     foreground: ForegroundParams = Field(
         ForegroundParams(), description="background subtraction, for silhouettes and motion boxes"
     )
+    body_height: BodyHeightSetting = Field(
+        AUTO,
+        description="how tall people are: `auto` fits it to the regions of normal clips; a number of pixels "
+        "of the extracted frame, at every row; or [far, near], the pixels of a person whose box ends at the "
+        "upper and at the lower edge of the picture",
+    )
+
+    @field_validator("body_height", mode="before")
+    @classmethod
+    def _valid_body_height(cls, value: Any) -> Any:
+        """Checks it here, since errors of the alternatives would be three sentences."""
+        if value == AUTO or (_is_height(value) and value > 0):
+            return value
+        if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+            far, near = value
+            if _is_height(far) and _is_height(near) and near >= far and near > 0:
+                return [float(far), float(near)]
+        raise ValueError(
+            "should be auto, pixels above 0 and up to 10000, or [far, near], the pixels at the upper and at "
+            "the lower edge of the picture, with 0 <= far <= near"
+        )
+
+
+def _is_height(value: Any) -> bool:
+    """Whether it is a number that may be a height in pixels; a boolean is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10_000

@@ -1,10 +1,11 @@
-"""Checks before and after preprocessing: the sizes of frames, and clips with doubtful regions."""
+"""Checks before and after preprocessing: sizes of frames, body heights, clips with doubtful regions."""
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 from vad import UserError
+from vad.regions.base import AUTO, LEAST_BODY_HEIGHT, BodyHeightSetting
 from vad.store.cards import read_card
 from vad.store.manifest import Clip
 
@@ -32,6 +33,31 @@ def check_sizes(clips: Sequence[Clip], frames: Path) -> None:
             raise UserError(
                 f"camera {camera!r}: its clips have frames of different sizes, {listed}, but boxes and blobs "
                 "are measured in pixels; convert the clips to the same size, or give them separate cameras"
+            )
+
+
+def check_body_height(setting: BodyHeightSetting, clips: Sequence[Clip], frames: Path) -> None:
+    """Refuses a body height set by the user that no person can have in pictures of this size.
+
+    Args:
+        setting: `preprocess.body_height`.
+        clips: all clips; test clips are not checked.
+        frames: folder of the extracted frames.
+
+    Raises:
+        UserError: naming the value, a clip and the size of its frames.
+    """
+    if setting == AUTO:
+        return
+    near = setting[1] if isinstance(setting, list) else setting
+    for clip in clips:
+        height, width = read_card(frames / clip.clip)["shape"][1:3]
+        if clip.split != "test" and not LEAST_BODY_HEIGHT <= near <= 2 * height:
+            raise UserError(
+                f"preprocess.body_height = {setting}: should be pixels of the extracted frame, at the lower "
+                f"edge from {LEAST_BODY_HEIGHT:g} to twice the picture's height, which is {2 * height} "
+                f"({clip.clip!r} of camera {clip.camera!r} has frames of {width}x{height}); set "
+                "preprocess.body_height: auto to fit it"
             )
 
 

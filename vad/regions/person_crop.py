@@ -114,6 +114,11 @@ class PersonCrop(RegionMode):
             raise UserError(f"{KEY}.onnx.weights is not set; name {WEIGHTS}")
 
     @property
+    def margin(self) -> float:
+        """The margin that is added to boxes."""
+        return self.params.margin
+
+    @property
     def flow_wanted_by(self) -> str | None:
         """The source of motion, if it is optical flow."""
         return FLOW_WANTED_BY if self.params.motion_source == "flow" else None

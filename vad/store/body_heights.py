@@ -1,10 +1,10 @@
-"""Body heights: how tall a person is at each row of a camera's picture, the unit that perspective does not change.
+"""Body heights: how tall a person is at each row of a picture, the unit that perspective does not change.
 
 data/body_height.json has an entry per camera, and one named "" for cameras without an entry.
 
 | entry | content |
 |---|---|
-| `far`, `near` | height in pixels of a person whose box ends at the upper and at the lower edge of the picture |
+| `far`, `near` | height in pixels of a person whose box ends at the upper and the lower edge of the picture |
 | `least` | smallest height in pixels, above 0; where the line from `far` to `near` is lower, this counts |
 | `rows` | height of the picture in pixels |
 | `origin` | `fit`: a line fitted to regions; `constant`: their median; `default`: no regions; `params`: set |
@@ -138,7 +138,9 @@ def write_body_heights(path: Path, heights: BodyHeights) -> None:
         path: of the JSON file.
         heights: what to write.
     """
-    write_json(path, {camera: asdict(height) for camera, height in sorted(heights.cameras.items())})
+    part = Path(f"{path}.part")
+    write_json(part, {camera: asdict(height) for camera, height in sorted(heights.cameras.items())})
+    part.replace(path)  # a failure leaves the earlier file
 
 
 def read_body_heights(path: Path) -> BodyHeights:
@@ -152,8 +154,9 @@ def read_body_heights(path: Path) -> BodyHeights:
     """
     try:
         cameras = {camera: BodyHeight(**entry) for camera, entry in read_json(path).items()}
-        if not all(height.least > 0 and height.rows > 0 for height in cameras.values()):
-            raise ValueError("heights must be above 0")
+        for height in cameras.values():
+            if not (height.least > 0 and height.rows > 0 and np.isfinite([height.far, height.near]).all()):
+                raise ValueError("heights must be finite and above 0")
     except (OSError, AttributeError, TypeError, ValueError) as e:
         raise UserError(f"{path}: no usable body heights ({e!r}); run `dvc repro preprocess`") from None
     return BodyHeights(cameras)

@@ -1,0 +1,270 @@
+"""Fits body heights to the regions of normal clips: how tall people are at each row of a camera's picture.
+
+Regions that touch the border of the frame are left out, since people there are cut off. Of the others, those
+count that are upright, as standing people are, and that the detector calls a person; if they are too few, all
+its upright boxes, then all its boxes; without a detector, upright boxes of motion. A robust line goes through
+their heights over their lower edges.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import HuberRegressor
+
+from vad.regions.base import AUTO, LEAST_BODY_HEIGHT, BodyHeightSetting, RegionMode
+from vad.store.arrays import open_array
+from vad.store.body_heights import OTHER_CAMERAS, BodyHeight, BodyHeights
+from vad.store.cards import read_card
+from vad.store.manifest import Clip
+from vad.store.tables import BOX, read_table
+
+KEY = "preprocess.body_height"
+PERSON = "person"  # the class of people, in the names of COCO
+BORDER = 1  # pixels; regions as near to the border of the frame as this are cut off
+MIN_REGIONS, MIN_TRACKS = 50, 3  # fewer give no line
+MIN_SPAN = 0.1  # of the picture's height: least distance of the 5th and 95th percentile of lower edges
+MAX_REGIONS = 20_000
+OUTLIER = 3  # robust standard deviations of the logarithm of height over line; regions beyond don't count
+LEAST_OUTLIER = 0.05  # of the same logarithm
+ROUNDS = 2  # of leaving out outliers
+DIGITS = 3  # after the decimal point, so that the last bits of a computation don't matter
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Regions from which heights of people can be told.
+
+    Attributes:
+        feet: lower edges in pixels, float64 [N].
+        heights: heights without margin in pixels, float64 [N].
+        tracks: number of the track, unique among all clips, int64 [N]; -1 without a track.
+        people: whether the class is `person`, bool [N].
+        detected: whether the source is the detector, bool [N]; motion otherwise.
+        upright: whether the box is at least as tall as wide, as all square crops are, bool [N].
+    """
+
+    feet: np.ndarray
+    heights: np.ndarray
+    tracks: np.ndarray
+    people: np.ndarray
+    detected: np.ndarray
+    upright: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.feet)
+
+    def __getitem__(self, rows: np.ndarray) -> "_Sample":
+        return _Sample(*(column[rows] for column in self._columns()))
+
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        return self.feet, self.heights, self.tracks, self.people, self.detected, self.upright
+
+    def scaled(self, factor: float) -> "_Sample":
+        """The sample of pictures that are larger by a factor."""
+        return replace(self, feet=self.feet * factor, heights=self.heights * factor)
+
+    @property
+    def fault(self) -> str:
+        """Why the regions are too few for a line; empty if they suffice."""
+        if len(self) < MIN_REGIONS:
+            return f"there are fewer than {MIN_REGIONS} regions"
+        tracked = self.tracks[self.tracks >= 0]
+        if len(tracked) and len(np.unique(tracked)) < MIN_TRACKS:
+            return f"there are fewer than {MIN_TRACKS} tracks"
+        return ""
+
+    def telling(self) -> "_Sample":
+        """The regions that tell most: of the first kind that has enough, or of the most frequent kind."""
+        upright = self.upright
+        choices = (self.people & upright, self.detected & upright, self.detected, ~self.detected & upright)
+        kinds = [self._tracked(rows) for rows in choices]
+        return next((kind for kind in kinds if not kind.fault), max(kinds, key=len))
+
+    def _tracked(self, rows: np.ndarray) -> "_Sample":
+        """Some regions, without those that have no track if others have one."""
+        tracked = rows & (self.tracks >= 0)
+        return self[tracked if tracked.any() else rows]
+
+    @classmethod
+    def joined(cls, samples: Sequence["_Sample"]) -> "_Sample":
+        """All samples together; tracks of different samples stay different."""
+        tracks, first = [], 0
+        for sample in samples:
+            tracks.append(np.where(sample.tracks >= 0, sample.tracks + first, -1))
+            first += int(sample.tracks.max(initial=-1)) + 1
+        columns = [np.concatenate(parts) for parts in zip(*(s._columns() for s in samples), strict=True)]
+        return replace(cls(*columns), tracks=np.concatenate(tracks))
+
+
+def fit_body_heights(
+    clips: Sequence[Clip], frames: Path, regions: Path, setting: BodyHeightSetting, mode: RegionMode, log: Log
+) -> BodyHeights:
+    """Fits the body height of every camera that has normal clips, and that of all other cameras.
+
+    Test clips are not read.
+
+    Args:
+        clips: all clips.
+        frames: folder of the stage extract; only cards are read.
+        regions: folder of the stage preprocess.
+        setting: `preprocess.body_height`.
+        mode: the mode of the regions.
+        log: receives a line per camera.
+
+    Returns:
+        An entry for each camera, and OTHER_CAMERAS, which with several cameras is fitted to the regions of
+        all, as if their pictures were as tall as the tallest. Without normal clips there is no entry.
+
+    Raises:
+        UserError: if a file is missing or broken.
+    """
+    samples: defaultdict[str, list[_Sample]] = defaultdict(list)
+    rows: defaultdict[str, int] = defaultdict(int)
+    for clip in sorted(clips, key=lambda clip: clip.clip):
+        if clip.split != "test":
+            height, width = read_card(frames / clip.clip)["shape"][1:3]
+            rows[clip.camera] = max(rows[clip.camera], height)
+            samples[clip.camera].append(_read(regions / clip.clip, height, width, mode.margin))
+    if not samples:
+        return BodyHeights({})
+    of_camera = {camera: _Sample.joined(parts) for camera, parts in sorted(samples.items())}
+    cameras = {}
+    for camera, sample in of_camera.items():
+        cameras[camera], text = _body_height(sample, rows[camera], setting)
+        log(f"camera {camera!r}: {text}")
+    tallest = max(rows.values())
+    if len(cameras) == 1:
+        return BodyHeights({**cameras, OTHER_CAMERAS: next(iter(cameras.values()))})
+    everything = _Sample.joined([s.scaled(tallest / rows[camera]) for camera, s in of_camera.items()])
+    other, text = _body_height(everything, tallest, setting)
+    log(f"other cameras: {text}")
+    return BodyHeights({**cameras, OTHER_CAMERAS: other})
+
+
+def _read(stem: Path, height: int, width: int, margin: float) -> _Sample:
+    """The regions of a clip that are not whole frames and do not touch the border of the frame."""
+    table = read_table(stem)
+    x0, y0, x1, y1 = table[BOX].to_numpy(np.float64).T
+    inside = (x0 > BORDER) & (y0 > BORDER) & (x1 < width - BORDER) & (y1 < height - BORDER)
+    detected = (table["source"] == "detector").to_numpy()
+    moving = (table["source"] == "motion").to_numpy()
+    return _Sample(
+        feet=y1,
+        heights=(y1 - y0) / (1 + 2 * margin),
+        tracks=table["track"].to_numpy(np.int64),
+        people=detected & _are_people(stem, len(table)),
+        detected=detected,
+        upright=y1 - y0 >= x1 - x0,
+    )[inside & (detected | moving)]
+
+
+def _are_people(stem: Path, number: int) -> np.ndarray:
+    """Whether the most probable class of each region is PERSON, bool [N]; False without class scores."""
+    stem = Path(f"{stem}.classes")
+    if not Path(f"{stem}.json").exists():
+        return np.zeros(number, bool)
+    scores, card = open_array(stem)
+    names = card["classes"]
+    return scores.argmax(axis=1) == names.index(PERSON) if PERSON in names else np.zeros(number, bool)
+
+
+def _body_height(sample: _Sample, rows: int, setting: BodyHeightSetting) -> tuple[BodyHeight, str]:
+    """The body height of a camera, and a sentence for the user.
+
+    Args:
+        sample: its regions.
+        rows: height of its pictures in pixels.
+        setting: `preprocess.body_height`.
+    """
+    if setting != AUTO:
+        height = _chosen(setting, rows)
+        return height, f"people are {_ends(height)} ({KEY})"
+    used = sample.telling()
+    if not len(used):
+        height = BodyHeight.default(rows)
+        return height, (
+            f"no regions tell how tall people are, so {height.near:.0f} px are assumed, a sixth of the "
+            f"picture's height; look at reports/preprocess, and set {KEY} if people are not as tall"
+        )
+    height, fault = _line(used, rows)
+    if not fault:
+        return height, f"people are {_ends(height)} (fit to {len(used):,} regions)"
+    return height, (
+        f"people are taken to be {height.near:.0f} px tall at every row, the median of {len(used):,} "
+        f"regions, since {fault}; look at reports/preprocess, and set {KEY} if this is wrong"
+    )
+
+
+def _ends(height: BodyHeight) -> str:
+    """The height at the edges of the picture, as text."""
+    far, near = height.at_feet([0, height.rows])
+    return (
+        f"{near:.0f} px tall at every row"
+        if height.far == height.near
+        else f"{far:.0f} px tall at the upper edge, {near:.0f} px at the lower"
+    )
+
+
+def _chosen(setting: float | list[float] | str, rows: int) -> BodyHeight:
+    """The body height that the user sets."""
+    assert not isinstance(setting, str)
+    if not isinstance(setting, list):
+        return BodyHeight.constant(setting, rows, "params")
+    far, near = setting
+    return BodyHeight(far, near, max(far, LEAST_BODY_HEIGHT), rows, "params")
+
+
+def _line(used: _Sample, rows: int) -> tuple[BodyHeight, str]:
+    """The line through the heights of regions, or their median and why there is no line.
+
+    Args:
+        used: at least one region.
+        rows: height of the picture in pixels.
+    """
+    median = BodyHeight.constant(round(float(np.median(used.heights)), DIGITS), rows, "constant", len(used))
+    if used.fault:
+        return median, used.fault
+    low, high = np.percentile(used.feet, [5, 95])
+    if high - low < MIN_SPAN * rows:
+        return median, "their lower edges are at about the same row"
+    chosen = np.linspace(0, len(used) - 1, min(len(used), MAX_REGIONS)).round().astype(int)
+    slope, start = _robust_line(used.feet[chosen], used.heights[chosen])
+    if slope < 0:
+        return (
+            median,
+            "they are not taller near the lower edge, as if the camera looked down",
+        )
+    for part in (used.feet <= low, used.feet >= high):
+        there = np.median(used.heights[part])
+        if not there / 2 <= start + slope * np.median(used.feet[part]) <= 2 * there:
+            return median, "no line describes their heights"
+    least = float(np.percentile(used.heights, 1)) / 2
+    far, near, least = (round(float(value), DIGITS) for value in (start, start + slope * rows, least))
+    return BodyHeight(far, near, least, rows, "fit", len(used)), ""
+
+
+def _robust_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept of a robust line through points, float64 [N] each."""
+    kept = np.ones(len(x), bool)
+    slope = start = 0.0
+    for _ in range(1 + ROUNDS):
+        slope, start = _huber(x[kept], y[kept])
+        # by ratios, since heights vary more where people are taller
+        distance = np.abs(np.log(y / np.maximum(start + slope * x, 1)))
+        kept = distance <= max(OUTLIER * 1.4826 * np.median(distance), LEAST_OUTLIER)
+    return slope, start
+
+
+def _huber(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept by Huber's loss, float64 [N] each, on standardised data."""
+    (x_mean, x_scale), (y_mean, y_scale) = ((v.mean(), v.std()) for v in (x, y))
+    if min(x_scale, y_scale) < 1e-6:
+        return 0.0, float(y_mean)
+    model = HuberRegressor(alpha=0.0, max_iter=1000, tol=1e-8)
+    model.fit(((x - x_mean) / x_scale)[:, None], (y - y_mean) / y_scale)
+    slope = float(model.coef_[0]) * y_scale / x_scale
+    return slope, float(y_mean + model.intercept_ * y_scale - slope * x_mean)
