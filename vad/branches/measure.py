@@ -131,8 +131,9 @@ class _Clip:
                 numbers = self._numbers[start : start + len(source_regions)]
                 start += len(source_regions)
                 pictures = tuple(tuple(self._pictures[n] for n in window) for window in numbers)
-            flow = None if self._flow is None else self._flow[t]
-            yield WindowsOfFrame(t, Observation(None, flow, regions), source, source_regions, pictures)
+            flow, source_flow = (None, None) if self._flow is None else (self._flow[t], self._flow[source])
+            observation = Observation(None, flow, regions)
+            yield WindowsOfFrame(t, observation, source, source_regions, pictures, source_flow)
 
 
 def _chunks(frames: Iterable[WindowsOfFrame], windows: int) -> Iterator[list[WindowsOfFrame]]:

@@ -104,6 +104,7 @@ def _edges(
         pixels: length of the axis in pixels of the flow.
     """
     centre = np.minimum((middles * scale).astype(np.int64), pixels - 1)
-    start = np.rint((middles - sides / 2) * scale).astype(np.int64)
-    end = np.rint((middles + sides / 2) * scale).astype(np.int64)
-    return np.clip(np.minimum(start, centre), 0, None), np.minimum(np.maximum(end, centre + 1), pixels)
+    # halves up at both ends, so that boxes of a size have as many pixels everywhere
+    start = np.floor((middles - sides / 2) * scale + 0.5).astype(np.int64)
+    end = np.floor((middles + sides / 2) * scale + 0.5).astype(np.int64)
+    return np.maximum(np.minimum(start, centre), 0), np.minimum(np.maximum(end, centre + 1), pixels)

@@ -66,7 +66,8 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
         self._observed = 0  # number of frames whose regions have come
         self._index = 0  # position of the next frame to give
         self._pictures: dict[tuple[int, Box], np.ndarray] = {}  # by frame and box
-        self._latest: tuple[int, Regions, Windows] = (-1, NO_REGIONS, ())
+        # the frame whose windows were cut last, its regions, its windows and its flow
+        self._latest: tuple[int, Regions, Windows, np.ndarray | None] = (-1, NO_REGIONS, (), None)
 
     def preview(self, frame: Frame, flow: np.ndarray | None) -> list[WindowsOfFrame]:
         """Takes a frame before its regions have come, so that the lookaheads of both overlap.
@@ -112,7 +113,9 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
             elif self._wait(source, length):
                 break
             if source != self._latest[0]:
-                self._latest = source, self._at(source).regions, self._cut(source, length)
+                observation = self._at(source)
+                windows = self._cut(source, length)
+                self._latest = source, observation.regions, windows, observation.flow
             out.append(WindowsOfFrame(self._index, self._at(self._index), *self._latest))
             self._index += 1
         self._drop()

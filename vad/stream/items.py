@@ -82,6 +82,8 @@ class WindowsOfFrame:
         regions: of the frame `source`.
         pictures: for each region, the pictures of its window in the order of time: uint8 [C, height, width]
             each. Windows of the same box share the picture of a frame: the same object.
+        source_flow: flow of the frame `source`, int8 [h, w, 2]; None without flow. May be left out where
+            `source` is `index`, whose flow is in `observation`.
     """
 
     index: int
@@ -89,6 +91,7 @@ class WindowsOfFrame:
     source: int
     regions: Regions
     pictures: tuple[tuple[np.ndarray, ...], ...]
+    source_flow: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
