@@ -51,6 +51,7 @@ from vad.models.dense import Dense
 from vad.regions.table import write
 from vad.resize.cut import cut
 from vad.store import arrays
+from vad.store.body_heights import BodyHeight
 from vad.training.fit import fit as fit_model
 from vad.training.fit import fix_seed
 from vad.training.params import TrainParams
@@ -134,7 +135,8 @@ def tensors(folder: Path, paths: list[Path]) -> Path:
         read = [cv2.imread(str(file), cv2.IMREAD_GRAYSCALE) for file in files]
         write_frames(frames, np.stack(read), fps=25.0)
         write(regions, whole_frames(len(read), *read[0].shape))
-        cut(folder / "tensors" / clip, frames, regions, folder / "flow", SPEC, threads=1)
+        body = BodyHeight.default(read[0].shape[0])
+        cut(folder / "tensors" / clip, frames, regions, folder / "flow", SPEC, body, threads=1)
     return folder / "tensors"
 
 

@@ -3,9 +3,11 @@
 With folds, each normal clip is measured by the models that did not learn from it, and test clips by all
 models, whose errors are averaged. Without folds, only validation and test clips are measured.
 
-In: data/tensors/, data/regions/, data/flow/; models/autoencoder/, models/branches/. Out: data/errors/.
+In: data/manifest.csv (cameras), data/tensors/, data/regions/, data/body_height.json, data/flow/;
+models/autoencoder/, models/branches/. Out: data/errors/.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 
 from vad import UserError
@@ -14,9 +16,13 @@ from vad.branches.measure import measure_clip
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
-from vad.store.manifest import read_folds
+from vad.store.body_heights import read_body_heights
+from vad.store.cards import read_card
+from vad.store.digests import digest
+from vad.store.manifest import read_folds, read_manifest
 
 TENSORS, REGIONS, FLOW = Path("data/tensors"), Path("data/regions"), Path("data/flow")
+MANIFEST, BODY_HEIGHTS = Path("data/manifest.csv"), Path("data/body_height.json")
 FOLDS = TENSORS / "folds.csv"
 AUTOENCODER, STATISTICS = Path("models/autoencoder"), Path("models/branches")
 ERRORS = Path("data/errors")
@@ -31,6 +37,8 @@ def main(run: stage.Run) -> None:
         raise UserError(f"{AUTOENCODER} has models of the folds {folds}, {FOLDS} {expected}; run `dvc repro`")
     members = {fold: open_members(classes, [fold], AUTOENCODER, STATISTICS) for fold in {*left_out.values()}}
     ensemble = open_members(classes, folds, AUTOENCODER, STATISTICS)
+    cameras = {clip.clip: clip.camera for clip in read_manifest(MANIFEST)}
+    heights = read_body_heights(BODY_HEIGHTS)
     jobs = []
     for split in SPLITS:
         for clip in (f"{split}/{file.stem}" for file in sorted((TENSORS / split).glob("*.json"))):
@@ -38,10 +46,13 @@ def main(run: stage.Run) -> None:
                 continue  # the only model has learned from it
             opened, hashes = members[left_out[clip]] if clip in left_out else ensemble
             stems = [TENSORS / clip, REGIONS / clip, FLOW / clip]
-            jobs.append(Job.on(clip, stems, tuple(opened), params, also=hashes))
+            height = heights.of(camera := cameras[clip], read_card(TENSORS / clip)["frame"][0])
+            also = [*hashes, camera, digest(asdict(height))]
+            jobs.append(Job.on(clip, stems, tuple(opened), params, camera, height, also=also))
     each_clip(run, measure_clip, jobs, ERRORS, parallel=False)  # torch already uses all cores
 
 
 if __name__ == "__main__":
-    inputs = [*(TENSORS / split for split in SPLITS), FOLDS, REGIONS, FLOW, AUTOENCODER, STATISTICS]
-    stage.run(main, __doc__, reads=inputs)
+    tensors = [TENSORS / split for split in SPLITS]
+    of_clips = [MANIFEST, *tensors, FOLDS, REGIONS, BODY_HEIGHTS, FLOW]
+    stage.run(main, __doc__, reads=[*of_clips, AUTOENCODER, STATISTICS])

@@ -18,8 +18,10 @@ from vad.models import Autoencoder
 from vad.models.conv2d import Conv2d
 from vad.scoring.clip_errors import ClipErrors, read_clip
 from vad.store import arrays, cards, tables
+from vad.store.body_heights import BodyHeight
 
 CLASSES = 5
+BODY = BodyHeight.constant(5.0, 32)
 STATISTICS = {  # of class probabilities
     "mean": np.full(CLASSES, -4, np.float32),
     "std": np.full(CLASSES, 2, np.float32),
@@ -92,17 +94,22 @@ def branches_of(
     first.model = model
     second = Classes(Classes.Params())
     second.statistics = statistics
-    return [first, second, Speed(Speed.Params(width=0.1, height=0.2))]
+    return [first, second, Speed(Speed.Params(width=0.8, height=1.2))]
 
 
 def measure(
-    folder: Path, stems: list[Path], branches: Sequence[Branch], name: str = "a", cell: int = 4
+    folder: Path,
+    stems: list[Path],
+    branches: Sequence[Branch],
+    name: str = "a",
+    cell: int = 4,
+    body_height: BodyHeight = BODY,
 ) -> ClipErrors:
     """The errors of a clip, written to the folder `errors` and read back."""
     threads = torch.get_num_threads()
     try:
         stem = folder / "errors" / name
-        measure_clip(stem, *stems, branches, MeasureParams(cell=cell), threads=1)
+        measure_clip(stem, *stems, branches, MeasureParams(cell=cell), "hall", body_height, threads=1)
     finally:
         torch.set_num_threads(threads)
     return read_clip(stem, name, "hall")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.branches.measured import STATISTICS, branches_of, measure, write_inputs
+from tests.branches.measured import BODY, STATISTICS, branches_of, measure, write_inputs
 from tests.scoring.errors import calibrated, params, squeezed
 from vad import UserError
 from vad.branches.base import Branch, BranchErrors, BranchProcessor, ClipFormat, TensorShape
@@ -14,9 +14,11 @@ from vad.branches.classes import novelty_of
 from vad.branches.error_files import read_error_files
 from vad.branches.measurement import Measurement
 from vad.branches.params import MeasureParams
+from vad.branches.speed import Speed
 from vad.scoring.calibrate import calibrate
 from vad.scoring.pooling import frame_errors
 from vad.store import arrays, cards
+from vad.store.body_heights import BodyHeight
 
 
 @pytest.mark.parametrize("maps", [False, True])
@@ -52,13 +54,24 @@ def test_each_branch_has_a_column_or_maps(tmp_path):
     assert clip.branches == ["reconstruction", "classes", "speed"]
     assert clip.learned == ("reconstruction", "classes")
     assert clip.maps["speed"].shape == (14, 8, 10)
-    length = 0.5 * np.hypot(*np.moveaxis(arrays.open_array(stems[2])[0].astype(float), 3, 0))
+    # 0.5 pixels per count, 10 frames per second, people of 5 pixels
+    length = np.hypot(*np.moveaxis(arrays.open_array(stems[2])[0].astype(float), 3, 0)) * 0.5 * 10 / 5
     # boxes of 2 x 3 pixels of the flow around the middle of a cell, which is 2 x 2 of these
     expected = length[:, 4:7, 6:8].mean((1, 2))
     np.testing.assert_allclose(clip.maps["speed"][:, 2, 3], expected, rtol=2e-3)
     assert calibrate([clip], params(aggregate="cell")).branches == clip.branches
     stems = write_inputs(tmp_path, flow=False)
     assert measure(tmp_path, stems, branches_of()).branches == ["reconstruction"]
+
+
+def test_twice_the_body_height_is_half_the_speed(tmp_path):
+    """With a box of the same pixels."""
+    stems, speeds = write_inputs(tmp_path), []
+    for factor in (1, 2):
+        body = BodyHeight.constant(5.0 * factor, 32)
+        speed = Speed(Speed.Params(width=0.8 / factor, height=1.2 / factor))
+        speeds.append(measure(tmp_path, stems, [speed], body_height=body).maps["speed"].astype(float))
+    np.testing.assert_allclose(speeds[1], speeds[0] / 2, rtol=2e-3)
 
 
 def test_measure_cell_is_an_active_parameter():
@@ -165,11 +178,25 @@ def test_branches_that_look_ahead_stay_in_step(tmp_path):
     assert card["lookahead"] == 1 + 2
 
 
+class Told(Late):
+    """Keeps what it is told of a clip."""
+
+    def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor:
+        self.clip = clip
+        return super().processor(clip, threads)
+
+
+def test_branches_are_told_of_rate_camera_and_body_height(tmp_path):
+    told = Told(MeasureParams())
+    measure(tmp_path, write_inputs(tmp_path), [told])
+    assert (told.clip.fps, told.clip.camera, told.clip.body_height) == (10.0, "hall", BODY)
+
+
 class Namesake(Late):
     name = "namesake"
 
 
 def test_two_branches_with_errors_of_the_same_name_are_refused():
-    form = ClipFormat((32, 40), 4, TensorShape(8, 8, "stretch"))
+    form = ClipFormat((32, 40), 4, TensorShape(8, 8, "stretch"), fps=10.0, body_height=BODY)
     with pytest.raises(ValueError, match="two branches are called late"):
         Measurement([Late(MeasureParams()), Namesake(MeasureParams())], form)

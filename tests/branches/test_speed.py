@@ -1,4 +1,4 @@
-"""Speed: the length of the flow, averaged over a box of the size of a person."""
+"""Speed: the length of the flow, averaged over the box of a person, in body heights per second."""
 
 import numpy as np
 import pytest
@@ -7,17 +7,21 @@ from hypothesis import strategies as st
 
 from vad.branches.base import BranchProcessor, ClipFormat, TensorShape
 from vad.branches.speed import Speed
+from vad.store.body_heights import BodyHeight
 from vad.stream import Observation, Regions, WindowsOfFrame, results
 
-SCALE = 0.25  # pixels of the frame per count
+SCALE, FPS = 0.25, 8.0  # pixels of the frame per count, frames per second
+SIZE = 48, 64
+BODY = BodyHeight.constant(16.0, 48)
 
 
-def processor(size=(48, 64), cell=8, width=0.2, height=0.4, scale=SCALE) -> BranchProcessor | None:
-    clip = ClipFormat(size, cell, TensorShape(8, 8, "stretch"), flow_scale=scale)
-    return Speed(Speed.Params(width=width, height=height)).processor(clip)
+def processor(size=SIZE, cell=8, scale=SCALE, body=BODY, **params: float) -> BranchProcessor | None:
+    shape = TensorShape(8, 8, "stretch")
+    clip = ClipFormat(size, cell, shape, fps=FPS, body_height=body.scaled(size[0]), flow_scale=scale)
+    return Speed(Speed.Params(**params)).processor(clip)
 
 
-def maps(counts: np.ndarray, size=(48, 64), **changed) -> np.ndarray:
+def maps(counts: np.ndarray, size=SIZE, **changed) -> np.ndarray:
     """The maps of a clip, float16 [T, rows, columns], of flow int8 [T, h, w, 2]."""
     none = Regions(np.empty((0, 4), np.int32), np.empty(0, np.int32), np.empty(0, str), np.empty(0))
     frames = [WindowsOfFrame(t, Observation(None, flow, none), t, none, ()) for t, flow in enumerate(counts)]
@@ -27,66 +31,104 @@ def maps(counts: np.ndarray, size=(48, 64), **changed) -> np.ndarray:
 @pytest.mark.parametrize("picture", [(48, 64), (24, 32), (7, 9)])
 @pytest.mark.parametrize("cell", [1, 5, 8, 64])
 def test_uniform_flow_gives_its_length_everywhere(picture, cell):
-    """In pixels of the frame, independent of the resolution of the flow; also at the border."""
+    """Independent of the resolution of the flow; also at the border."""
     counts = np.full((3, *picture, 2), (12, -16), np.int8)
     counts[2] = 0
     speed = maps(counts, cell=cell)
     assert (speed.shape, speed.dtype) == ((3, -(-48 // cell), -(-64 // cell)), np.float16)
-    np.testing.assert_allclose(speed[:2].astype(float), 5.0, rtol=1e-3)  # 3 and 4 pixels
+    # 3 and 4 pixels per frame, 8 frames per second, people of 16 pixels
+    np.testing.assert_allclose(speed[:2].astype(float), 2.5, rtol=1e-3)
     assert not speed[2].any()
 
 
-def mirrored(i: int, n: int) -> int:
-    """The index in a picture mirrored at its edge, where the edge itself is not repeated."""
-    while not 0 <= i < n:
-        i = -i if i < 0 else 2 * (n - 1) - i
-    return i
+def test_the_speed_of_people_who_walk_alike_is_the_same_near_and_far():
+    """Everything moves by a quarter of a body height per frame: the nearer, the more pixels."""
+    body = BodyHeight(far=8.0, near=56.0, least=1.0, rows=240)
+    rows = body.at_centre(np.arange(240) + 0.5)
+    assert rows[-1] > 5 * rows[0]
+    counts = np.zeros((1, 240, 120, 2), np.int8)
+    counts[..., 0] = np.rint(rows / 4 / SCALE)[:, None]
+    (speed,) = maps(counts, (240, 120), body=body, height=0.3)
+    np.testing.assert_allclose(speed.astype(float), 2.0, rtol=0.04)
+    (taller,) = maps(counts, (240, 120), body=body, height=1.0)
+    np.testing.assert_allclose(taller[5:-5].astype(float), 2.0, rtol=0.04)
 
 
-def slowly(counts: np.ndarray, size: tuple, cell: int, box: tuple[int, int], row: int, column: int) -> float:
-    """The speed at a cell: its middle, and the box around it, pixel by pixel."""
+def person_at(row: float, body: BodyHeight) -> float:
+    """The height of the person whose middle is at a row: of all people, by trying where their feet are."""
+    low, high = -1e4, 1e4
+    for _ in range(200):
+        feet = (low + high) / 2
+        height = max(body.far + (body.near - body.far) / body.rows * feet, body.least)
+        low, high = (feet, high) if feet - height / 2 < row else (low, feet)
+    return max(body.far + (body.near - body.far) / body.rows * low, body.least)
+
+
+def slowly(
+    counts: np.ndarray, size: tuple, cell: int, shares: tuple, body: BodyHeight, row: int, column: int
+) -> tuple[float, float]:
+    """The speed at a cell, pixel by pixel: lowest and highest, as edges at half a pixel go either way."""
     h, w = counts.shape[:2]
-    y = min(int((row + 0.5) * cell * h / size[0]), h - 1)
-    x = min(int((column + 0.5) * cell * w / size[1]), w - 1)
-    total = 0.0
-    for j in range(y - box[1] // 2, y - box[1] // 2 + box[1]):
-        for i in range(x - box[0] // 2, x - box[0] // 2 + box[0]):
-            dx, dy = counts[mirrored(j, h), mirrored(i, w)].tolist()
-            total += SCALE * (dx**2 + dy**2) ** 0.5
-    return total / (box[0] * box[1])
+    y, x = min((row + 0.5) * cell, size[0] - 0.5), min((column + 0.5) * cell, size[1] - 0.5)
+    person = person_at(y, body)
+    half_width, half_height = shares[0] * person / 2, shares[1] * person / 2
+    middle_y, middle_x = min(int(y * h / size[0]), h - 1), min(int(x * w / size[1]), w - 1)
+    found = []
+    for nudge in (-1e-6, 1e-6):
+        lengths = []
+        for j in range(h):
+            # a pixel is in the box if its middle is, or if it is that of the cell's middle
+            if (abs(j + 0.5 - y * h / size[0]) < half_height * h / size[0] + nudge) or j == middle_y:
+                for i in range(w):
+                    if (abs(i + 0.5 - x * w / size[1]) < half_width * w / size[1] + nudge) or i == middle_x:
+                        dx, dy = counts[j, i].tolist()
+                        lengths.append(SCALE * (dx**2 + dy**2) ** 0.5)
+        found.append(sum(lengths) / len(lengths) * FPS / person)
+    return min(found), max(found)
 
 
 @given(
     picture=st.tuples(st.integers(8, 30), st.integers(8, 30)),
     more=st.tuples(st.integers(1, 3), st.integers(0, 7), st.integers(0, 7)),
     cell=st.integers(1, 9),
-    shares=st.tuples(st.sampled_from([0.01, 0.1, 0.3]), st.sampled_from([0.01, 0.25, 0.5])),
+    shares=st.tuples(st.sampled_from([0.01, 0.33, 1.0]), st.sampled_from([0.01, 0.7, 3.0])),
+    heights=st.tuples(st.floats(-9.0, 20.0), st.floats(0.3, 40.0), st.floats(1.0, 9.0)),
 )
-@settings(max_examples=40, deadline=None)
-def test_a_cell_has_the_mean_around_its_middle(picture, more, cell, shares):
-    """The box is `width` by `height` of the frame's height: not of its width."""
+@settings(max_examples=60, deadline=None)
+def test_a_cell_has_the_mean_in_the_box_of_a_person_around_its_middle(picture, more, cell, shares, heights):
+    """Of the part of the box that lies within the frame."""
     h, w = picture
     size = (more[0] * h + more[1], more[0] * w + more[2])
+    far, above, least = heights
+    body = BodyHeight(far, far + min(above, 1.4 * size[0]), least, size[0])
     counts = np.random.default_rng(h * w).integers(-127, 128, (1, h, w, 2), np.int8)
-    width, height = shares
-    (speed,) = maps(counts, size, cell=cell, width=width, height=height)
-    box = max(1, round(shares[0] * h)), max(1, round(shares[1] * h))
+    (speed,) = maps(counts, size, cell=cell, width=shares[0], height=shares[1], body=body)
     for row in {0, speed.shape[0] // 2, speed.shape[0] - 1}:
         for column in {0, speed.shape[1] // 3, speed.shape[1] - 1}:
-            expected = slowly(counts[0], size, cell, box, row, column)
-            assert speed[row, column] == pytest.approx(expected, rel=2e-3, abs=1e-3)
+            low, high = slowly(counts[0], size, cell, shares, body, row, column)
+            assert low * 0.998 - 1e-3 <= speed[row, column] <= high * 1.002 + 1e-3
 
 
 def test_speed_is_highest_at_a_fast_object_of_the_size_of_a_person():
     """The more of the box the object fills, the higher the speed."""
     counts = np.zeros((2, 24, 32, 2), np.int8)
-    counts[0, 8:18, 20:25] = (40, 0)  # a person of 10 x 20 pixels of the frame, running
-    counts[1, 8:11, 20:23] = (40, 0)  # a bird
+    counts[0, 8:16, 20:24] = (40, 0)  # a person of 8 x 16 pixels of the frame, running
+    counts[1, 8:10, 20:22] = (40, 0)  # a bird
     speed = maps(counts)
     person, bird = speed.astype(float)
-    assert np.unravel_index(person.argmax(), person.shape) == (3, 5)  # pixels 16 to 36 by 40 to 50
+    assert np.unravel_index(person.argmax(), person.shape) == (2, 5)  # pixels 16 to 32 by 40 to 48
     assert person.max() > 3 * bird.max()
     assert not person[:, :3].any()
+
+
+def test_boxes_that_the_border_cuts_are_not_mirrored():
+    """At the border, flow counts as much as the part of the box within the frame is covered by it."""
+    counts = np.zeros((1, 48, 64, 2), np.int8)
+    counts[0, :, 4:8] = (40, 0)
+    (speed,) = maps(counts, cell=1, width=1.0)
+    # the box of the first column reaches from -7.5 to 8.5 pixels
+    assert speed[24, 0] == pytest.approx(40 * SCALE * FPS / 16 * 4 / 8, rel=0.13)
+    assert speed[24, 8] == pytest.approx(40 * SCALE * FPS / 16 * 4 / 16, rel=0.13)
 
 
 def test_without_flow_there_are_no_maps_of_speed():

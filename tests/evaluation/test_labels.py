@@ -32,6 +32,7 @@ from vad.resize.cut import cut
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.scores import read_scores, write_scores
 from vad.store.arrays import open_array
+from vad.store.body_heights import BodyHeight
 from vad.store.intervals import Intervals
 from vad.store.manifest import Clip
 from vad.store.tables import read_table
@@ -116,7 +117,7 @@ def score_by_brightness(folder: Path, ranges: str, stride: int, position: str) -
     compute_regions(regions, frames, flow, WholeFrame(WholeFrame.Params(), ForegroundParams()), threads=1)
     resize = ResizeParams(channels=["picture"], height=8, width=8, stride=stride)
     window = WindowSpec(frames=3, step=2, position=position)
-    cut(tensors, frames, regions, flow, TensorSpec.of(resize, window), threads=1)
+    cut(tensors, frames, regions, flow, TensorSpec.of(resize, window), BodyHeight.default(8), threads=1)
     planes, table = open_array(tensors)[0], read_table(tensors)
     shown = planes[table["plane_1" if position == "middle" else "plane_2"]]
     table = table.assign(x0=0, y0=0, x1=8, y1=8, error_reconstruction=shown.mean((1, 2, 3)) / 100)

@@ -24,6 +24,7 @@ from vad.pipeline.params import load_choice
 from vad.regions.table import write
 from vad.resize.cut import cut
 from vad.store import arrays, cards
+from vad.store.body_heights import BodyHeight
 from vad.stream import Frame, Threaded, results
 from vad.stream.gaps import Gaps
 from vad.stream.stored_frames import StoredFrames
@@ -31,6 +32,7 @@ from vad.windows.spec import TensorSpec, WindowSpec, placement
 
 HEIGHT, WIDTH = 120, 168
 WHOLE, MIDDLE = (0, 0, WIDTH, HEIGHT), (40, 30, 120, 86)
+BODY = BodyHeight.constant(50.0, HEIGHT)
 SHIFTS = [(3.0, 0.0), (0.0, 2.0), (-4.25, 1.5), (1.3, -2.6), (0.8, 0.7)]  # right, down; pixels per frame
 
 
@@ -78,13 +80,19 @@ def in_tensor(folder: Path, box: tuple[int, ...], height=32, width=32, fit="stre
     length = cards.read_card(folder / "frames")["shape"][0]
     table = regions_at([(t, *box) for t in range(length)])
     write(folder / "regions", table)
-    spec = TensorSpec(channels=["flow"], height=height, width=width, fit=fit, window=WindowSpec(frames=1))
-    cut(folder / "tensors", folder / "frames", folder / "regions", folder / "flow", spec, threads=1)
+    fps, scale = cards.read_card(folder / "frames")["fps"], cards.read_card(folder / "flow")["scale"]
+    window, flow_range = WindowSpec(frames=1), 127 * scale * fps / BODY.near  # nothing is clipped
+    spec = TensorSpec(
+        channels=["flow"], height=height, width=width, fit=fit, window=window, flow_range=flow_range
+    )
+    parts = [folder / kind for kind in ("frames", "regions", "flow")]
+    cut(folder / "tensors", *parts, spec, BODY, threads=1)
     planes, card = arrays.open_array(folder / "tensors")
     left, top, w, h = placement(box[2] - box[0], box[3] - box[1], spec)
     inside = planes[:, :, top : top + h, left : left + w]
     assert planes.sum() - inside.sum() == (planes.size - inside.size) * 128  # padding is still
-    return (inside.transpose(0, 2, 3, 1) - float(card["flow"]["still"])) * card["flow"]["scale"]
+    velocity = (inside.transpose(0, 2, 3, 1) - float(card["flow"]["still"])) * card["flow"]["step"]
+    return velocity * BODY.near / fps
 
 
 def regions_at(rows: list[tuple[int, ...]]) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from vad.scoring.calibrate import calibrate
 from vad.scoring.clip_errors import read_errors
 from vad.scoring.params import CalibrateParams
 from vad.store.arrays import open_array
+from vad.store.body_heights import BodyHeight
 from vad.training.fit import fit, fix_seed
 from vad.training.params import TrainParams
 from vad.windows.dataset import Windows
@@ -33,6 +34,7 @@ from vad.windows.spec import ResizeParams, TensorSpec
 
 RAW = params_file.read(ROOT / "params.yaml")
 FRAMES = 32
+BODY = BodyHeight.default(72)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def tensors(footage: Path, out: Path, name: str, channels: list[str]) -> dict[st
         stems[split] = out / split / split
         stems[split].parent.mkdir(parents=True)
         parts = [footage / kind / split for kind in ("frames", "regions", "flow")]
-        cut(stems[split], *parts, spec, threads=1)
+        cut(stems[split], *parts, spec, BODY, threads=1)
     return stems
 
 
@@ -89,7 +91,7 @@ def test_from_video_to_scores(footage, tmp_path, name):
         (tmp_path / "errors" / split).mkdir(parents=True)
         stem = tmp_path / "errors" / split / "clip"
         parts = [footage / kind / split for kind in ("regions", "flow")]
-        measure_clip(stem, stems[split], *parts, branches, MeasureParams(), threads=1)
+        measure_clip(stem, stems[split], *parts, branches, MeasureParams(), "hall", BODY, threads=1)
     normal, test = read_errors(tmp_path / "errors", {"val/clip": "hall", "test/clip": "hall"})
     for clip in (normal, test):
         assert list(clip.maps) == [*model.branches, "speed"]

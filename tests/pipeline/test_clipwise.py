@@ -24,6 +24,7 @@ from vad.pipeline.params import Section
 from vad.regions.table import write as write_regions
 from vad.resize import cut
 from vad.store import arrays
+from vad.store.body_heights import BodyHeight
 from vad.windows import spec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -448,7 +449,8 @@ def cut_all(footage: Path, where: Path, names: str | list[str], workers: int, on
         spec.ResizeParams(channels=["gray", "difference"], height=8, width=8, stride=1, fit="stretch"), window
     )
     stems = {name: [footage / kind / name for kind in ("frames", "regions", "flow")] for name in names}
-    jobs = [Job.on(name, files, params) for name, files in stems.items()]
+    body = BodyHeight.default(24)
+    jobs = [Job.on(name, files, params, body) for name, files in stems.items()]
     compute = ComputeParams(workers=workers, cache_gb=1)
     run = SimpleNamespace(name="cut", cache=where / "cache", params=lambda section, model: compute)
     return each_clip(run, cut.cut, jobs, where / "out", on_error=on_error)

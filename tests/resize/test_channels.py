@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from tests.windows.tensors import tensor_spec, write_frames
+from tests.windows.tensors import step_per_count, tensor_spec, write_frames
 from vad import UserError
 from vad.flow.compute import compute_flow
 from vad.flow.none import NoFlow
@@ -62,7 +62,8 @@ def tensors(folder: Path, channels: list[str], **clip: Any) -> tuple[np.ndarray,
     """The array and the card that `cut` writes."""
     stems = written(folder, **clip)
     height, width = arrays.open_array(stems[0])[0].shape[1:3]
-    cut(folder / "tensors", *stems, tensor_spec(height, width, channels=channels), threads=1)
+    spec, body = tensor_spec(height, width, channels=channels), step_per_count(0.25, height)
+    cut(folder / "tensors", *stems, spec, body, threads=1)
     return arrays.open_array(folder / "tensors")
 
 
@@ -119,7 +120,7 @@ def test_silhouettes_are_black_and_white_whatever_the_width(tmp_path, width):
     np.testing.assert_array_equal(made[:, 0], np.where(outline, 255, 0))
 
 
-def test_flow_is_the_count_above_128(tmp_path):
+def test_with_a_step_per_count_flow_is_the_count_above_128(tmp_path):
     names, made = planes(tmp_path, ["flow"], counts=COUNTS)
     assert names == ["flow_x", "flow_y"]
     np.testing.assert_array_equal(made.transpose(0, 2, 3, 1).astype(int), COUNTS.astype(int) + 128)
@@ -143,16 +144,17 @@ def bilinear(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def test_smaller_flow_is_enlarged_to_the_size_of_the_frame(tmp_path):
-    """The values are unchanged, since they are already in pixels of the frame."""
+    """And rounded only then."""
     small = COUNTS[:, :6, :9]
     _, made = planes(tmp_path, ["flow"], counts=small)
     for t in range(LENGTH):
         expected = bilinear(small[t].astype(int) + 128, HEIGHT, WIDTH)
-        assert np.abs(made[t].transpose(1, 2, 0) - expected).max() <= 1
+        assert np.abs(made[t].transpose(1, 2, 0) - expected).max() <= 0.501
 
 
-def test_the_card_has_the_scale_of_flow_and_the_value_of_no_motion(tmp_path):
-    assert tensors(tmp_path, ["gray", "flow"], counts=COUNTS)[1]["flow"] == {"scale": 0.25, "still": 128}
+def test_the_card_has_the_step_of_flow_and_the_value_of_no_motion(tmp_path):
+    card = tensors(tmp_path, ["gray", "flow"], counts=COUNTS)[1]
+    assert card["flow"] == {"still": 128, "step": 4 / 127, "unit": "body heights per second"}
     assert "flow" not in tensors(tmp_path, ["gray"])[1]
 
 

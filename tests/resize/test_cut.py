@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.windows.tensors import cut_clip, numbered, shown_frames, table_of, tensor_spec
+from tests.windows.tensors import (
+    cut_clip,
+    numbered,
+    shown_frames,
+    step_per_count,
+    table_of,
+    tensor_spec,
+)
 from vad.resize.cutter import resize
 from vad.store import arrays, cards, tables
 from vad.windows.dataset import Windows
@@ -139,6 +146,7 @@ def test_regions_between_strides_have_no_windows(tmp_path):
 
 
 H, W = 20, 27
+STEPS = step_per_count(0.1, H)
 CROP = 8, 12  # a box of this size comes into a tensor of this size as it is
 
 
@@ -188,7 +196,7 @@ def test_windows_equal_those_of_a_naive_implementation(footage, rows, twins, fra
     rows = sorted(rows + [rows[i] for i in twins if i < len(rows)], key=lambda row: row[0])
     spec = tensor_spec(*CROP, frames, stride=stride, channels=CHANNELS, step=step, position=position)
     boxes = table_of([(t, i, x, y, x + CROP[1], y + CROP[0]) for i, (t, x, y) in enumerate(rows)])
-    stem = cut_clip(folder, planes[:, 0], spec, boxes=boxes)
+    stem = cut_clip(folder, planes[:, 0], spec, boxes=boxes, body_height=STEPS)
     array, card = arrays.open_array(stem)
     expected = naive_boxes(planes, rows, spec)
     assert card["windows"] == len(expected)
@@ -221,7 +229,7 @@ def test_the_card_describes_the_tensor(footage):
     card = cards.read_card(stem)
     assert (card["frame"], card["fit"], card["frames"]) == ([H, W], "letterbox", 9)
     assert card["channels"] == ["gray", "difference", "flow_x", "flow_y", "silhouette"]
-    assert card["flow"] == {"scale": 0.1, "still": 128}
+    assert card["flow"] == {"still": 128, "step": 4 / 127, "unit": "body heights per second"}
 
 
 @pytest.mark.parametrize("box", [(0, 0, 27, 5), (3, 0, 6, 20)])

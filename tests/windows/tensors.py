@@ -12,6 +12,7 @@ from vad.flow.none import NoFlow
 from vad.regions.table import write
 from vad.resize.cut import cut
 from vad.store.arrays import write_array
+from vad.store.body_heights import BodyHeight
 from vad.store.tables import write_table
 from vad.windows.spec import TensorSpec
 
@@ -60,12 +61,19 @@ def cut_clip(
     spec: TensorSpec,
     name: str = "clip",
     boxes: pd.DataFrame | None = None,
+    body_height: BodyHeight | None = None,
 ) -> Path:
     """Stem of the tensors of a clip, in <folder>/tensors."""
     out = folder / "tensors" / name
     out.parent.mkdir(exist_ok=True)
-    cut(out, *write_clip(folder, name, frames, boxes), spec, threads=1)
+    height = body_height or BodyHeight.default(frames.shape[1])
+    cut(out, *write_clip(folder, name, frames, boxes), spec, height, threads=1)
     return out
+
+
+def step_per_count(scale: float, rows: int, fps: float = 12.5, flow_range: float = 4.0) -> BodyHeight:
+    """The body height with which a tensor has a step for each count of flow."""
+    return BodyHeight.constant(scale * fps / (flow_range / 127), rows)
 
 
 def numbered(length: int, height: int = 8, width: int = 8) -> np.ndarray:

@@ -12,6 +12,7 @@ from vad.branches.error_files import ErrorWriter
 from vad.branches.measurement import Measurement
 from vad.branches.params import MeasureParams
 from vad.store.arrays import open_array
+from vad.store.body_heights import BodyHeight
 from vad.store.cards import read_card
 from vad.store.tables import BOX, read_table
 from vad.stream import Observation, WindowsOfFrame, results
@@ -29,6 +30,8 @@ def measure_clip(
     flow: Path,
     branches: Sequence[Branch],
     params: MeasureParams,
+    camera: str,
+    body_height: BodyHeight,
     *,
     threads: int,
 ) -> None:
@@ -40,13 +43,15 @@ def measure_clip(
         branches: the opened branches, in the order of their columns; of several with a name, the errors are
             the mean.
         params: the section `measure`.
+        camera: name of the clip's camera.
+        body_height: how tall people are in the picture.
         threads: maximum number of threads.
 
     Raises:
         UserError: if the tensors were made from other regions.
     """
     clip = _Clip(tensors, regions, flow)
-    card, form = clip.card, clip.form(params.cell)
+    card, form = clip.card, clip.form(params.cell, camera, body_height)
     measurement = Measurement(branches, form, threads)
     lookahead = stride.lookahead(card["stride"]) + measurement.lookahead
     # regions and windows wait for the same frames
@@ -97,8 +102,8 @@ class _Clip:
             counts, card = open_array(flow)
             self._flow, self._scale = np.asarray(counts), card["scale"]
 
-    def form(self, cell: int) -> ClipFormat:
-        """What is the same for all frames."""
+    def form(self, cell: int, camera: str, body_height: BodyHeight) -> ClipFormat:
+        """What is the same for all frames. Arguments as of `ClipFormat`."""
         height, width = self.card["frame"]
         rows, columns = self.card["shape"][2:]
         tensor = TensorShape(rows, columns, self.card["fit"])
@@ -106,6 +111,9 @@ class _Clip:
             frame=(height, width),
             cell=cell,
             tensor=tensor,
+            fps=self.card["fps"],
+            body_height=body_height,
+            camera=camera,
             flow_scale=self._scale,
             classes=self._regions.classes,
             planes=tuple(self.card["channels"]),
@@ -123,8 +131,9 @@ class _Clip:
                 numbers = self._numbers[start : start + len(source_regions)]
                 start += len(source_regions)
                 pictures = tuple(tuple(self._pictures[n] for n in window) for window in numbers)
-            flow = None if self._flow is None else self._flow[t]
-            yield WindowsOfFrame(t, Observation(None, flow, regions), source, source_regions, pictures)
+            flow, source_flow = (None, None) if self._flow is None else (self._flow[t], self._flow[source])
+            observation = Observation(None, flow, regions)
+            yield WindowsOfFrame(t, observation, source, source_regions, pictures, source_flow)
 
 
 def _chunks(frames: Iterable[WindowsOfFrame], windows: int) -> Iterator[list[WindowsOfFrame]]:

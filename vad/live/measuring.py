@@ -11,8 +11,9 @@ from vad.branches.base import Branch, ClipFormat, TensorShape
 from vad.branches.measurement import Measurement
 from vad.flow import FlowMethod
 from vad.regions import RegionMode
-from vad.resize.channels import Sources
+from vad.resize.channels import FlowUnits, Sources
 from vad.resize.cutter import Cutter
+from vad.store.body_heights import BodyHeight
 from vad.stream import Frame, FrameErrors, Observation, Processor, Regions, WindowsOfFrame
 from vad.stream.processor import Threaded
 from vad.windows.spec import TensorSpec
@@ -32,6 +33,8 @@ class Measuring(Processor[Frame, FrameErrors]):
         cell: pixels of the frame per cell of a map, in each direction.
         shape: of a frame, (height, width) or (height, width, 3).
         fps: frames per second.
+        camera: name of the camera; "" if unknown.
+        body_height: how tall people are in the picture.
         skip_warm_up: whether the frames from which the background is learned get no motion, so that their
             results need not wait until it is learned.
         concurrent: whether the heavy processors run in threads.
@@ -53,6 +56,8 @@ class Measuring(Processor[Frame, FrameErrors]):
         *,
         shape: tuple[int, ...],
         fps: float,
+        camera: str,
+        body_height: BodyHeight,
         skip_warm_up: bool,
         concurrent: bool,
     ):
@@ -74,7 +79,7 @@ class Measuring(Processor[Frame, FrameErrors]):
             width=width,
             color=color,
             picture=mode.picture,
-            flow=flow.scale is not None,
+            flow=None if flow.scale is None else FlowUnits(flow.scale, fps, body_height),
             silhouettes=mode.picture != ("frame",),
         )
         self._cutter = Cutter(spec, sources)
@@ -82,6 +87,9 @@ class Measuring(Processor[Frame, FrameErrors]):
             frame=size,
             cell=cell,
             tensor=TensorShape(spec.height, spec.width, spec.fit),
+            fps=fps,
+            body_height=body_height,
+            camera=camera,
             flow_scale=flow.scale,
             classes=len(self._regions.classes) or None,
             planes=tuple(self._cutter.names),

@@ -74,7 +74,8 @@ class Session(Processor[Decoded, FrameResult]):
     Args:
         model: the trained model.
         fps: frames per second of the source; with `extract.fps`, frames are resampled to that rate instead.
-        camera: name of the camera, for calibration by camera.
+        camera: name of the camera, for its body heights and calibration by camera; an unknown one has the
+            body heights of all cameras together.
         live: whether frames come from a camera. The first `warm_up` frames, from which the background is
             learned, then get no motion, and are marked as `warming_up`. Otherwise their results come
             together, once all of them have been fed, and are those of the first frames of a clip in the
@@ -201,6 +202,8 @@ class Scoring(Processor[Frame, FrameResult]):
             model.cell,
             shape=shape,
             fps=fps,
+            camera=camera,
+            body_height=model.body_heights.of(camera, shape[0]),
             skip_warm_up=skip_warm_up,
             concurrent=concurrent,
         )

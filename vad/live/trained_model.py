@@ -14,6 +14,7 @@ from vad.footage.extract_params import ExtractParams
 from vad.pipeline import params
 from vad.regions import PreprocessParams, RegionMode
 from vad.scoring.calibration import Calibration
+from vad.store.body_heights import BodyHeights, read_body_heights
 from vad.windows import stride
 from vad.windows.spec import ModelName, ResizeParams, WindowParams
 
@@ -23,7 +24,8 @@ STAGES = ("extract", "flow", "preprocess", "resize", "train", "statistics", "mea
 SCORING = ("extract", "flow", "preprocess", "resize", "model", "branches", "measure", "calibrate")
 WITHOUT_EFFECT = ("weights", "batch_size")  # the detector's hash counts, not its path
 AUTOENCODER, STATISTICS = Path("models/autoencoder"), Path("models/branches")
-CALIBRATION, CACHE = Path("models/calibration.json"), Path(".cache")
+BODY_HEIGHTS, CALIBRATION = Path("data/body_height.json"), Path("models/calibration.json")
+CACHE = Path(".cache")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class TrainedModel:
         extract: rate, size and colour of the frames.
         flow: the method of optical flow.
         mode: the mode of preprocessing, with its weights.
+        body_heights: how tall people are in the pictures of each camera.
         resize: channels and size of tensors.
         window: the frames of a window.
         branches: the sources of error, opened; with folds, those that learn once per fold.
@@ -44,6 +47,7 @@ class TrainedModel:
     extract: ExtractParams
     flow: FlowMethod
     mode: RegionMode
+    body_heights: BodyHeights
     resize: ResizeParams
     window: WindowParams
     branches: Sequence[Branch]
@@ -55,8 +59,8 @@ class TrainedModel:
         """Loads the model of a project in which the stages have run up to `calibrate`.
 
         Args:
-            folder: root folder of the project, with params.yaml, dvc.lock and models/. Paths in params.yaml
-                are relative to the current folder, as for the stages.
+            folder: root folder of the project, with params.yaml, dvc.lock, data/body_height.json and models/.
+                Paths in params.yaml are relative to the current folder, as for the stages.
             fold: number of the fold whose models are loaded, for footage that it left out; None for those of
                 all folds, whose errors are averaged.
 
@@ -83,6 +87,7 @@ class TrainedModel:
             extract=params.load("extract", ExtractParams, raw),
             flow=flow(flow_params),
             mode=mode,
+            body_heights=read_body_heights(folder / BODY_HEIGHTS),
             resize=params.load("resize", ResizeParams, raw),
             window=window,
             branches=branches,

@@ -6,7 +6,7 @@
 | gray | 1 | the frame in gray |
 | rgb | 3 | the frame in colour; requires extract.color: rgb |
 | difference | 1 | absolute difference in gray to the previous frame; frame 0 repeats frame 1 |
-| flow | 2 | displacement since the previous frame, right and down: 128 + counts of `scale` pixels |
+| flow | 2 | velocity to the right and down, in body heights per second: 128 + steps (`FlowUnits`) |
 | silhouette | 1 | 255 in the foreground, 0 outside; requires preprocess.mode: silhouette |
 """
 
@@ -19,8 +19,35 @@ import numpy as np
 
 from vad import UserError
 from vad.flow import require_flow
+from vad.store.body_heights import BodyHeight
 from vad.stream import Observation
 from vad.windows.planes import PLANES, STILL, WHITE, Channel
+
+
+@dataclass(frozen=True)
+class FlowUnits:
+    """What turns counts of flow into body heights per second.
+
+    Attributes:
+        scale: pixels of the frame per count (`FlowMethod.scale`).
+        fps: frames per second.
+        body_height: how tall people are in the picture.
+    """
+
+    scale: float
+    fps: float
+    body_height: BodyHeight
+
+    def velocities(self, rows: np.ndarray) -> np.ndarray:
+        """The velocity of a person whose flow is a single count.
+
+        Args:
+            rows: lower edges of the person's box in pixels, of any shape.
+
+        Returns:
+            Body heights per second, float64 of the same shape.
+        """
+        return self.scale * self.fps / self.body_height.at_feet(rows)
 
 
 @dataclass(frozen=True)
@@ -31,7 +58,7 @@ class Sources:
         height, width: of a frame, in pixels.
         color: of the frames, `extract.color`.
         picture: content of the channel `picture`: `frame`, `masked`, `silhouette` (see `vad.regions.table`).
-        flow: whether there is flow.
+        flow: units of the flow; None without flow.
         silhouettes: whether regions come with their foreground.
     """
 
@@ -39,7 +66,7 @@ class Sources:
     width: int
     color: Literal["gray", "rgb"] = "gray"
     picture: tuple[str, ...] = ("frame",)
-    flow: bool = False
+    flow: FlowUnits | None = None
     silhouettes: bool = False
 
 
@@ -50,11 +77,12 @@ class Layer:
     Attributes:
         names: of the planes.
         make: function of the observation of a frame and of that before it that returns the planes in the size
-            of the frame, uint8 [H, W] or [H, W, C].
+            of the frame, uint8 [H, W] or [H, W, C]; those of flow are counts, int8 or float32.
         padding: value of the bars of a letterbox: black, or no motion.
         uses_previous: whether the planes show the change since the frame before; those of frame 0 then
             repeat those of frame 1.
         foreground: whether the planes need the foreground.
+        units: of flow; None for other planes.
     """
 
     names: tuple[str, ...]
@@ -62,6 +90,7 @@ class Layer:
     padding: int = 0
     uses_previous: bool = False
     foreground: bool = False
+    units: FlowUnits | None = None
 
 
 def layers_of(channels: Sequence[Channel], sources: Sources) -> list[Layer]:
@@ -111,19 +140,19 @@ def _difference(sources: Sources) -> list[Layer]:
 
 
 def _flow(sources: Sources) -> list[Layer]:
-    if not sources.flow:
+    if sources.flow is None:
         require_flow("none", "resize.channels: flow")
 
     def displacement(now: Observation, before: Observation) -> np.ndarray:
         if now.flow is None:
             raise ValueError("an observation without flow")
-        # int8 to uint8: flipping the highest bit of two's complement adds 128
-        shifted: np.ndarray = now.flow.view(np.uint8) ^ STILL
-        if shifted.shape[:2] != (sources.height, sources.width):
-            shifted = cv2.resize(shifted, (sources.width, sources.height), interpolation=cv2.INTER_LINEAR)
-        return shifted
+        if now.flow.shape[:2] == (sources.height, sources.width):
+            return now.flow
+        # not in whole counts: small and slow people move by a few of them
+        size = sources.width, sources.height
+        return cv2.resize(now.flow.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
 
-    return [Layer(PLANES["flow"], displacement, padding=STILL)]
+    return [Layer(PLANES["flow"], displacement, padding=STILL, units=sources.flow)]
 
 
 def _silhouette(sources: Sources) -> list[Layer]:

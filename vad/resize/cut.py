@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from vad.flow import open_flow
-from vad.resize.channels import Sources
+from vad.resize.channels import FlowUnits, Sources
 from vad.resize.cutter import Cutter
 from vad.store.arrays import ArrayWriter
+from vad.store.body_heights import BodyHeight
 from vad.store.cards import read_card
 from vad.store.tables import hash_table, write_table
 from vad.stream import Observation, WindowsOfFrame, results
@@ -22,7 +23,16 @@ from vad.windows.spec import TensorSpec
 from vad.windows.stored_regions import StoredRegions
 
 
-def cut(stem: Path, frames: Path, regions: Path, flow: Path, spec: TensorSpec, *, threads: int) -> None:
+def cut(
+    stem: Path,
+    frames: Path,
+    regions: Path,
+    flow: Path,
+    spec: TensorSpec,
+    body_height: BodyHeight,
+    *,
+    threads: int,
+) -> None:
     """Work function: writes the tensors of a clip in the form of `vad.windows.dataset`.
 
     <stem>.npy holds the cut-out pictures, uint8 [M, C, height, width]; a picture is stored once, even if it
@@ -36,13 +46,14 @@ def cut(stem: Path, frames: Path, regions: Path, flow: Path, spec: TensorSpec, *
         regions: stem of the clip's regions.
         flow: stem of the clip's flow; read only for the channel `flow`.
         spec: size and channels of the tensors, and the frames of a window.
+        body_height: how tall people are in the picture; it matters only for the channel `flow`.
         threads: maximum number of threads.
 
     Raises:
         UserError: if the clip lacks the source of a channel.
     """
     cv2.setNumThreads(threads)
-    clip = _Clip(frames, regions, flow, spec)
+    clip = _Clip(frames, regions, flow, spec, body_height)
     cutter = Cutter(spec, clip.sources)
     with ArrayWriter(stem, (len(cutter.names), spec.height, spec.width), np.uint8) as writer:
         table = _write_windows(results(cutter, clip), spec, writer)
@@ -65,15 +76,16 @@ class _Clip:
         card: entries for the card of the tensors.
     """
 
-    def __init__(self, frames: Path, regions: Path, flow: Path, spec: TensorSpec):
+    def __init__(self, frames: Path, regions: Path, flow: Path, spec: TensorSpec, body_height: BodyHeight):
         self.video = StoredFrames(frames)
         length, height, width = self.video.video.shape[:3]
         self.card: dict[str, Any] = {}
-        self._flow = None
+        self._flow, units = None, None
         if "flow" in spec.channels:
             counts, card = open_flow(flow, "resize.channels: flow")
             self._flow = np.asarray(counts)
-            self.card["flow"] = {"scale": card["scale"], "still": STILL}
+            units = FlowUnits(card["scale"], self.video.fps, body_height)
+            self.card["flow"] = {"still": STILL, "step": spec.flow_step, "unit": "body heights per second"}
         picture = tuple(read_card(regions)["picture"])
         shown = {*spec.channels, *(picture if "picture" in spec.channels else ())}
         self.regions = StoredRegions(regions, length, silhouettes=bool(shown & {"silhouette", "masked"}))
@@ -82,7 +94,7 @@ class _Clip:
             width,
             "gray" if self.video.video.ndim == 3 else "rgb",
             picture,
-            self._flow is not None,
+            units,
             self.regions.has_silhouettes,
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 from vad.resize.channels import Sources, layers_of
 from vad.stream import Frame, Observation, Processor, Regions, WindowsOfFrame
 from vad.windows import stride
+from vad.windows.planes import STILL
 from vad.windows.spec import Box, TensorSize, TensorSpec, placement
 
 Windows = tuple[tuple[np.ndarray, ...], ...]  # the pictures of each window
@@ -50,6 +51,12 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
         self.spec = spec
         self.layers = layers_of(spec.channels, sources)
         self.names = [name for layer in self.layers for name in layer.names]
+        # of each layer, the steps of a tensor per count of flow, by the lower edge of the box
+        rows = np.arange(sources.height + 1)
+        self._steps = [
+            None if layer.units is None else (layer.units.velocities(rows) / spec.flow_step).tolist()
+            for layer in self.layers
+        ]
         self._offsets: list[int] = spec.window.offsets().tolist()
         self.lookahead = spec.window.lookahead + stride.lookahead(spec.stride)
         self._uses_previous = any(layer.uses_previous for layer in self.layers)
@@ -59,7 +66,8 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
         self._observed = 0  # number of frames whose regions have come
         self._index = 0  # position of the next frame to give
         self._pictures: dict[tuple[int, Box], np.ndarray] = {}  # by frame and box
-        self._latest: tuple[int, Regions, Windows] = (-1, NO_REGIONS, ())
+        # the frame whose windows were cut last, its regions, its windows and its flow
+        self._latest: tuple[int, Regions, Windows, np.ndarray | None] = (-1, NO_REGIONS, (), None)
 
     def preview(self, frame: Frame, flow: np.ndarray | None) -> list[WindowsOfFrame]:
         """Takes a frame before its regions have come, so that the lookaheads of both overlap.
@@ -105,7 +113,9 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
             elif self._wait(source, length):
                 break
             if source != self._latest[0]:
-                self._latest = source, self._at(source).regions, self._cut(source, length)
+                observation = self._at(source)
+                windows = self._cut(source, length)
+                self._latest = source, observation.regions, windows, observation.flow
             out.append(WindowsOfFrame(self._index, self._at(self._index), *self._latest))
             self._index += 1
         self._drop()
@@ -140,10 +150,10 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
     def _picture(self, frame: int, box: Box, length: int) -> np.ndarray:
         """uint8 [C, height, width], made when first needed."""
         if (picture := self._pictures.get((frame, box))) is None:
-            parts = [
-                resize(self._planes(i, frame, length), box, self.spec, layer.padding)
-                for i, layer in enumerate(self.layers)
-            ]
+            parts = []
+            for i, (layer, steps) in enumerate(zip(self.layers, self._steps, strict=True)):
+                gain = None if steps is None else steps[box[3]]
+                parts.append(resize(self._planes(i, frame, length), box, self.spec, layer.padding, gain))
             picture = self._pictures[frame, box] = np.concatenate(parts)
         return picture
 
@@ -158,16 +168,17 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
         return planes
 
 
-def resize(picture: np.ndarray, box: Box, tensor: TensorSize, padding: int = 0) -> np.ndarray:
+def resize(
+    picture: np.ndarray, box: Box, tensor: TensorSize, padding: int = 0, gain: float | None = None
+) -> np.ndarray:
     """Cuts a box out of a picture and resizes it, with area averaging where it shrinks.
 
-    Values are not rescaled: flow remains in pixels of the frame, whatever the size of the tensor.
-
     Args:
-        picture: uint8 [H, W] or [H, W, C].
+        picture: uint8 [H, W] or [H, W, C]; counts of flow are int8 or float32.
         box: x0, y0, x1, y1 in pixels of the picture, end exclusive.
         tensor: size of the tensor, and whether the box is stretched or letterboxed.
         padding: value of the bars of a letterbox.
+        gain: for flow, the steps of the tensor per count; None for planes that stay as they are.
 
     Returns:
         uint8 [C, height, width].
@@ -175,10 +186,15 @@ def resize(picture: np.ndarray, box: Box, tensor: TensorSize, padding: int = 0) 
     x0, y0, x1, y1 = box
     left, top, width, height = placement(x1 - x0, y1 - y0, tensor)
     patch = picture[y0:y1, x0:x1]
+    if gain is not None:
+        patch = patch.astype(np.float32)  # rounded only once, at the end
     # first the sides that shrink, by area averaging; then the sides that grow, by linear interpolation
     patch = cv2.resize(patch, (min(width, x1 - x0), min(height, y1 - y0)), interpolation=cv2.INTER_AREA)
     if patch.shape[:2] != (height, width):
         patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_LINEAR)
+    if gain is not None:
+        # clips to 0..255; a factor of 1 makes the rounding the same on all machines
+        patch = cv2.addWeighted(patch * np.float32(gain), 1, patch, 0, STILL, dtype=cv2.CV_8U)
     patch = patch[None] if patch.ndim == 2 else patch.transpose(2, 0, 1)
     if (height, width) == (tensor.height, tensor.width):
         return patch

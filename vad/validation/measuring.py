@@ -13,6 +13,7 @@ from vad.branches.params import MeasureParams
 from vad.flow import FlowMethod
 from vad.live.measuring import Measuring
 from vad.regions import RegionMode
+from vad.store.body_heights import BodyHeight
 from vad.store.tables import BOX
 from vad.stream import FrameErrors, results
 from vad.stream.stored_frames import StoredFrames
@@ -30,6 +31,8 @@ def measure_passage(
     window: WindowParams,
     branches: Sequence[Branch],
     params: MeasureParams,
+    camera: str,
+    body_height: BodyHeight,
     *,
     threads: int,
 ) -> None:
@@ -47,6 +50,8 @@ def measure_passage(
         window: the frames of a window.
         branches: the opened branches of the models that have not learned from the clip.
         params: the section `measure`.
+        camera: name of the clip's camera.
+        body_height: how tall people are in the picture.
         threads: maximum number of threads; with several, heavy processors run in threads of their own.
 
     Raises:
@@ -63,6 +68,8 @@ def measure_passage(
         params.cell,
         shape=stored.video.shape[1:],
         fps=stored.fps,
+        camera=camera,
+        body_height=body_height,
         skip_warm_up=False,
         concurrent=threads > 1,
     )

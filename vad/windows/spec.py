@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 
 from vad.durations import count_frames
 from vad.pipeline.params import Field, Section
-from vad.windows.planes import PLANES, Channel
+from vad.windows.planes import FLOW_STEPS, PLANES, Channel
 
 Box = tuple[int, int, int, int]
 
@@ -107,6 +107,22 @@ class ResizeParams(Section):
         description="`stretch` fills the tensor; `letterbox` keeps the aspect ratio and adds black bars (for "
         "flow, bars without motion), which count in the error",
     )
+    flow_range: float = Field(
+        4.0,
+        gt=0,
+        le=100,
+        description="for the channel `flow`, the highest velocity in each direction, in body heights per "
+        "second (walking is about 0.8, running 3); faster flow is clipped. A tensor has 127 steps up to it",
+    )
+
+    @property
+    def flow_step(self) -> float:
+        """Body heights per second from one value of a flow plane to the next."""
+        return self.flow_range / FLOW_STEPS
+
+    def active(self) -> dict[str, Any]:
+        off = set() if "flow" in self.channels else {"flow_range"}
+        return self.model_dump(mode="json", exclude=off)
 
     def planes(self, color: str) -> list[str]:
         """Names of the planes of a tensor, if preprocessing leaves frames unchanged.
