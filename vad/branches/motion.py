@@ -26,9 +26,10 @@ class Motion(PlaceBranch):
         """`branches.motion`: the density."""
 
     floors = (0.02, 0.02)  # body heights per second; walking gives 0.1 to 0.8, averaged over a box
+    unknown = ((False, False),)
 
     def fit(self, clips: Sequence[NormalClip], log: Log) -> Statistics | None:
-        """Fits the density of velocities to all regions that are not cut off (`PlaceBranch.fit_places`)."""
+        """Fits the density of velocities to all regions (`PlaceBranch.fit_places`)."""
         return self.fit_places(clips, log)
 
     def sample(self, clip: NormalClip, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray | None:

@@ -6,6 +6,10 @@ all cameras: weighted means with the weights n : prior, for n regions, as regula
 shrinks the covariance of a class to that of all classes (Friedman 1989, doi:10.1080/01621459.1989.10478752).
 So where training was thin, a region is compared with what is normal elsewhere; the place itself is never odd.
 
+Regions may be divided into groups, such as those that the edge of the picture cuts off, which are compared with
+each other only. Features that say nothing in a group are unknown until normal footage tells: a group is shrunk
+to all whole regions with the variance UNKNOWN added to these features.
+
 The error of a region is the Mahalanobis distance (Mahalanobis 1936) of its features at the cell of its foot
 point, the middle of the lower edge of its box.
 """
@@ -24,7 +28,7 @@ ROWS = 30  # of cells of a picture, whose cells thus have 8 pixels at 240 rows
 WHOLE = "frame"  # the source of regions that are whole frames, which have neither place nor shape
 ANY = ""  # the name under which the statistics of all cameras stand
 ROUNDING = 1e-6  # of counts, which are sums of fractions
-BORDER = 1  # pixels; a box as near as this to the edge of the picture is taken for cut off
+UNKNOWN = 1.0  # variance of an unknown feature; of a logarithm, a factor of 2.7 either way
 
 
 class PlaceParams(Section):
@@ -55,13 +59,13 @@ class Samples:
     """The features of the regions of a normal clip.
 
     Attributes:
-        cells: rows and columns of the cells of the regions, int [N] each.
+        cells: groups, rows and columns of the cells of the regions, int [N] each.
         columns: number of columns of cells of the picture.
         features: float64 [N, D], finite.
         weight: of each region, above 0 to 1.
     """
 
-    cells: tuple[np.ndarray, np.ndarray]
+    cells: tuple[np.ndarray, np.ndarray, np.ndarray]
     columns: int
     features: np.ndarray
     weight: float
@@ -76,9 +80,11 @@ class PlaceBranch(Branch):
     Attributes:
         floors: smallest standard deviation of each feature, in its unit; added to all variances, so that
             normal footage in which a feature hardly varies does not make errors infinite.
+        unknown: for each group of regions, which features say nothing by themselves, bool [groups, D].
     """
 
     floors: ClassVar[Sequence[float]]
+    unknown: ClassVar[Sequence[Sequence[bool]]]
     params: PlaceParams
 
     def __init__(self, params: PlaceParams):
@@ -91,20 +97,33 @@ class PlaceBranch(Branch):
         Args:
             clip: the clip.
             frames: index of the frame of each region, int [N], ascending.
-            boxes: int [N, 4], none of them cut off by the edge of the picture.
+            boxes: int [N, 4].
 
         Returns:
             float [N, D]; None if the clip lacks the data for it.
         """
         raise NotImplementedError
 
+    def groups(self, boxes: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
+        """The groups of regions; by default all are in the group 0.
+
+        Args:
+            boxes: int [N, 4].
+            frame: (height, width) in pixels.
+
+        Returns:
+            int [N], from 0 on. Whole regions are in the group 0.
+        """
+        return np.zeros(len(boxes), np.int64)
+
     def fit_places(self, clips: Sequence[NormalClip], log: Log) -> Statistics | None:
         """Fits the tables of all cameras. Arguments as of `fit`.
 
         Returns:
-            By camera, `mean/<camera>` float32 [rows, columns, D], and `whitening/<camera>` float32 [rows,
-            columns, D, D], the matrix W by which |W (x - mean)| is the Mahalanobis distance of features x.
-            The camera "", which stands for all others, has a single cell. None if no clip has data.
+            By camera, `mean/<camera>` float32 [groups, rows, columns, D], and `whitening/<camera>` float32
+            [groups, rows, columns, D, D], the matrix W by which |W (x - mean)| is the Mahalanobis distance of
+            features x. The camera "", which stands for all others, has a single cell. None if no clip has
+            data.
         """
         for clip in clips:
             if clip not in self._samples:
@@ -115,10 +134,10 @@ class PlaceBranch(Branch):
                 of_cameras.setdefault(clip.camera, []).append(samples)
         counts = {camera: sum(len(s.features) for s in samples) for camera, samples in of_cameras.items()}
         if not sum(counts.values()):
-            log(f"no regions inside the picture that have a {self.name}, so no errors of {self.name}")
+            log(f"no regions that have a {self.name}, so no errors of {self.name}")
             return None
         log(f"{sum(counts.values())} regions of {sum(map(bool, counts.values()))} cameras")
-        return _tables(of_cameras, self.params, np.square(self.floors))
+        return _tables(of_cameras, self.params, np.square(self.floors), np.array(self.unknown))
 
     def _sample(self, clip: NormalClip) -> Samples | None:
         # takes long to import, and processors do without
@@ -126,14 +145,15 @@ class PlaceBranch(Branch):
 
         table = read_table(clip.regions)
         boxes = table[BOX].to_numpy(np.int64)
-        usable = (table["source"] != WHOLE).to_numpy() & ~cut_off(boxes, clip.frame)
+        usable = (table["source"] != WHOLE).to_numpy()
         frames, boxes = table["frame"].to_numpy()[usable], boxes[usable]
         features = self.sample(clip, frames, boxes)
         if features is None:
             return None
         weight = min(1.0, self.params.rate / clip.fps)
         columns = -(-clip.frame[1] * ROWS // clip.frame[0])
-        return Samples(cells_of(boxes, clip.frame), columns, features.astype(np.float64), weight)
+        cells = self.groups(boxes, clip.frame), *cells_of(boxes, clip.frame)
+        return Samples(cells, columns, features.astype(np.float64), weight)
 
 
 class PlaceProcessor(WindowProcessor):
@@ -147,11 +167,11 @@ class PlaceProcessor(WindowProcessor):
     def __init__(self, branch: PlaceBranch, clip: ClipFormat):
         super().__init__()
         assert branch.statistics is not None, "the branch was not fitted"
-        self.columns, self.clip = (branch.name,), clip
+        self.columns, self.branch, self.clip = (branch.name,), branch, clip
         statistics = branch.statistics
         camera = clip.camera if f"mean/{clip.camera}" in statistics else ANY
         mean, whitening = statistics[f"mean/{camera}"], statistics[f"whitening/{camera}"]
-        self._rows, self._columns, n = mean.shape
+        _, self._rows, self._columns, n = mean.shape
         self._mean, self._whitening = mean.reshape(-1, n), whitening.reshape(-1, n, n)
 
     def features(self, frame: WindowsOfFrame) -> np.ndarray:
@@ -175,9 +195,10 @@ class PlaceProcessor(WindowProcessor):
         Returns:
             float32 [N], 0 or more.
         """
-        rows, columns = cells_of(boxes, self.clip.frame)
+        (rows, columns), groups = cells_of(boxes, self.clip.frame), self.branch.groups(boxes, self.clip.frame)
         # of other cameras there is one cell; and pictures may be wider than in training
-        cells = np.minimum(rows, self._rows - 1) * self._columns + np.minimum(columns, self._columns - 1)
+        rows = np.minimum(rows, self._rows - 1) + groups * self._rows
+        cells = rows * self._columns + np.minimum(columns, self._columns - 1)
         from_mean = features - self._mean.take(cells, 0)
         white = np.matmul(self._whitening.take(cells, 0), from_mean[:, :, None])[:, :, 0]
         return np.sqrt((white * white).sum(1)).astype(np.float32)
@@ -200,20 +221,6 @@ def cells_of(boxes: np.ndarray, frame: tuple[int, int]) -> tuple[np.ndarray, np.
     return np.minimum(rows, ROWS - 1), columns
 
 
-def cut_off(boxes: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
-    """Whether boxes touch the edge of the picture, so that they may show a part of a person only.
-
-    Args:
-        boxes: int [N, 4].
-        frame: (height, width) in pixels.
-
-    Returns:
-        bool [N].
-    """
-    limit = np.array([frame[1], frame[0]] * 2) - BORDER
-    return np.any((boxes <= BORDER) | (boxes >= limit), axis=1)
-
-
 @dataclass(frozen=True, eq=False)
 class _Normals:
     """Normal distributions with D dimensions, an array of any shape of them.
@@ -230,20 +237,24 @@ class _Normals:
 
     @classmethod
     def of(cls, moments: np.ndarray) -> "_Normals":
-        """Of the moments [..., 1 + D, 1 + D], with a count above 0 (see `_moments`)."""
+        """Of the moments [..., 1 + D, 1 + D] (see `_moments`); with count 0, `shrunk` gives its target."""
         count = moments[..., 0, 0]
-        mean = moments[..., 0, 1:] / count[..., None]
-        products = moments[..., 1:, 1:] / count[..., None, None]
+        divisor = np.where(count > 0, count, 1.0)
+        mean = moments[..., 0, 1:] / divisor[..., None]
+        products = moments[..., 1:, 1:] / divisor[..., None, None]
         return cls(count, mean, products - mean[..., :, None] * mean[..., None, :])
 
     def shrunk(self, target: "_Normals", weight: float) -> "_Normals":
-        """Weighted means with a single distribution.
+        """Weighted means with other distributions.
 
         Args:
-            target: towards which the others are shrunk.
-            weight: of it, where the others have their counts.
+            target: towards which they are shrunk; of a shape that numpy can broadcast to theirs.
+            weight: of it, where they have their counts.
         """
-        share = (self.count / (self.count + weight))[..., None]
+        # without regions and with weight 0, the target as well
+        share = np.divide(
+            self.count, self.count + weight, out=np.zeros_like(self.count), where=self.count > 0
+        )[..., None]
         mean = share * self.mean + (1 - share) * target.mean
         share = share[..., None]
         return _Normals(self.count, mean, share * self.covariance + (1 - share) * target.covariance)
@@ -261,36 +272,46 @@ class _Normals:
         return {f"{name}/{camera}": array.astype(np.float32) for name, array in arrays.items()}
 
 
-def _tables(clips: dict[str, list[Samples]], params: PlaceParams, ridge: np.ndarray) -> Statistics:
+def _tables(
+    clips: dict[str, list[Samples]], params: PlaceParams, ridge: np.ndarray, unknown: np.ndarray
+) -> Statistics:
     """The tables of all cameras that have regions.
 
     Args:
         clips: the samples of the clips of each camera, at least one region in all.
         params: parameters of the density.
         ridge: added to the variances, [D].
+        unknown: which features are unknown in each group, bool [groups, D].
     """
-    moments = {camera: _moments(samples) for camera, samples in sorted(clips.items())}
-    everything = _Normals.of(np.sum([cells.sum((0, 1), keepdims=True) for cells in moments.values()], axis=0))
+    moments = {
+        camera: _moments(samples, len(unknown)) for camera, samples in sorted(clips.items()) if samples
+    }
+    of_groups = np.sum([cells.sum((1, 2), keepdims=True) for cells in moments.values()], axis=0)
+    whole = _Normals.of(of_groups[0] if of_groups[0, 0, 0, 0, 0] > 0 else of_groups.sum(0))
+    variances = UNKNOWN * unknown[:, None, None, :, None] * np.eye(unknown.shape[1])
+    ignorance = _Normals(whole.count, whole.mean, whole.covariance + variances)
+    everything = _Normals.of(of_groups).shrunk(ignorance, params.prior)
     tables: dict[str, np.ndarray] = {}
     for camera, cells in moments.items():
         if cells.any():
-            of_camera = _Normals.of(cells.sum((0, 1))).shrunk(everything, params.prior)
-            normals = _Normals.of(_neighbourhoods(cells, params.neighbours)).shrunk(of_camera, params.prior)
-            tables |= normals.table(camera, ridge)
+            of_camera = _Normals.of(cells.sum((1, 2), keepdims=True)).shrunk(everything, params.prior)
+            near = np.stack([_neighbourhoods(group, params.neighbours) for group in cells])
+            tables |= _Normals.of(near).shrunk(of_camera, params.prior).table(camera, ridge)
     return tables | everything.table(ANY, ridge)
 
 
-def _moments(clips: Sequence[Samples]) -> np.ndarray:
+def _moments(clips: Sequence[Samples], groups: int) -> np.ndarray:
     """Moments of the features x in each cell: sums of the outer products of the vectors (1, x).
 
     Args:
         clips: the samples of the clips of a camera.
+        groups: number of groups.
 
     Returns:
-        float64 [rows, columns, 1 + D, 1 + D].
+        float64 [groups, rows, columns, 1 + D, 1 + D].
     """
     dimensions = 1 + clips[0].features.shape[1]
-    out = np.zeros((ROWS, max(clip.columns for clip in clips), dimensions, dimensions))
+    out = np.zeros((groups, ROWS, max(clip.columns for clip in clips), dimensions, dimensions))
     for clip in clips:
         vectors = np.insert(clip.features, 0, 1, axis=1)
         np.add.at(out, clip.cells, clip.weight * vectors[:, :, None] * vectors[:, None, :])
@@ -312,6 +333,8 @@ def _neighbourhoods(cells: np.ndarray, neighbours: float) -> np.ndarray:
     """
     occupied = cells[..., 0, 0] > 0
     (rows, columns), moments = np.nonzero(occupied), cells[occupied]
+    if not len(rows):
+        return cells
     out = np.empty_like(cells)
     for row, column in np.ndindex(cells.shape[:2]):
         squared = (rows - row) ** 2 + (columns - column) ** 2  # distance, in cells
