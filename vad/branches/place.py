@@ -4,11 +4,12 @@ The picture of a camera is divided into square cells. A cell has the mean and th
 of the normal regions nearest to it, both shrunk to those of all regions of the camera, and these to those of
 all cameras: weighted means with the weights n : prior, for n regions, as regularised discriminant analysis
 shrinks the covariance of a class to that of all classes (Friedman 1989, doi:10.1080/01621459.1989.10478752).
-So where training was thin, a region is compared with what is normal elsewhere; the place itself is never odd.
+So where training was thin, a region is compared with what is normal elsewhere; the place itself is never
+odd.
 
-Regions may be divided into groups, such as those that the edge of the picture cuts off, which are compared with
-each other only. Features that say nothing in a group are unknown until normal footage tells: a group is shrunk
-to all whole regions with the variance UNKNOWN added to these features.
+Regions may be divided into groups, such as those that the edge of the picture cuts off, which are compared
+with each other only. Features that say nothing in a group are unknown until normal footage tells: a group is
+shrunk to all whole regions with the variance UNKNOWN added to these features.
 
 The error of a region is the Mahalanobis distance (Mahalanobis 1936) of its features at the cell of its foot
 point, the middle of the lower edge of its box.

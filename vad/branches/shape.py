@@ -4,8 +4,8 @@ People who lie, bend or sit are lower and wider than those who stand; bicycles a
 `vad.branches.place` for the density.
 
 The edge of the picture cuts some boxes off. Across it, the size of a cut box may be anything, and normal
-footage must tell: where people walk in at the side, boxes of any width are normal; where they stand with their
-feet out of view, boxes are tall nevertheless, and a low one is odd.
+footage must tell: where people walk in at the side, boxes of any width are normal; where they stand with
+their feet out of view, boxes are tall nevertheless, and a low one is odd.
 """
 
 from collections.abc import Sequence
