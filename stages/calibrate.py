@@ -31,6 +31,9 @@ def main(run: stage.Run) -> None:
         f"frames in {len(normal)} clip{'s' * (len(normal) != 1)}, branches {', '.join(calibration.branches)}"
         + (f"; frames without regions: {empty}" if empty else "")
     )
+    if calibration.border_gains:
+        gains = ", ".join(f"{branch} {gain:.2f}" for branch, gain in calibration.border_gains.items())
+        run.log(f"errors of regions at the border of the frame are divided by: {gains}")
     for line in sentences(calibration.evidence):
         run.log(line)
     if (text := warning(calibration.evidence)) is not None:

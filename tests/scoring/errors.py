@@ -17,6 +17,7 @@ PLAIN = {  # no smoothing, and a threshold that needs only two frames
     "normalisation": "quantile",
     "per_camera": False,
     "grid": [],
+    "border_gain": False,
     "fuse": "sum",
     "smooth": {"median": 0.0, "gaussian": 0.0},
     "lookahead": None,

@@ -31,6 +31,11 @@ def calibration_of(
     return Calibration(chosen, {"": norms}, cells or {}, gains or {}, 0.0, 0.0, 1, 1.0, 0.0, 0, 0.0)
 
 
+def at_the_border(clip: ClipErrors) -> ClipErrors:
+    """The regions at the left edge of the frame."""
+    return replace(clip, table=clip.table.assign(x1=4))
+
+
 def region_scores(calibration: Calibration, clip: ClipErrors) -> list[float]:
     (scores,) = (calibration.region_scores(item, clip.size) for item in clip.each_frame())
     return scores.tolist()
@@ -124,17 +129,24 @@ def test_a_grid_has_rows_and_columns(grid):
 @pytest.mark.parametrize("normalisation", ["tail", "quantile", "z_score"])
 def test_a_calibration_is_read_as_it_was_written(tmp_path, normalisation):
     normal = [clip_errors(times * RNG.random(50), camera=c) for c, times in (("a", 1), ("b", 100), ("a", 1))]
-    other = clip_errors(RNG.random(30), camera="b")
+    normal += [at_the_border(clip_errors(300 * RNG.random(50)))]
+    other = at_the_border(clip_errors(RNG.random(30), camera="b"))
     smoothing = {"median": 0.4, "gaussian": 0.07}
     calibration = calibrated(
-        *normal, per_camera=True, grid=[2, 2], smooth=smoothing, normalisation=normalisation
+        *normal,
+        per_camera=True,
+        grid=[2, 2],
+        border_gain=True,
+        smooth=smoothing,
+        normalisation=normalisation,
     )
+    assert calibration.border_gains["look"] > 1
     for name in ("a", "b"):
         calibration.save(tmp_path / f"{name}.json")
     back = Calibration.load(tmp_path / "a.json")
     assert back == calibration
     assert (tmp_path / "a.json").stat().st_size < 12_000  # three cameras, and cells
-    assert back.evidence.left_out == 3
+    assert back.evidence.left_out == 4
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert back.frame_scores(other).tolist() == calibration.frame_scores(other).tolist()
 
@@ -164,6 +176,8 @@ def test_the_highest_cell_is_the_score_of_the_frame(frames, grid, lookahead, see
         chosen = params(aggregate="cell", branches=[branch], error_sigma=0.07, lookahead=lookahead, grid=grid)
         gains = {branch: rng.uniform(0.5, 2, grid).tolist()} if grid else {}
         calibration = calibration_of(norms, chosen, gains, cells=norms)
+        calibration = replace(calibration, border_gains={"look": 1.7})
+        clip = replace(clip, table=clip.table.assign(x1=rng.choice([4, 8], frames)))
         maps = np.concatenate([part for _, part in calibration.cell_scores(clip)])
         assert (maps.dtype, maps.shape) == (np.float32, (frames, 3, 4))
         np.testing.assert_allclose(maps.max((1, 2)), calibration.frame_scores(clip), rtol=1e-5, atol=1e-5)

@@ -11,7 +11,7 @@ from tests.scoring.boxes import FPS, boxed_clip, boxed_clips, nearest_with_windo
 from tests.scoring.errors import calibrated, clip_errors
 from vad.scoring import gains
 from vad.scoring.clip_errors import ClipErrors
-from vad.scoring.gains import GAIN_LIMITS, PRIOR, STRETCH, at_cells, at_regions, fit_gains
+from vad.scoring.gains import GAIN_LIMITS, PRIOR, STRETCH, at_cells, at_regions, fit_areas
 
 RNG = np.random.default_rng(0)
 N, FRAMES = 1600, 800
@@ -51,7 +51,7 @@ def test_an_area_with_little_footage_is_like_the_whole():
         on_the_right = np.arange(8000) >= 8000 - frames
         errors = np.where(on_the_right, 2.0, 1.0).astype(np.float32)
         clip = boxes_at(clip_errors(errors), np.where(on_the_right, 6, 0))
-        fitted.append(fit_gains([clip], ["look"], [1, 2])["look"][0, 1])
+        fitted.append(fit_areas([clip], ["look"], [1, 2])["look"][0, 1])
     np.testing.assert_allclose(fitted, [shrunk(2, frames) for frames in (2, 40, 380)])
     assert fitted[0] < 1.04
 
@@ -60,7 +60,7 @@ def test_noise_in_a_map_is_not_amplified():
     """Regions are on the right, where the map is high; on the left there is noise, a hundredth of it."""
     maps = RNG.random((400, 3, 4)) * [0.01, 0.01, 1, 1]
     normal = boxed_clip([(t, 0, 8, 0, 16, 12, 1, 1) for t in range(400)], 400, maps={"speed": maps})
-    fitted = fit_gains([normal], ["speed"], [1, 2])["speed"]
+    fitted = fit_areas([normal], ["speed"], [1, 2])["speed"]
     assert fitted[0, 0] == 1
     assert fitted[0, 1] == pytest.approx(1)
 
@@ -90,7 +90,7 @@ def test_gains_are_those_of_the_definition(clip):
             x = min((row.x0 + row.x1) * 3 // (2 * clip.size[1]), 2)
             regions[3 * y + x].append(row.error_look)
     for branch, errors in (("speed", cells), ("look", regions)):
-        fitted = fit_gains([clip], [branch], grid)[branch].ravel()
+        fitted = fit_areas([clip], [branch], grid)[branch].ravel()
         everything = [e for area in errors for e in area]
         for area in range(6):
             expected = 1.0
@@ -106,7 +106,7 @@ def test_gains_stay_within_a_factor_of_three(times):
     """On the right there are 600 of 60,000 regions, too few to change the quantile of all."""
     right = np.arange(60_000) >= 59_400
     errors = np.where(right, times, 1).astype(np.float32)
-    (fitted,) = fit_gains([boxes_at(clip_errors(errors), np.where(right, 6, 0))], ["look"], [1, 2])["look"]
+    (fitted,) = fit_areas([boxes_at(clip_errors(errors), np.where(right, 6, 0))], ["look"], [1, 2])["look"]
     np.testing.assert_allclose(fitted, [1, np.clip(shrunk(times, 600), *GAIN_LIMITS)], rtol=1e-5)
 
 
@@ -115,9 +115,9 @@ def test_errors_of_0_do_not_count():
     left = np.arange(800) < 600
     errors = np.where(np.arange(800) < 400, 0, RNG.random(800)).astype(np.float32)  # of 600 on the left 200
     clip = boxes_at(clip_errors(errors), np.where(left, 0, 6))
-    with_zeros, without = (fit_gains([c], ["look"], [1, 2])["look"] for c in (clip, clip.select(errors > 0)))
+    with_zeros, without = (fit_areas([c], ["look"], [1, 2])["look"] for c in (clip, clip.select(errors > 0)))
     np.testing.assert_array_equal(with_zeros, without)
-    empty = fit_gains([clip_errors(np.zeros(300, np.float32))], ["look"], [2, 2])
+    empty = fit_areas([clip_errors(np.zeros(300, np.float32))], ["look"], [2, 2])
     assert empty["look"].tolist() == [[1, 1], [1, 1]]
 
 
@@ -140,9 +140,9 @@ def test_of_long_footage_every_nth_map_is_read(frames, monkeypatch):
     maps = RNG.random((frames, 3, 4)).astype(np.float16)
     step = max(1, frames // 1000)
     whole = clip_errors(np.ones(frames), speed=maps)
-    fitted = fit_gains([whole], ["speed"], [1, 2])["speed"]
+    fitted = fit_areas([whole], ["speed"], [1, 2])["speed"]
     others = maps.copy()
     others[np.arange(frames) % step > 0] = 5
     np.testing.assert_array_equal(
-        fitted, fit_gains([clip_errors(np.ones(frames), speed=others)], ["speed"], [1, 2])["speed"]
+        fitted, fit_areas([clip_errors(np.ones(frames), speed=others)], ["speed"], [1, 2])["speed"]
     )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.scoring.boxes import boxed_clip
 from tests.scoring.errors import calibrated, clip_errors, params
 from vad import UserError
+from vad.scoring import calibrate as calibrate_module
 from vad.scoring import left_out
 from vad.scoring.calibrate import calibrate
 from vad.scoring.clip_errors import ClipErrors
@@ -36,6 +37,7 @@ CHOSEN = st.builds(
     normalisation=st.sampled_from(["tail", "quantile", "z_score"]),
     per_camera=st.booleans(),
     grid=st.sampled_from([[], [1, 2]]),
+    border_gain=st.booleans(),
     fuse=st.sampled_from(["sum", "max"]),
     branches=st.sampled_from(["all", ["speed", "move"], ["look"]]),
     lookahead=st.sampled_from([None, 0.1]),
@@ -43,12 +45,12 @@ CHOSEN = st.builds(
 
 
 def clips_of(seed: int, number: int, cameras: int = 2) -> list[ClipErrors]:
-    """Clips with two boxes on either side of most frames, with maps of speed."""
+    """Clips with two boxes on either side of most frames, the right one at the border, with maps of speed."""
     rng, out = np.random.default_rng(seed), []
     for i in range(number):
         frames, scale = int(rng.integers(55, 90)), rng.uniform(0.5, 2)
         rows = [
-            (t, side, 8 * side, 0, 8 * side + 6, 8, *(scale * (1 + side) * rng.gamma(2, 1, 2)))
+            (t, side, 8 * side + 2, 2, 8 * side + 8, 8, *(scale * (1 + side) * rng.gamma(2, 1, 2)))
             for t in range(frames)
             if rng.random() < 0.9
             for side in range(2)
@@ -104,6 +106,24 @@ def test_of_many_clips_several_are_left_out_at_once(grid, monkeypatch):
     clips, chosen = clips_of(0, 7), params(grid=grid)
     groups = [[0, 3, 6], [1, 4], [2, 5]]
     check(calibrate(clips, chosen).evidence, clips, expected(clips, groups, chosen))
+
+
+def test_of_long_footage_gains_of_the_border_are_left_as_they_are(monkeypatch):
+    """Where it takes only seconds, they are fitted without the left-out clip."""
+    clips, chosen = clips_of(0, 3), params(border_gain=True)
+    table = clips[0].table
+    times = np.where(table["x1"] == 16, np.float32(20), np.float32(1))
+    clips[0] = replace(clips[0], table=table.assign(error_look=table["error_look"] * times))
+    frames = sum(clip.frames for clip in clips)
+    whole = calibrate(clips, chosen)
+    monkeypatch.setattr(left_out, "POOLED_FRAMES", 3 * frames)
+    short = calibrate(clips, chosen).evidence
+    check(short, clips, expected(clips, [[0], [1], [2]], chosen))
+    monkeypatch.setattr(left_out, "POOLED_FRAMES", 3 * frames - 1)
+    monkeypatch.setattr(calibrate_module, "fit_gains", lambda *_: whole.all_gains)
+    long = calibrate(clips, chosen).evidence
+    check(long, clips, expected(clips, [[0], [1], [2]], chosen))
+    assert long != short
 
 
 def test_scores_are_held_in_parts(monkeypatch):

@@ -16,6 +16,7 @@ from tests.scoring.boxes import FPS, boxed_clip, boxed_clips, nearest_with_windo
 from vad.scoring.cells import CellErrors
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.filters import Gaussian, radius
+from vad.scoring.gains import Gains
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import Pooling, frame_errors, mean_of_highest
 from vad.scoring.smoothing import Smoothing
@@ -23,10 +24,13 @@ from vad.stream import results
 
 RNG = np.random.default_rng(0)
 few = settings(max_examples=50, deadline=None)
-GAINS = {  # of areas, at least two for each branch
-    "look": np.array([[1.0, 2.0], [4.0, 0.5]], np.float32),
-    "speed": np.array([[1.0, 3.0, 0.25]], np.float32),
-}
+GAINS = Gains(  # at least two areas for each branch
+    {
+        "look": np.array([[1.0, 2.0], [4.0, 0.5]], np.float32),
+        "speed": np.array([[1.0, 3.0, 0.25]], np.float32),
+    },
+    {"look": 1.75, "move": 3.0, "speed": 2.0},  # speed has maps only
+)
 
 
 def params(aggregate="region", sigma=0.0, pool="max", top_k=1, lookahead=None) -> CalibrateParams:
@@ -40,21 +44,30 @@ def look(clip: ClipErrors, chosen: CalibrateParams) -> np.ndarray:
     return frame_errors(clip, ["look"], chosen)["look"]
 
 
-def regions_of(clip: ClipErrors, branch: str, gains: dict) -> list[SimpleNamespace]:
-    """The regions with their `error` in the branch, divided by the gain at their middle."""
+def touches(row, size: tuple[int, int]) -> bool:
+    """Whether a box is at most a pixel from an edge of the frame, and not the whole frame."""
+    (height, width), box = size, (row.x0, row.y0, row.x1, row.y1)
+    near = row.x0 in (0, 1) or row.y0 in (0, 1) or row.x1 in (width - 1, width)
+    return (near or row.y1 in (height - 1, height)) and box != (0, 0, width, height)
+
+
+def regions_of(clip: ClipErrors, branch: str, gains: Gains) -> list[SimpleNamespace]:
+    """The regions with their `error` in the branch, divided by the gains of area and border."""
     out = []
     for row in clip.table.itertuples():
         error = float(getattr(row, f"error_{branch}"))
-        if branch in gains:
-            m, n = gains[branch].shape
+        if branch in gains.areas:
+            m, n = gains.areas[branch].shape
             i = (row.y0 + row.y1) * m // (2 * clip.size[0])
             j = (row.x0 + row.x1) * n // (2 * clip.size[1])
-            error /= float(gains[branch][min(i, m - 1), min(j, n - 1)])
+            error /= float(gains.areas[branch][min(i, m - 1), min(j, n - 1)])
+        if touches(row, clip.size):
+            error /= gains.border.get(branch, 1.0)
         out.append(SimpleNamespace(**{**row._asdict(), "error": error}))
     return out
 
 
-def map_of(clip: ClipErrors, branch: str, t: int, gains: dict) -> list[float]:
+def map_of(clip: ClipErrors, branch: str, t: int, gains: Gains) -> list[float]:
     """The errors of the cells in frame t, cell by cell."""
     rows, columns = (-(-side // clip.cell) for side in clip.size)
     at, out = nearest_with_windows(clip, t), []
@@ -63,9 +76,10 @@ def map_of(clip: ClipErrors, branch: str, t: int, gains: dict) -> list[float]:
         for j in range(columns):
             if branch == "speed":
                 value = float(clip.maps[branch][t, i, j])
-                if branch in gains:
-                    m, n = gains[branch].shape
-                    value /= gains[branch][(2 * i + 1) * m // (2 * rows), (2 * j + 1) * n // (2 * columns)]
+                if branch in gains.areas:
+                    area = gains.areas[branch]
+                    m, n = area.shape
+                    value /= area[(2 * i + 1) * m // (2 * rows), (2 * j + 1) * n // (2 * columns)]
             else:  # a region touches the cell if a pixel of it is in the cell
                 y, x = (range(k * clip.cell, (k + 1) * clip.cell) for k in (i, j))
                 touching = [r for r in here if {*range(r.y0, r.y1)} & {*y} and {*range(r.x0, r.x1)} & {*x}]
@@ -74,7 +88,7 @@ def map_of(clip: ClipErrors, branch: str, t: int, gains: dict) -> list[float]:
     return out
 
 
-def slowly(clip: ClipErrors, branch: str, chosen: CalibrateParams, gains: dict) -> list[float]:
+def slowly(clip: ClipErrors, branch: str, chosen: CalibrateParams, gains: Gains) -> list[float]:
     """The errors of frames, computed literally from the definition."""
     sigma = FPS * chosen.error_sigma
     reach = radius(sigma)
@@ -119,7 +133,7 @@ CHOSEN = st.builds(
 )
 
 
-@given(boxed_clips(), CHOSEN, st.sampled_from([{}, GAINS]))
+@given(boxed_clips(), CHOSEN, st.sampled_from([Gains(), GAINS]))
 @settings(max_examples=150, deadline=None)
 def test_errors_of_frames_are_those_of_the_definition(clip, chosen, gains):
     assert clip.branches == ["look", "move", "speed"]
@@ -209,12 +223,26 @@ def test_a_track_with_a_gap_is_weighed_by_its_boxes():
 
 def test_errors_are_divided_by_the_gain_of_their_area():
     rows = [(0, 0, 0, 0, 7, 12, 1, 1), (1, 0, 9, 0, 16, 12, 2, 2), (2, 0, 0, 0, 16, 12, 2, 2)]
-    gains = {"look": np.array([[1.0, 2.0]], np.float32)}
+    gains = Gains({"look": np.array([[1.0, 2.0]], np.float32)})
     clip = boxed_clip(rows, 3)
     for aggregate in ("region", "cell", "track"):
         values = frame_errors(clip, ["look", "move"], params(aggregate), gains)
         assert values["look"].tolist() == [1, 1, 1]  # the middle of the frame belongs to the right
         assert values["move"].tolist() == [1, 2, 2]
+
+
+def test_errors_at_the_border_are_divided_by_its_gain():
+    """In all branches that have one; a whole frame is not at the border, and maps are not divided."""
+    boxes = [(1, 4, 5, 8), (2, 4, 5, 8), (4, 4, 15, 8), (4, 4, 14, 8), (4, 1, 8, 8), (4, 4, 8, 11)]
+    boxes += [(0, 0, 16, 12), (0, 0, 16, 11), (0, 0, 1, 1), (8, 6, 9, 7)]
+    rows = [(t, 0, *box, 6, 6) for t, box in enumerate(boxes)]
+    maps = {"speed": np.full((len(rows), 3, 4), 6.0, np.float16)}
+    clip = boxed_clip(rows, len(rows), maps=maps)
+    gains = Gains(border={"look": 2.0, "speed": 3.0})
+    for aggregate in ("region", "cell", "track"):
+        values = frame_errors(clip, clip.branches, params(aggregate), gains)
+        assert values["look"].tolist() == [3, 6, 3, 6, 3, 3, 6, 3, 3, 6]
+        assert values["move"].tolist() == values["speed"].tolist() == [6] * 10
 
 
 @pytest.mark.parametrize(

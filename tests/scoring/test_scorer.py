@@ -17,6 +17,7 @@ from vad import UserError
 from vad.scoring.calibration import Calibration
 from vad.scoring.events import Events
 from vad.scoring.filters import filtered
+from vad.scoring.gains import Gains
 from vad.scoring.norms import Line, fit_norm
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import frame_errors
@@ -42,16 +43,25 @@ CHOSEN = st.builds(
 )
 
 
-def calibration_of(chosen: CalibrateParams, gains: dict | None = None) -> Calibration:
-    return Calibration(chosen, CAMERAS, CAMERAS[""], gains or {}, 0.4, 0.5, 1, 1.0, 0.0, 0, 0.0)
+def calibration_of(
+    chosen: CalibrateParams, gains: dict | None = None, border: dict | None = None
+) -> Calibration:
+    calibration = Calibration(chosen, CAMERAS, CAMERAS[""], gains or {}, 0.4, 0.5, 1, 1.0, 0.0, 0, 0.0)
+    return replace(calibration, border_gains=border or {})
 
 
-@given(boxed_clips(), CHOSEN, st.sampled_from([{}, {"move": [[0.5, 2.0]]}]), st.integers(1, 9))
+@given(
+    boxed_clips(),
+    CHOSEN,
+    st.sampled_from([{}, {"move": [[0.5, 2.0]]}]),
+    st.sampled_from([{}, {"look": 1.3, "move": 2.7}]),
+    st.integers(1, 9),
+)
 @settings(max_examples=60, deadline=None)
-def test_scores_frame_by_frame_are_those_of_the_whole_clip(clip, chosen, gains, chunk):
-    calibration = calibration_of(chosen, gains)
+def test_scores_frame_by_frame_are_those_of_the_whole_clip(clip, chosen, gains, border, chunk):
+    calibration = calibration_of(chosen, gains, border)
     arrays = {branch: np.float32(gain) for branch, gain in gains.items()}
-    errors = frame_errors(clip, clip.branches, chosen, arrays)
+    errors = frame_errors(clip, clip.branches, chosen, Gains(arrays, border))
 
     def smoothed(branches: list[str]) -> np.ndarray:
         return filtered(calibration.fuse(errors, "b", branches), *calibration.smoothing(FPS).of_scores())
@@ -158,7 +168,8 @@ def test_a_frame_takes_a_fraction_of_a_frame_interval():
     clip = boxed_clip(rows, frames, size=(240, 360), cell=8, maps=maps)
     chosen = CalibrateParams(branches=list(names))
     norms = {name: fit_norm(RNG.random(500), "tail") for name in names}
-    calibration = replace(calibration_of(chosen), standardisation={"": norms}, cell_standardisation=norms)
+    calibration = calibration_of(chosen, border={"look": 2.0, "move": 1.5})
+    calibration = replace(calibration, standardisation={"": norms}, cell_standardisation=norms)
     scorer = Scorer(calibration, clip.size, clip.cell, 25.0, cells=True)
     events = Events(0.4, 25.0, chosen.events, names)
     items = list(clip.each_frame())

@@ -39,9 +39,7 @@ def calibrate(
     """
     _require_errors(normal, params)
     branches = normal[0].branches
-    gains = fit_gains(normal, branches, params.grid) if params.grid else {}
-    # gains in float32, as in `Calibration`, so that both divide errors by exactly the same numbers
-    gains = {branch: gain.astype(np.float32) for branch, gain in gains.items()}
+    gains = fit_gains(normal, branches, params)
     pooled = _pooled(normal, branches, params, gains)
     branches = _with_spread(fit_norms(pooled, branches, params), params, log)
     standardisation = {
@@ -52,7 +50,8 @@ def calibrate(
         params=params,
         standardisation=standardisation,
         cell_standardisation=_of_cells(pooled, branches, params, gains, standardisation[ALL_CAMERAS]),
-        gains={branch: gain.tolist() for branch, gain in gains.items()},
+        gains={branch: gain.tolist() for branch, gain in gains.areas.items()},
+        border_gains=dict(gains.border),
         threshold=0.0,
         cell_threshold=0.0,
         frames=sum(clip.frames for clip in normal),

@@ -6,7 +6,7 @@ anomalous. Standardisation is strictly increasing and the same for all clips (of
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from vad import UserError
 from vad.scoring.cells import CellErrors
 from vad.scoring.evidence import Evidence
 from vad.scoring.filters import filtered
-from vad.scoring.gains import errors_of_regions
+from vad.scoring.gains import Gains, errors_of_regions
 from vad.scoring.norms import Norm, from_json
 from vad.scoring.params import CalibrateParams
 from vad.scoring.pooling import CHUNK, frame_errors
@@ -52,6 +52,8 @@ class Calibration:
         evidence: what the threshold of frame scores rests on.
         folds: number of models whose mean error is scored. With more than one, each normal clip was measured
             by a model that had not learned from it.
+        border_gains: gain of the regions at the border of the frame by branch; empty without
+            `calibrate.border_gain`.
     """
 
     params: CalibrateParams
@@ -66,6 +68,7 @@ class Calibration:
     delay: float
     evidence: Evidence | None = None
     folds: int = 1
+    border_gains: dict[str, float] = field(default_factory=dict)
 
     @property
     def branches(self) -> list[str]:
@@ -157,7 +160,7 @@ class Calibration:
             float64 [T] by branch, for the calibrated branches that the clip has.
         """
         calibrated = [branch for branch in clip.branches if branch in self.standardisation[ALL_CAMERAS]]
-        return frame_errors(clip, calibrated, self.params, self.gain_arrays)
+        return frame_errors(clip, calibrated, self.params, self.all_gains)
 
     def frame_scores(self, clip: "ClipErrors", branches: Sequence[str] | None = None) -> np.ndarray:
         """Scores of the frames, smoothed over time: float64 [T].
@@ -200,7 +203,7 @@ class Calibration:
         branches = [branch for branch in self.branches if branch in item.errors]
         if not branches or not len(item.regions):
             return np.zeros(len(item.regions))
-        errors = errors_of_regions(item, branches, size, self.gain_arrays)
+        errors = errors_of_regions(item, branches, size, self.all_gains)
         return self.fuse(dict(zip(branches, errors, strict=True)), camera, branches)
 
     def fuse_cells(self, maps: np.ndarray, branches: Sequence[str]) -> np.ndarray:
@@ -235,7 +238,7 @@ class Calibration:
         start, end = only or (0, clip.frames)
         # with the neighbours that the gaussian reaches, which are dropped below
         first, last = max(0, start - gaussian.before), min(clip.frames, end + gaussian.lookahead)
-        cells = CellErrors(branches, clip.size, clip.cell, gaussian, self.gain_arrays, chunk=CHUNK)
+        cells = CellErrors(branches, clip.size, clip.cell, gaussian, self.all_gains, chunk=CHUNK)
         for maps in results(cells, clip.each_frame(first, last)):
             low, high = max(start, first), min(end, first + len(maps))
             if low < high:
@@ -243,9 +246,10 @@ class Calibration:
             first += len(maps)
 
     @cached_property
-    def gain_arrays(self) -> dict[str, np.ndarray]:
-        """`gains` as arrays, float32."""
-        return {branch: np.array(gains, np.float32) for branch, gains in self.gains.items()}
+    def all_gains(self) -> Gains:
+        """By what errors are divided: exactly the numbers that were fitted, which are float32."""
+        areas = {branch: np.array(gains, np.float32) for branch, gains in self.gains.items()}
+        return Gains(areas, self.border_gains)
 
     def without_footage(self, cameras: Iterable[str]) -> list[str]:
         """The cameras that lack normal footage; empty unless `calibrate.per_camera` is set."""

@@ -37,11 +37,11 @@ class CellErrors(Processor[FrameErrors, np.ndarray]):
         gains: Gains | None = None,
         chunk: int = 1,
     ):
-        self.branches, self.size, self.cell, self.gains = branches, size, cell, gains or {}
+        self.branches, self.size, self.cell, self.gains = branches, size, cell, gains or Gains()
         self.lookahead = smoothing.lookahead
         self._smoothing = smoothing
         shape = map_shape(size, cell)
-        self._gains_of_cells = {branch: at_cells(gain, shape) for branch, gain in self.gains.items()}
+        self._gains_of_cells = {branch: at_cells(gain, shape) for branch, gain in self.gains.areas.items()}
         self._chunk = np.zeros((chunk, len(branches), *shape), np.float32)
         self._filled = 0
         self._painted: list[int] | None = None  # positions of the branches without maps

@@ -1,21 +1,38 @@
-"""Gains: how high normal errors are in each area of the picture, relative to the whole picture."""
+"""Gains: how high normal errors are in an area of the picture, or at its border, relative to the others."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vad.scoring.params import CalibrateParams
 from vad.stream import FrameErrors
 
 if TYPE_CHECKING:  # loads pandas
     from vad.scoring.clip_errors import ClipErrors
 
-Gains = Mapping[str, np.ndarray]  # by branch, float [rows, columns] of a coarse grid over the frame
 GAIN_LIMITS = (1 / 3, 3.0)  # without limits, the gains of quiet areas would amplify noise
+BORDER_LIMITS = (1.0, 3.0)  # a region that the border cuts never counts more than another
 MAX_FRAMES = 2000  # number of frames whose maps are read
 QUANTILE = 0.95  # of errors; gains are ratios of it
 STRETCH = 2.0  # seconds; errors of an area that are this far apart are taken to be independent
 PRIOR = 1 / (1 - QUANTILE)  # number of independent errors of which one is expected above the quantile
+NEAR = 1  # pixels between a box and an edge of the frame, up to which the region is at the border
+
+
+@dataclass(frozen=True)
+class Gains:
+    """By what errors are divided. A branch without gains is not divided.
+
+    Attributes:
+        areas: gains of the areas of the picture by branch, for errors of regions and of cells: float32 [rows,
+            columns] of a coarse grid over the frame.
+        border: gain of the regions at the border of the frame by branch, for errors of regions: 1 to 3.
+    """
+
+    areas: Mapping[str, np.ndarray] = field(default_factory=dict)
+    border: Mapping[str, float] = field(default_factory=dict)
 
 
 def at_regions(boxes: np.ndarray, size: tuple[int, int], grid: np.ndarray) -> np.ndarray:
@@ -35,25 +52,52 @@ def at_regions(boxes: np.ndarray, size: tuple[int, int], grid: np.ndarray) -> np
     return grid[row, np.minimum(x * columns / width, columns - 1).astype(int)]
 
 
+def at_border(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Whether regions are at the border of the frame, which cuts what they show; whole frames are not.
+
+    Args:
+        boxes: of the regions in pixels of the frame, int [N, 4].
+        size: (height, width) of the frame in pixels.
+
+    Returns:
+        bool [N].
+    """
+    height, width = size
+    distances = np.abs(boxes - np.array((0, 0, width, height), boxes.dtype))
+    return (distances <= NEAR).any(1) & distances.any(1)
+
+
 def errors_of_regions(
     item: FrameErrors, branches: Sequence[str], size: tuple[int, int], gains: Gains
 ) -> np.ndarray:
-    """The errors of a frame's regions, divided by the gain at the centre of each box.
+    """The errors of a frame's regions, divided by their gains.
 
     Args:
         item: the errors of a frame.
         branches: names of branches with errors of regions.
         size: (height, width) of the frame in pixels.
-        gains: gains by branch; a branch without gains is not divided.
+        gains: of the area at the centre of each box, and of the border.
 
     Returns:
         float32 [branches, N].
     """
     errors = np.stack([item.errors[branch] for branch in branches])
-    for i, branch in enumerate(branches):
-        if branch in gains:
-            errors[i] /= at_regions(item.regions.boxes, size, gains[branch])
+    _divide(errors, branches, item.regions.boxes, size, gains)
     return errors
+
+
+def _divide(
+    errors: np.ndarray, branches: Sequence[str], boxes: np.ndarray, size: tuple[int, int], gains: Gains
+) -> None:
+    """Divides errors of regions, float32 [branches, N], by their gains, in place."""
+    for i, branch in enumerate(branches):
+        if branch in gains.areas:
+            errors[i] /= at_regions(boxes, size, gains.areas[branch])
+    if gains.border:
+        border = at_border(boxes, size)
+        if border.any():
+            times = np.array([[gains.border.get(branch, 1.0)] for branch in branches], np.float32)
+            errors[:, border] /= times
 
 
 def at_cells(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -79,8 +123,27 @@ def cells_of(boxes: np.ndarray, cell: int) -> np.ndarray:
     return np.concatenate([boxes[:, :2] // cell, -(-boxes[:, 2:] // cell)], 1)
 
 
-def fit_gains(
-    normal: "Sequence[ClipErrors]", branches: Sequence[str], grid: Sequence[int]
+def fit_gains(normal: "Sequence[ClipErrors]", branches: Sequence[str], params: CalibrateParams) -> Gains:
+    """The gains of areas and of the border, as far as the parameters ask for them.
+
+    With both, gains of areas are fitted to regions away from the border, and those of the border to errors
+    that are divided by the gains of areas. So no gain holds what the other accounts for: errors of regions at
+    the border would raise the gain of their area, by which the other regions there are divided too.
+
+    Args:
+        normal: errors of clips without anomalies.
+        branches: names of the branches.
+        params: `grid` and `border_gain` are used.
+    """
+    areas: dict[str, np.ndarray] = {}
+    if params.grid:
+        fitted = fit_areas(normal, branches, params.grid, inner=params.border_gain)
+        areas = {branch: gains.astype(np.float32) for branch, gains in fitted.items()}
+    return Gains(areas, fit_border(normal, branches, areas) if params.border_gain else {})
+
+
+def fit_areas(
+    normal: "Sequence[ClipErrors]", branches: Sequence[str], grid: Sequence[int], inner: bool = False
 ) -> dict[str, np.ndarray]:
     """The gain of each area: the QUANTILE of its errors relative to that of all errors.
 
@@ -96,6 +159,7 @@ def fit_gains(
         normal: errors of clips without anomalies.
         branches: names of the branches.
         grid: rows and columns of the areas.
+        inner: whether to leave out errors of regions at the border.
 
     Returns:
         float64 [rows, columns] by branch.
@@ -104,39 +168,78 @@ def fit_gains(
     area = np.arange(grid[0] * grid[1]).reshape(tuple(grid))
     out = {}
     for branch in branches:
-        parts = [_observed(clip, branch, area, step) for clip in normal]
-        errors, areas = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
-        numbers = sum(part[2] for part in parts)
-        gains = _relative_quantiles(errors, areas, area.size) ** (numbers / (numbers + PRIOR))
-        out[branch] = np.clip(gains, *GAIN_LIMITS).reshape(area.shape)
+        gains, numbers = _relative(
+            [_by_area(clip, branch, area, step, inner) for clip in normal], normal, area.size
+        )
+        out[branch] = np.clip(gains ** (numbers / (numbers + PRIOR)), *GAIN_LIMITS).reshape(area.shape)
     return out
 
 
-def _observed(
-    clip: "ClipErrors", branch: str, area: np.ndarray, step: int
+def fit_border(
+    normal: "Sequence[ClipErrors]", branches: Sequence[str], areas: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    """The gain of the border: the QUANTILE of errors of regions at the border relative to that of the others.
+
+    A region at the border is cut, so its error says little, and is often high in normal footage. As for
+    areas, only errors above 0 count, and the logarithm of the gain is multiplied by n / (n + PRIOR). Here n
+    is the number of stretches with errors at the border, or of those with other errors if these are fewer, as
+    the ratio is no more certain than either. Gains are clipped to BORDER_LIMITS.
+
+    Args:
+        normal: errors of clips without anomalies.
+        branches: names of the branches.
+        areas: gains of areas, by which the errors are divided first.
+
+    Returns:
+        By branch; none for a branch that lacks errors on either side.
+    """
+    out = {}
+    for branch in branches:
+        if branch in normal[0].region_branches:
+            parts = [_by_border(clip, branch, Gains(areas)) for clip in normal]
+            (others, border), numbers = _relative(parts, normal, 2)
+            if (n := numbers.min()) > 0:
+                gain = np.clip((border / others) ** (n / (n + PRIOR)), *BORDER_LIMITS)
+                out[branch] = float(np.float32(gain))  # as errors, which are divided by it
+    return out
+
+
+def _by_area(
+    clip: "ClipErrors", branch: str, area: np.ndarray, step: int, inner: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The errors of a clip that count, their areas, and the number of stretches with such errors by area.
+    """The errors of a clip that count, their frames, and their areas.
 
     Args:
         clip: the clip.
         branch: name of the branch.
         area: numbers of the areas, int [rows, columns].
         step: of maps, every step-th frame is read.
+        inner: whether to leave out regions at the border.
     """
     if branch in clip.maps:
         frames = np.arange(0, clip.frames, step)
         values = np.asarray(clip.maps[branch][::step], np.float32)
         at, row, column = np.nonzero((values > 0) & _covered(clip, frames))
-        errors, frames = values[at, row, column], frames[at]
-        areas = at_cells(area, clip.shape)[row, column]
-    else:
-        errors, frames = clip.errors(branch), clip.table["frame"].to_numpy()
-        positive = errors > 0
-        errors, frames = errors[positive], frames[positive]
-        areas = at_regions(clip.boxes[positive], clip.size, area)
-    stretches = (frames / (STRETCH * clip.fps)).astype(int)
-    seen = np.unique(stretches * area.size + areas)
-    return errors, areas, np.bincount(seen % area.size, minlength=area.size)
+        return values[at, row, column], frames[at], at_cells(area, clip.shape)[row, column]
+    errors, frames, boxes = clip.errors(branch), clip.table["frame"].to_numpy(), clip.boxes
+    chosen = errors > 0
+    if inner:
+        chosen &= ~at_border(boxes, clip.size)
+    return errors[chosen], frames[chosen], at_regions(boxes[chosen], clip.size, area)
+
+
+def _by_border(clip: "ClipErrors", branch: str, gains: Gains) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The errors of a clip's regions that count, divided by gains, their frames, and whether at the border.
+
+    Args:
+        clip: the clip.
+        branch: name of the branch.
+        gains: of areas.
+    """
+    errors, frames, boxes = clip.errors(branch).copy(), clip.table["frame"].to_numpy(), clip.boxes
+    _divide(errors[None], [branch], boxes, clip.size, gains)
+    positive = errors > 0
+    return errors[positive], frames[positive], at_border(boxes[positive], clip.size).astype(int)
 
 
 def _covered(clip: "ClipErrors", frames: np.ndarray) -> np.ndarray:
@@ -159,12 +262,26 @@ def _covered(clip: "ClipErrors", frames: np.ndarray) -> np.ndarray:
     return steps.cumsum(1).cumsum(2)[:, :-1, :-1] > 0
 
 
-def _relative_quantiles(errors: np.ndarray, areas: np.ndarray, count: int) -> np.ndarray:
-    """The QUANTILE of each area's errors relative to that of all; 1 without errors: float64 [count]."""
-    gains = np.ones(count)
-    if not len(errors):
-        return gains
-    overall = float(np.quantile(errors, QUANTILE))
-    for area in np.unique(areas):
-        gains[area] = float(np.quantile(errors[areas == area], QUANTILE)) / overall
-    return gains
+def _relative(
+    parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], normal: "Sequence[ClipErrors]", count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The QUANTILE of each group's errors relative to that of all errors, and its number of stretches.
+
+    Args:
+        parts: errors by clip, their frames, and their groups: numbers from 0 to `count` - 1.
+        normal: the clips.
+        count: number of groups.
+
+    Returns:
+        float64 [count], 1 for a group without errors; int [count].
+    """
+    quantiles, numbers = np.ones(count), np.zeros(count, int)
+    for clip, (_, frames, groups) in zip(normal, parts, strict=True):
+        stretches = (frames / (STRETCH * clip.fps)).astype(int)
+        numbers += np.bincount(np.unique(stretches * count + groups) % count, minlength=count)
+    errors, groups = (np.concatenate([part[i] for part in parts]) for i in (0, 2))
+    if len(errors):
+        overall = float(np.quantile(errors, QUANTILE))
+        for group in np.unique(groups):
+            quantiles[group] = float(np.quantile(errors[groups == group], QUANTILE)) / overall
+    return quantiles, numbers

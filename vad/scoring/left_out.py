@@ -20,7 +20,9 @@ from vad.scoring.thresholds import fit_threshold
 
 MAX_FITS = 100  # with more clips, several are left out at once
 STRETCHES = 4  # into which a single clip is divided
-POOLED_FRAMES = 40_000  # in about five seconds; with gains, every fit pools the errors of all frames again
+POOLED_FRAMES = (
+    40_000  # in about five seconds; with new gains, every fit pools the errors of all frames again
+)
 SCORES = 4_000_000  # maximum number in memory at once
 
 Standardisations = Mapping[str, Mapping[str, Norm | None]]  # by camera and branch
@@ -37,9 +39,10 @@ class _Result:
 def gather_evidence(normal: Sequence[NormalErrors], calibration: Calibration) -> Evidence:
     """What a threshold rests on.
 
-    Errors are read and pooled once. Only with `calibrate.grid` are they pooled again for every fit, since the
-    gains are fitted without the left-out clip as well; where that would take long, several clips are left out
-    at once.
+    Errors are read and pooled once, unless gains are fitted without the left-out clip as well: then they are
+    pooled again for every fit. Where that would take long, gains of areas are fitted without several clips at
+    once, but gains of the border alone, one number per branch, are left as they are: of so much footage, a
+    single clip hardly changes them.
 
     Args:
         normal: errors of the normal clips, as the calibration pools them.
@@ -91,26 +94,33 @@ def _stretches(clip: NormalErrors, calibration: Calibration) -> list[NormalError
 def _leave_out(parts: Sequence[NormalErrors], calibration: Calibration) -> list[_Result | None]:
     """Results of all parts; None where nothing can be fitted to the others."""
     number, frames = min(len(parts), MAX_FITS), sum(part.frames for part in parts)
-    if calibration.gains:
-        number = min(number, max(2, POOLED_FRAMES // sum(clip.frames for clip in _clips(parts))))
+    quickly = POOLED_FRAMES // sum(clip.frames for clip in _clips(parts))  # number of fits with new gains
+    new_gains = bool(calibration.gains) or (bool(calibration.border_gains) and number <= quickly)
+    if new_gains:
+        number = min(number, max(2, quickly))
     groups = [range(first, len(parts), number) for first in range(number)]
-    at_once = 1 if calibration.gains else max(1, SCORES // frames)
+    at_once = 1 if new_gains else max(1, SCORES // frames)
     results: dict[int, _Result] = {}  # by position
     for first in range(0, number, at_once):
-        results |= _without(groups[first : first + at_once], parts, calibration)
+        results |= _without(groups[first : first + at_once], parts, calibration, new_gains)
     return [results.get(i) for i in range(len(parts))]
 
 
 def _without(
-    groups: Sequence[Sequence[int]], parts: Sequence[NormalErrors], calibration: Calibration
+    groups: Sequence[Sequence[int]], parts: Sequence[NormalErrors], calibration: Calibration, new_gains: bool
 ) -> dict[int, _Result]:
-    """Results of parts by position, for groups of parts that are left out; with gains, for a single group."""
+    """Results of parts by position, for groups of parts that are left out.
+
+    Args:
+        groups: positions of the parts in each group.
+        parts: all parts.
+        calibration: fitted to all parts.
+        new_gains: whether to fit gains to the other parts; only for a single group.
+    """
     params, branches = calibration.params, calibration.branches
-    if calibration.gains:
+    if new_gains:
         rest = [_of_frames(part) for i, part in enumerate(parts) if i not in groups[0]]
-        # in float32, as in the calibration
-        gains = {b: gain.astype(np.float32) for b, gain in fit_gains(rest, branches, params.grid).items()}
-        parts = _pooled(parts, calibration, gains)
+        parts = _pooled(parts, calibration, fit_gains(rest, branches, params))
     fits = []
     for group in groups:
         norms = fit_by_camera([part for i, part in enumerate(parts) if i not in group], branches, params)

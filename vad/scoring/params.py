@@ -106,6 +106,12 @@ class CalibrateParams(Section):
         "gain, the 95th percentile of the area's normal errors relative to that of the picture, nearer to 1 "
         "the less footage the area has; `[]` is off",
     )
+    border_gain: bool = Field(
+        True,
+        description="divide errors of regions that touch the border of the frame by how much higher they are "
+        "in normal footage than those of other regions (95th percentiles, 1 to 3): the border cuts what "
+        "these regions show",
+    )
     fuse: Literal["sum", "max"] = Field(
         "sum",
         description="a score is the sum or the maximum of the standardised errors of the branches. With "

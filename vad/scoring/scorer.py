@@ -92,7 +92,7 @@ class Scorer(Processor[FrameErrors, FrameScores]):
             self.size,
             self.cell,
             self.fps,
-            calibration.gain_arrays,
+            calibration.all_gains,
             map_branches=calibration.branches if self.cells else (),
             chunk=self.chunk,
         )

@@ -32,7 +32,7 @@ class TrackErrors(Processor[FrameErrors, np.ndarray]):
         ahead: int | None = None,
         gains: Gains | None = None,
     ):
-        self.branches, self.size, self.sigma, self.gains = branches, size, sigma, gains or {}
+        self.branches, self.size, self.sigma, self.gains = branches, size, sigma, gains or Gains()
         self._before = radius(sigma)
         self.lookahead = self._before if ahead is None else min(ahead, self._before)
         # number, tracks and errors of the frames that have regions of their own
