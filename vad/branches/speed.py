@@ -20,8 +20,8 @@ FRACTION = 256  # lengths are summed in whole parts of a count, so that no digit
 class Speed(Branch):
     """Maps of speed, in body heights per second; none if no flow was computed.
 
-    A cell has the mean speed in the box of a person whose middle it is, in the part of it that lies within
-    the frame.
+    A cell has the mean speed in the box of a person whose middle it is. Nothing moves in the part of the box
+    beyond the frame, so what the edge of the picture cuts off, which is hardly seen, counts less.
     """
 
     learned = False
@@ -73,9 +73,9 @@ class _Speed(BranchProcessor):
         (rows, columns), (height, width), (h, w) = self._clip.shape, self._clip.frame, self._size
         y, x = _middles(rows, self._clip.cell, height), _middles(columns, self._clip.cell, width)
         body = self._clip.body_height.at_centre(y)
-        top, bottom = _edges(y, self._params.height * body, h / height, h)
-        left, right = _edges(x[None], self._params.width * body[:, None], w / width, w)
-        pixels = (bottom - top)[:, None] * (right - left)
+        top, bottom, down = _edges(y, self._params.height * body, h / height, h)
+        left, right, across = _edges(x[None], self._params.width * body[:, None], w / width, w)
+        pixels = down[:, None] * across
         self._factor = self._scale / FRACTION * self._clip.fps / (pixels * body[:, None])
         first, last = top[:, None] * (w + 1), bottom[:, None] * (w + 1)  # of the rows
         self._corners = first + left, first + right, last + left, last + right
@@ -94,17 +94,22 @@ def _middles(cells: int, cell: int, side: int) -> np.ndarray:
 
 def _edges(
     middles: np.ndarray, sides: np.ndarray, scale: float, pixels: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """First pixels of boxes along an axis and those after the last, within the flow; at least a pixel each.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where boxes lie along an axis, with at least a pixel each.
 
     Args:
         middles: of the boxes in pixels of the frame.
         sides: of the boxes in pixels of the frame.
         scale: pixels of the flow per pixel of the frame.
         pixels: length of the axis in pixels of the flow.
+
+    Returns:
+        The first pixels of the boxes and those after the last, both within the flow; and the lengths of the
+        boxes in pixels, with the part beyond it.
     """
     centre = np.minimum((middles * scale).astype(np.int64), pixels - 1)
     # halves up at both ends, so that boxes of a size have as many pixels everywhere
     start = np.floor((middles - sides / 2) * scale + 0.5).astype(np.int64)
     end = np.floor((middles + sides / 2) * scale + 0.5).astype(np.int64)
-    return np.maximum(np.minimum(start, centre), 0), np.minimum(np.maximum(end, centre + 1), pixels)
+    start, end = np.minimum(start, centre), np.maximum(end, centre + 1)
+    return np.maximum(start, 0), np.minimum(end, pixels), end - start
