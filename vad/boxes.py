@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 Crop = Literal["box", "square"]
+BORDER = 1  # pixels; a box as near as this to an edge of the frame may have been cut off by it
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
@@ -82,6 +83,21 @@ def clip(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
         [N, 4] of the same dtype; boxes outside the frame become empty.
     """
     return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))
+
+
+def cut_sides(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Tells which sides of boxes the edges of the frame may have cut off.
+
+    Args:
+        boxes: [N, 4].
+        width: of the frame, in pixels.
+        height: of the frame, in pixels.
+
+    Returns:
+        bool [N, 4]: left, top, right, bottom.
+    """
+    inwards = (boxes - np.array([0, 0, width, height])) * np.array([1, 1, -1, -1])
+    return np.asarray(inwards <= BORDER)
 
 
 def crop_boxes(boxes: np.ndarray, margin: float, crop: Crop, width: int, height: int) -> np.ndarray:

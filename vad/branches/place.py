@@ -9,7 +9,8 @@ odd.
 
 Regions may be divided into groups, such as those that the edge of the picture cuts off, which are compared
 with each other only. Features that say nothing in a group are unknown until normal footage tells: a group is
-shrunk to all whole regions with the variance UNKNOWN added to these features.
+shrunk to all regions in whose groups all features are known, with the variance UNKNOWN added to the features
+that are unknown in it.
 
 The error of a region is the Mahalanobis distance (Mahalanobis 1936) of its features at the cell of its foot
 point, the middle of the lower edge of its box.
@@ -105,15 +106,16 @@ class PlaceBranch(Branch):
         """
         raise NotImplementedError
 
-    def groups(self, boxes: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
+    def groups(self, boxes: np.ndarray, sources: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
         """The groups of regions; by default all are in the group 0.
 
         Args:
             boxes: int [N, 4].
+            sources: `motion` or `detector`, text [N].
             frame: (height, width) in pixels.
 
         Returns:
-            int [N], from 0 on. Whole regions are in the group 0.
+            int [N], from 0 on.
         """
         return np.zeros(len(boxes), np.int64)
 
@@ -148,12 +150,13 @@ class PlaceBranch(Branch):
         boxes = table[BOX].to_numpy(np.int64)
         usable = (table["source"] != WHOLE).to_numpy()
         frames, boxes = table["frame"].to_numpy()[usable], boxes[usable]
+        sources = table["source"].to_numpy().astype(str)[usable]
         features = self.sample(clip, frames, boxes)
         if features is None:
             return None
         weight = min(1.0, self.params.rate / clip.fps)
         columns = -(-clip.frame[1] * ROWS // clip.frame[0])
-        cells = self.groups(boxes, clip.frame), *cells_of(boxes, clip.frame)
+        cells = self.groups(boxes, sources, clip.frame), *cells_of(boxes, clip.frame)
         return Samples(cells, columns, features.astype(np.float64), weight)
 
 
@@ -182,21 +185,24 @@ class PlaceProcessor(WindowProcessor):
     def measure(self, frames: list[WindowsOfFrame]) -> list[BranchErrors]:
         boxes = np.concatenate([frame.regions.boxes for frame in frames])
         features = np.concatenate([self.features(frame) for frame in frames])
-        errors = self.errors(boxes, features)
+        sources = np.concatenate([frame.regions.sources for frame in frames])
+        errors = self.errors(boxes, sources, features)
         ends = np.cumsum([len(frame.regions) for frame in frames])
         return [BranchErrors({self.columns[0]: part}) for part in np.split(errors, ends[:-1])]
 
-    def errors(self, boxes: np.ndarray, features: np.ndarray) -> np.ndarray:
+    def errors(self, boxes: np.ndarray, sources: np.ndarray, features: np.ndarray) -> np.ndarray:
         """The distance of features from those that are normal at the place of a box.
 
         Args:
             boxes: int [N, 4].
+            sources: `motion` or `detector`, text [N].
             features: float [N, D].
 
         Returns:
             float32 [N], 0 or more.
         """
-        (rows, columns), groups = cells_of(boxes, self.clip.frame), self.branch.groups(boxes, self.clip.frame)
+        rows, columns = cells_of(boxes, self.clip.frame)
+        groups = self.branch.groups(boxes, sources, self.clip.frame)
         # of other cameras there is one cell; and pictures may be wider than in training
         rows = np.minimum(rows, self._rows - 1) + groups * self._rows
         cells = rows * self._columns + np.minimum(columns, self._columns - 1)
@@ -288,9 +294,10 @@ def _tables(
         camera: _moments(samples, len(unknown)) for camera, samples in sorted(clips.items()) if samples
     }
     of_groups = np.sum([cells.sum((1, 2), keepdims=True) for cells in moments.values()], axis=0)
-    whole = _Normals.of(of_groups[0] if of_groups[0, 0, 0, 0, 0] > 0 else of_groups.sum(0))
+    whole = of_groups[~unknown.any(1)].sum(0)
+    anything = _Normals.of(whole if whole.any() else of_groups.sum(0))
     variances = UNKNOWN * unknown[:, None, None, :, None] * np.eye(unknown.shape[1])
-    ignorance = _Normals(whole.count, whole.mean, whole.covariance + variances)
+    ignorance = _Normals(anything.count, anything.mean, anything.covariance + variances)
     everything = _Normals.of(of_groups).shrunk(ignorance, params.prior)
     tables: dict[str, np.ndarray] = {}
     for camera, cells in moments.items():

@@ -6,18 +6,21 @@ People who lie, bend or sit are lower and wider than those who stand; bicycles a
 The edge of the picture cuts some boxes off. Across it, the size of a cut box may be anything, and normal
 footage must tell: where people walk in at the side, boxes of any width are normal; where they stand with
 their feet out of view, boxes are tall nevertheless, and a low one is odd.
+
+Boxes of motion are compared with boxes of motion: they often show a part of a person, or several people.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from vad.boxes import cut_sides
 from vad.branches.base import BRANCHES, BranchProcessor, ClipFormat, Log, NormalClip, Statistics
 from vad.branches.place import PlaceBranch, PlaceParams, PlaceProcessor
 from vad.store.body_heights import BodyHeight
 from vad.stream import WindowsOfFrame
 
-BORDER = 1  # pixels; a box as near as this to the edge of the picture is taken for cut off
+MOTION = "motion"  # the source of boxes of motion
 
 
 @BRANCHES.register
@@ -28,8 +31,9 @@ class Shape(PlaceBranch):
         """`branches.shape`: the density."""
 
     floors = (0.05, 0.05)  # 5 % of a size, about a pixel of people 20 pixels tall
-    # whole; cut off at the left or right, so that the width is unknown; at the top or bottom; at both
-    unknown = ((False, False), (True, False), (False, True), (True, True))
+    # whole; cut off at the left or right, so that the width is unknown; at the top or bottom; at both; then
+    # the same for boxes of motion
+    unknown = ((False, False), (True, False), (False, True), (True, True)) * 2
 
     def fit(self, clips: Sequence[NormalClip], log: Log) -> Statistics | None:
         """Fits the density of shapes to all regions (`PlaceBranch.fit_places`)."""
@@ -38,10 +42,9 @@ class Shape(PlaceBranch):
     def sample(self, clip: NormalClip, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         return shapes(boxes, clip.body_height)
 
-    def groups(self, boxes: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
-        limit = np.array([frame[1], frame[0]] * 2) - BORDER
-        left, top, right, bottom = ((boxes <= BORDER) | (boxes >= limit)).T
-        return (left | right) + 2 * (top | bottom).astype(np.int64)
+    def groups(self, boxes: np.ndarray, sources: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
+        left, top, right, bottom = cut_sides(boxes, frame[1], frame[0]).T
+        return (left | right) + 2 * (top | bottom) + 4 * (sources == MOTION).astype(np.int64)
 
     def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor | None:
         return None if self.statistics is None else _Shape(self, clip)

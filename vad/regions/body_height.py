@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import HuberRegressor
 
+from vad.boxes import cut_sides
 from vad.regions.base import AUTO, LEAST_BODY_HEIGHT, BodyHeightSetting, RegionMode
 from vad.store.arrays import open_array
 from vad.store.body_heights import OTHER_CAMERAS, BodyHeight, BodyHeights
@@ -23,7 +24,6 @@ from vad.store.tables import BOX, read_table
 
 KEY = "preprocess.body_height"
 PERSON = "person"  # the class of people, in the names of COCO
-BORDER = 1  # pixels; regions as near to the border of the frame as this are cut off
 MIN_REGIONS, MIN_TRACKS = 50, 3  # fewer give no line
 MIN_SPAN = 0.1  # of the picture's height: least distance of the 5th and 95th percentile of lower edges
 MAX_REGIONS = 20_000
@@ -148,8 +148,8 @@ def fit_body_heights(
 def _read(stem: Path, height: int, width: int, margin: float) -> _Sample:
     """The regions of a clip that are not whole frames and do not touch the border of the frame."""
     table = read_table(stem)
-    x0, y0, x1, y1 = table[BOX].to_numpy(np.float64).T
-    inside = (x0 > BORDER) & (y0 > BORDER) & (x1 < width - BORDER) & (y1 < height - BORDER)
+    boxes = table[BOX].to_numpy(np.float64)
+    inside, (x0, y0, x1, y1) = ~cut_sides(boxes, width, height).any(1), boxes.T
     detected = (table["source"] == "detector").to_numpy()
     moving = (table["source"] == "motion").to_numpy()
     return _Sample(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vad.boxes import cut_sides
 from vad.scoring.params import CalibrateParams
 from vad.stream import FrameErrors
 
@@ -18,7 +19,6 @@ MAX_FRAMES = 2000  # number of frames whose maps are read
 QUANTILE = 0.95  # of errors; gains are ratios of it
 STRETCH = 2.0  # seconds; errors of an area that are this far apart are taken to be independent
 PRIOR = 1 / (1 - QUANTILE)  # number of independent errors of which one is expected above the quantile
-NEAR = 1  # pixels between a box and an edge of the frame, up to which the region is at the border
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def at_border(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         bool [N].
     """
     height, width = size
-    distances = np.abs(boxes - np.array((0, 0, width, height), boxes.dtype))
-    return (distances <= NEAR).any(1) & distances.any(1)
+    whole = (boxes == (0, 0, width, height)).all(1)
+    return cut_sides(boxes, width, height).any(1) & ~whole
 
 
 def errors_of_regions(
