@@ -70,12 +70,18 @@ def regions_of(boxes: np.ndarray) -> Regions:
     return Regions(boxes, np.zeros(n, np.int32), np.full(n, "detector"), np.ones(n, np.float32))
 
 
-def random_boxes(n: int, rng: np.random.Generator, frame=FRAME) -> np.ndarray:
-    """Boxes inside the frame, more of them on the left."""
-    height, width = frame
-    size = np.stack([rng.integers(4, 20, n), rng.integers(8, 40, n)], axis=1)
-    low = 2 + (rng.random((n, 2)) ** (2, 1) * ([width, height] - size - 4)).astype(int)
-    return np.concatenate([low, low + size], axis=1)
+def random_boxes(n: int, rng: np.random.Generator, frame=FRAME, kind: str = "whole") -> np.ndarray:
+    """Boxes, more of them on the left: `whole`, inside the frame; `cut` off by its edge; or `mixed`."""
+    limits = np.array(frame)[::-1]
+    size = np.stack([rng.integers(4, 20, 50 * n), rng.integers(8, 40, 50 * n)], axis=1)
+    low = (rng.random((50 * n, 2)) ** (2, 1) * limits - size / 2).astype(int)
+    low, high = np.maximum(low, 0), np.minimum(low + size, limits)
+    # near enough to be taken for cut off: then all the way to the edge, in pictures of any size
+    low[low == 1] = 0
+    high = np.where(high == limits - 1, limits, high)
+    cut = (low == 0).any(1) | (high == limits).any(1)
+    fits = (high - low > 2).all(1) & {"whole": ~cut, "cut": cut, "mixed": True}[kind]
+    return np.concatenate([low, high], axis=1)[fits][:n]
 
 
 def random_flow(frames: int, rng: np.random.Generator, size=FRAME) -> np.ndarray:
@@ -95,7 +101,18 @@ def velocity(box: np.ndarray, flow: np.ndarray, fps: float, body: BodyHeight) ->
 def shape(box: np.ndarray, body: BodyHeight) -> np.ndarray:
     x0, y0, x1, y1 = box.tolist()
     line = max(body.far + (body.near - body.far) * y1 / body.rows, body.least)
-    return np.array([math.log((x1 - x0) / (y1 - y0)), math.log((y1 - y0) / line)])
+    return np.array([math.log((x1 - x0) / line), math.log((y1 - y0) / line)])
+
+
+def cut_off(box: np.ndarray, frame: tuple[int, int]) -> tuple[bool, bool]:
+    """Whether the edge of the picture cuts off the width, and the height."""
+    x0, y0, x1, y1 = box.tolist()
+    return x0 <= 1 or x1 >= frame[1] - 1, y0 <= 1 or y1 >= frame[0] - 1
+
+
+def group(branch_class, box: np.ndarray, frame: tuple[int, int]) -> tuple[bool, bool]:
+    """What a box is compared within: for the motion all boxes, for the shape those cut off alike."""
+    return cut_off(box, frame) if branch_class is Shape else (False, False)
 
 
 def cell(box: np.ndarray, height: int) -> tuple[int, int]:
@@ -104,65 +121,86 @@ def cell(box: np.ndarray, height: int) -> tuple[int, int]:
     return min(int(y1 / height * 30), 29), int((x0 + x1) / 2 / height * 30)
 
 
-def shrunk(own: tuple, n: float, target: tuple, prior: float) -> tuple:
+def mixed(parts: tuple[np.ndarray, np.ndarray], target: tuple, prior: float) -> tuple:
+    """Mean and covariance of features with these weights, mixed with the target's in proportion n : prior."""
+    features, weights = parts
+    if not len(features):
+        return target
+    own = np.average(features, 0, weights), np.cov(features.T, aweights=weights, ddof=0)
+    n = weights.sum()
     return tuple((n * a + prior * b) / (n + prior) for a, b in zip(own, target, strict=True))
 
 
-def moments(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.average(x, 0, weights), np.cov(x.T, aweights=weights, ddof=0)
-
-
-def expected(box, x, own, everything, height: int, neighbours: float, prior: float, floor: float) -> float:
+def expected(box, x, cut, own, everything, height: int, neighbours: float, prior: float, floor: float):
     """Distance of the features x at the box.
 
     Args:
-        own, everything: (boxes, features, weights) of the regions of the camera and of all cameras; own is
-            None for an unknown camera.
+        cut: the group of the box, whether its width and height are cut off.
+        own, everything: (boxes, features, weights, groups) of the regions of the camera and of all cameras;
+            own is None for an unknown camera.
     """
-    all_cameras = moments(*everything[1:])
-    if own is None:
-        mean, covariance = all_cameras
-    else:
-        boxes, features, weights = own
-        row, column = cell(box, height)
-        away = np.array([math.dist((row, column), cell(b, height)) for b in boxes])
+    _, features, weights, groups = everything
+    whole = ~groups.any(1) if (~groups.any(1)).any() else np.full(len(groups), True)
+    mean, covariance = mixed((features[whole], weights[whole]), (0, 0), 0)
+    # across the cut, a factor of e either way is one standard deviation
+    target = mean, covariance + np.diag(np.array(cut, float))
+    alike = (groups == cut).all(1)
+    target = mixed((features[alike], weights[alike]), target, prior)
+    if own is not None:
+        alike = (own[3] == cut).all(1)
+        boxes, features, weights = (part[alike] for part in own[:3])
+        target = mixed((features, weights), target, prior)
+        away = np.array([math.dist(cell(box, height), cell(b, height)) for b in boxes])
         order = np.argsort(away)
         enough = np.flatnonzero(np.cumsum(weights[order]) >= neighbours - 1e-6)
-        radius = away[order[enough[0]]] if len(enough) else np.inf
-        near = away <= radius + 1e-9
-        of_camera = shrunk(moments(features, weights), weights.sum(), all_cameras, prior)
-        of_place = moments(features[near], weights[near])
-        mean, covariance = shrunk(of_place, weights[near].sum(), of_camera, prior)
+        near = away <= (away[order[enough[0]]] + 1e-9 if len(enough) else np.inf)
+        target = mixed((features[near], weights[near]), target, prior)
+    mean, covariance = target
     return mahalanobis(x, mean, np.linalg.inv(covariance + floor**2 * np.eye(2)))
 
 
 @BOTH
-@pytest.mark.parametrize("neighbours", [5, 40, 1e6])
-def test_errors_are_mahalanobis_distances_to_the_nearest_regions(tmp_path, branch_class, neighbours):
+@pytest.mark.parametrize(
+    ("neighbours", "kinds"),
+    [
+        (5, ("mixed", "mixed")),
+        (40, ("mixed", "mixed")),
+        (1e6, ("mixed", "mixed")),
+        (20, ("whole", "mixed")),  # a camera without cut boxes
+        (20, ("whole", "whole")),  # none anywhere
+        (20, ("cut", "cut")),  # no whole boxes
+    ],
+)
+def test_errors_are_mahalanobis_distances_to_the_nearest_regions(tmp_path, branch_class, neighbours, kinds):
     """Two cameras of different size and rate; a third is unknown."""
     rng = np.random.default_rng(0)
     cameras = {"hall": (FRAME, 10.0, BODY), "yard": ((60, 120), 3.0, BodyHeight(3.0, 30.0, 2.0, 60))}
     clips, samples = [], {}
-    for camera, (frame, fps, body) in cameras.items():
+    for (camera, (frame, fps, body)), kind in zip(cameras.items(), kinds, strict=True):
         parts = []
         for i in range(2):
-            boxes, flow = random_boxes(60, rng, frame), random_flow(60, rng, frame)
+            boxes, flow = random_boxes(60, rng, frame, kind), random_flow(60, rng, frame)
             form = {"camera": camera, "frame": frame, "fps": fps, "body_height": body}
             clips.append(write(tmp_path, f"{camera}{i}", boxes, flow, **form))
             moving = [velocity(b, f, fps, body) for b, f in zip(boxes, flow, strict=True)]
             features = moving if branch_class is Motion else [shape(b, body) for b in boxes]
-            parts.append((boxes, np.array(features), np.full(60, min(1, 4 / fps))))
+            groups = [group(branch_class, b, frame) for b in boxes]
+            parts.append((boxes, np.array(features), np.full(60, min(1, 4 / fps)), np.array(groups)))
         samples[camera] = [np.concatenate(p) for p in zip(*parts, strict=True)]
     everything = [np.concatenate(p) for p in zip(*samples.values(), strict=True)]
     branch = fitted(branch_class, clips, neighbours=neighbours, prior=30)
+    seen = set()
     for camera, (frame, fps, body) in (cameras | {"attic": cameras["hall"]}).items():
-        boxes, flow = random_boxes(25, rng, frame), random_flow(1, rng, frame)[0]
+        boxes, flow = random_boxes(60, rng, frame, "mixed"), random_flow(1, rng, frame)[0]
         got = errors(branch, boxes, flow.astype(np.int8), camera, frame, body, fps)
         for box, error in zip(boxes, got, strict=True):
             x = velocity(box, flow, fps, body) if branch_class is Motion else shape(box, body)
-            own = samples.get(camera)
-            reference = expected(box, x, own, everything, frame[0], neighbours, 30, FLOORS[branch_class])
+            own, cut = samples.get(camera), group(branch_class, box, frame)
+            floor = FLOORS[branch_class]
+            reference = expected(box, x, cut, own, everything, frame[0], neighbours, 30, floor)
             assert error == pytest.approx(reference, rel=1e-4, abs=1e-5)
+            seen.add(cut)
+    assert len(seen) == (4 if branch_class is Shape else 1)
 
 
 @BOTH
@@ -175,12 +213,12 @@ def test_errors_do_not_depend_on_the_size_of_the_picture(branch_class, factor, s
         rng = np.random.default_rng(seed)
         form = {"frame": (120 * k, 160 * k), "body_height": BODY.scaled(120 * k), "fps": 10.0}
         with tempfile.TemporaryDirectory() as folder:
-            boxes, counts = random_boxes(50, rng) * k, random_flow(50, rng)
+            boxes, counts = random_boxes(50, rng, kind="mixed") * k, random_flow(50, rng)
             clip = write(Path(folder), "a", boxes, counts, **form)
             card = Path(f"{clip.flow}.json")
             card.write_text(card.read_text().replace(f'"scale": {SCALE}', f'"scale": {SCALE * k}'))
             branch = fitted(branch_class, [clip], neighbours=10)
-        tested = random_boxes(20, rng) * k
+        tested = random_boxes(20, rng, kind="mixed") * k
         flow = random_flow(1, rng)[0].astype(np.int8)
         found.append(errors(branch, tested, flow, scale=SCALE * k, **form))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-5)
@@ -239,7 +277,7 @@ def test_flow_may_be_smaller_than_the_frame(tmp_path, size):
         )
         means.append(f[rows, columns].mean((0, 1)))
     mean = (np.array(means) * unit[:, None]).mean(0)
-    np.testing.assert_allclose(branch.statistics["mean/"][0, 0], mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(branch.statistics["mean/"][0, 0, 0], mean, rtol=1e-4, atol=1e-5)
 
 
 @BOTH
@@ -290,34 +328,54 @@ def test_regions_of_a_single_row(tmp_path, branch_class):
 @BOTH
 def test_whole_frames_have_neither_place_nor_shape(tmp_path, branch_class):
     log, boxes = [], np.array([[0, 0, 160, 120]] * 5)
-    boxes[3:] = [
-        20,
-        20,
-        40,
-        60,
-    ]  # smaller than the picture
+    boxes[3:] = [20, 20, 40, 60]  # smaller than the picture
     clip = write(tmp_path, "a", boxes, flow_of(5, 3), source="frame")
     assert fitted(branch_class, [clip], log.append).statistics is None
     assert len(log) == 1
 
 
-@BOTH
-@pytest.mark.parametrize("box", [[1, 30, 21, 60], [30, 0, 50, 30], [139, 30, 159, 60], [30, 80, 50, 119]])
-def test_boxes_at_the_edge_of_the_picture(tmp_path, branch_class, box):
-    """They teach nothing, and have no shape; but they move."""
+CUT = [
+    ([1, 30, 21, 60], "left"),
+    ([139, 30, 159, 60], "right"),
+    ([30, 1, 50, 31], "top"),
+    ([30, 80, 50, 119], "bottom"),
+    ([0, 0, 20, 30], "left and top"),
+    ([150, 100, 160, 120], "right and bottom"),
+    ([0, 40, 160, 80], "left and right"),
+    ([2, 2, 158, 118], "whole"),
+]
+
+
+@pytest.mark.parametrize(("box", "edges"), CUT)
+def test_across_a_cut_the_size_is_unknown_until_normal_boxes_tell(tmp_path, box, edges):
+    """Where no cut box was normal, a factor of e across the cut is one standard deviation."""
+    whole = np.array([[50, 40, 60, 70]] * 30)
+    branch = fitted(Shape, [write(tmp_path, "a", whole, None)])
+    unknown = np.array(["left" in edges or "right" in edges, "top" in edges or "bottom" in edges])
+    away = shape(np.array(box), BODY) - shape(whole[0], BODY)
+    (error,) = errors(branch, [box], None)
+    assert error == pytest.approx(np.sqrt(np.sum(away**2 / (0.05**2 + unknown))), rel=1e-4)
+
+
+@pytest.mark.parametrize(("box", "edges"), CUT[:6])
+def test_boxes_that_the_edge_cuts_off_are_compared_with_each_other(tmp_path, box, edges):
+    """They say nothing about whole boxes, and what is normal for them may be odd for whole boxes."""
     boxes = random_boxes(40, np.random.default_rng(0))
-    more = np.concatenate([boxes, [box]])
-    flow = random_flow(41, np.random.default_rng(0))
-    with_edge, without = (
-        fitted(branch_class, [write(tmp_path, name, b, flow)])
-        for name, b in (("with", more), ("without", boxes))
-    )
-    for name, values in without.statistics.items():
-        np.testing.assert_array_equal(values, with_edge.statistics[name])
-    (error,) = errors(without, [box], flow_of(1, 50)[0])
-    assert (error == 0) == (branch_class is Shape)
-    inwards = np.array(box) + (-2 if box[2] > 100 or box[3] > 100 else 2)
-    assert errors(without, [inwards], flow_of(1, 50)[0])[0] > 0
+    without = fitted(Shape, [write(tmp_path, "without", boxes, None)])
+    branch = fitted(Shape, [write(tmp_path, "with", np.concatenate([boxes, [box] * 400]), None)])
+    np.testing.assert_array_equal(errors(without, boxes, None), errors(branch, boxes, None))
+    assert errors(branch, [box], None)[0] < 0.5
+    width = (box[2] - box[0]) // 2
+    narrow = np.array(box) + ([width, 0, 0, 0] if "right" in edges else [0, 0, -width, 0])
+    assert errors(branch, [narrow], None)[0] > 3
+
+
+def test_boxes_at_the_edge_move_like_all_others(tmp_path):
+    """Their velocity is not cut off."""
+    boxes = random_boxes(40, np.random.default_rng(0), kind="cut")
+    branch = fitted(Motion, [write(tmp_path, "a", boxes, flow_of(40, 8))])
+    (usual, odd) = (errors(branch, [[70, 20, 80, 60]], flow_of(1, counts)[0])[0] for counts in (8, -20))
+    assert odd > 4 * usual
 
 
 def test_clips_without_flow_have_no_motion(tmp_path):

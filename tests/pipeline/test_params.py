@@ -309,7 +309,7 @@ def test_a_section_and_its_choice_are_loaded():
 def test_all_sub_sections_are_loaded_in_the_order_of_the_file():
     raw = {"branches": {"speed": {"width": 0.5}, "classes": None}}
     every = params.load_each("branches", SECTIONS["branches"], raw)
-    assert list(every) == ["speed", "classes", "reconstruction"]
+    assert list(every) == ["speed", "classes", "motion", "reconstruction", "shape"]
     assert every["speed"][1].width == 0.5
     assert every["classes"][1] == every["classes"][0].Params()
     some = params.load_each("branches", SECTIONS["branches"], raw, ["classes"])
