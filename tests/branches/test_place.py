@@ -46,12 +46,13 @@ def errors(
     body_height: BodyHeight = BODY,
     fps: float = 10.0,
     scale: float | None = SCALE,
+    source: str = "detector",
 ) -> np.ndarray | None:
     """Errors of the boxes [N, 4] of a frame with this flow; None without errors."""
     form = ClipFormat(frame, 8, TensorShape(8, 8, "stretch"), fps, body_height, camera, scale)
     if (processor := branch.processor(form)) is None:
         return None
-    regions = regions_of(boxes)
+    regions = regions_of(boxes, source)
     (result,) = processor.process([WindowsOfFrame(0, Observation(None, flow, regions), 0, regions, ())])
     values = result.errors[branch.name]
     assert (values.dtype, values.shape) == (np.float32, (len(boxes),))
@@ -64,10 +65,10 @@ def write(folder: Path, name: str, boxes: np.ndarray, flow: np.ndarray | None, *
     return write_normal(folder, name, boxes, flow, **{"frame": FRAME, "body_height": BODY} | clip)
 
 
-def regions_of(boxes: np.ndarray) -> Regions:
+def regions_of(boxes: np.ndarray, source: str = "detector") -> Regions:
     n = len(boxes)
     boxes = np.asarray(boxes, np.int32).reshape(-1, 4)
-    return Regions(boxes, np.zeros(n, np.int32), np.full(n, "detector"), np.ones(n, np.float32))
+    return Regions(boxes, np.zeros(n, np.int32), np.full(n, source), np.ones(n, np.float32))
 
 
 def random_boxes(n: int, rng: np.random.Generator, frame=FRAME, kind: str = "whole") -> np.ndarray:
@@ -313,6 +314,20 @@ def test_regions_that_are_all_alike(tmp_path, branch_class):
     assert errors(branch, wide, flow_of(1, counts)[0])[0] == pytest.approx(
         difference / FLOORS[branch_class], rel=1e-3
     )
+
+
+def test_shapes_of_motion_are_compared_with_shapes_of_motion(tmp_path):
+    """The detector boxes people, motion shows their legs."""
+    rng = np.random.default_rng(0)
+    feet = rng.integers(60, 110, 80)
+    people = np.stack([np.full(80, 40), feet - 30, np.full(80, 50), feet], axis=1)
+    legs = people.copy()
+    legs[:, 1] = feet - 10
+    clips = [write(tmp_path, "people", people, None), write(tmp_path, "legs", legs, None, source="motion")]
+    branch = fitted(Shape, clips, neighbours=20, prior=2)
+    for boxes, usual, odd in ((people, "detector", "motion"), (legs, "motion", "detector")):
+        usually, oddly = (errors(branch, boxes[:20], None, source=source) for source in (usual, odd))
+        assert oddly.min() > 2 * usually.max()
 
 
 @BOTH
