@@ -58,15 +58,15 @@ def trained(
 ) -> Project:
     """A tiny project with a configuration, in which all stages up to `score` have run.
 
-    It has four training clips, each of which may be a fold. With a second camera, its clips are a test clip
-    and a training clip with frames of 96x72. `heights` replaces the body heights of the cameras.
+    It has four training clips, each of which may be a fold. With three cameras, `yard` has one more training
+    clip and `larger` a test clip, with frames of 96x72. `heights` replaces the body heights of the cameras.
     """
     project = tiny.make(folder, commit=False, choices={})
     if cameras > 1:
         scripts = (scripts_of_train[0], scripts_of_test[1])
         synthetic.generate(folder / "larger", clips=scripts, frames=24, width=96, height=72)
-        for split in ("train", "test"):
-            shutil.move(folder / "larger" / split / "hall", project / "data/tiny" / split / "larger")
+        for split, camera in (("train", "yard"), ("test", "larger")):
+            shutil.move(folder / "larger" / split / "hall", project / "data/tiny" / split / camera)
     chosen = choices(name, project / DETECTOR)
     changes = {**CONFIGURATIONS[name][1], "data.folds": folds}
     project.set({**chosen, **tiny.TINY, "data.root": "data/tiny", **changes})
@@ -181,7 +181,7 @@ def test_frame_by_frame_from_the_file_equals_the_pipeline(project, model):
         assert_equal(project, clip, watch(project, clip, model))
 
 
-HEIGHTS = {  # of strong perspective; the camera `larger` has none of its own
+HEIGHTS = {  # of strong perspective; the cameras `larger` and `yard` have none of their own
     "hall": {"far": -6.0, "near": 24.0, "least": 2.0, "rows": 48, "origin": "fit", "regions": 99},
     "": {"far": 12.0, "near": 30.0, "least": 8.0, "rows": 48, "origin": "constant", "regions": 9},
 }
@@ -189,8 +189,8 @@ HEIGHTS = {  # of strong perspective; the camera `larger` has none of its own
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory) -> Project:
-    """With two cameras whose frames differ in size, and perspective."""
-    return trained(tmp_path_factory.mktemp("objects"), "objects", cameras=2, heights=HEIGHTS)
+    """With cameras whose frames differ in size, and perspective."""
+    return trained(tmp_path_factory.mktemp("objects"), "objects", cameras=3, heights=HEIGHTS)
 
 
 @pytest.fixture
@@ -205,8 +205,8 @@ def test_all_branches_are_at_work_in_one_configuration(objects, objects_model):
     assert set(seen[0].branch_scores) >= {"appearance", "flow", "classes", "speed"}
 
 
-def test_an_unknown_camera_has_the_body_heights_of_all_cameras(objects, objects_model):
-    """As the pipeline takes them for cameras without an entry; here they come at another size."""
+def test_an_unknown_camera_has_the_body_heights_and_statistics_of_all_cameras(objects, objects_model):
+    """As the pipeline takes them for cameras without training clips; here they come at another size."""
     hall, larger = (next(c for c in clips_of(objects) if c.camera == camera) for camera in ("hall", "larger"))
     assert_equal(objects, larger, watch(objects, replace(larger, camera="elsewhere"), objects_model))
     with pytest.raises(AssertionError):
