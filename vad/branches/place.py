@@ -83,10 +83,13 @@ class PlaceBranch(Branch):
         floors: smallest standard deviation of each feature, in its unit; added to all variances, so that
             normal footage in which a feature hardly varies does not make errors infinite.
         unknown: for each group of regions, which features say nothing by themselves, bool [groups, D].
+        parts: for each group of regions, whether they may show a part of a thing, so that only features above
+            the mean count, bool [groups].
     """
 
     floors: ClassVar[Sequence[float]]
     unknown: ClassVar[Sequence[Sequence[bool]]]
+    parts: ClassVar[Sequence[bool]]
     params: PlaceParams
 
     def __init__(self, params: PlaceParams):
@@ -177,6 +180,7 @@ class PlaceProcessor(WindowProcessor):
         mean, whitening = statistics[f"mean/{camera}"], statistics[f"whitening/{camera}"]
         _, self._rows, self._columns, n = mean.shape
         self._mean, self._whitening = mean.reshape(-1, n), whitening.reshape(-1, n, n)
+        self._least = np.where(branch.parts, np.float32(0), np.float32(-np.inf))[:, None]
 
     def features(self, frame: WindowsOfFrame) -> np.ndarray:
         """The features of the regions `frame.regions`, float [N, D], finite."""
@@ -206,7 +210,7 @@ class PlaceProcessor(WindowProcessor):
         # of other cameras there is one cell; and pictures may be wider than in training
         rows = np.minimum(rows, self._rows - 1) + groups * self._rows
         cells = rows * self._columns + np.minimum(columns, self._columns - 1)
-        from_mean = features - self._mean.take(cells, 0)
+        from_mean = np.maximum(features - self._mean.take(cells, 0), self._least.take(groups, 0))
         white = np.matmul(self._whitening.take(cells, 0), from_mean[:, :, None])[:, :, 0]
         return np.sqrt((white * white).sum(1)).astype(np.float32)
 

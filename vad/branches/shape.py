@@ -7,7 +7,8 @@ The edge of the picture cuts some boxes off. Across it, the size of a cut box ma
 footage must tell: where people walk in at the side, boxes of any width are normal; where they stand with
 their feet out of view, boxes are tall nevertheless, and a low one is odd.
 
-Boxes of motion are compared with boxes of motion: they often show a part of a person, or several people.
+Boxes of motion are compared with boxes of motion. They often show a part of a person, so of them only what is
+larger than usual counts.
 """
 
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ class Shape(PlaceBranch):
     # whole; cut off at the left or right, so that the width is unknown; at the top or bottom; at both; then
     # the same for boxes of motion
     unknown = ((False, False), (True, False), (False, True), (True, True)) * 2
+    parts = (False,) * 4 + (True,) * 4
 
     def fit(self, clips: Sequence[NormalClip], log: Log) -> Statistics | None:
         """Fits the density of shapes to all regions (`PlaceBranch.fit_places`)."""

@@ -2,8 +2,8 @@
 
 Regions that touch the border of the frame are left out, since people there are cut off. Of the others, those
 count that are upright, as standing people are, and that the detector calls a person; if they are too few, all
-its upright boxes, then all its boxes; without a detector, upright boxes of motion. A robust line goes through
-their heights over their lower edges.
+its upright boxes, then all its boxes; without a detector, upright boxes of motion. The line is that along
+which their heights, over their lower edges, lie most densely.
 """
 
 from collections import defaultdict
@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import HuberRegressor
 
 from vad.boxes import cut_sides
 from vad.regions.base import AUTO, LEAST_BODY_HEIGHT, BodyHeightSetting, RegionMode
@@ -26,10 +25,10 @@ KEY = "preprocess.body_height"
 PERSON = "person"  # the class of people, in the names of COCO
 MIN_REGIONS, MIN_TRACKS = 50, 3  # fewer give no line
 MIN_SPAN = 0.1  # of the picture's height: least distance of the 5th and 95th percentile of lower edges
-MAX_REGIONS = 20_000
-OUTLIER = 3  # robust standard deviations of the logarithm of height over line; regions beyond don't count
-LEAST_OUTLIER = 0.05  # of the same logarithm
-ROUNDS = 2  # of leaving out outliers
+MAX_REGIONS = 4_000
+GRID = 48  # heights that are tried at either end of the line
+WIDTH = 0.1  # standard deviation of the kernel, of the logarithm of height over line
+STEPS = 20
 DIGITS = 3  # after the decimal point, so that the last bits of a computation don't matter
 Log = Callable[[str], None]
 
@@ -232,7 +231,7 @@ def _line(used: _Sample, rows: int) -> tuple[BodyHeight, str]:
     if high - low < MIN_SPAN * rows:
         return median, "their lower edges are at about the same row"
     chosen = np.linspace(0, len(used) - 1, min(len(used), MAX_REGIONS)).round().astype(int)
-    slope, start = _robust_line(used.feet[chosen], used.heights[chosen])
+    slope, start = _mode_line(used.feet[chosen], used.heights[chosen])
     if slope < 0:
         return (
             median,
@@ -242,29 +241,44 @@ def _line(used: _Sample, rows: int) -> tuple[BodyHeight, str]:
         there = np.median(used.heights[part])
         if not there / 2 <= start + slope * np.median(used.feet[part]) <= 2 * there:
             return median, "no line describes their heights"
-    least = float(np.percentile(used.heights, 1)) / 2
+    # the line is not followed to rows where nobody was seen: towards the horizon it says that people are tiny
+    least = start + slope * np.percentile(used.feet, 1)
     far, near, least = (round(float(value), DIGITS) for value in (start, start + slope * rows, least))
     return BodyHeight(far, near, least, rows, "fit", len(used)), ""
 
 
-def _robust_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept of a robust line through points, float64 [N] each."""
-    kept = np.ones(len(x), bool)
-    slope = start = 0.0
-    for _ in range(1 + ROUNDS):
-        slope, start = _huber(x[kept], y[kept])
-        # by ratios, since heights vary more where people are taller
-        distance = np.abs(np.log(y / np.maximum(start + slope * x, 1)))
-        kept = distance <= max(OUTLIER * 1.4826 * np.median(distance), LEAST_OUTLIER)
+def _mode_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept of the line along which points lie most densely.
+
+    This is modal linear regression (Yao & Li 2014, doi:10.1111/sjos.12054), with a gaussian kernel over the
+    ratio of a point to the line. Blobs of several people lie above it, blobs of parts of a person below; a
+    median or mean would follow them.
+
+    Args:
+        x: lower edges, float64 [N], not all the same.
+        y: heights, float64 [N], above 0.
+    """
+    low, high = np.percentile(x, [5, 95])
+    share = (x - low) / (high - low)
+    heights = np.geomspace(*np.percentile(y, [2, 98]), GRID)  # of the line, at `low` and at `high`
+    densities = []
+    for start in heights:
+        lines = start + (heights[:, None] - start) * share
+        densities.append(_kernel(lines, y).mean(1))
+    at_low, at_high = np.unravel_index(np.argmax(densities), (GRID, GRID))
+    slope = float(heights[at_high] - heights[at_low]) / (high - low)
+    start = float(heights[at_low]) - slope * low
+    columns = np.column_stack([x, np.ones_like(x)])
+    for _ in range(STEPS):  # each makes the density higher
+        line = np.maximum(start + slope * x, 1)
+        weighted = columns * (_kernel(line, y) / line**2)[:, None]
+        matrix = weighted.T @ columns
+        if np.linalg.cond(matrix) > 1e12:
+            break
+        slope, start = (float(v) for v in np.linalg.solve(matrix, weighted.T @ y))
     return slope, start
 
 
-def _huber(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept by Huber's loss, float64 [N] each, on standardised data."""
-    (x_mean, x_scale), (y_mean, y_scale) = ((v.mean(), v.std()) for v in (x, y))
-    if min(x_scale, y_scale) < 1e-6:
-        return 0.0, float(y_mean)
-    model = HuberRegressor(alpha=0.0, max_iter=1000, tol=1e-8)
-    model.fit(((x - x_mean) / x_scale)[:, None], (y - y_mean) / y_scale)
-    slope = float(model.coef_[0]) * y_scale / x_scale
-    return slope, float(y_mean + model.intercept_ * y_scale - slope * x_mean)
+def _kernel(lines: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """How near points are to lines, above 0 to 1, of the shape of `lines`."""
+    return np.exp(-0.5 * (np.log(y / np.maximum(lines, 1)) / WIDTH) ** 2)
