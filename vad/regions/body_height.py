@@ -260,7 +260,8 @@ def _mode_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """
     low, high = np.percentile(x, [5, 95])
     share = (x - low) / (high - low)
-    heights = np.geomspace(*np.percentile(y, [2, 98]), GRID)  # of the line, at `low` and at `high`
+    lowest, highest = np.percentile(y, [2, 98])
+    heights = np.geomspace(lowest, highest, GRID)  # of the line, at `low` and at `high`
     densities = []
     for start in heights:
         lines = start + (heights[:, None] - start) * share
