@@ -330,6 +330,19 @@ def test_shapes_of_motion_are_compared_with_shapes_of_motion(tmp_path):
         assert oddly.min() > 2 * usually.max()
 
 
+def test_a_part_of_a_person_that_motion_shows_is_not_odd(tmp_path):
+    """But a wide box is, such as that of somebody who lies; and for the detector, so is a small one."""
+    rng = np.random.default_rng(0)
+    feet = rng.integers(60, 110, 80)
+    people = np.stack([np.full(80, 40), feet - 30, np.full(80, 50), feet], axis=1)
+    for source in ("motion", "detector"):
+        branch = fitted(Shape, [write(tmp_path, source, people, None, source=source)])
+        legs, lying = ([[40, 90 - h, 40 + w, 90]] for w, h in ((7, 12), (35, 12)))
+        (of_legs,) = errors(branch, legs, None, source=source)
+        assert (of_legs == 0) == (source == "motion")
+        assert errors(branch, lying, None, source=source)[0] > 3
+
+
 @BOTH
 def test_regions_of_a_single_row(tmp_path, branch_class):
     rng = np.random.default_rng(0)
