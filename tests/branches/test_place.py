@@ -3,6 +3,7 @@
 import itertools
 import math
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import mahalanobis
 
 from tests.branches.normal import SCALE, write_normal
+from vad import UserError
 from vad.branches.base import (
     Branch,
     ClipFormat,
@@ -359,7 +361,7 @@ def test_whole_frames_have_neither_place_nor_shape(tmp_path, branch_class):
     boxes[3:] = [20, 20, 40, 60]  # smaller than the picture
     clip = write(tmp_path, "a", boxes, flow_of(5, 3), source="frame")
     assert fitted(branch_class, [clip], log.append).statistics is None
-    assert len(log) == 1
+    assert log == [f"no regions but whole frames, so no errors of {branch_class.name}"]
 
 
 CUT = [
@@ -414,7 +416,7 @@ def test_clips_without_flow_have_no_motion(tmp_path):
     ]
     log = []
     assert fitted(Motion, clips[1:], log.append).statistics is None
-    assert len(log) == 1
+    assert log == ["no optical flow (flow.method: none), so no errors of motion"]
     both, one = fitted(Motion, clips), fitted(Motion, clips[:1])
     for name, values in one.statistics.items():
         np.testing.assert_array_equal(values, both.statistics[name])
@@ -477,3 +479,45 @@ def test_regions_go_with_the_flow_of_their_own_frame(tmp_path):
     np.testing.assert_array_equal(result.errors["motion"], errors(branch, boxes[:3], own))
     with pytest.raises(ValueError, match="without the flow"):
         branch.processor(form).process([WindowsOfFrame(1, Observation(None, other, regions), 2, regions, ())])
+
+
+@BOTH
+def test_a_very_wide_picture_takes_no_longer_than_its_cells(tmp_path, branch_class):
+    """The number of distances between cells grows with the square of the width."""
+    frame, rng = (32, 960), np.random.default_rng(0)
+    boxes = random_boxes(200, rng, frame)
+    flow = rng.integers(-20, 20, (200, 8, 240, 2)).astype(np.int8)
+    clip = write_normal(tmp_path, "a", boxes, flow, frame=frame, body_height=BodyHeight.constant(16, 32))
+    start = time.process_time()
+    branch = fitted(branch_class, [clip])
+    assert time.process_time() - start < 20  # 2 seconds; by counting distances, 100
+    assert branch.statistics["mean/hall"].shape[1:3] == (30, 900)
+
+
+def older(statistics: dict[str, np.ndarray], change: str) -> dict[str, np.ndarray]:
+    """Statistics as another version of the branch would have written them."""
+    if change == "no groups":
+        return {name: array[0] for name, array in statistics.items()}
+    if change == "other groups":
+        return {name: np.concatenate([array, array]) for name, array in statistics.items()}
+    if change == "other features":
+        return {name: array[..., :1] for name, array in statistics.items()}
+    if change == "other names":
+        return {f"old_{name}": array for name, array in statistics.items()}
+    gone = {"no whitening": "whitening/hall", "no other cameras": "mean/"}[change]
+    return {name: array for name, array in statistics.items() if name != gone}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "change",
+    ["no groups", "other groups", "other features", "other names", "no whitening", "no other cameras"],
+)
+def test_statistics_of_another_version_are_refused(tmp_path, branch_class, change):
+    boxes = random_boxes(20, np.random.default_rng(0))
+    branch = fitted(branch_class, [write(tmp_path, "a", boxes, random_flow(20, np.random.default_rng(1)))])
+    save_statistics(tmp_path / "new", branch.statistics)
+    branch.open(tmp_path, tmp_path / "new")
+    save_statistics(tmp_path / "old", older(branch.statistics, change))
+    with pytest.raises(UserError, match=r"old: .*run `dvc repro statistics`"):
+        branch.open(tmp_path, tmp_path / "old")

@@ -374,6 +374,37 @@ def test_a_camera_without_a_region(footage):
     assert height == BodyHeight.default(ROWS)
 
 
+def test_a_camera_without_a_region_takes_the_height_of_the_others(footage):
+    footage.add(people(np.random.default_rng(34), 300), "a", camera="hall")
+    footage.add(np.zeros((0, 4), int), "b", camera="still", size=(480, 640))
+    heights = footage.fit()
+    assert heights.cameras["still"] == heights.cameras[""].scaled(480) == heights.of("new", 480)
+    assert far_from(heights.cameras["still"], (-20, 180), 480) < 0.05
+    assert "camera 'still': no regions tell how tall people are, so as by the other cameras" in footage.log[1]
+    for word in ("px tall at the upper edge", "reports/preprocess", "set preprocess.body_height"):
+        assert word in footage.log[1]
+
+
+def test_no_camera_has_a_region(footage):
+    footage.add(np.zeros((0, 4), int), "a", camera="hall")
+    footage.add(np.zeros((0, 4), int), "b", camera="still", size=(480, 640))
+    heights = footage.fit()
+    assert heights.cameras["hall"] == BodyHeight.default(ROWS)
+    assert heights.cameras["still"] == heights.cameras[""] == BodyHeight.default(480)
+
+
+def test_a_few_things_beyond_the_horizon(footage, tmp_path):
+    """Where the line is below 0, such as for birds in the sky, people have the height of the farthest."""
+    rng = np.random.default_rng(35)
+    birds = np.tile([100, 10, 104, 16], (6, 1))
+    footage.add(np.concatenate([birds, people(rng, 400, (-60, 120), edges=(0.6, 0.95))]))
+    heights = footage.fit()
+    assert heights.cameras["hall"].origin == "fit"
+    assert 30 < heights.cameras["hall"].least < 70
+    write_body_heights(tmp_path / "heights.json", heights)
+    assert read_body_heights(tmp_path / "heights.json") == heights
+
+
 def test_whole_frames_tell_nothing(footage):
     footage.add(np.tile([[0, 0, COLUMNS, ROWS]], (90, 1)), source="frame")
     assert refused(footage, "no regions tell") == BodyHeight.default(ROWS)

@@ -84,6 +84,8 @@ ENTRY = {"far": 1.0, "near": 2.0, "least": 1.0, "rows": 240, "origin": "fit", "r
         json.dumps({"": ENTRY | {"far": None}}),
         json.dumps({"": ENTRY | {"near": "2"}}),
         json.dumps({"": ENTRY | {"near": float("nan")}}),
+        json.dumps({"": ENTRY | {"near": -2.0}}),
+        json.dumps({"": ENTRY | {"least": float("inf")}}),
         json.dumps({"": ENTRY | {"colour": "red"}}),
         json.dumps({"": {"far": 1.0}}),
     ],

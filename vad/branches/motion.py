@@ -28,6 +28,7 @@ class Motion(PlaceBranch):
     floors = (0.02, 0.02)  # body heights per second; walking gives 0.1 to 0.8, averaged over a box
     unknown = ((False, False),)
     parts = (False,)
+    lacking = "optical flow (flow.method: none)"
 
     def fit(self, clips: Sequence[NormalClip], log: Log) -> Statistics | None:
         """Fits the density of velocities to all regions (`PlaceBranch.fit_places`)."""

@@ -18,16 +18,19 @@ point, the middle of the lower edge of its box.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from vad import UserError
 from vad.branches.base import Branch, BranchErrors, ClipFormat, Log, NormalClip, Statistics, WindowProcessor
 from vad.pipeline.params import Field, Section
 from vad.stream import WindowsOfFrame
 
 ROWS = 30  # of cells of a picture, whose cells thus have 8 pixels at 240 rows
 WHOLE = "frame"  # the source of regions that are whole frames, which have neither place nor shape
+MEAN, WHITENING = "mean/", "whitening/"  # of the names of the statistics, before that of the camera
 ANY = ""  # the name under which the statistics of all cameras stand
 ROUNDING = 1e-6  # of counts, which are sums of fractions
 UNKNOWN = 1.0  # variance of an unknown feature; of a logarithm, a factor of 2.7 either way
@@ -85,16 +88,40 @@ class PlaceBranch(Branch):
         unknown: for each group of regions, which features say nothing by themselves, bool [groups, D].
         parts: for each group of regions, whether they may show a part of a thing, so that only features above
             the mean count, bool [groups].
+        lacking: what clips are without for which `sample` gives None.
     """
 
     floors: ClassVar[Sequence[float]]
     unknown: ClassVar[Sequence[Sequence[bool]]]
     parts: ClassVar[Sequence[bool]]
+    lacking: ClassVar[str] = "clips"
     params: PlaceParams
 
     def __init__(self, params: PlaceParams):
         super().__init__(params)
         self._samples: dict[NormalClip, Samples | None] = {}
+
+    def open(self, autoencoder: Path, statistics: Path) -> str:
+        """Loads the statistics, as `Branch.open`.
+
+        Raises:
+            UserError: if they are missing or broken, or an earlier version of this branch wrote them.
+        """
+        hashed = super().open(autoencoder, statistics)
+        if self.statistics is not None and not self._fits(self.statistics):
+            raise UserError(f"{statistics}: statistics of another version; run `dvc repro statistics`")
+        return hashed
+
+    def _fits(self, statistics: Statistics) -> bool:
+        """Whether the arrays are those that `fit_places` returns."""
+        groups, n = np.shape(self.unknown)
+        means = {name: array for name, array in statistics.items() if name.startswith(MEAN)}
+        whitenings = {WHITENING + name.removeprefix(MEAN): (*a.shape, n) for name, a in means.items()}
+        return (
+            MEAN + ANY in means
+            and all(a.ndim == 4 and (a.shape[0], a.shape[3]) == (groups, n) for a in means.values())
+            and whitenings == {name: a.shape for name, a in statistics.items() if name not in means}
+        )
 
     def sample(self, clip: NormalClip, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray | None:
         """Computes the features of regions of a normal clip.
@@ -140,9 +167,11 @@ class PlaceBranch(Branch):
                 of_cameras.setdefault(clip.camera, []).append(samples)
         counts = {camera: sum(len(s.features) for s in samples) for camera, samples in of_cameras.items()}
         if not sum(counts.values()):
-            log(f"no regions that have a {self.name}, so no errors of {self.name}")
+            lacking = "regions but whole frames" if of_cameras else self.lacking
+            log(f"no {lacking}, so no errors of {self.name}")
             return None
-        log(f"{sum(counts.values())} regions of {sum(map(bool, counts.values()))} cameras")
+        cameras = sum(map(bool, counts.values()))
+        log(f"{sum(counts.values())} regions of {cameras} camera{'s' * (cameras != 1)}")
         return _tables(of_cameras, self.params, np.square(self.floors), np.array(self.unknown))
 
     def _sample(self, clip: NormalClip) -> Samples | None:
@@ -176,8 +205,8 @@ class PlaceProcessor(WindowProcessor):
         assert branch.statistics is not None, "the branch was not fitted"
         self.columns, self.branch, self.clip = (branch.name,), branch, clip
         statistics = branch.statistics
-        camera = clip.camera if f"mean/{clip.camera}" in statistics else ANY
-        mean, whitening = statistics[f"mean/{camera}"], statistics[f"whitening/{camera}"]
+        camera = clip.camera if MEAN + clip.camera in statistics else ANY
+        mean, whitening = statistics[MEAN + camera], statistics[WHITENING + camera]
         _, self._rows, self._columns, n = mean.shape
         self._mean, self._whitening = mean.reshape(-1, n), whitening.reshape(-1, n, n)
         self._least = np.where(branch.parts, np.float32(0), np.float32(-np.inf))[:, None]
@@ -279,8 +308,8 @@ class _Normals:
         """
         # with covariance = L L', the distance of x is |L^-1 (x - mean)|
         whitening = np.linalg.inv(np.linalg.cholesky(self.covariance + np.diag(ridge)))
-        arrays = {"mean": self.mean, "whitening": whitening}
-        return {f"{name}/{camera}": array.astype(np.float32) for name, array in arrays.items()}
+        arrays = {MEAN: self.mean, WHITENING: whitening}
+        return {prefix + camera: array.astype(np.float32) for prefix, array in arrays.items()}
 
 
 def _tables(
@@ -350,7 +379,9 @@ def _neighbourhoods(cells: np.ndarray, neighbours: float) -> np.ndarray:
     out = np.empty_like(cells)
     for row, column in np.ndindex(cells.shape[:2]):
         squared = (rows - row) ** 2 + (columns - column) ** 2  # distance, in cells
-        counts = np.bincount(squared, moments[:, 0, 0]).cumsum()
-        needed = np.searchsorted(counts, neighbours - ROUNDING)
-        out[row, column] = moments[squared <= needed].sum(0)
+        # sorted, not counted by distance: of a wide picture there are far more distances than cells
+        order = np.argsort(squared)
+        needed = int(np.searchsorted(moments[order, 0, 0].cumsum(), neighbours - ROUNDING))
+        last = order[min(needed, len(order) - 1)]
+        out[row, column] = moments[squared <= squared[last]].sum(0)
     return out

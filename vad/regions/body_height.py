@@ -116,7 +116,8 @@ def fit_body_heights(
 
     Returns:
         An entry for each camera, and OTHER_CAMERAS, which with several cameras is fitted to the regions of
-        all, as if their pictures were as tall as the tallest. Without normal clips there is no entry.
+        all, as if their pictures were as tall as the tallest, and stands for cameras without regions, too.
+        Without normal clips there is no entry.
 
     Raises:
         UserError: if a file is missing or broken.
@@ -131,16 +132,18 @@ def fit_body_heights(
     if not samples:
         return BodyHeights({})
     of_camera = {camera: _Sample.joined(parts) for camera, parts in sorted(samples.items())}
+    other, of_others = None, ""
+    if len(of_camera) > 1:
+        tallest = max(rows.values())
+        everything = _Sample.joined([s.scaled(tallest / rows[camera]) for camera, s in of_camera.items()])
+        other, of_others = _body_height(everything, tallest, setting)
     cameras = {}
     for camera, sample in of_camera.items():
-        cameras[camera], text = _body_height(sample, rows[camera], setting)
+        cameras[camera], text = _body_height(sample, rows[camera], setting, other)
         log(f"camera {camera!r}: {text}")
-    tallest = max(rows.values())
-    if len(cameras) == 1:
+    if other is None:
         return BodyHeights({**cameras, OTHER_CAMERAS: next(iter(cameras.values()))})
-    everything = _Sample.joined([s.scaled(tallest / rows[camera]) for camera, s in of_camera.items()])
-    other, text = _body_height(everything, tallest, setting)
-    log(f"other cameras: {text}")
+    log(f"other cameras: {of_others}")
     return BodyHeights({**cameras, OTHER_CAMERAS: other})
 
 
@@ -171,18 +174,27 @@ def _are_people(stem: Path, number: int) -> np.ndarray:
     return scores.argmax(axis=1) == names.index(PERSON) if PERSON in names else np.zeros(number, bool)
 
 
-def _body_height(sample: _Sample, rows: int, setting: BodyHeightSetting) -> tuple[BodyHeight, str]:
+def _body_height(
+    sample: _Sample, rows: int, setting: BodyHeightSetting, other: BodyHeight | None = None
+) -> tuple[BodyHeight, str]:
     """The body height of a camera, and a sentence for the user.
 
     Args:
         sample: its regions.
         rows: height of its pictures in pixels.
         setting: `preprocess.body_height`.
+        other: the body height by the regions of all cameras, for a camera without.
     """
     if setting != AUTO:
         height = _chosen(setting, rows)
         return height, f"people are {_ends(height)} ({KEY})"
     used = sample.telling()
+    if not len(used) and other is not None and other.regions:
+        height = other.scaled(rows)
+        return height, (
+            f"no regions tell how tall people are, so as by the other cameras they are taken to be "
+            f"{_ends(height)}; look at reports/preprocess, and set {KEY} if this is wrong"
+        )
     if not len(used):
         height = BodyHeight.default(rows)
         return height, (
@@ -243,6 +255,8 @@ def _line(used: _Sample, rows: int) -> tuple[BodyHeight, str]:
             return median, "no line describes their heights"
     # the line is not followed to rows where nobody was seen: towards the horizon it says that people are tiny
     least = start + slope * np.percentile(used.feet, 1)
+    if least < LEAST_BODY_HEIGHT:  # a few things beyond the horizon, such as birds
+        least = max(start + slope * low, LEAST_BODY_HEIGHT)
     far, near, least = (round(float(value), DIGITS) for value in (start, start + slope * rows, least))
     return BodyHeight(far, near, least, rows, "fit", len(used)), ""
 

@@ -155,7 +155,9 @@ def read_body_heights(path: Path) -> BodyHeights:
     try:
         cameras = {camera: BodyHeight(**entry) for camera, entry in read_json(path).items()}
         for height in cameras.values():
-            if not (height.least > 0 and height.rows > 0 and np.isfinite([height.far, height.near]).all()):
+            finite = np.isfinite([height.far, height.near, height.least, height.rows]).all()
+            # only `far` may be below 0, if the horizon is in the picture
+            if not (finite and min(height.near, height.least, height.rows) > 0):
                 raise ValueError("heights must be finite and above 0")
     except (OSError, AttributeError, TypeError, ValueError) as e:
         raise UserError(f"{path}: no usable body heights ({e!r}); run `dvc repro preprocess`") from None
