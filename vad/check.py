@@ -211,16 +211,21 @@ def warnings(raw: dict[str, Any]) -> list[str]:
 
 
 def _check_branches(raw: dict[str, Any], autoencoder: Any) -> None:
-    """Checks that the branches exist that `calibrate.branches` names."""
+    """Checks that the branches exist that `calibrate.branches` names, and have the flow they need."""
     from vad.branches.base import BRANCHES
+    from vad.flow.base import FlowParams, require_flow
     from vad.scoring.params import CalibrateParams
 
     named = load("calibrate", CalibrateParams, raw).branches
-    names = [name for b in BRANCHES.names() for name in BRANCHES.get(b).error_names(autoencoder)]
+    branches = [BRANCHES.get(name) for name in BRANCHES.names()]
+    names = [name for branch in branches for name in branch.error_names(autoencoder)]
     if named != "all" and (unknown := [name for name in named if name not in names]):
         raise UserError(
             f"calibrate.branches: {', '.join(unknown)} is none of the branches {', '.join(sorted(names))}"
         )
+    for branch in branches:
+        if branch.reads_flow and named != "all" and branch.name in named:
+            require_flow(load("flow", FlowParams, raw).method, f"calibrate.branches: {branch.name}")
 
 
 def check_identity(raw: dict[str, Any]) -> None:

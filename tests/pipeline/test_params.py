@@ -376,6 +376,17 @@ def test_what_would_stop_a_later_stage_is_refused_before_the_first(key, value, m
         check.verify(raw)
 
 
+@pytest.mark.parametrize("branch", ["motion", "speed"])
+def test_a_branch_that_needs_flow_is_refused_without(branch, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    raw = changed("calibrate.branches", ["shape", branch])
+    recipe.apply(raw, {"flow.method": "dis"})
+    check.verify(raw)
+    recipe.apply(raw, {"flow.method": "none"})
+    with pytest.raises(UserError, match=f"calibrate.branches: {branch} needs optical flow"):
+        check.verify(raw)
+
+
 @pytest.mark.parametrize(
     ("root", "says"),
     [

@@ -171,7 +171,7 @@ def test_a_percentile_beyond_the_number_of_frames_is_refused():
         (
             [clip_errors(RNG.random(9))],
             {"branches": ["look", "classes", "speed"]},
-            r"calibrate\.branches: there are no errors of classes, speed, only of look$",
+            r"calibrate\.branches: there are no errors of classes, speed, only of look; name only",
         ),
         (
             [clip_errors([1.0] * 9, camera="a"), clip_errors([1.0] * 9, camera="b")],

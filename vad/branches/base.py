@@ -165,12 +165,14 @@ class Branch(Plugin):
 
     Attributes:
         learned: whether the branch learns from normal footage; a branch that does not is also a baseline.
+        reads_flow: whether there are no errors without optical flow.
 
     Args:
         params: the branch's sub-section of `branches`.
     """
 
     learned: ClassVar[bool] = True
+    reads_flow: ClassVar[bool] = False
     statistics: Statistics | None = None  # set by `open`, if the branch has a `fit`
 
     def __init__(self, params: Section):

@@ -25,6 +25,7 @@ class Motion(PlaceBranch):
     class Params(PlaceParams):
         """`branches.motion`: the density."""
 
+    reads_flow = True
     floors = (0.02, 0.02)  # body heights per second; walking gives 0.1 to 0.8, averaged over a box
     unknown = ((False, False),)
     parts = (False,)

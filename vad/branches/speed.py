@@ -25,6 +25,7 @@ class Speed(Branch):
     """
 
     learned = False
+    reads_flow = True
 
     class Params(Section):
         """`branches.speed`: the box over which flow is averaged."""

@@ -113,7 +113,8 @@ def _require_errors(normal: Sequence[ClipErrors], params: CalibrateParams) -> No
     branches = normal[0].branches
     if params.branches != "all" and (unknown := sorted(set(params.branches) - set(branches))):
         raise UserError(
-            f"calibrate.branches: there are no errors of {', '.join(unknown)}, only of {', '.join(branches)}"
+            f"calibrate.branches: there are no errors of {', '.join(unknown)}, only of "
+            f"{', '.join(branches)}; name only these, or set calibrate.branches: all"
         )
     require_frames(params.threshold, sum(clip.frames for clip in normal))
 
