@@ -332,7 +332,7 @@ def test_shapes_of_motion_are_compared_with_shapes_of_motion(tmp_path):
 
 
 def test_a_small_box_of_motion_is_normal(tmp_path):
-    """It may show a part of a person. A wide box, as of somebody lying, has an error; from the detector, both."""
+    """It may show a part of a person; a wide box, as of somebody lying, has an error, from either source."""
     rng = np.random.default_rng(0)
     feet = rng.integers(60, 110, 80)
     people = np.stack([np.full(80, 40), feet - 30, np.full(80, 50), feet], axis=1)

@@ -206,14 +206,14 @@ def test_all_branches_are_at_work_in_one_configuration(objects, objects_model):
 
 
 def test_an_unknown_camera_has_the_body_heights_and_statistics_of_all_cameras(objects, objects_model):
-    """As the pipeline takes them for cameras without training clips; here they come at another size."""
+    """As in the pipeline for cameras without normal clips; this one has frames of another size."""
     hall, larger = (next(c for c in clips_of(objects) if c.camera == camera) for camera in ("hall", "larger"))
     assert_equal(objects, larger, watch(objects, replace(larger, camera="elsewhere"), objects_model))
     with pytest.raises(AssertionError):
         assert_equal(objects, hall, watch(objects, replace(hall, camera="elsewhere"), objects_model))
 
 
-def test_a_camera_hears_of_its_body_height_and_others_do_not(objects, objects_model):
+def test_speed_is_in_the_body_heights_of_the_camera(objects, objects_model):
     clip = next(c for c in clips_of(objects) if c.camera == "hall")
     taller = {**HEIGHTS, "hall": {**HEIGHTS["hall"], "far": 40.0, "near": 80.0}}
     heights = BodyHeights({camera: BodyHeight(**entry) for camera, entry in taller.items()})
