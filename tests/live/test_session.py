@@ -286,16 +286,16 @@ def test_motion_over_a_gap_is_not_taken_for_speed(objects, objects_model):
     frames = list(frames_of(objects, clip))
     kept = [decoded for t, decoded in enumerate(frames) if t < 9 or t % 3 == 0]
     speeds = []
-    for told in (True, False):
+    for timed in (True, False):
         session, out = open_session(objects, clip, objects_model, concurrent=False), []
         for t, decoded in enumerate(kept):
-            # told of no gap, it takes the displacement of three frames for that of one
-            out += session.process(decoded if told else decoded._replace(seconds=t / session.fps))
+            # with times that hide the gap, the displacement of three frames counts as that of one
+            out += session.process(decoded if timed else decoded._replace(seconds=t / session.fps))
         out += session.finish()
         speeds.append(np.array([result.branch_errors["speed"] for result in out])[10:].mean())
     whole, _ = watch(objects, clip, objects_model)
-    usual = np.mean([result.branch_errors["speed"] for result in whole if result.index >= 12])
-    assert speeds[0] < 1.5 * usual
+    normal = np.mean([result.branch_errors["speed"] for result in whole if result.index >= 12])
+    assert speeds[0] < 1.5 * normal
     assert speeds[1] > 1.5 * speeds[0]
 
 
