@@ -113,9 +113,10 @@ class LocationBranch(Branch):
                 of_cameras.setdefault(clip.camera, []).append(samples)
         counts = {camera: sum(len(s.features) for s in samples) for camera, samples in of_cameras.items()}
         if not sum(counts.values()):
-            log(f"no regions that have a {self.name}, so no errors of {self.name}")
+            log(f"no regions to learn from, so no errors of {self.name}")
             return None
-        log(f"{sum(counts.values())} regions of {sum(map(bool, counts.values()))} cameras")
+        cameras = sum(map(bool, counts.values()))
+        log(f"{sum(counts.values())} regions of {cameras} camera{'s' * (cameras != 1)}")
         neighbours, prior = self.params.neighbours, self.params.prior
         return fit_densities(of_cameras, neighbours, prior, np.square(self.floors), np.array(self.unknown))
 
