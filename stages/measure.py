@@ -7,7 +7,6 @@ In: data/manifest.csv (cameras), data/tensors/, data/regions/, data/body_height.
 models/autoencoder/, models/branches/. Out: data/errors/.
 """
 
-from dataclasses import asdict
 from pathlib import Path
 
 from vad import UserError
@@ -18,7 +17,6 @@ from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
 from vad.store.body_heights import read_body_heights
 from vad.store.cards import read_card
-from vad.store.digests import digest
 from vad.store.manifest import read_folds, read_manifest
 
 TENSORS, REGIONS, FLOW = Path("data/tensors"), Path("data/regions"), Path("data/flow")
@@ -47,7 +45,7 @@ def main(run: stage.Run) -> None:
             opened, hashes = members[left_out[clip]] if clip in left_out else ensemble
             stems = [TENSORS / clip, REGIONS / clip, FLOW / clip]
             height = heights.of(camera := cameras[clip], read_card(TENSORS / clip)["frame"][0])
-            also = [*hashes, camera, digest(asdict(height))]
+            also = [*hashes, camera, height.hash]
             jobs.append(Job.on(clip, stems, tuple(opened), params, camera, height, also=also))
     each_clip(run, measure_clip, jobs, ERRORS, parallel=False)  # torch already uses all cores
 

@@ -1,7 +1,7 @@
 """Finds the regions of every frame with the mode set by preprocess.mode.
 
 In: data/manifest.csv, data/frames/, data/flow/. Out: data/regions/; data/body_height.json (how tall people
-are in the pictures of each camera); reports/preprocess/ (sample frames with their regions, and body heights).
+are in the frames of each camera); reports/preprocess/ (sample frames with their regions and body heights).
 """
 
 from pathlib import Path

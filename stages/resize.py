@@ -5,7 +5,6 @@ data/tensors/train, …/val, …/test; data/tensors/folds.csv, the folds of the 
 the clips that are shorter than a window (only with data.on_error: skip).
 """
 
-from dataclasses import asdict
 from pathlib import Path
 
 from vad.footage.params import SourceParams
@@ -16,7 +15,6 @@ from vad.resize.short import skip_short
 from vad.store import manifest
 from vad.store.body_heights import BodyHeights, read_body_heights
 from vad.store.cards import read_card
-from vad.store.digests import digest
 from vad.windows.spec import ModelName, ResizeParams, TensorSpec, WindowParams
 
 MANIFEST = Path("data/manifest.csv")
@@ -51,8 +49,8 @@ def _job(row: manifest.Clip, heights: BodyHeights, resize: ResizeParams, window:
     # at its rate, so that another interval recomputes only the clips whose windows have other frames
     spec = TensorSpec.of(resize, window.at(frames["fps"]))
     height = heights.of(row.camera, frames["shape"][1])
-    # of tensors without flow planes, neither flow nor body height is an input: no clip is recomputed
-    also = [read_card(FLOW / clip)["hash"], digest(asdict(height))] if "flow" in spec.channels else []
+    # inputs only of tensors with flow planes: the others are not recomputed
+    also = [read_card(FLOW / clip)["hash"], height.hash] if "flow" in spec.channels else []
     stems = [FRAMES / clip, REGIONS / clip]
     return Job.on(clip, stems, FLOW / clip, spec, height, name=Path(clip).name, also=also)
 

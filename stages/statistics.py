@@ -1,8 +1,8 @@
 """Fits the statistics of the training clips for every branch that defines `fit`, once per fold.
 
 In: data/manifest.csv, data/frames/ (cards only), data/regions/, data/flow/, data/body_height.json,
-data/tensors/folds.csv, data/tensors/skipped.csv. Out: models/branches/, a folder per fold (without folds 0
-alone), and in it one per branch.
+data/tensors/folds.csv, data/tensors/skipped.csv. Out: models/branches/, a folder per fold (without folds, one
+named 0), and in it a folder per branch.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from vad.store.cards import read_card
 from vad.store.manifest import available, read_folds, read_skipped
 
 MANIFEST, FRAMES = Path("data/manifest.csv"), Path("data/frames")
-REGIONS, FLOW, BODY_HEIGHT = Path("data/regions"), Path("data/flow"), Path("data/body_height.json")
+REGIONS, FLOW, BODY_HEIGHTS = Path("data/regions"), Path("data/flow"), Path("data/body_height.json")
 FOLDS, SKIPPED = Path("data/tensors/folds.csv"), Path("data/tensors/skipped.csv")
 STATISTICS = Path("models/branches")
 
@@ -26,7 +26,7 @@ def main(run: stage.Run) -> None:
     clips, folds = training_clips(), read_folds(FOLDS)
     # the other branches are not even imported, so an edit of them does not re-run this stage
     fitted = run.each("branches", BranchesParams, BRANCHES.names(defines("fit")))
-    # the same branch for all folds, which may keep what it makes of a clip
+    # one instance for all folds, so that it can keep what it computes of a clip
     branches = {name: branch(params) for name, (branch, params) in fitted.items()}
     shutil.rmtree(STATISTICS, ignore_errors=True)
     for fold in sorted({*folds.values()}) or [0]:
@@ -41,7 +41,7 @@ def main(run: stage.Run) -> None:
 
 def training_clips() -> list[NormalClip]:
     """The clips of the split `train` that no stage skipped."""
-    skipped, heights = read_skipped(SKIPPED), read_body_heights(BODY_HEIGHT)
+    skipped, heights = read_skipped(SKIPPED), read_body_heights(BODY_HEIGHTS)
     clips = []
     for clip in available(MANIFEST, FRAMES):
         if clip.split == "train" and clip.clip not in skipped:
@@ -62,4 +62,4 @@ def training_clips() -> list[NormalClip]:
 
 
 if __name__ == "__main__":
-    stage.run(main, __doc__, reads=[MANIFEST, FRAMES, REGIONS, FLOW, BODY_HEIGHT, FOLDS, SKIPPED])
+    stage.run(main, __doc__, reads=[MANIFEST, FRAMES, REGIONS, FLOW, BODY_HEIGHTS, FOLDS, SKIPPED])

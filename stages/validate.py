@@ -7,7 +7,6 @@ Out: data/altered/ (errors of the altered passages); reports/validation/ (figure
 and a picture with an example of each kind).
 """
 
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from vad.regions import PreprocessParams, RegionMode
 from vad.scoring.calibration import Calibration
 from vad.store import manifest
 from vad.store.body_heights import read_body_heights
-from vad.store.digests import digest
 from vad.validation.footage import open_footage
 from vad.validation.measuring import measure_passage
 from vad.validation.params import ValidateParams
@@ -56,7 +54,7 @@ def main(run: stage.Run) -> None:
         opened, of_branches = members[folds[passage.clip]]
         height = heights.of(camera := cameras[passage.clip], footage(passage.clip).size[1])
         parts = (passage, *processors, tuple(opened), measure, camera, height)
-        also = [passage.hash, *hashes, *of_branches, camera, digest(asdict(height))]
+        also = [passage.hash, *hashes, *of_branches, camera, height.hash]
         jobs.append(Job.on(passage.clip, [FRAMES / passage.clip], *parts, name=f"{i:04d}", also=also))
     each_clip(run, measure_passage, jobs, ALTERED, parallel=False)  # processors run in threads
     if not jobs:  # DVC warns of empty folders

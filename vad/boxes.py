@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 Crop = Literal["box", "square"]
-BORDER = 1  # pixels; a box as near as this to an edge of the frame may have been cut off by it
+BORDER = 1  # pixels; a box as near as this to the border of the frame may be cut off by it
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
@@ -86,10 +86,10 @@ def clip(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def cut_sides(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Tells which sides of boxes the edges of the frame may have cut off.
+    """Tells which sides of boxes may be cut off by the border of the frame.
 
     Args:
-        boxes: [N, 4].
+        boxes: [N, 4] in pixels of the frame.
         width: of the frame, in pixels.
         height: of the frame, in pixels.
 

@@ -1,4 +1,4 @@
-"""Small normal clips, which branches are fitted to."""
+"""Small normal clips to which branches are fitted."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ def normal_clip(
 
 
 def inside(frames: int = 14, seed: int = 0) -> pd.DataFrame:
-    """Two regions per frame that the edge of a picture of 32 x 40 pixels does not cut off."""
+    """Two regions per frame, away from the border of a frame of 32 x 40 pixels."""
     rng = np.random.default_rng(seed)
     low = rng.integers(2, (26, 18), (2 * frames, 2))
     high = low + rng.integers(4, 12, low.shape)

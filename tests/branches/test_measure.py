@@ -65,7 +65,7 @@ def test_each_branch_has_a_column_or_maps(tmp_path):
 
 
 def test_twice_the_body_height_is_half_the_speed(tmp_path):
-    """With a box of the same pixels."""
+    """If the box is as large in pixels."""
     stems, speeds = write_inputs(tmp_path), []
     for factor in (1, 2):
         body = BodyHeight.constant(5.0 * factor, 32)
@@ -178,18 +178,18 @@ def test_branches_that_look_ahead_stay_in_step(tmp_path):
     assert card["lookahead"] == 1 + 2
 
 
-class Told(Late):
-    """Keeps what it is told of a clip."""
+class Recorder(Late):
+    """Keeps the format of the clip."""
 
     def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor:
         self.clip = clip
         return super().processor(clip, threads)
 
 
-def test_branches_are_told_of_rate_camera_and_body_height(tmp_path):
-    told = Told(MeasureParams())
-    measure(tmp_path, write_inputs(tmp_path), [told])
-    assert (told.clip.fps, told.clip.camera, told.clip.body_height) == (10.0, "hall", BODY)
+def test_branches_get_rate_camera_and_body_height(tmp_path):
+    branch = Recorder(MeasureParams())
+    measure(tmp_path, write_inputs(tmp_path), [branch])
+    assert (branch.clip.fps, branch.clip.camera, branch.clip.body_height) == (10.0, "hall", BODY)
 
 
 class Namesake(Late):

@@ -33,7 +33,7 @@ def maps(counts: np.ndarray, size=SIZE, **changed) -> np.ndarray:
 @pytest.mark.parametrize("picture", [(48, 64), (24, 32), (7, 9)])
 @pytest.mark.parametrize("cell", [1, 5, 8, 64])
 def test_uniform_flow_gives_its_length_and_less_at_the_border(picture, cell):
-    """Independent of the resolution of the flow; beyond the border, nothing moves."""
+    """Independent of the resolution of the flow; beyond the border of the frame, nothing moves."""
     counts = np.full((3, *picture, 2), (12, -16), np.int8)
     counts[2] = 0
     speed = maps(counts, cell=cell)
@@ -136,8 +136,8 @@ def test_speed_is_highest_at_a_fast_object_of_the_size_of_a_person():
     assert not person[:, :3].any()
 
 
-def test_boxes_that_the_border_cuts_are_not_mirrored():
-    """At the border, flow counts as much as the part of the whole box is covered by it."""
+def test_boxes_that_are_cut_off_are_not_mirrored():
+    """At the border of the frame, the mean is over the whole box, with the part beyond it still."""
     counts = np.zeros((1, 48, 64, 2), np.int8)
     counts[0, :, 4:8] = (40, 0)
     (speed,) = maps(counts, cell=1, width=1.0)

@@ -234,7 +234,7 @@ def test_still_flow_is_white(stores):
 
 
 def figures_of(cell: np.ndarray) -> list[tuple[int, int, int]]:
-    """Top, row below the feet and middle column of each figure on a plain picture, from the top."""
+    """Top, row below the feet and middle column of each figure on a plain picture, from far to near."""
     changed = (cell != GRAY).any(axis=2).astype(np.uint8)
     number, _, stats, _ = cv2.connectedComponentsWithStats(changed, connectivity=8)
     boxes = stats[1:number, :4].tolist()
@@ -243,7 +243,7 @@ def figures_of(cell: np.ndarray) -> list[tuple[int, int, int]]:
 
 @pytest.mark.parametrize("scale", [2, 0.5])
 def test_people_are_as_tall_as_expected_at_their_rows(stores, scale):
-    """Five in the first picture, evenly from row to row; without regions in the lower half of the picture."""
+    """Five in the first picture at even distances of rows; without regions, in its lower half."""
     rows, columns = round(240 / scale), round(320 / scale)
     stores.heights = BodyHeights({"": BodyHeight(10 / scale, 90 / scale, 1, rows)})
     stores.add("test/a", plain(4, rows, columns), [])

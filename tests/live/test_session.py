@@ -206,14 +206,14 @@ def test_all_branches_are_at_work_in_one_configuration(objects, objects_model):
 
 
 def test_an_unknown_camera_has_the_body_heights_and_statistics_of_all_cameras(objects, objects_model):
-    """As the pipeline takes them for cameras without training clips; here they come at another size."""
+    """As in the pipeline for cameras without normal clips; this one has frames of another size."""
     hall, larger = (next(c for c in clips_of(objects) if c.camera == camera) for camera in ("hall", "larger"))
     assert_equal(objects, larger, watch(objects, replace(larger, camera="elsewhere"), objects_model))
     with pytest.raises(AssertionError):
         assert_equal(objects, hall, watch(objects, replace(hall, camera="elsewhere"), objects_model))
 
 
-def test_a_camera_hears_of_its_body_height_and_others_do_not(objects, objects_model):
+def test_speed_is_in_the_body_heights_of_the_camera(objects, objects_model):
     clip = next(c for c in clips_of(objects) if c.camera == "hall")
     taller = {**HEIGHTS, "hall": {**HEIGHTS["hall"], "far": 40.0, "near": 80.0}}
     heights = BodyHeights({camera: BodyHeight(**entry) for camera, entry in taller.items()})
@@ -286,16 +286,16 @@ def test_motion_over_a_gap_is_not_taken_for_speed(objects, objects_model):
     frames = list(frames_of(objects, clip))
     kept = [decoded for t, decoded in enumerate(frames) if t < 9 or t % 3 == 0]
     speeds = []
-    for told in (True, False):
+    for timed in (True, False):
         session, out = open_session(objects, clip, objects_model, concurrent=False), []
         for t, decoded in enumerate(kept):
-            # told of no gap, it takes the displacement of three frames for that of one
-            out += session.process(decoded if told else decoded._replace(seconds=t / session.fps))
+            # with times that hide the gap, the displacement of three frames counts as that of one
+            out += session.process(decoded if timed else decoded._replace(seconds=t / session.fps))
         out += session.finish()
         speeds.append(np.array([result.branch_errors["speed"] for result in out])[10:].mean())
     whole, _ = watch(objects, clip, objects_model)
-    usual = np.mean([result.branch_errors["speed"] for result in whole if result.index >= 12])
-    assert speeds[0] < 1.5 * usual
+    normal = np.mean([result.branch_errors["speed"] for result in whole if result.index >= 12])
+    assert speeds[0] < 1.5 * normal
     assert speeds[1] > 1.5 * speeds[0]
 
 

@@ -1,4 +1,4 @@
-"""Body heights: fitted to regions of normal clips, set by the user, or a fallback that the log explains."""
+"""Body heights: fitted to regions of normal clips, set by the user, or a fallback explained in the log."""
 
 from dataclasses import astuple
 from pathlib import Path
@@ -181,7 +181,7 @@ def test_with_outliers_it_is_near_the_line_of_least_absolute_deviations(footage)
 
 
 def test_people_of_all_heights(footage):
-    """Of ten, two are children, one sits in a wheelchair."""
+    """Of ten people, two are children and one sits in a wheelchair."""
     rng = np.random.default_rng(3)
     factors = rng.choice([1.0, 0.6, 0.75], 2000, p=[0.7, 0.2, 0.1])
     boxes = people(rng, 2000, factors=factors)
@@ -195,7 +195,7 @@ def test_people_of_all_heights(footage):
 
 
 def test_groups_in_a_box_near_the_camera_do_not_steepen_the_line(footage):
-    """As background subtraction merges people who stand behind one another: the more, the nearer they are."""
+    """Background subtraction merges people who stand behind one another, near the camera more often."""
     rng = np.random.default_rng(5)
     boxes = people(rng, 3000)
     share = (boxes[:, 3] / ROWS - 0.35) / 0.6  # from the far to the near end
@@ -308,7 +308,7 @@ def test_many_regions_are_thinned_out(footage):
 
 
 def refused(footage: Footage, *words: str) -> BodyHeight:
-    """The body height of the only camera, which is constant; the log has one line with these words."""
+    """The body height of the only camera; asserts that it is constant and that the log says why."""
     height = footage.fit().cameras["hall"]
     (text,) = footage.log
     for word in ("camera 'hall'", "set preprocess.body_height", *words):
@@ -322,17 +322,17 @@ def median(boxes: np.ndarray) -> float:
 
 
 def test_a_camera_above_has_a_constant(footage):
-    """People are as tall in the middle as at its edges, or taller at the upper edge."""
+    """People are equally tall at all rows, or taller near the upper border of the frame."""
     boxes = people(np.random.default_rng(20), 400, (70, 30))
     footage.add(boxes)
-    height = refused(footage, "not taller near the lower edge", "400 regions")
+    height = refused(footage, "not taller near the lower border", "400 regions")
     assert height.origin == "constant"
     assert height.near == pytest.approx(median(boxes), abs=1e-3)
 
 
 @pytest.mark.parametrize("flat", [40.0, 41.3])
 def test_people_of_the_same_height_everywhere(footage, flat):
-    """Whether a line or a constant, it is their height."""
+    """Line or constant, it gives their height."""
     footage.add(people(np.random.default_rng(21), 400, (flat, flat), noise=0.0))
     np.testing.assert_allclose(footage.fit().cameras["hall"].at_feet([0, 120, 240]), flat, atol=1)
 
@@ -359,7 +359,7 @@ def test_too_few_regions_or_tracks_have_a_constant(footage, number, tracks, reas
 
 
 def test_a_line_that_does_not_describe_the_heights_is_refused(footage):
-    """Half of the boxes are of heads at the far end, a few very tall at the near end."""
+    """Far people are small, people in the middle as small, near people very tall."""
     rng = np.random.default_rng(24)
     far = people(rng, 300, (20, 20), edges=(0.2, 0.6))
     middle = people(rng, 200, (20, 20), edges=(0.6, 0.8))
@@ -380,8 +380,8 @@ def test_a_camera_without_a_region_takes_the_height_of_the_others(footage):
     heights = footage.fit()
     assert heights.cameras["still"] == heights.cameras[""].scaled(480) == heights.of("new", 480)
     assert far_from(heights.cameras["still"], (-20, 180), 480) < 0.05
-    assert "camera 'still': no regions tell how tall people are, so as by the other cameras" in footage.log[1]
-    for word in ("px tall at the upper edge", "reports/preprocess", "set preprocess.body_height"):
+    assert "camera 'still': no regions tell how tall people are, so as for other cameras" in footage.log[1]
+    for word in ("px tall at the upper border", "reports/preprocess", "set preprocess.body_height"):
         assert word in footage.log[1]
 
 
@@ -438,7 +438,7 @@ def test_cameras_of_different_size_and_the_entry_of_other_cameras(footage):
     ]
     far, near = (heights.cameras["east"].at_feet(row) for row in (0, ROWS))
     assert footage.log[0].endswith(
-        f"people are {far:.0f} px tall at the upper edge, {near:.0f} px at the lower (fit to 300 regions)"
+        f"people are {far:.0f} px tall at the upper border, {near:.0f} px at the lower (fit to 300 regions)"
     )
 
 
@@ -545,7 +545,8 @@ def test_the_user_sets_a_constant_or_a_line(footage):
     assert heights.cameras["hall"] == heights.cameras[""]
     np.testing.assert_allclose(heights.of("hall", ROWS).at_feet([0, 120, 240]), [18, 39.5, 61])
     assert footage.log == [
-        "camera 'hall': people are 18 px tall at the upper edge, 61 px at the lower (preprocess.body_height)"
+        "camera 'hall': people are 18 px tall at the upper border, 61 px at the lower "
+        "(preprocess.body_height)"
     ]
     assert (footage.fit([0.0, 61.0]).cameras["hall"].at_feet([-50, 0, 5]) == 4).all()
 
@@ -570,7 +571,7 @@ def test_possible_heights_pass(footage, value):
 
 
 def test_boxes_of_the_sample_give_its_geometry(footage):
-    """People on flat ground are as tall as their feet are below the horizon, times stature by eye level."""
+    """On flat ground, height = distance of the feet from the horizon * stature / height of the camera."""
     camera = Camera(176, 132)
     for i, script in enumerate(TRAIN[:4]):
         boxes, tracks = [], []

@@ -141,7 +141,7 @@ def test_body_heights_are_fitted_or_set(project):
     assert all(height.rows == 48 for height in fitted.cameras.values())
     # a list and a number by DVC's own command line
     output = project.run("dvc", "exp", "run", "preprocess", "-S", "preprocess.body_height=[8,20.5]")
-    assert "people are 8 px tall at the upper edge, 20 px at the lower (preprocess.body_height)" in output
+    assert "people are 8 px tall at the upper border, 20 px at the lower (preprocess.body_height)" in output
     assert "preprocess" not in computed(output), "no region is computed anew"
     assert read_body_heights(path).cameras["hall"] == BodyHeight(8, 20.5, 8, 48, "params")
     project.moved = True

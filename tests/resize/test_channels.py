@@ -144,7 +144,7 @@ def bilinear(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def test_smaller_flow_is_enlarged_to_the_size_of_the_frame(tmp_path):
-    """And rounded only then."""
+    """It is rounded only afterwards."""
     small = COUNTS[:, :6, :9]
     _, made = planes(tmp_path, ["flow"], counts=small)
     for t in range(LENGTH):

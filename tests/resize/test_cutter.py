@@ -215,7 +215,7 @@ def test_a_stream_without_end_needs_no_more_memory(stride):
 
 
 def velocities(counts: np.ndarray, box: tuple, units: FlowUnits = UNITS, **changed) -> np.ndarray:
-    """What the tensor of a box shows of flow, int8 [h, w, 2]: body heights per second, float [8, 8, 2]."""
+    """Velocities in the tensor of a box, body heights per second, float [8, 8, 2]; counts int8 [h, w, 2]."""
     spec = tensor_spec(8, 8, channels=["flow"], **changed)
     item = Observation(Frame(0, 0.0, VIDEO[0]), counts, regions_of([box]))
     (frame,) = results(Cutter(spec, Sources(H, W, flow=units)), [item])
@@ -224,7 +224,7 @@ def velocities(counts: np.ndarray, box: tuple, units: FlowUnits = UNITS, **chang
 
 @pytest.mark.parametrize("speed", [0.2, 0.8, -1.5, 3.0])
 def test_people_near_and_far_who_walk_alike_have_equal_tensors(speed):
-    """Someone five times as tall moves by five times as many pixels."""
+    """A person who appears five times as tall moves by five times as many pixels."""
     heights, scale = BodyHeight(far=2.0, near=20.0, least=1.0, rows=H), 0.06
     for bottom, height in ((2, 4.0), (H, 20.0)):
         pixels = speed * height / FPS  # per frame
@@ -244,7 +244,7 @@ def test_the_same_footage_at_another_rate_has_the_same_velocity(factor):
 
 
 def test_flow_is_rounded_after_averaging_and_scaling():
-    """Half of the pixels moves by a count, which is many steps where people are small."""
+    """Half of the pixels move by one count, which is many steps where people are small."""
     counts = np.zeros((H, W, 2), np.int8)
     counts[:, ::2] = 1, -1
     small = FlowUnits(0.1, 25.0, BodyHeight.constant(5.0, H))

@@ -112,8 +112,8 @@ def test_without_regions_on_either_side_there_is_no_gain():
     assert fit_border([empty, clip, empty], BRANCHES, {}) == fit_border([clip], BRANCHES, {})
 
 
-def test_a_camera_of_another_size_has_its_edges_elsewhere():
-    """The inner box would be at the right edge of the small frames."""
+def test_each_camera_has_the_border_of_its_own_frames():
+    """The inner box would be at the right border of the small frames."""
     small, large = clip_of(300, seed=1, size=(12, 10)), clip_of(300, seed=2)
     assert at_border(np.array([INNER, CUT]), (12, 10)).tolist() == [True, True]
     assert at_border(np.array([INNER, CUT]), (12, 16)).tolist() == [False, True]
@@ -164,7 +164,7 @@ def test_areas_without_a_gain_of_the_border_are_fitted_to_all_regions():
 @given(boxed_clips(), st.floats(1, 3), st.sampled_from(["region", "cell", "track"]), st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_scores_at_the_border_never_rise_and_others_stay(clip, gain, aggregate, grid):
-    """Those of regions elsewhere are the same, and those of frames never rise either."""
+    """Scores of other regions stay the same, and scores of frames never rise either."""
     norms = {branch: Line(0.3, 0.5) for branch in BRANCHES}
     areas = {"look": [[0.5, 2.0]]} if grid else {}
     without = Calibration(
@@ -230,7 +230,7 @@ def test_whole_frames_are_calibrated_as_without_the_gain():
 
 
 def test_a_calibration_without_gains_of_the_border_is_read(tmp_path):
-    """One from before they were introduced."""
+    """The file of a calibration from before they were introduced."""
     calibration = calibrated(clip_of(60), border_gain=False)
     calibration.save(tmp_path / "calibration.json")
     text = (tmp_path / "calibration.json").read_text()

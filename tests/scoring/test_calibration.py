@@ -32,7 +32,7 @@ def calibration_of(
 
 
 def at_the_border(clip: ClipErrors) -> ClipErrors:
-    """The regions at the left edge of the frame."""
+    """The regions at the left border of the frame."""
     return replace(clip, table=clip.table.assign(x1=4))
 
 

@@ -45,7 +45,7 @@ def look(clip: ClipErrors, chosen: CalibrateParams) -> np.ndarray:
 
 
 def touches(row, size: tuple[int, int]) -> bool:
-    """Whether a box is at most a pixel from an edge of the frame, and not the whole frame."""
+    """Whether a box is at most a pixel from the border of the frame, and not the whole frame."""
     (height, width), box = size, (row.x0, row.y0, row.x1, row.y1)
     near = row.x0 in (0, 1) or row.y0 in (0, 1) or row.x1 in (width - 1, width)
     return (near or row.y1 in (height - 1, height)) and box != (0, 0, width, height)

@@ -1,4 +1,4 @@
-"""Body heights: lines over rows, other sizes of pictures, and their file."""
+"""Body heights: lines over rows, frames of other sizes, and their file."""
 
 import json
 
@@ -27,14 +27,14 @@ def test_heights_lie_on_a_line_and_are_never_below_the_least():
     least=st.floats(1, 30),
     feet=st.floats(0, 240),
 )
-def test_the_height_by_the_middle_is_that_by_the_feet(far, slope, least, feet):
+def test_the_height_at_the_centre_is_that_at_the_feet(far, slope, least, feet):
     height = BodyHeight(far, far + 240 * slope, least, 240)
     tall = height.at_feet(feet)
     np.testing.assert_allclose(height.at_centre(feet - tall / 2), tall, rtol=1e-9)
 
 
 @given(rows=st.integers(1, 2000), feet=st.floats(0, 240))
-def test_in_larger_pictures_people_are_taller_by_as_much(rows, feet):
+def test_heights_grow_with_the_frame(rows, feet):
     factor = rows / 240
     np.testing.assert_allclose(HALL.scaled(rows).at_feet(feet * factor), factor * HALL.at_feet(feet))
     assert HALL.scaled(240) == HALL

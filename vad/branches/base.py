@@ -52,7 +52,7 @@ class ClipFormat:
         flow_scale: pixels of the frame per count of the flow; None without flow.
         fps: frames per second.
         camera: name of the camera; "" if unknown.
-        body_height: how tall people are in the picture.
+        body_height: how tall people are in the frame.
         classes: number of class scores of a region; None without class scores.
         planes: names of the planes of a window; empty if unknown.
         frames: number of frames of a window; 0 if unknown.
@@ -77,17 +77,17 @@ class ClipFormat:
 
 @dataclass(frozen=True)
 class NormalClip:
-    """A clip that statistics are fitted to.
+    """A normal clip that statistics are fitted to.
 
     Attributes:
         clip: id of the clip.
         camera: name of the camera.
-        regions: stem of its table of regions.
-        flow: stem of its flow.
+        regions: stem of the clip's table of regions.
+        flow: stem of the clip's flow.
         frame: (height, width) of a frame in pixels.
         frames: number of frames.
         fps: frames per second.
-        body_height: how tall people are in the picture.
+        body_height: how tall people are in the frame.
     """
 
     clip: str

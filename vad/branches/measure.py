@@ -44,7 +44,7 @@ def measure_clip(
             the mean.
         params: the section `measure`.
         camera: name of the clip's camera.
-        body_height: how tall people are in the picture.
+        body_height: how tall people are in the frame.
         threads: maximum number of threads.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Motion: how unlike those usual at its place the velocity of a region is, in direction as in speed.
+"""Motion: how unlike the velocities of normal regions nearby the velocity of a region is.
 
-Velocities are in body heights per second, so near and far people who walk alike have the same. See
-`vad.branches.place` for the density.
+The velocity is the mean optical flow in the box, in body heights per second, so it does not depend on how far
+away people are. `vad.branches.location` has the definition of the error.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from vad.branches.base import BRANCHES, BranchProcessor, ClipFormat, Log, NormalClip, Statistics
-from vad.branches.place import PlaceBranch, PlaceParams, PlaceProcessor
+from vad.branches.location import LocationBranch, LocationParams, LocationProcessor
 from vad.store.arrays import open_array
 from vad.store.body_heights import BodyHeight
 from vad.store.cards import read_card
@@ -19,23 +19,23 @@ from vad.stream import WindowsOfFrame
 
 
 @BRANCHES.register
-class Motion(PlaceBranch):
+class Motion(LocationBranch):
     """A column of errors; none if no flow was computed, or if regions are whole frames."""
 
-    class Params(PlaceParams):
-        """`branches.motion`: the density."""
+    class Params(LocationParams):
+        """`branches.motion`: the distributions of velocities."""
 
     reads_flow = True
-    floors = (0.02, 0.02)  # body heights per second; walking gives 0.1 to 0.8, averaged over a box
+    floors = (0.02, 0.02)  # body heights per second; the mean over the box of a walking person is 0.1 to 0.8
     unknown = ((False, False),)
-    parts = (False,)
+    one_sided = (False,)
     lacking = "optical flow (flow.method: none)"
 
     def fit(self, clips: Sequence[NormalClip], log: Log) -> Statistics | None:
-        """Fits the density of velocities to all regions (`PlaceBranch.fit_places`)."""
-        return self.fit_places(clips, log)
+        """Fits the distributions of velocities (`LocationBranch.fit_locations`)."""
+        return self.fit_locations(clips, log)
 
-    def sample(self, clip: NormalClip, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray | None:
+    def features(self, clip: NormalClip, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray | None:
         if read_card(clip.flow)["method"] == "none":
             return None
         flow, card = open_array(clip.flow)
@@ -51,14 +51,14 @@ class Motion(PlaceBranch):
         return _Motion(self, clip, clip.flow_scale)
 
 
-class _Motion(PlaceProcessor):
+class _Motion(LocationProcessor):
     def __init__(self, branch: Motion, clip: ClipFormat, scale: float):
         super().__init__(branch, clip)
         self._scale = scale
 
     def features(self, frame: WindowsOfFrame) -> np.ndarray:
         boxes = frame.regions.boxes
-        # regions go with the flow of their own frame, which may be another one because of resize.stride
+        # with resize.stride above 1, regions and their flow may be of another frame
         flow = frame.observation.flow if frame.index == frame.source else frame.source_flow
         if flow is None:
             raise ValueError("windows without the flow of their frame")
@@ -70,25 +70,25 @@ def mean_flow(flow: np.ndarray, boxes: np.ndarray, frame: tuple[int, int]) -> np
     """The mean flow in boxes.
 
     Args:
-        flow: int8 [h, w, 2], which may be smaller than the frame.
+        flow: int8 [h, w, 2], as large as the frame or smaller.
         boxes: int [N, 4] in pixels of the frame, of positive area.
         frame: (height, width) in pixels.
 
     Returns:
-        Counts to the right and down, float64 [N, 2].
+        Counts of the flow to the right and down, float64 [N, 2].
     """
     if not len(boxes):
         return np.empty((0, 2))
     (h, w), (height, width) = flow.shape[:2], frame
     x0, y0, x1, y1 = boxes.T.astype(np.int64)
-    # all pixels of the flow that a box touches
+    # to all pixels of the flow that a box touches
     x0, y0, x1, y1 = x0 * w // width, y0 * h // height, -(-x1 * w // width), -(-y1 * h // height)
-    # an integral image: sums of any boxes in the same time; OpenCV has it for bytes from 0 to 255
+    # of the integral image, the sum in a box of any size takes four look-ups; OpenCV needs uint8 for it
     sums = cv2.integral(np.ascontiguousarray(flow).view(np.uint8) ^ np.uint8(128))
     total = sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0]
     return total / ((x1 - x0) * (y1 - y0))[:, None] - 128.0
 
 
 def _unit(boxes: np.ndarray, scale: float, fps: float, body_height: BodyHeight) -> np.ndarray:
-    """Body heights per second per count of the flow, by the lower edges of boxes: float64 [N, 1]."""
+    """Body heights per second per count of the flow, at the lower edges of boxes: float64 [N, 1]."""
     return (scale * fps / body_height.at_feet(boxes[:, 3]))[:, None]

@@ -13,15 +13,15 @@ from vad.branches.base import BRANCHES, Branch, BranchErrors, BranchProcessor, C
 from vad.pipeline.params import Field, Section
 from vad.stream import WindowsOfFrame
 
-FRACTION = 256  # lengths are summed in whole parts of a count, so that no digit is lost; they fit into uint16
+FRACTION = 256  # lengths are in whole 1/256 of a count, so that sums are exact; they fit into uint16
 
 
 @BRANCHES.register
 class Speed(Branch):
     """Maps of speed, in body heights per second; none if no flow was computed.
 
-    A cell has the mean speed in the box of a person whose middle it is. Nothing moves in the part of the box
-    beyond the frame, so what the edge of the picture cuts off, which is hardly seen, counts less.
+    A cell has the mean speed in the box of a person whose centre is there. The part of the box beyond the
+    border of the frame counts as still, so people who are cut off have a lower speed.
     """
 
     learned = False
@@ -64,13 +64,13 @@ class _Speed(BranchProcessor):
             self._place_boxes()
         # both bytes of a displacement, read as one number, are its index
         lengths = self._lengths.take(np.ascontiguousarray(flow).view(np.uint16)[..., 0])
-        # [h + 1, w + 1], where each element is the sum of all pixels above and to the left of it
+        # integral image, [h + 1, w + 1]: each element is the sum of all pixels above and to the left of it
         sums = cv2.integral(lengths, sdepth=cv2.CV_64F).ravel()
         first, above, left, last = (sums.take(corner) for corner in self._corners)
         return ((last - above - left + first) * self._factor).astype(np.float16)
 
     def _place_boxes(self) -> None:
-        """Computes where the boxes of all cells lie in the integral, and what turns sums into speeds."""
+        """Computes the corners of all cells' boxes in the integral image, and what turns sums into speeds."""
         (rows, columns), (height, width), (h, w) = self._clip.shape, self._clip.frame, self._size
         y, x = _middles(rows, self._clip.cell, height), _middles(columns, self._clip.cell, width)
         body = self._clip.body_height.at_centre(y)
@@ -83,7 +83,7 @@ class _Speed(BranchProcessor):
 
 
 def _middles(cells: int, cell: int, side: int) -> np.ndarray:
-    """Middles of cells along an axis in pixels of the frame, float [cells]; those beyond it at its end.
+    """Centres of cells along an axis in pixels of the frame, float [cells], at most at its last pixel.
 
     Args:
         cells: number of cells.
@@ -96,20 +96,20 @@ def _middles(cells: int, cell: int, side: int) -> np.ndarray:
 def _edges(
     middles: np.ndarray, sides: np.ndarray, scale: float, pixels: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where boxes lie along an axis, with at least a pixel each.
+    """Where boxes lie along an axis; each has at least a pixel.
 
     Args:
-        middles: of the boxes in pixels of the frame.
-        sides: of the boxes in pixels of the frame.
+        middles: centres of the boxes in pixels of the frame.
+        sides: lengths of the boxes in pixels of the frame.
         scale: pixels of the flow per pixel of the frame.
         pixels: length of the axis in pixels of the flow.
 
     Returns:
-        The first pixels of the boxes and those after the last, both within the flow; and the lengths of the
-        boxes in pixels, with the part beyond it.
+        First pixels of the boxes and ends, exclusive, both within the flow; and lengths of the boxes in
+        pixels, including the part beyond the flow.
     """
     centre = np.minimum((middles * scale).astype(np.int64), pixels - 1)
-    # halves up at both ends, so that boxes of a size have as many pixels everywhere
+    # halves are rounded up at both ends, so that boxes of the same size have the same number of pixels
     start = np.floor((middles - sides / 2) * scale + 0.5).astype(np.int64)
     end = np.floor((middles + sides / 2) * scale + 0.5).astype(np.int64)
     start, end = np.minimum(start, centre), np.maximum(end, centre + 1)

@@ -21,8 +21,8 @@ from vad.store.manifest import Clip
 
 LEVEL = 8  # step of the gray levels; coarse levels halve the file and are hardly visible
 MIN_SIDE = 3  # least side of a box on the sheet, in pixels
-PEOPLE, MIN_PERSON = 5, 5  # figures of people in a picture, and their least height in its pixels
-PLACES = 20  # across a picture, of which a figure takes the best
+PEOPLE, MIN_PERSON = 5, 5  # number of figures of people in a picture, and their least height in its pixels
+POSITIONS = 20  # number of positions across a picture that are tried for a figure
 NUMBERS = ["frame", "track", "x0", "y0", "x1", "y1"]
 
 
@@ -56,7 +56,7 @@ class ClipArrays:
         confidences: confidence of each region, float32 [N].
         silhouettes: silhouettes of all frames; None if the region mode makes none.
         flow: optical flow; None if it was not computed.
-        body_height: how tall people are.
+        body_height: how tall people are in the frame.
     """
 
     clip: Clip
@@ -105,13 +105,13 @@ class ClipArrays:
         return (past[:, 2:4] + past[:, 4:6]) / 2 * self.to_cell
 
     def people(self, t: int) -> list[tuple[float, float, float]]:
-        """Places for figures of people from far to near, between the rows where most regions end.
+        """Positions for figures of people from far to near, spread over the rows of most people's feet.
 
         Args:
-            t: index of the frame, whose regions they cover as little as possible.
+            t: index of the frame, whose regions the figures cover as little as possible.
 
         Returns:
-            Middle, row of the feet and height of each, in pixels of the picture.
+            Middle column, row of the feet and height of each figure, in pixels of the picture.
         """
         height = self.frames.shape[1]
         edges = self.numbers[np.array(self.sources, "U8") != "frame", 5]
@@ -120,16 +120,16 @@ class ClipArrays:
         taken = np.zeros(self.cell[::-1], bool)
         for x0, y0, x1, y1 in (mark.box for mark in self.marks(t) if mark.source != "frame"):
             taken[y0:y1, x0:x1] = True
-        middles = (np.arange(PLACES) + 0.5) * self.cell[0] / PLACES
+        middles = (np.arange(POSITIONS) + 0.5) * self.cell[0] / POSITIONS
         out = []
         for i, (feet, tall) in enumerate(
             np.stack([rows, self.body_height.at_feet(rows)], 1) * self.to_cell[1]
         ):
             half, top, bottom = overlays.FIGURE_WIDTH / 2 * tall, round(max(feet - tall, 0)), round(feet)
             spots = [taken[top:bottom, round(max(x - half, 0)) : round(x + half)] for x in middles]
-            # what is cut off by the border counts as covered
+            # the part beyond the border of the frame counts as covered
             covered = [len(spot) * round(2 * half + 1) - np.count_nonzero(~spot) for spot in spots]
-            # of the free places that nearest to its share of the width
+            # of the least covered positions, the nearest to the figure's share of the width
             away = np.abs(middles / self.cell[0] - (i + 0.5) / PEOPLE)
             best = np.lexsort((away, covered))[0]
             spots[best][:] = True
@@ -148,7 +148,7 @@ def open_clip(
         frames: folder of the frames.
         flow: folder of the flow.
         regions: folder of the regions.
-        heights: how tall people are.
+        heights: body heights of all cameras.
 
     Raises:
         UserError: if a file is missing or broken, or if silhouettes do not fit their frames.
@@ -186,8 +186,8 @@ class FramePicture:
     Attributes:
         picture: uint8 [h, w, 3] RGB.
         caption: how many regions it has.
-        signs: the signs that were drawn, for the legend: of silhouette, whole, path, track, confidence and
-            people.
+        signs: the signs that were drawn, for the legend: among silhouette, whole, path, track, confidence
+            and people.
         sources: the sources of the boxes that were drawn.
     """
 
@@ -203,7 +203,7 @@ def draw_frame(arrays: ClipArrays, t: int, people: bool = False) -> FramePicture
     Args:
         arrays: the data of the clip.
         t: index of the frame.
-        people: whether to draw people of the body height along the picture.
+        people: whether to draw figures of people as tall as the body heights.
     """
     frame = _with_regions(arrays, t)
     figures = [figure for figure in arrays.people(t) if people and figure[2] >= MIN_PERSON]

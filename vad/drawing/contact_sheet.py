@@ -1,4 +1,4 @@
-"""Contact sheets: a few frames of every split with their regions, and how tall people are.
+"""Contact sheets: a few frames of every split with their regions, and people as tall as body heights.
 
 `write` writes train.png, val.png and test.png, which `dvc plots` shows, and clips.csv with figures about
 every clip. The choice of clips depends only on their ids, and the choice of frames only on their regions, so
@@ -42,7 +42,7 @@ def write(
         frames: folder of the stage extract; only the frames shown are read.
         flow: folder of the stage flow; only the frames shown are read.
         regions: folder of the stage preprocess.
-        heights: how tall people are, drawn in the first picture of each clip.
+        heights: body heights of all cameras, drawn as figures of people in the first picture of each clip.
 
     Raises:
         UserError: if a file is missing or broken, or if silhouettes do not fit their frames.

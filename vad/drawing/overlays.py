@@ -32,7 +32,7 @@ FAINT: Color = (110, 110, 110)
 PAPER: Color = (255, 255, 255)
 FONTS = Path(matplotlib.get_data_path(), "fonts/ttf")  # the same on every machine, not only Latin letters
 TAG = 12  # height of a tag in pixels
-# body, legs and arms of a figure, in heights to the right of its middle and above its feet
+# lines of a figure's body, legs and arms: points to the right of its middle and above its feet, in heights
 FIGURE: tuple[tuple[tuple[float, float], ...], ...] = (
     ((0, 0.85), (0, 0.47)),
     ((-0.13, 0), (0, 0.47), (0.13, 0)),
@@ -122,7 +122,7 @@ def person(picture: np.ndarray, x: float, feet: float, height: float) -> None:
 
     Args:
         picture: changed in place; parts outside it are not drawn.
-        x: of the figure's middle, in pixels of the picture.
+        x: column of the figure's middle, in pixels of the picture.
         feet: row below the feet, in pixels of the picture.
         height: from the feet to the top of the head, in pixels of the picture.
     """
@@ -130,7 +130,7 @@ def person(picture: np.ndarray, x: float, feet: float, height: float) -> None:
     radius = max(height / 14, 1.5)
     for color, width in ((INK, line + 2), (PAPER, line)):
         for points in FIGURE:
-            # the line's own width is inside the figure
+            # moved inwards by the width of the line, so that the figure has the height
             at = [(x + height * right, feet - line + (line - height) * up) for right, up in points]
             cv2.polylines(picture, [np.rint(at).astype(np.int32)], False, color, width)
         head = round(x), round(feet - height + radius)

@@ -34,7 +34,7 @@ class Measuring(Processor[Frame, FrameErrors]):
         shape: of a frame, (height, width) or (height, width, 3).
         fps: frames per second.
         camera: name of the camera; "" if unknown.
-        body_height: how tall people are in the picture.
+        body_height: how tall people are in the frame.
         skip_warm_up: whether the frames from which the background is learned get no motion, so that their
             results need not wait until it is learned.
         concurrent: whether the heavy processors run in threads.

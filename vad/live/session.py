@@ -74,8 +74,8 @@ class Session(Processor[Decoded, FrameResult]):
     Args:
         model: the trained model.
         fps: frames per second of the source; with `extract.fps`, frames are resampled to that rate instead.
-        camera: name of the camera, for its body heights and calibration by camera; an unknown one has the
-            body heights of all cameras together.
+        camera: name of the camera, which selects body heights, statistics and calibration; an unknown camera
+            gets those for other cameras.
         live: whether frames come from a camera. The first `warm_up` frames, from which the background is
             learned, then get no motion, and are marked as `warming_up`. Otherwise their results come
             together, once all of them have been fed, and are those of the first frames of a clip in the

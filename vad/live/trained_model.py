@@ -36,7 +36,7 @@ class TrainedModel:
         extract: rate, size and colour of the frames.
         flow: the method of optical flow.
         mode: the mode of preprocessing, with its weights.
-        body_heights: how tall people are in the pictures of each camera.
+        body_heights: how tall people are in the frames of each camera.
         resize: channels and size of tensors.
         window: the frames of a window.
         branches: the sources of error, opened; with folds, those that learn once per fold.

@@ -17,7 +17,7 @@ from vad.stream import FrameAndFlow, Regions
 
 AUTO: Literal["auto"] = "auto"
 BodyHeightSetting = Literal["auto"] | Annotated[float, Field(gt=0, le=10_000)] | list[float]
-LEAST_BODY_HEIGHT = 4.0  # pixels; smaller people show nothing
+LEAST_BODY_HEIGHT = 4.0  # pixels; of smaller people nothing can be seen
 
 
 class RegionProcessor(LazyProcessor[FrameAndFlow, Regions]):
@@ -72,7 +72,7 @@ class RegionMode(Plugin):
 
     @property
     def margin(self) -> float:
-        """Share of its sides by which a region is larger than what it holds, on each side."""
+        """Share of its sides by which a region is larger than the detected box, on each side."""
         return 0.0
 
     @property
@@ -182,15 +182,15 @@ class PreprocessParams(Choice):
     )
     body_height: BodyHeightSetting = Field(
         AUTO,
-        description="how tall people are: `auto` fits it to the regions of normal clips; a number of pixels "
-        "of the extracted frame, at every row; or [far, near], the pixels of a person whose box ends at the "
-        "upper and at the lower edge of the picture",
+        description="how tall people are: `auto`, fitted to the regions of normal clips; a number of pixels "
+        "of the extracted frame, at every row; or [far, near], the pixels of a person whose feet are at the "
+        "upper and at the lower border of the frame",
     )
 
     @field_validator("body_height", mode="before")
     @classmethod
     def _valid_body_height(cls, value: Any) -> Any:
-        """Checks it here, since errors of the alternatives would be three sentences."""
+        """Checks all alternatives at once, since pydantic would report an error for each of them."""
         if value == AUTO or (_is_height(value) and value > 0):
             return value
         if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
@@ -199,10 +199,10 @@ class PreprocessParams(Choice):
                 return [float(far), float(near)]
         raise ValueError(
             "should be auto, pixels above 0 and up to 10000, or [far, near], the pixels at the upper and at "
-            "the lower edge of the picture, with 0 <= far <= near"
+            "the lower border of the frame, with 0 <= far <= near"
         )
 
 
 def _is_height(value: Any) -> bool:
-    """Whether it is a number that may be a height in pixels; a boolean is none."""
+    """Whether a value is a number from 0 to 10000; a boolean is not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10_000

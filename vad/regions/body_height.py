@@ -1,9 +1,9 @@
-"""Fits body heights to the regions of normal clips: how tall people are at each row of a camera's picture.
+"""Fits body heights to the regions of normal clips: how tall people appear at each row of a camera's frames.
 
-Regions that touch the border of the frame are left out, since people there are cut off. Of the others, those
-count that are upright, as standing people are, and that the detector calls a person; if they are too few, all
-its upright boxes, then all its boxes; without a detector, upright boxes of motion. The line is that along
-which their heights, over their lower edges, lie most densely.
+Regions at the border of the frame are left out, since people there are cut off. Of the other regions, the fit
+uses upright boxes of the detector's class `person`; if there are too few, upright boxes of all its classes;
+if these are too few, all its boxes; without a detector, upright boxes of motion. The line is the mode of the
+boxes' heights given their lower edges.
 """
 
 from collections import defaultdict
@@ -22,28 +22,28 @@ from vad.store.manifest import Clip
 from vad.store.tables import BOX, read_table
 
 KEY = "preprocess.body_height"
-PERSON = "person"  # the class of people, in the names of COCO
-MIN_REGIONS, MIN_TRACKS = 50, 3  # fewer give no line
-MIN_SPAN = 0.1  # of the picture's height: least distance of the 5th and 95th percentile of lower edges
-MAX_REGIONS = 4_000
-GRID = 48  # heights that are tried at either end of the line
-WIDTH = 0.1  # standard deviation of the kernel, of the logarithm of height over line
-STEPS = 20
-DIGITS = 3  # after the decimal point, so that the last bits of a computation don't matter
+PERSON = "person"  # name of the class in COCO
+MIN_REGIONS, MIN_TRACKS = 50, 3  # with fewer, no line is fitted
+MIN_SPAN = 0.1  # of the height of the frame: least distance of the 5th and 95th percentile of lower edges
+MAX_REGIONS = 4_000  # more are thinned out, to bound the time of the fit
+GRID = 48  # number of heights tried at either end of the line
+WIDTH = 0.1  # standard deviation of the kernel, in the logarithm of height / line
+STEPS = 20  # iterations that refine the line found on the grid
+DIGITS = 3  # after the decimal point, so that rounding errors of a machine do not reach the file
 Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """Regions from which heights of people can be told.
+    """Regions of normal clips that may show a whole person.
 
     Attributes:
         feet: lower edges in pixels, float64 [N].
         heights: heights without margin in pixels, float64 [N].
         tracks: number of the track, unique among all clips, int64 [N]; -1 without a track.
         people: whether the class is `person`, bool [N].
-        detected: whether the source is the detector, bool [N]; motion otherwise.
-        upright: whether the box is at least as tall as wide, as all square crops are, bool [N].
+        detected: whether the source is the detector, bool [N]; otherwise it is motion.
+        upright: whether the box is at least as tall as wide, bool [N]; always true of square crops.
     """
 
     feet: np.ndarray
@@ -63,12 +63,12 @@ class _Sample:
         return self.feet, self.heights, self.tracks, self.people, self.detected, self.upright
 
     def scaled(self, factor: float) -> "_Sample":
-        """The sample of pictures that are larger by a factor."""
+        """The same regions in frames that are larger by a factor."""
         return replace(self, feet=self.feet * factor, heights=self.heights * factor)
 
     @property
     def fault(self) -> str:
-        """Why the regions are too few for a line; empty if they suffice."""
+        """Why there are too few regions for a line; empty if there are enough."""
         if len(self) < MIN_REGIONS:
             return f"there are fewer than {MIN_REGIONS} regions"
         tracked = self.tracks[self.tracks >= 0]
@@ -76,21 +76,21 @@ class _Sample:
             return f"there are fewer than {MIN_TRACKS} tracks"
         return ""
 
-    def telling(self) -> "_Sample":
-        """The regions that tell most: of the first kind that has enough, or of the most frequent kind."""
+    def best_kind(self) -> "_Sample":
+        """The regions of the best kind that has enough for a line; if none has, of the most frequent kind."""
         upright = self.upright
         choices = (self.people & upright, self.detected & upright, self.detected, ~self.detected & upright)
         kinds = [self._tracked(rows) for rows in choices]
         return next((kind for kind in kinds if not kind.fault), max(kinds, key=len))
 
     def _tracked(self, rows: np.ndarray) -> "_Sample":
-        """Some regions, without those that have no track if others have one."""
+        """The chosen regions that have a track; if none has one, all chosen regions."""
         tracked = rows & (self.tracks >= 0)
         return self[tracked if tracked.any() else rows]
 
     @classmethod
     def joined(cls, samples: Sequence["_Sample"]) -> "_Sample":
-        """All samples together; tracks of different samples stay different."""
+        """The regions of all samples; tracks of different samples keep different numbers."""
         tracks, first = [], 0
         for sample in samples:
             tracks.append(np.where(sample.tracks >= 0, sample.tracks + first, -1))
@@ -102,7 +102,7 @@ class _Sample:
 def fit_body_heights(
     clips: Sequence[Clip], frames: Path, regions: Path, setting: BodyHeightSetting, mode: RegionMode, log: Log
 ) -> BodyHeights:
-    """Fits the body height of every camera that has normal clips, and that of all other cameras.
+    """Fits the body height of every camera that has normal clips, and one for all other cameras.
 
     Test clips are not read.
 
@@ -111,13 +111,13 @@ def fit_body_heights(
         frames: folder of the stage extract; only cards are read.
         regions: folder of the stage preprocess.
         setting: `preprocess.body_height`.
-        mode: the mode of the regions.
+        mode: the mode of the regions, for their margin.
         log: receives a line per camera.
 
     Returns:
-        An entry for each camera, and OTHER_CAMERAS, which with several cameras is fitted to the regions of
-        all, as if their pictures were as tall as the tallest, and stands for cameras without regions, too.
-        Without normal clips there is no entry.
+        An entry per camera with normal clips, and OTHER_CAMERAS: the entry of the only camera, or a fit to
+        the regions of all cameras, scaled to frames of the same height, which cameras without regions get
+        too. Without normal clips no entries.
 
     Raises:
         UserError: if a file is missing or broken.
@@ -148,7 +148,7 @@ def fit_body_heights(
 
 
 def _read(stem: Path, height: int, width: int, margin: float) -> _Sample:
-    """The regions of a clip that are not whole frames and do not touch the border of the frame."""
+    """The regions of a clip, without whole frames and those at the border of the frame."""
     table = read_table(stem)
     boxes = table[BOX].to_numpy(np.float64)
     inside, (x0, y0, x1, y1) = ~cut_sides(boxes, width, height).any(1), boxes.T
@@ -165,7 +165,7 @@ def _read(stem: Path, height: int, width: int, margin: float) -> _Sample:
 
 
 def _are_people(stem: Path, number: int) -> np.ndarray:
-    """Whether the most probable class of each region is PERSON, bool [N]; False without class scores."""
+    """Whether the most probable class of each region is PERSON, bool [N]; all False without class scores."""
     stem = Path(f"{stem}.classes")
     if not Path(f"{stem}.json").exists():
         return np.zeros(number, bool)
@@ -177,29 +177,29 @@ def _are_people(stem: Path, number: int) -> np.ndarray:
 def _body_height(
     sample: _Sample, rows: int, setting: BodyHeightSetting, other: BodyHeight | None = None
 ) -> tuple[BodyHeight, str]:
-    """The body height of a camera, and a sentence for the user.
+    """The body height of a camera, and a sentence for the log.
 
     Args:
-        sample: its regions.
-        rows: height of its pictures in pixels.
+        sample: regions of the camera.
+        rows: height of its frames in pixels.
         setting: `preprocess.body_height`.
-        other: the body height by the regions of all cameras, for a camera without.
+        other: fit to the regions of all cameras, for a camera without regions.
     """
     if setting != AUTO:
-        height = _chosen(setting, rows)
+        height = _from_params(setting, rows)
         return height, f"people are {_ends(height)} ({KEY})"
-    used = sample.telling()
+    used = sample.best_kind()
     if not len(used) and other is not None and other.regions:
         height = other.scaled(rows)
         return height, (
-            f"no regions tell how tall people are, so as by the other cameras they are taken to be "
+            "no regions tell how tall people are, so as for other cameras they are assumed to be "
             f"{_ends(height)}; look at reports/preprocess, and set {KEY} if this is wrong"
         )
     if not len(used):
         height = BodyHeight.default(rows)
         return height, (
             f"no regions tell how tall people are, so {height.near:.0f} px are assumed, a sixth of the "
-            f"picture's height; look at reports/preprocess, and set {KEY} if people are not as tall"
+            f"height of the frame; look at reports/preprocess, and set {KEY} if people are not as tall"
         )
     height, fault = _line(used, rows)
     if not fault:
@@ -211,16 +211,16 @@ def _body_height(
 
 
 def _ends(height: BodyHeight) -> str:
-    """The height at the edges of the picture, as text."""
+    """The heights at the borders of the frame, as text."""
     far, near = height.at_feet([0, height.rows])
     return (
         f"{near:.0f} px tall at every row"
         if height.far == height.near
-        else f"{far:.0f} px tall at the upper edge, {near:.0f} px at the lower"
+        else f"{far:.0f} px tall at the upper border, {near:.0f} px at the lower"
     )
 
 
-def _chosen(setting: float | list[float] | str, rows: int) -> BodyHeight:
+def _from_params(setting: float | list[float] | str, rows: int) -> BodyHeight:
     """The body height that the user sets."""
     assert not isinstance(setting, str)
     if not isinstance(setting, list):
@@ -230,11 +230,11 @@ def _chosen(setting: float | list[float] | str, rows: int) -> BodyHeight:
 
 
 def _line(used: _Sample, rows: int) -> tuple[BodyHeight, str]:
-    """The line through the heights of regions, or their median and why there is no line.
+    """The line fitted to regions and an empty text, or their median and why there is no line.
 
     Args:
         used: at least one region.
-        rows: height of the picture in pixels.
+        rows: height of the frame in pixels.
     """
     median = BodyHeight.constant(round(float(np.median(used.heights)), DIGITS), rows, "constant", len(used))
     if used.fault:
@@ -245,17 +245,14 @@ def _line(used: _Sample, rows: int) -> tuple[BodyHeight, str]:
     chosen = np.linspace(0, len(used) - 1, min(len(used), MAX_REGIONS)).round().astype(int)
     slope, start = _mode_line(used.feet[chosen], used.heights[chosen])
     if slope < 0:
-        return (
-            median,
-            "they are not taller near the lower edge, as if the camera looked down",
-        )
+        return median, "they are not taller near the lower border, as if the camera looked down"
     for part in (used.feet <= low, used.feet >= high):
-        there = np.median(used.heights[part])
-        if not there / 2 <= start + slope * np.median(used.feet[part]) <= 2 * there:
+        actual = np.median(used.heights[part])
+        if not actual / 2 <= start + slope * np.median(used.feet[part]) <= 2 * actual:
             return median, "no line describes their heights"
-    # the line is not followed to rows where nobody was seen: towards the horizon it says that people are tiny
+    # not extrapolated to rows above the people seen, since towards the horizon the line falls to 0
     least = start + slope * np.percentile(used.feet, 1)
-    if least < LEAST_BODY_HEIGHT:  # a few things beyond the horizon, such as birds
+    if least < LEAST_BODY_HEIGHT:  # a few regions above the horizon, such as birds
         least = max(start + slope * low, LEAST_BODY_HEIGHT)
     far, near, least = (round(float(value), DIGITS) for value in (start, start + slope * rows, least))
     return BodyHeight(far, near, least, rows, "fit", len(used)), ""
@@ -265,12 +262,15 @@ def _mode_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Slope and intercept of the line along which points lie most densely.
 
     This is modal linear regression (Yao & Li 2014, doi:10.1111/sjos.12054), with a gaussian kernel over the
-    ratio of a point to the line. Blobs of several people lie above it, blobs of parts of a person below; a
-    median or mean would follow them.
+    logarithm of the ratio of a point to the line. Boxes of several people lie above it, boxes of parts of a
+    person below; a median or mean would follow them.
 
     Args:
         x: lower edges, float64 [N], not all the same.
         y: heights, float64 [N], above 0.
+
+    Returns:
+        Pixels of height per row, and height in pixels at row 0.
     """
     low, high = np.percentile(x, [5, 95])
     share = (x - low) / (high - low)
@@ -284,7 +284,7 @@ def _mode_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     slope = float(heights[at_high] - heights[at_low]) / (high - low)
     start = float(heights[at_low]) - slope * low
     columns = np.column_stack([x, np.ones_like(x)])
-    for _ in range(STEPS):  # each makes the density higher
+    for _ in range(STEPS):  # weighted least squares; each step raises the density
         line = np.maximum(start + slope * x, 1)
         weighted = columns * (_kernel(line, y) / line**2)[:, None]
         matrix = weighted.T @ columns
@@ -295,5 +295,5 @@ def _mode_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 def _kernel(lines: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How near points are to lines, above 0 to 1, of the shape of `lines`."""
+    """Weights of points by their distance from lines: 1 on the line; of the shape of `lines`."""
     return np.exp(-0.5 * (np.log(y / np.maximum(lines, 1)) / WIDTH) ** 2)

@@ -37,12 +37,12 @@ def check_sizes(clips: Sequence[Clip], frames: Path) -> None:
 
 
 def check_body_height(setting: BodyHeightSetting, clips: Sequence[Clip], frames: Path) -> None:
-    """Refuses a body height set by the user that no person can have in pictures of this size.
+    """Refuses a body height set by the user that no person can have in frames of this size.
 
     Args:
         setting: `preprocess.body_height`.
         clips: all clips; test clips are not checked.
-        frames: folder of the extracted frames.
+        frames: folder of the stage extract; only cards are read.
 
     Raises:
         UserError: naming the value, a clip and the size of its frames.
@@ -54,8 +54,8 @@ def check_body_height(setting: BodyHeightSetting, clips: Sequence[Clip], frames:
         height, width = read_card(frames / clip.clip)["shape"][1:3]
         if clip.split != "test" and not LEAST_BODY_HEIGHT <= near <= 2 * height:
             raise UserError(
-                f"preprocess.body_height = {setting}: should be pixels of the extracted frame, at the lower "
-                f"edge from {LEAST_BODY_HEIGHT:g} to twice the picture's height, which is {2 * height} "
+                f"preprocess.body_height = {setting}: should be pixels of the extracted frame, at its lower "
+                f"border from {LEAST_BODY_HEIGHT:g} to twice its height, which is {2 * height} "
                 f"({clip.clip!r} of camera {clip.camera!r} has frames of {width}x{height}); set "
                 "preprocess.body_height: auto to fit it"
             )

@@ -115,7 +115,7 @@ class PersonCrop(RegionMode):
 
     @property
     def margin(self) -> float:
-        """The margin that is added to boxes."""
+        """`margin`, by which boxes grow."""
         return self.params.margin
 
     @property

@@ -26,12 +26,12 @@ from vad.windows.planes import PLANES, STILL, WHITE, Channel
 
 @dataclass(frozen=True)
 class FlowUnits:
-    """What turns counts of flow into body heights per second.
+    """What counts of flow are in body heights per second.
 
     Attributes:
         scale: pixels of the frame per count (`FlowMethod.scale`).
         fps: frames per second.
-        body_height: how tall people are in the picture.
+        body_height: how tall people are in the frame.
     """
 
     scale: float
@@ -39,10 +39,10 @@ class FlowUnits:
     body_height: BodyHeight
 
     def velocities(self, rows: np.ndarray) -> np.ndarray:
-        """The velocity of a person whose flow is a single count.
+        """The velocity of a person whose flow is one count.
 
         Args:
-            rows: lower edges of the person's box in pixels, of any shape.
+            rows: lower edges of people's boxes in pixels, of any shape.
 
         Returns:
             Body heights per second, float64 of the same shape.
@@ -148,7 +148,7 @@ def _flow(sources: Sources) -> list[Layer]:
             raise ValueError("an observation without flow")
         if now.flow.shape[:2] == (sources.height, sources.width):
             return now.flow
-        # not in whole counts: small and slow people move by a few of them
+        # in float, since small or slow people move by only a few counts
         size = sources.width, sources.height
         return cv2.resize(now.flow.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
 

@@ -46,7 +46,7 @@ def cut(
         regions: stem of the clip's regions.
         flow: stem of the clip's flow; read only for the channel `flow`.
         spec: size and channels of the tensors, and the frames of a window.
-        body_height: how tall people are in the picture; it matters only for the channel `flow`.
+        body_height: how tall people are in the frame; used only for the channel `flow`.
         threads: maximum number of threads.
 
     Raises:

@@ -51,7 +51,7 @@ class Cutter(Processor[Observation, WindowsOfFrame]):
         self.spec = spec
         self.layers = layers_of(spec.channels, sources)
         self.names = [name for layer in self.layers for name in layer.names]
-        # of each layer, the steps of a tensor per count of flow, by the lower edge of the box
+        # for each layer of flow, the steps of a tensor per count by the lower edge of the box
         rows = np.arange(sources.height + 1)
         self._steps = [
             None if layer.units is None else (layer.units.velocities(rows) / spec.flow_step).tolist()
@@ -174,11 +174,11 @@ def resize(
     """Cuts a box out of a picture and resizes it, with area averaging where it shrinks.
 
     Args:
-        picture: uint8 [H, W] or [H, W, C]; counts of flow are int8 or float32.
+        picture: [H, W] or [H, W, C], uint8; counts of flow are int8 or float32.
         box: x0, y0, x1, y1 in pixels of the picture, end exclusive.
         tensor: size of the tensor, and whether the box is stretched or letterboxed.
         padding: value of the bars of a letterbox.
-        gain: for flow, the steps of the tensor per count; None for planes that stay as they are.
+        gain: for flow, the steps of the tensor per count; None for other planes, whose values stay.
 
     Returns:
         uint8 [C, height, width].
@@ -193,7 +193,7 @@ def resize(
     if patch.shape[:2] != (height, width):
         patch = cv2.resize(patch, (width, height), interpolation=cv2.INTER_LINEAR)
     if gain is not None:
-        # clips to 0..255; a factor of 1 makes the rounding the same on all machines
+        # adds STILL, rounds and clips to 0..255; with factors of 1, all machines round alike
         patch = cv2.addWeighted(patch * np.float32(gain), 1, patch, 0, STILL, dtype=cv2.CV_8U)
     patch = patch[None] if patch.ndim == 2 else patch.transpose(2, 0, 1)
     if (height, width) == (tensor.height, tensor.width):

@@ -52,7 +52,7 @@ class Calibration:
         evidence: what the threshold of frame scores rests on.
         folds: number of models whose mean error is scored. With more than one, each normal clip was measured
             by a model that had not learned from it.
-        border_gains: gain of the regions at the border of the frame by branch; empty without
+        border_gains: gain of regions at the border of the frame by branch; empty without
             `calibrate.border_gain`.
     """
 
@@ -247,7 +247,7 @@ class Calibration:
 
     @cached_property
     def all_gains(self) -> Gains:
-        """By what errors are divided: exactly the numbers that were fitted, which are float32."""
+        """Gains of areas and of the border; in float32, so they equal the fitted ones."""
         areas = {branch: np.array(gains, np.float32) for branch, gains in self.gains.items()}
         return Gains(areas, self.border_gains)
 

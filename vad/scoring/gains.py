@@ -1,4 +1,4 @@
-"""Gains: how high normal errors are in an area of the picture, or at its border, relative to the others."""
+"""Gains: how high normal errors are in an area or at the border of the frame, relative to other errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # loads pandas
     from vad.scoring.clip_errors import ClipErrors
 
 GAIN_LIMITS = (1 / 3, 3.0)  # without limits, the gains of quiet areas would amplify noise
-BORDER_LIMITS = (1.0, 3.0)  # a region that the border cuts never counts more than another
+BORDER_LIMITS = (1.0, 3.0)  # from 1, since errors of regions that are cut off must not count more than others
 MAX_FRAMES = 2000  # number of frames whose maps are read
 QUANTILE = 0.95  # of errors; gains are ratios of it
 STRETCH = 2.0  # seconds; errors of an area that are this far apart are taken to be independent
@@ -26,9 +26,9 @@ class Gains:
     """By what errors are divided. A branch without gains is not divided.
 
     Attributes:
-        areas: gains of the areas of the picture by branch, for errors of regions and of cells: float32 [rows,
-            columns] of a coarse grid over the frame.
-        border: gain of the regions at the border of the frame by branch, for errors of regions: 1 to 3.
+        areas: gains of areas by branch, for errors of regions and of cells: float32 [rows, columns] of a
+            coarse grid over the frame.
+        border: gain of regions at the border of the frame by branch, for errors of regions: 1 to 3.
     """
 
     areas: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -53,7 +53,7 @@ def at_regions(boxes: np.ndarray, size: tuple[int, int], grid: np.ndarray) -> np
 
 
 def at_border(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Whether regions are at the border of the frame, which cuts what they show; whole frames are not.
+    """Whether regions are at the border of the frame, where people are cut off; whole frames are not.
 
     Args:
         boxes: of the regions in pixels of the frame, int [N, 4].
@@ -76,7 +76,7 @@ def errors_of_regions(
         item: the errors of a frame.
         branches: names of branches with errors of regions.
         size: (height, width) of the frame in pixels.
-        gains: of the area at the centre of each box, and of the border.
+        gains: gains of areas, of which that at the centre of each box is used, and of the border.
 
     Returns:
         float32 [branches, N].
@@ -89,15 +89,15 @@ def errors_of_regions(
 def _divide(
     errors: np.ndarray, branches: Sequence[str], boxes: np.ndarray, size: tuple[int, int], gains: Gains
 ) -> None:
-    """Divides errors of regions, float32 [branches, N], by their gains, in place."""
+    """Divides errors of regions, float32 [branches, N], in place by their gains."""
     for i, branch in enumerate(branches):
         if branch in gains.areas:
             errors[i] /= at_regions(boxes, size, gains.areas[branch])
     if gains.border:
         border = at_border(boxes, size)
         if border.any():
-            times = np.array([[gains.border.get(branch, 1.0)] for branch in branches], np.float32)
-            errors[:, border] /= times
+            of_border = np.array([[gains.border.get(branch, 1.0)] for branch in branches], np.float32)
+            errors[:, border] /= of_border
 
 
 def at_cells(grid: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -124,11 +124,11 @@ def cells_of(boxes: np.ndarray, cell: int) -> np.ndarray:
 
 
 def fit_gains(normal: "Sequence[ClipErrors]", branches: Sequence[str], params: CalibrateParams) -> Gains:
-    """The gains of areas and of the border, as far as the parameters ask for them.
+    """Fits the gains of areas and of the border that the parameters ask for.
 
     With both, gains of areas are fitted to regions away from the border, and those of the border to errors
-    that are divided by the gains of areas. So no gain holds what the other accounts for: errors of regions at
-    the border would raise the gain of their area, by which the other regions there are divided too.
+    already divided by the gains of areas. Otherwise regions at the border would raise the gain of their area,
+    and with it lower the errors of the other regions there.
 
     Args:
         normal: errors of clips without anomalies.
@@ -178,20 +178,20 @@ def fit_areas(
 def fit_border(
     normal: "Sequence[ClipErrors]", branches: Sequence[str], areas: Mapping[str, np.ndarray]
 ) -> dict[str, float]:
-    """The gain of the border: the QUANTILE of errors of regions at the border relative to that of the others.
+    """The gain of the border: the QUANTILE of its regions' errors relative to that of other regions' errors.
 
-    A region at the border is cut, so its error says little, and is often high in normal footage. As for
+    People at the border are cut off, so errors there say little, and are often high in normal footage. As for
     areas, only errors above 0 count, and the logarithm of the gain is multiplied by n / (n + PRIOR). Here n
-    is the number of stretches with errors at the border, or of those with other errors if these are fewer, as
-    the ratio is no more certain than either. Gains are clipped to BORDER_LIMITS.
+    is the number of stretches with errors at the border, or that with other errors, whichever is smaller,
+    since the ratio is no more certain than either quantile. Gains are clipped to BORDER_LIMITS.
 
     Args:
         normal: errors of clips without anomalies.
         branches: names of the branches.
-        areas: gains of areas, by which the errors are divided first.
+        areas: gains of areas, by which errors are divided first.
 
     Returns:
-        By branch; none for a branch that lacks errors on either side.
+        Gains by branch, without branches that lack errors at the border or away from it.
     """
     out = {}
     for branch in branches:
@@ -200,7 +200,7 @@ def fit_border(
             (others, border), numbers = _relative(parts, normal, 2)
             if (n := numbers.min()) > 0:
                 gain = np.clip((border / others) ** (n / (n + PRIOR)), *BORDER_LIMITS)
-                out[branch] = float(np.float32(gain))  # as errors, which are divided by it
+                out[branch] = float(np.float32(gain))  # errors, which are float32, are divided by it
     return out
 
 
@@ -229,12 +229,12 @@ def _by_area(
 
 
 def _by_border(clip: "ClipErrors", branch: str, gains: Gains) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The errors of a clip's regions that count, divided by gains, their frames, and whether at the border.
+    """The errors of a clip's regions above 0, divided by gains, their frames, and 1 at the border or else 0.
 
     Args:
         clip: the clip.
         branch: name of the branch.
-        gains: of areas.
+        gains: gains of areas.
     """
     errors, frames, boxes = clip.errors(branch).copy(), clip.table["frame"].to_numpy(), clip.boxes
     _divide(errors[None], [branch], boxes, clip.size, gains)

@@ -20,9 +20,7 @@ from vad.scoring.thresholds import fit_threshold
 
 MAX_FITS = 100  # with more clips, several are left out at once
 STRETCHES = 4  # into which a single clip is divided
-POOLED_FRAMES = (
-    40_000  # in about five seconds; with new gains, every fit pools the errors of all frames again
-)
+POOLED_FRAMES = 40_000  # in about five seconds; with new gains, each fit pools all frames again
 SCORES = 4_000_000  # maximum number in memory at once
 
 Standardisations = Mapping[str, Mapping[str, Norm | None]]  # by camera and branch
@@ -39,10 +37,10 @@ class _Result:
 def gather_evidence(normal: Sequence[NormalErrors], calibration: Calibration) -> Evidence:
     """What a threshold rests on.
 
-    Errors are read and pooled once, unless gains are fitted without the left-out clip as well: then they are
-    pooled again for every fit. Where that would take long, gains of areas are fitted without several clips at
-    once, but gains of the border alone, one number per branch, are left as they are: of so much footage, a
-    single clip hardly changes them.
+    Errors are read and pooled once, unless new gains are fitted without the left-out clip: then errors are
+    pooled again for each fit. Where that would take long, several clips are left out at once; with gains of
+    the border alone, these are not fitted again, since with so much footage a single clip hardly changes one
+    number per branch.
 
     Args:
         normal: errors of the normal clips, as the calibration pools them.
@@ -94,10 +92,11 @@ def _stretches(clip: NormalErrors, calibration: Calibration) -> list[NormalError
 def _leave_out(parts: Sequence[NormalErrors], calibration: Calibration) -> list[_Result | None]:
     """Results of all parts; None where nothing can be fitted to the others."""
     number, frames = min(len(parts), MAX_FITS), sum(part.frames for part in parts)
-    quickly = POOLED_FRAMES // sum(clip.frames for clip in _clips(parts))  # number of fits with new gains
-    new_gains = bool(calibration.gains) or (bool(calibration.border_gains) and number <= quickly)
+    # number of fits with new gains that do not take long
+    affordable = POOLED_FRAMES // sum(clip.frames for clip in _clips(parts))
+    new_gains = bool(calibration.gains) or (bool(calibration.border_gains) and number <= affordable)
     if new_gains:
-        number = min(number, max(2, quickly))
+        number = min(number, max(2, affordable))
     groups = [range(first, len(parts), number) for first in range(number)]
     at_once = 1 if new_gains else max(1, SCORES // frames)
     results: dict[int, _Result] = {}  # by position
@@ -115,7 +114,7 @@ def _without(
         groups: positions of the parts in each group.
         parts: all parts.
         calibration: fitted to all parts.
-        new_gains: whether to fit gains to the other parts; only for a single group.
+        new_gains: whether to fit gains to the other parts, too; needs a single group.
     """
     params, branches = calibration.params, calibration.branches
     if new_gains:

@@ -108,9 +108,9 @@ class CalibrateParams(Section):
     )
     border_gain: bool = Field(
         True,
-        description="divide errors of regions that touch the border of the frame by how much higher they are "
-        "in normal footage than those of other regions (95th percentiles, 1 to 3): the border cuts what "
-        "these regions show",
+        description="divide errors of regions at the border of the frame, where people are cut off, by how "
+        "much higher they are in normal footage than those of other regions (ratio of 95th percentiles, from "
+        "1 to 3)",
     )
     fuse: Literal["sum", "max"] = Field(
         "sum",

@@ -1,14 +1,14 @@
-"""Body heights: how tall a person is at each row of a picture, the unit that perspective does not change.
+"""Body heights: how tall a person appears at each row of a frame; as a unit, they cancel perspective.
 
-data/body_height.json has an entry per camera, and one named "" for cameras without an entry.
+data/body_height.json has an entry per camera, and one named "" for all other cameras.
 
 | entry | content |
 |---|---|
-| `far`, `near` | height in pixels of a person whose box ends at the upper and the lower edge of the picture |
-| `least` | smallest height in pixels, above 0; where the line from `far` to `near` is lower, this counts |
-| `rows` | height of the picture in pixels |
+| `far`, `near` | height in pixels of a person whose feet are at the upper, lower border of the frame |
+| `least` | smallest height in pixels, above 0; it holds where the line from `far` to `near` is lower |
+| `rows` | height of the frame in pixels |
 | `origin` | `fit`: a line fitted to regions; `constant`: their median; `default`: no regions; `params`: set |
-| `regions` | number of regions that it rests on |
+| `regions` | number of regions in the fit |
 """
 
 from collections.abc import Mapping
@@ -20,26 +20,27 @@ from numpy.typing import ArrayLike
 
 from vad import UserError
 from vad.store.cards import read_json, write_json
+from vad.store.digests import digest
 
 OTHER_CAMERAS = ""
-DEFAULT_SHARE = 1 / 6  # of the picture's height, where nothing says how tall people are
-MIN_SLOPE = 0.25  # pixels by which a person's middle moves down per pixel of the feet; less from low cameras
+DEFAULT_SHARE = 1 / 6  # of the height of the frame, where neither regions nor the user give a height
+MIN_SLOPE = 0.25  # rows by which a person's centre moves per row of the feet; low cameras could give less
 
 
 @dataclass(frozen=True)
 class BodyHeight:
-    """The height of people in the picture of a camera, linear in the row where their boxes end.
+    """The height of people in the frames of a camera, linear in the row of their feet.
 
-    People who stand on a plane are as tall in the picture as their feet are far below the horizon (Hoiem et
-    al. 2008, doi:10.1007/s11263-008-0137-5).
+    For people who stand on a plane, it is proportional to the distance of their feet from the horizon (Hoiem
+    et al. 2008, doi:10.1007/s11263-008-0137-5).
 
     Attributes:
-        far: height in pixels at row 0; may be negative, if the horizon is below it.
-        near: height in pixels at row `rows`.
+        far: height in pixels of people with feet at row 0; negative if the horizon is below row 0.
+        near: height in pixels of people with feet at row `rows`.
         least: smallest height in pixels, above 0.
-        rows: height of the picture in pixels.
-        origin: what it rests on: `fit`, `constant`, `default` or `params`.
-        regions: number of regions that it rests on.
+        rows: height of the frame in pixels.
+        origin: `fit`, `constant`, `default` or `params`, as in the file.
+        regions: number of regions in the fit.
     """
 
     far: float
@@ -55,31 +56,36 @@ class BodyHeight:
 
         Args:
             height: in pixels, above 0.
-            rows: height of the picture in pixels.
-            origin: what it rests on.
-            regions: number of regions that it rests on.
+            rows: height of the frame in pixels.
+            origin: `constant`, `default` or `params`.
+            regions: number of regions in the fit.
         """
         return cls(height, height, height, rows, origin, regions)
 
     @classmethod
     def default(cls, rows: int) -> "BodyHeight":
-        """The height where nothing says how tall people are: a share of the picture's height.
+        """The height where neither regions nor the user give one: DEFAULT_SHARE of the frame.
 
         Args:
-            rows: height of the picture in pixels.
+            rows: height of the frame in pixels.
         """
         return cls.constant(rows * DEFAULT_SHARE, rows)
 
     @property
+    def hash(self) -> str:
+        """Digest of the attributes, for keys of what depends on them."""
+        return digest(asdict(self))
+
+    @property
     def slope(self) -> float:
-        """Pixels by which the height grows per row."""
+        """Growth of the height in pixels per row."""
         return (self.near - self.far) / self.rows
 
     def at_feet(self, rows: ArrayLike) -> np.ndarray:
-        """Heights of people by the lower edges of their boxes.
+        """Heights of people whose feet are at given rows.
 
         Args:
-            rows: lower edges in pixels, float of any shape.
+            rows: lower edges of their boxes in pixels, float of any shape.
 
         Returns:
             Pixels, float64 of the same shape.
@@ -87,23 +93,23 @@ class BodyHeight:
         return np.maximum(self.far + self.slope * np.asarray(rows, np.float64), self.least)
 
     def at_centre(self, rows: ArrayLike) -> np.ndarray:
-        """Heights of people by the middles of their boxes.
+        """Heights of people whose centres are at given rows.
 
         Args:
-            rows: middles in pixels, float of any shape.
+            rows: centres of their boxes in pixels, float of any shape.
 
         Returns:
             Pixels, float64 of the same shape.
         """
-        # the middle is half a height above the feet: row = feet - (far + slope * feet) / 2
+        # the centre is half a height above the feet: row = feet - (far + slope * feet) / 2
         feet = (np.asarray(rows, np.float64) + self.far / 2) / max(1 - self.slope / 2, MIN_SLOPE)
         return self.at_feet(feet)
 
     def scaled(self, rows: int) -> "BodyHeight":
-        """The same camera with pictures of another size.
+        """The same camera with frames of another size.
 
         Args:
-            rows: their height in pixels.
+            rows: height of these frames in pixels.
         """
         factor = rows / self.rows
         far, near, least = (factor * value for value in (self.far, self.near, self.least))
@@ -115,17 +121,17 @@ class BodyHeights:
     """The body heights of all cameras.
 
     Attributes:
-        cameras: by name of the camera; OTHER_CAMERAS is for cameras without an entry.
+        cameras: by name of the camera; the entry OTHER_CAMERAS is for those without an entry.
     """
 
     cameras: Mapping[str, BodyHeight]
 
     def of(self, camera: str, rows: int) -> BodyHeight:
-        """The body height of a camera.
+        """The body height of a camera; without an entry for it or for OTHER_CAMERAS, the default.
 
         Args:
-            camera: its name.
-            rows: height of its pictures in pixels.
+            camera: name of the camera.
+            rows: height of its frames in pixels.
         """
         height = self.cameras.get(camera, self.cameras.get(OTHER_CAMERAS)) or BodyHeight.default(rows)
         return height if height.rows == rows else height.scaled(rows)
@@ -135,19 +141,19 @@ def write_body_heights(path: Path, heights: BodyHeights) -> None:
     """Writes the body heights of all cameras.
 
     Args:
-        path: of the JSON file.
-        heights: what to write.
+        path: the JSON file.
+        heights: the body heights.
     """
     part = Path(f"{path}.part")
     write_json(part, {camera: asdict(height) for camera, height in sorted(heights.cameras.items())})
-    part.replace(path)  # a failure leaves the earlier file
+    part.replace(path)  # so that a failure leaves the earlier file as it was
 
 
 def read_body_heights(path: Path) -> BodyHeights:
     """Reads the body heights of all cameras.
 
     Args:
-        path: of the JSON file.
+        path: the JSON file.
 
     Raises:
         UserError: if the file is missing or broken.

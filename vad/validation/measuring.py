@@ -51,7 +51,7 @@ def measure_passage(
         branches: the opened branches of the models that have not learned from the clip.
         params: the section `measure`.
         camera: name of the clip's camera.
-        body_height: how tall people are in the picture.
+        body_height: how tall people are in the frame.
         threads: maximum number of threads; with several, heavy processors run in threads of their own.
 
     Raises:

@@ -8,5 +8,5 @@ FLOW = ("flow_x", "flow_y")  # planes of flow: velocity to the right and down
 PLANES = {"rgb": ("red", "green", "blue"), "flow": FLOW}  # other channels have a plane with their name
 WHITE = 255  # largest value of a plane; the input of models is value / WHITE
 STILL = 128  # value of a flow plane where nothing moves
-FLOW_STEPS = 127  # from there to the highest velocity, `resize.flow_range`
+FLOW_STEPS = 127  # number of steps from STILL to the highest velocity, `resize.flow_range`
 STILL_INPUT = STILL / WHITE  # the same in the input of models

@@ -112,12 +112,12 @@ class ResizeParams(Section):
         gt=0,
         le=100,
         description="for the channel `flow`, the highest velocity in each direction, in body heights per "
-        "second (walking is about 0.8, running 3); faster flow is clipped. A tensor has 127 steps up to it",
+        "second (walking is about 0.8, running 3); faster flow is clipped. It has 127 steps in a tensor",
     )
 
     @property
     def flow_step(self) -> float:
-        """Body heights per second from one value of a flow plane to the next."""
+        """Body heights per second per step of a flow plane."""
         return self.flow_range / FLOW_STEPS
 
     def active(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Motion and shape, given the place: against neighbours by brute force and distances by SciPy."""
+"""Motion and shape by location: against neighbours by brute force and distances by SciPy."""
 
 import itertools
 import math
@@ -27,7 +27,7 @@ from vad.branches.shape import Shape
 from vad.store.body_heights import BodyHeight
 from vad.stream import Observation, Regions, WindowsOfFrame
 
-BODY = BodyHeight(10.0, 40.0, 5.0, 120)  # of pictures of 120 rows
+BODY = BodyHeight(10.0, 40.0, 5.0, 120)  # in frames of 120 rows
 FRAME = (120, 160)
 FLOORS = {Motion: 0.02, Shape: 0.05}  # smallest standard deviations
 BOTH = pytest.mark.parametrize("branch_class", [Motion, Shape])
@@ -74,12 +74,12 @@ def regions_of(boxes: np.ndarray, source: str = "detector") -> Regions:
 
 
 def random_boxes(n: int, rng: np.random.Generator, frame=FRAME, kind: str = "whole") -> np.ndarray:
-    """Boxes, more of them on the left: `whole`, inside the frame; `cut` off by its edge; or `mixed`."""
+    """Boxes, more of them on the left: `whole`, `cut` off by the border of the frame, or `mixed`."""
     limits = np.array(frame)[::-1]
     size = np.stack([rng.integers(4, 20, 50 * n), rng.integers(8, 40, 50 * n)], axis=1)
     low = (rng.random((50 * n, 2)) ** (2, 1) * limits - size / 2).astype(int)
     low, high = np.maximum(low, 0), np.minimum(low + size, limits)
-    # near enough to be taken for cut off: then all the way to the edge, in pictures of any size
+    # a pixel from the border counts as cut off: moved to the border, so in frames of any size
     low[low == 1] = 0
     high = np.where(high == limits - 1, limits, high)
     cut = (low == 0).any(1) | (high == limits).any(1)
@@ -94,7 +94,7 @@ def random_flow(frames: int, rng: np.random.Generator, size=FRAME) -> np.ndarray
 
 
 def velocity(box: np.ndarray, flow: np.ndarray, fps: float, body: BodyHeight) -> np.ndarray:
-    """Pixel by pixel, for flow as large as the frame."""
+    """The mean flow of a box, pixel by pixel, for flow as large as the frame."""
     x0, y0, x1, y1 = box
     total = sum(flow[y, x].astype(float) for y, x in itertools.product(range(y0, y1), range(x0, x1)))
     line = max(body.far + (body.near - body.far) * y1 / body.rows, body.least)
@@ -102,30 +102,31 @@ def velocity(box: np.ndarray, flow: np.ndarray, fps: float, body: BodyHeight) ->
 
 
 def shape(box: np.ndarray, body: BodyHeight) -> np.ndarray:
+    """Logarithms of width and height in body heights."""
     x0, y0, x1, y1 = box.tolist()
     line = max(body.far + (body.near - body.far) * y1 / body.rows, body.least)
     return np.array([math.log((x1 - x0) / line), math.log((y1 - y0) / line)])
 
 
 def cut_off(box: np.ndarray, frame: tuple[int, int]) -> tuple[bool, bool]:
-    """Whether the edge of the picture cuts off the width, and the height."""
+    """Whether the border of the frame cuts off the width, and the height."""
     x0, y0, x1, y1 = box.tolist()
     return x0 <= 1 or x1 >= frame[1] - 1, y0 <= 1 or y1 >= frame[0] - 1
 
 
 def group(branch_class, box: np.ndarray, frame: tuple[int, int]) -> tuple[bool, bool]:
-    """What a box is compared within: for the motion all boxes, for the shape those cut off alike."""
+    """The group of a box: for motion that of all boxes, for shape that of boxes cut off alike."""
     return cut_off(box, frame) if branch_class is Shape else (False, False)
 
 
 def cell(box: np.ndarray, height: int) -> tuple[int, int]:
-    """Row and column of the foot point; 30 rows to a picture."""
+    """Row and column of the cell of the foot point; a frame has 30 rows."""
     x0, _, x1, y1 = box.tolist()
     return min(int(y1 / height * 30), 29), int((x0 + x1) / 2 / height * 30)
 
 
 def mixed(parts: tuple[np.ndarray, np.ndarray], target: tuple, prior: float) -> tuple:
-    """Mean and covariance of features with these weights, mixed with the target's in proportion n : prior."""
+    """Mean and covariance of weighted features, mixed with those of the target in proportion n : prior."""
     features, weights = parts
     if not len(features):
         return target
@@ -135,7 +136,7 @@ def mixed(parts: tuple[np.ndarray, np.ndarray], target: tuple, prior: float) -> 
 
 
 def expected(box, x, cut, own, everything, height: int, neighbours: float, prior: float, floor: float):
-    """Distance of the features x at the box.
+    """Distance of the features x of a box, by the definition.
 
     Args:
         cut: the group of the box, whether its width and height are cut off.
@@ -145,7 +146,7 @@ def expected(box, x, cut, own, everything, height: int, neighbours: float, prior
     _, features, weights, groups = everything
     whole = ~groups.any(1) if (~groups.any(1)).any() else np.full(len(groups), True)
     mean, covariance = mixed((features[whole], weights[whole]), (0, 0), 0)
-    # across the cut, a factor of e either way is one standard deviation
+    # across the border, a factor of e is one standard deviation
     target = mean, covariance + np.diag(np.array(cut, float))
     alike = (groups == cut).all(1)
     target = mixed((features[alike], weights[alike]), target, prior)
@@ -209,8 +210,8 @@ def test_errors_are_mahalanobis_distances_to_the_nearest_regions(tmp_path, branc
 @BOTH
 @given(factor=st.integers(2, 7), seed=st.integers(0, 99))
 @settings(max_examples=10, deadline=None)
-def test_errors_do_not_depend_on_the_size_of_the_picture(branch_class, factor, seed):
-    """Boxes, flow and body heights grow with it; the counts of the flow stand for more pixels."""
+def test_errors_do_not_depend_on_the_size_of_the_frame(branch_class, factor, seed):
+    """Boxes and body heights grow with it, and a count of the flow is more pixels."""
     found = []
     for k in (1, factor):
         rng = np.random.default_rng(seed)
@@ -228,7 +229,7 @@ def test_errors_do_not_depend_on_the_size_of_the_picture(branch_class, factor, s
 
 
 def lane(tmp_path, name: str, x: int, counts: int, **clip) -> NormalClip:
-    """People at a column of the picture who all walk up or down."""
+    """People at a column of the frame who all walk up or down."""
     rng = np.random.default_rng(x)
     feet = rng.integers(60, 110, 80)
     boxes = np.stack([np.full(80, x), feet - 20, np.full(80, x + 10), feet], axis=1)
@@ -240,7 +241,7 @@ def flow_of(frames: int, counts: int, right: int = 0) -> np.ndarray:
     return np.broadcast_to(np.array([right, counts], np.int8), (frames, *FRAME, 2))
 
 
-def test_a_direction_is_odd_where_nobody_takes_it(tmp_path):
+def test_a_direction_is_anomalous_where_nobody_takes_it(tmp_path):
     clips = [lane(tmp_path, "down", 20, 8), lane(tmp_path, "up", 120, -8)]
     branch = fitted(Motion, clips, neighbours=20, prior=2)
     boxes = [[20, 60, 30, 80], [120, 60, 130, 80]]
@@ -250,7 +251,7 @@ def test_a_direction_is_odd_where_nobody_takes_it(tmp_path):
 
 
 def test_the_same_velocity_is_normal_near_and_far(tmp_path):
-    """A person who is half as tall moves half as many pixels; as many pixels would be twice the speed."""
+    """A person who appears half as tall moves by half as many pixels at the same speed."""
     near, far = (100, 80), (40, 90)  # lower edge of boxes, column
     body = {feet: BODY.at_feet(feet) for feet, _ in (near, far)}
     counts = round(1.0 * body[100] / 10 / SCALE)  # one body height per second
@@ -304,7 +305,7 @@ def test_few_regions(tmp_path, branch_class, n):
 
 @BOTH
 def test_regions_that_are_all_alike(tmp_path, branch_class):
-    """A floor of the variance keeps errors finite: differences count in units of it."""
+    """The least variance keeps errors finite; differences are in units of its root."""
     boxes = np.array([[50, 40, 60, 70]] * 30)
     clip = write(tmp_path, "a", boxes, flow_of(30, 8))
     branch = fitted(branch_class, [clip])
@@ -319,7 +320,7 @@ def test_regions_that_are_all_alike(tmp_path, branch_class):
 
 
 def test_shapes_of_motion_are_compared_with_shapes_of_motion(tmp_path):
-    """The detector boxes people, motion shows their legs."""
+    """Boxes of the detector hold people, boxes of motion their legs."""
     rng = np.random.default_rng(0)
     feet = rng.integers(60, 110, 80)
     people = np.stack([np.full(80, 40), feet - 30, np.full(80, 50), feet], axis=1)
@@ -327,13 +328,13 @@ def test_shapes_of_motion_are_compared_with_shapes_of_motion(tmp_path):
     legs[:, 1] = feet - 10
     clips = [write(tmp_path, "people", people, None), write(tmp_path, "legs", legs, None, source="motion")]
     branch = fitted(Shape, clips, neighbours=20, prior=2)
-    for boxes, usual, odd in ((people, "detector", "motion"), (legs, "motion", "detector")):
-        usually, oddly = (errors(branch, boxes[:20], None, source=source) for source in (usual, odd))
-        assert oddly.min() > 2 * usually.max()
+    for boxes, normal, anomalous in ((people, "detector", "motion"), (legs, "motion", "detector")):
+        low, high = (errors(branch, boxes[:20], None, source=source) for source in (normal, anomalous))
+        assert high.min() > 2 * low.max()
 
 
-def test_a_part_of_a_person_that_motion_shows_is_not_odd(tmp_path):
-    """But a wide box is, such as that of somebody who lies; and for the detector, so is a small one."""
+def test_a_small_box_of_motion_is_normal(tmp_path):
+    """It may show a part of a person; a wide box, as of somebody lying, has an error, from either source."""
     rng = np.random.default_rng(0)
     feet = rng.integers(60, 110, 80)
     people = np.stack([np.full(80, 40), feet - 30, np.full(80, 50), feet], axis=1)
@@ -356,9 +357,9 @@ def test_regions_of_a_single_row(tmp_path, branch_class):
 
 
 @BOTH
-def test_whole_frames_have_neither_place_nor_shape(tmp_path, branch_class):
+def test_whole_frames_have_neither_location_nor_shape(tmp_path, branch_class):
     log, boxes = [], np.array([[0, 0, 160, 120]] * 5)
-    boxes[3:] = [20, 20, 40, 60]  # smaller than the picture
+    boxes[3:] = [20, 20, 40, 60]  # smaller than the frame
     clip = write(tmp_path, "a", boxes, flow_of(5, 3), source="frame")
     assert fitted(branch_class, [clip], log.append).statistics is None
     assert log == [f"no regions but whole frames, so no errors of {branch_class.name}"]
@@ -376,36 +377,35 @@ CUT = [
 ]
 
 
-@pytest.mark.parametrize(("box", "edges"), CUT)
-def test_across_a_cut_the_size_is_unknown_until_normal_boxes_tell(tmp_path, box, edges):
-    """Where no cut box was normal, a factor of e across the cut is one standard deviation."""
+@pytest.mark.parametrize(("box", "sides"), CUT)
+def test_across_the_border_the_size_is_unknown_without_normal_boxes_there(tmp_path, box, sides):
+    """A factor of e across the border is one standard deviation."""
     whole = np.array([[50, 40, 60, 70]] * 30)
     branch = fitted(Shape, [write(tmp_path, "a", whole, None)])
-    unknown = np.array(["left" in edges or "right" in edges, "top" in edges or "bottom" in edges])
+    unknown = np.array(["left" in sides or "right" in sides, "top" in sides or "bottom" in sides])
     away = shape(np.array(box), BODY) - shape(whole[0], BODY)
     (error,) = errors(branch, [box], None)
     assert error == pytest.approx(np.sqrt(np.sum(away**2 / (0.05**2 + unknown))), rel=1e-4)
 
 
-@pytest.mark.parametrize(("box", "edges"), CUT[:6])
-def test_boxes_that_the_edge_cuts_off_are_compared_with_each_other(tmp_path, box, edges):
-    """They say nothing about whole boxes, and what is normal for them may be odd for whole boxes."""
+@pytest.mark.parametrize(("box", "sides"), CUT[:6])
+def test_boxes_that_are_cut_off_are_compared_with_each_other(tmp_path, box, sides):
+    """Errors of whole boxes do not depend on them."""
     boxes = random_boxes(40, np.random.default_rng(0))
     without = fitted(Shape, [write(tmp_path, "without", boxes, None)])
     branch = fitted(Shape, [write(tmp_path, "with", np.concatenate([boxes, [box] * 400]), None)])
     np.testing.assert_array_equal(errors(without, boxes, None), errors(branch, boxes, None))
     assert errors(branch, [box], None)[0] < 0.5
     width = (box[2] - box[0]) // 2
-    narrow = np.array(box) + ([width, 0, 0, 0] if "right" in edges else [0, 0, -width, 0])
+    narrow = np.array(box) + ([width, 0, 0, 0] if "right" in sides else [0, 0, -width, 0])
     assert errors(branch, [narrow], None)[0] > 3
 
 
-def test_boxes_at_the_edge_move_like_all_others(tmp_path):
-    """Their velocity is not cut off."""
+def test_velocities_of_boxes_that_are_cut_off_count_for_all_boxes(tmp_path):
     boxes = random_boxes(40, np.random.default_rng(0), kind="cut")
     branch = fitted(Motion, [write(tmp_path, "a", boxes, flow_of(40, 8))])
-    (usual, odd) = (errors(branch, [[70, 20, 80, 60]], flow_of(1, counts)[0])[0] for counts in (8, -20))
-    assert odd > 4 * usual
+    low, high = (errors(branch, [[70, 20, 80, 60]], flow_of(1, counts)[0])[0] for counts in (8, -20))
+    assert high > 4 * low
 
 
 def test_clips_without_flow_have_no_motion(tmp_path):
@@ -459,7 +459,7 @@ def test_cameras_may_have_any_name(tmp_path, branch_class):
 
 
 @BOTH
-def test_a_picture_of_another_shape_than_in_training(tmp_path, branch_class):
+def test_a_frame_of_another_shape_than_in_training(tmp_path, branch_class):
     boxes = random_boxes(40, np.random.default_rng(0))
     flow = random_flow(40, np.random.default_rng(0))
     branch = fitted(branch_class, [write(tmp_path, "a", boxes, flow)])
@@ -468,7 +468,7 @@ def test_a_picture_of_another_shape_than_in_training(tmp_path, branch_class):
 
 
 def test_regions_go_with_the_flow_of_their_own_frame(tmp_path):
-    """With resize.stride above 1, a frame shows the regions of another."""
+    """With resize.stride above 1, a frame has the regions of another frame."""
     boxes = random_boxes(20, np.random.default_rng(0))
     branch = fitted(Motion, [write(tmp_path, "a", boxes, flow_of(20, 5))])
     own, other = flow_of(1, 20)[0], flow_of(1, -20)[0]
@@ -482,7 +482,7 @@ def test_regions_go_with_the_flow_of_their_own_frame(tmp_path):
 
 
 @BOTH
-def test_a_very_wide_picture_takes_no_longer_than_its_cells(tmp_path, branch_class):
+def test_a_very_wide_frame_takes_no_longer_than_its_cells(tmp_path, branch_class):
     """The number of distances between cells grows with the square of the width."""
     frame, rng = (32, 960), np.random.default_rng(0)
     boxes = random_boxes(200, rng, frame)
