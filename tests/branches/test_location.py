@@ -495,7 +495,9 @@ def test_a_very_wide_frame_takes_no_longer_than_its_cells(tmp_path, branch_class
 
 
 def older(statistics: dict[str, np.ndarray], change: str) -> dict[str, np.ndarray]:
-    """Statistics as another version of the branch would have written them."""
+    """Statistics as another version of the branch would have written them, or broken ones."""
+    if change == "not a number":
+        return {name: array * np.float32("nan") for name, array in statistics.items()}
     if change == "no groups":
         return {name: array[0] for name, array in statistics.items()}
     if change == "other groups":
@@ -511,9 +513,17 @@ def older(statistics: dict[str, np.ndarray], change: str) -> dict[str, np.ndarra
 @BOTH
 @pytest.mark.parametrize(
     "change",
-    ["no groups", "other groups", "other features", "other names", "no whitening", "no other cameras"],
+    [
+        "no groups",
+        "other groups",
+        "other features",
+        "other names",
+        "no whitening",
+        "no other cameras",
+        "not a number",
+    ],
 )
-def test_statistics_of_another_version_are_refused(tmp_path, branch_class, change):
+def test_statistics_of_another_version_and_broken_ones_are_refused(tmp_path, branch_class, change):
     boxes = random_boxes(20, np.random.default_rng(0))
     branch = fitted(branch_class, [write(tmp_path, "a", boxes, random_flow(20, np.random.default_rng(1)))])
     save_statistics(tmp_path / "new", branch.statistics)

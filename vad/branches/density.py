@@ -147,7 +147,7 @@ def fit_densities(
 
 
 def are_densities(statistics: Statistics, groups: int, features: int) -> bool:
-    """Whether arrays have the names and shapes of those of `fit_densities`.
+    """Whether arrays have the names and shapes of those of `fit_densities`, and finite values.
 
     Args:
         statistics: arrays by name.
@@ -160,6 +160,7 @@ def are_densities(statistics: Statistics, groups: int, features: int) -> bool:
         MEAN + OTHER_CAMERAS in means
         and all(a.ndim == 4 and (a.shape[0], a.shape[3]) == (groups, features) for a in means.values())
         and whitenings == {name: a.shape for name, a in statistics.items() if name not in means}
+        and all(np.isfinite(array).all() for array in statistics.values())
     )
 
 

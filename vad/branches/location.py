@@ -85,11 +85,13 @@ class LocationBranch(Branch):
         """Loads the statistics, as `Branch.open`.
 
         Raises:
-            UserError: if they are missing or broken, or another version of this branch wrote them.
+            UserError: if they are missing or broken, or of another version of this branch.
         """
         hashed = super().open(autoencoder, statistics)
         if self.statistics is not None and not are_densities(self.statistics, *np.shape(self.unknown)):
-            raise UserError(f"{statistics}: statistics of another version; run `dvc repro statistics`")
+            raise UserError(
+                f"{statistics}: no statistics that this version can use; run `dvc repro statistics`"
+            )
         return hashed
 
     def features(self, clip: NormalClip, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray | None:
