@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vad.branches.base import Statistics
+from vad.store.body_heights import OTHER_CAMERAS
 
 ROWS = 30  # number of rows of cells; at 240 rows of pixels, the side of a cell is 8 pixels
 MEAN, WHITENING = "mean/", "whitening/"  # start of the names of arrays, before the name of the camera
-OTHER_CAMERAS = ""  # the entry for cameras without an entry of their own
 ROUNDING = 1e-6  # tolerance for counts, which are sums of fractions
 UNKNOWN = 1.0  # variance added to an unknown feature; of a logarithm, a factor of e per standard deviation
 

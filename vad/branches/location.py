@@ -19,7 +19,6 @@ from vad import UserError
 from vad.branches.base import Branch, BranchErrors, ClipFormat, Log, NormalClip, Statistics, WindowProcessor
 from vad.branches.density import (
     MEAN,
-    OTHER_CAMERAS,
     ROWS,
     WHITENING,
     Samples,
@@ -28,6 +27,7 @@ from vad.branches.density import (
     fit_densities,
 )
 from vad.pipeline.params import Field, Section
+from vad.store.body_heights import OTHER_CAMERAS
 from vad.stream import WindowsOfFrame
 
 WHOLE = "frame"  # source of regions that are whole frames, which have neither location nor shape
