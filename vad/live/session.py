@@ -82,6 +82,8 @@ class Session(Processor[Decoded, FrameResult]):
             pipeline.
         concurrent: whether flow runs in a thread, and in mode `person_crop` background subtraction and
             detector in another.
+        max_side: length in pixels to which the longer side of frames is reduced, below `extract.max_side`;
+            None for that alone.
 
     Raises:
         UserError: if the rate is not above 0, or the camera has no calibration of its own.
@@ -101,6 +103,7 @@ class Session(Processor[Decoded, FrameResult]):
         camera: str = "",
         live: bool = False,
         concurrent: bool = True,
+        max_side: int | None = None,
     ):
         if not (math.isfinite(fps) and fps > 0):
             raise UserError(f"fps = {fps}: a rate above 0 is expected, in frames per second")
@@ -115,7 +118,8 @@ class Session(Processor[Decoded, FrameResult]):
         self.lookahead = model.lookahead(self.fps)
         self.warm_up = model.mode.warm_up(self.fps)
         self._resample = Resample(model.extract.fps)
-        self._convert = Convert(model.extract.color, model.extract.max_side)
+        sides = [side for side in (max_side, model.extract.max_side) if side is not None]
+        self._convert = Convert(model.extract.color, min(sides, default=None))
         self._gaps = Gaps(self.fps)
         self.final_updates: Sequence[EventUpdate] = ()
         self._finished = False
