@@ -244,13 +244,16 @@ class Detector:
         return UserError(f"{self.path}: not a detector that is understood: {why} ({'; '.join(listed)})")
 
 
-def check(path: Path, params: DetectorParams, *, key: str = KEY) -> None:
+def check(path: Path, params: DetectorParams, *, key: str = KEY) -> tuple[str, ...]:
     """Opens an export only to check it, before work on any clip begins; arguments as for `Detector`.
+
+    Returns:
+        The names of its classes.
 
     Raises:
         UserError: as `Detector` does.
     """
-    Detector(path, params, threads=1, key=key)
+    return Detector(path, params, threads=1, key=key).names
 
 
 def _metadata(session: "onnxruntime.InferenceSession") -> dict[str, Any]:
