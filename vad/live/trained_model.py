@@ -8,6 +8,7 @@ from typing import Any
 from vad import UserError
 from vad.branches.base import Branch
 from vad.branches.ensemble import open_members, trained_folds
+from vad.branches.graph import Graph
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.flow import FlowMethod, FlowParams
 from vad.footage.extract_params import ExtractParams
@@ -72,24 +73,59 @@ class TrainedModel:
         raw = params.read(folder / PARAMS)
         if (folder / LOCK).is_file():
             _require_unchanged(raw, params.read(folder / LOCK))
+        calibration = Calibration.load(folder / CALIBRATION)
+        return cls.assemble(
+            raw,
+            folds=_folds(folder, calibration, fold),
+            autoencoder=folder / AUTOENCODER,
+            statistics=folder / STATISTICS,
+            body_heights=read_body_heights(folder / BODY_HEIGHTS),
+            calibration=calibration,
+            cache=folder / CACHE,
+        )
+
+    @classmethod
+    def assemble(
+        cls,
+        raw: dict[str, Any],
+        *,
+        folds: Sequence[int],
+        autoencoder: Path | Graph,
+        statistics: Path,
+        body_heights: BodyHeights,
+        calibration: Calibration,
+        cache: Path,
+    ) -> "TrainedModel":
+        """Puts a model together from its parts.
+
+        Args:
+            raw: the parameters, as in params.yaml.
+            folds: numbers of the folds whose models are loaded.
+            autoencoder: folder of the autoencoders, or their graph.
+            statistics: folder of the statistics of branches.
+            body_heights: how tall people are in the frames of each camera.
+            calibration: turns errors into scores.
+            cache: folder for downloads.
+
+        Raises:
+            UserError: if a file is missing or broken, a parameter is wrong, or the mode of preprocessing
+                cannot be used live (`RegionMode.refuse_live`).
+        """
         _, flow, flow_params = params.load_choice("flow", FlowParams, raw)
         preprocess, mode_class, mode_params = params.load_choice("preprocess", PreprocessParams, raw)
         mode: RegionMode = mode_class(mode_params, preprocess.foreground)
         mode.refuse_live()
-        mode.prepare(folder / CACHE)
+        mode.prepare(cache)
         name = params.load("model", ModelName, raw).name
-        window = params.load(f"model.{name}.window", WindowParams, raw)
-        calibration = Calibration.load(folder / CALIBRATION)
-        folds = _folds(folder, calibration, fold)
         classes = params.load_each("branches", BranchesParams, raw).values()
-        branches, _ = open_members(classes, folds, folder / AUTOENCODER, folder / STATISTICS)
+        branches, _ = open_members(classes, folds, autoencoder, statistics)
         return cls(
             extract=params.load("extract", ExtractParams, raw),
             flow=flow(flow_params),
             mode=mode,
-            body_heights=read_body_heights(folder / BODY_HEIGHTS),
+            body_heights=body_heights,
             resize=params.load("resize", ResizeParams, raw),
-            window=window,
+            window=params.load(f"model.{name}.window", WindowParams, raw),
             branches=branches,
             cell=params.load("measure", MeasureParams, raw).cell,
             calibration=calibration,
