@@ -61,6 +61,9 @@ class OutputFile:
 
     Raises:
         UserError: if the file exists or cannot be made.
+
+    Attributes:
+        failure: the error of the first write that failed.
     """
 
     def __init__(self, path: Path, *, visible: bool, overwrite: bool = False):
@@ -73,7 +76,7 @@ class OutputFile:
             self._file = open(self._at, "wb" if self._special else "w+b", buffering=0)
         except OSError as e:
             raise UserError(f"{path}: cannot be written ({e.strerror})") from None
-        self._failed = False
+        self.failure: UserError | None = None
 
     def write(self, data: bytes) -> int:
         """Writes at the current position.
@@ -82,24 +85,29 @@ class OutputFile:
             UserError: if the disk is full, or the file cannot be written for another reason. Later writes do
                 nothing.
         """
-        if self._failed:
+        if self.failure:
             return len(data)
+        start = 0 if self._special else self._file.tell()
+        rest = memoryview(data)
         try:
-            start = 0 if self._special else self._file.tell()
-            written = memoryview(data)
-            while written:
-                written = written[self._file.write(written) :]
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as e:
-            self._failed = True
             if not self._special:
                 self._file.truncate(start)
+            self.failure = UserError(f"{self.path}: cannot be written ({e.strerror})")
             if e.errno in FULL:
-                raise UserError(
+                self.failure = UserError(
                     f"{self.path}: the disk is full; what was written before is readable: free space and "
                     "run the command again"
-                ) from None
-            raise UserError(f"{self.path}: cannot be written ({e.strerror})") from None
+                )
+            raise self.failure from None
         return len(data)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed."""
+        return self._file.closed
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Sets the position, as `io.IOBase.seek`."""
@@ -122,10 +130,16 @@ class OutputFile:
             return self._at
         self._file.close()
         if self._at != self.path:
-            whole = complete and not self._failed
+            whole = complete and self.failure is None
             name = self.path if whole else self.path.with_suffix(f".incomplete{self.path.suffix}")
             self._at = self._at.replace(name)
         return self._at
+
+    def discard(self) -> None:
+        """Closes the file and removes it, if there was nothing to write."""
+        self._file.close()
+        if not self._special:
+            self._at.unlink(missing_ok=True)
 
 
 def _hidden(path: Path) -> Path:
