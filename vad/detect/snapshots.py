@@ -20,15 +20,15 @@ MOST = 256  # pictures that may wait for an event to begin
 class _Candidate(NamedTuple):
     number: int  # of the frame
     score: float
+    name: str  # of the source
     jpeg: bytes
 
 
 class _Candidates:
     """Pictures of a source that may be those of a peak, the scores falling."""
 
-    def __init__(self, origin: Origin):
-        self.overlay = Overlay(origin)
-        self.origin = origin
+    def __init__(self) -> None:
+        self.overlay: Overlay | None = None
         self.waiting: list[_Candidate] = []
         self.start: int | None = None  # first frame of the event that has begun
         self.due: dict[int, EventRecord] = {}  # events that have ended, by a frame whose shot has not come
@@ -63,34 +63,32 @@ class SnapshotOutput(Output):
         if not shot.result.alarmed:
             return
         with self._lock:
-            of = self._sources.setdefault(shot.origin.source, _Candidates(shot.origin))
-            if shot.origin != of.origin:  # a later session of the same source, perhaps of another size
-                of.overlay, of.origin = Overlay(shot.origin), shot.origin
-            number, score = shot.result.number, shot.result.score
+            of = self._sources.setdefault(shot.origin.source, _Candidates())
+            if of.overlay is None or shot.origin != of.overlay.origin:
+                of.overlay = Overlay(shot.origin)
+            number, score, name = shot.result.number, shot.result.score, shot.origin.name
             if record := of.due.pop(number, None):
-                self._write(shot.origin, record, _jpeg(of.overlay, shot))
+                self._write(name, record, _jpeg(of.overlay, shot))
                 return
             while of.waiting and of.waiting[-1].score < score:
                 of.waiting.pop()
             if of.waiting and of.start is not None and of.waiting[-1].number >= of.start:
                 return  # the event has a picture with a higher score, or an earlier one with the same
-            of.waiting = [*of.waiting[1 - MOST :], _Candidate(number, score, _jpeg(of.overlay, shot))]
+            of.waiting = [*of.waiting[1 - MOST :], _Candidate(number, score, name, _jpeg(of.overlay, shot))]
 
     def event(self, record: EventRecord) -> None:
         with self._lock:
-            of = self._sources.get(record.source)
-            if of is None:
-                return
+            of = self._sources.setdefault(record.source, _Candidates())
             if record.state == "begin":
                 of.start = record.start_frame
                 of.waiting = [item for item in of.waiting if item.number >= record.start_frame]
                 return
             of.start = None
-            picture = next((item.jpeg for item in of.waiting if item.number == record.peak_frame), None)
-            if picture is None:
+            peak = next((item for item in of.waiting if item.number == record.peak_frame), None)
+            if peak is None:
                 of.due[record.peak_frame] = record
             else:
-                self._write(of.origin, record, picture)
+                self._write(peak.name, record, peak.jpeg)
             assert record.end_frame is not None
             of.waiting = [item for item in of.waiting if item.number >= record.end_frame]
 
@@ -98,13 +96,15 @@ class SnapshotOutput(Output):
         with self._lock:
             self._sources.pop(origin.source, None)
 
-    def _write(self, origin: Origin, record: EventRecord, jpeg: bytes) -> None:
-        path = self.folder / f"{origin.name}_{_time(record)}_event-{record.event}.jpg"
+    def _write(self, name: str, record: EventRecord, jpeg: bytes) -> None:
+        path = self.folder / f"{name}_{_time(record)}_event-{record.event}.jpg"
         file = OutputFile(path, visible=False, overwrite=self._overwrite)
         try:
             file.write(jpeg)
-        finally:
-            file.close()
+        except UserError:
+            file.discard()
+            raise
+        file.close()
 
 
 def _jpeg(overlay: Overlay, shot: Shot) -> bytes:

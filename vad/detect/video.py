@@ -1,5 +1,7 @@
 """The overlay as a video: H.264 in MP4, which browsers play."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from threading import Lock
@@ -93,7 +95,8 @@ class _Recording:
         codec.time_base, codec.thread_count = TICK, 1
         codec.gop_size = max(1, round(origin.fps))
         codec.color_range, codec.colorspace = ColorRange.MPEG, Colorspace.SMPTE170M
-        stream.options = {"preset": preset}
+        # without B-frames, whose delay would shift all times of a video in fragments
+        stream.options = {"preset": preset, "bf": "0"}
         self._stream = stream
         self._before: float | None = None  # seconds of the frame before
         self._stamp_before = -1
@@ -109,12 +112,14 @@ class _Recording:
         self._encode(resized(self._overlay.draw(shot), *self._size), stamp)
 
     def close(self) -> None:
-        """Ends the video."""
-        if self._file.failure is None:
-            self._mux(None)
-        self._container.close()
+        """Ends the video; silent if a write has failed before."""
         if self._file.failure is not None:
-            raise self._file.failure
+            with suppress(av.FFmpegError):  # the container remembers the failure
+                self._container.close()
+            return
+        self._mux(None)
+        with self._failures():
+            self._container.close()
 
     def _stamp(self, seconds: float) -> int | None:
         """The time stamp of a frame in ticks; None for one that resampling has repeated."""
@@ -134,8 +139,14 @@ class _Recording:
         self._mux(frame)
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
-        try:
+        with self._failures():
             self._container.mux(self._stream.encode(frame))
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Raises failures of the file instead of what the library makes of them."""
+        try:
+            yield
         except av.FFmpegError:
             if self._file.failure is not None:
                 raise self._file.failure from None
