@@ -2,7 +2,6 @@
 
 import errno
 import shutil
-import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -26,8 +25,6 @@ from vad.detect.shot import Origin, Shot
 from vad.detect.snapshots import SnapshotOutput
 from vad.detect.video import VideoOutput
 from vad.scoring.params import EventParams
-
-CHROMIUM = shutil.which("chromium")
 
 
 def gray(height: int = 48, width: int = 64, value: int = 128) -> np.ndarray:
@@ -289,41 +286,3 @@ def test_folders_with_files_are_refused(tmp_path: Path) -> None:
     assert (tmp_path / "mine.txt").read_text() == "mine"
     with pytest.raises(UserError, match="is a file"):
         SnapshotOutput(tmp_path / "mine.txt", overwrite=True)
-
-
-PAGE = """<!doctype html><video id=v muted preload=auto src="file://{path}"></video><pre id=out></pre><script>
-const v = document.getElementById("v");
-const say = (text) => document.getElementById("out").textContent += text + ";";
-v.onerror = () => say("error " + v.error.message);
-v.onloadeddata = () => {{
-  say("duration " + v.duration); say("width " + v.videoWidth);
-  v.onseeked = () => say("seeked " + v.currentTime);
-  v.currentTime = {at};
-}};
-</script>"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
-@pytest.mark.parametrize("killed", [False, True])
-def test_videos_play_and_seek_in_a_browser(tmp_path: Path, killed: bool) -> None:
-    assert CHROMIUM is not None
-    path, of = tmp_path / "a.mp4", origin(picture_size=(132, 176), size=(132, 176))
-    output = VideoOutput(path, live=killed)
-    rng = np.random.default_rng(0)
-    for i in range(80):
-        output.frame(Shot(of, result(i, of=of), rng.integers(0, 255, (132, 176, 3), np.uint8)))
-    if killed:
-        path = Path(shutil.copy(path, tmp_path / "killed.mp4"))
-    output.close()
-    page = tmp_path / "page.html"
-    page.write_text(PAGE.format(path=path, at=3.05))
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=20000", "--dump-dom"]
-    done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-    said = done.stdout.split('<pre id="out">')[1].split("</pre>")[0].split(";")
-    facts = dict(item.split(" ", 1) for item in said if " " in item)
-    assert "error" not in facts
-    assert float(facts["duration"]) == pytest.approx(8, abs=4 if killed else 0.11)
-    assert facts["width"] == "528"
-    assert float(facts["seeked"]) == pytest.approx(3.05, abs=0.01)
