@@ -21,6 +21,7 @@ ORDER = [
         "branches",
         "scoring",
         "live",
+        "inputs",
         "drawing",
         "evaluation",
         "validation",
