@@ -7,9 +7,10 @@ import re
 from urllib.parse import quote, unquote
 
 # "://" and "@", as they are or percent-encoded, also more than once
-SCHEME = re.compile(r"://|%(?:25)*3A%(?:25)*2F%(?:25)*2F", re.IGNORECASE)
+COLON, SLASH = r"(?::|%(?:25)*3A)", r"(?:/|%(?:25)*2F)"
+SCHEME = re.compile(f"{COLON}{SLASH}{SLASH}", re.IGNORECASE)
 AT = re.compile(r"@|%(?:25)*40", re.IGNORECASE)
-END_OF_AUTHORITY = re.compile(r"[/?#]|%(?:25)*2F|%(?:25)*3F|%(?:25)*23", re.IGNORECASE)
+END_OF_AUTHORITY = re.compile("[/?#]")
 HOST = re.compile(
     r"""(?:\[[^\]]*\]|[^:]*)(?::\d*)?[]:;,.'"`)>}]*"""
 )  # with a port and what may follow in a text
@@ -45,33 +46,35 @@ def printable(text: str) -> str:
 
 def _redact_word(word: str) -> str:
     """Removes the credentials from a word, that is a text without spaces."""
-    addresses = False
+    opening = word[: len(word) - len(word.lstrip(OPENING))]
     for scheme in SCHEME.finditer(word):
-        addresses = True
-        rest = word[scheme.end() :]
-        if length := _length_of_credentials(rest, plain=scheme.group() == "://"):
-            return word[: scheme.end()] + rest[length:]
+        before, rest = word[: scheme.end()], word[scheme.end() :]
+        if length := _length_of_credentials(rest, encoded="%" in scheme.group()):
+            # a colon that belongs to no scheme comes before a password in which there is "://"
+            whole = SCHEME.match(word, word.find(":")) is None and ":" in before[: scheme.start()]
+            return (opening if whole else before) + rest[length:]
     last = word.rfind("@")
-    if not addresses and ":" in word[: max(0, last)]:  # an address without its scheme
-        opening = len(word) - len(word.lstrip(OPENING))
-        return word[:opening] + word[last + 1 :]
+    if ":" in word[: max(0, last)] and not SCHEME.search(word):  # an address without its scheme
+        return opening + word[last + 1 :]
     return word
 
 
-def _length_of_credentials(rest: str, plain: bool) -> int:
+def _length_of_credentials(rest: str, encoded: bool) -> int:
     """Number of characters before the host in what follows "://" in an address.
 
     A password may contain "/", "?", "#" and "@", so it goes to the last "@".
 
     Args:
         rest: of the address.
-        plain: whether the address is not percent-encoded, so that "%40" is part of a password.
+        encoded: whether the address is percent-encoded; otherwise "%40" is a part of the password.
     """
+    end = max((match.end() for match in (AT if encoded else re.compile("@")).finditer(rest)), default=0)
+    if encoded:
+        return end
     authority = END_OF_AUTHORITY.split(rest, maxsplit=1)[0]
-    ends = [match.end() for match in (re.finditer("@", rest) if plain else AT.finditer(rest))]
-    if ends and (":" in authority or AT.search(authority) or not plain):
-        return ends[-1]
-    if HOST.fullmatch(authority) or not plain:
+    if end:
+        return end if ":" in rest[:end] or "@" in authority else 0
+    if HOST.fullmatch(authority):
         return 0
     # not a host and a port: a password without "@", or with an encoded one
     return max([len(authority), *(match.end() for match in AT.finditer(rest))])
@@ -83,7 +86,7 @@ def _secrets(address: str) -> list[str]:
     if scheme < 0:
         return []
     rest = address[scheme + 3 :]
-    credentials = rest[: _length_of_credentials(rest, plain=True)].removesuffix("@")
+    credentials = rest[: _length_of_credentials(rest, encoded=False)].removesuffix("@")
     password = credentials.partition(":")[2]
     spellings = {form(text) for text in (credentials, password) for form in (str, unquote, quote, _quote_all)}
     secrets = {f"{text}@" for text in spellings if text}
