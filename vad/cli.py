@@ -20,7 +20,7 @@ EXAMPLES = """
   vad detect new/ --csv scores.csv --jsonl events.jsonl
       a folder of videos: the score of every frame, and the events, as files
   vad detect rtsp://user:password@192.168.1.20/stream --snapshots alarms/ --privacy blur
-      a camera, until Ctrl-C: prints events as they begin and end, and keeps a picture of each, people blurred"""
+      a camera, until Ctrl-C: prints events as they begin and end, keeps a picture of each, people blurred"""
 PRIVACY = """people in every picture that is written: blur, blurred in their boxes; silhouette, their outlines
 alone on the empty scene. Somebody whom the model does not find stays as they are (default: none)"""
 
@@ -76,8 +76,8 @@ def _add_detect(commands: "argparse._SubParsersAction[Parser]") -> None:
     add = files.add_argument
     add("--csv", type=Path, metavar="FILE", help="the score of every frame")
     add("--jsonl", type=Path, metavar="FILE", help="events, a line of JSON each time one begins or ends")
-    add("--video", type=Path, metavar="FILE", help="the footage with boxes, score and alarms drawn in (H.264); "
-        "a folder if there are several sources")  # fmt: skip
+    video = "the footage with boxes, score and alarms drawn in (MP4); a folder if there are several sources"
+    add("--video", type=Path, metavar="FILE", help=video)
     add("--snapshots", type=Path, metavar="DIR", help="a picture of each event at its highest score")
     add("--privacy", choices=("none", "blur", "silhouette"), default="none", help=PRIVACY)
     add("--overwrite", action="store_true", help="replace files that exist")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vad import UserError
+from vad.detect.all_outputs import AllOutputs
 from vad.detect.observer import Observer
 from vad.detect.options import Options
-from vad.detect.outputs import Output
 from vad.detect.printing import CameraState, Printer
 from vad.detect.sessions import observe
 from vad.inputs.source import Source
@@ -36,7 +36,7 @@ class Camera:
 
     source: Source
     name: str
-    outputs: Sequence[Output]
+    outputs: AllOutputs
 
 
 def watch(
@@ -91,7 +91,9 @@ class Watch:
         error: because of which it ended; None if there was none.
     """
 
-    def __init__(self, camera: Camera, model: TrainedModel, options: Options, printer: Printer, *, alone: bool):
+    def __init__(
+        self, camera: Camera, model: TrainedModel, options: Options, printer: Printer, *, alone: bool
+    ):
         self.state = CameraState(camera.source.text, "opening")
         self.error: Exception | None = None
         self._camera, self._model, self._options = camera, model, options
@@ -102,6 +104,7 @@ class Watch:
         self._first = self._latest = 0.0  # when frames came, by time.monotonic
         self._told = ""  # state that was last told
         self._too_slow = False  # whether that was told
+        self._events = 0  # in earlier sessions
         self._counted = (0.0, 0)  # when results were last counted, and how many there were
 
     def run(self, stopped: Callable[[], bool]) -> None:
@@ -149,18 +152,18 @@ class Watch:
     def _begin_session(self, arrival: Arrival, fps: float) -> None:
         camera, frame = self._camera, arrival.decoded.frame
         self._size = (frame.width, frame.height)
-        self._observer, session, note = observe(
+        self._observer, note = observe(
             self._model,
             camera.source,
             camera.name,
             fps,
             arrival.decoded,
             camera.outputs,
-            self._options.privacy,
             self._printer.event,
             live=True,
             events=self._events,
         )
+        session = self._observer.session
         text = f"{frame.width}x{frame.height} at {fps:.4g} frames per second; scores come "
         text += f"{session.delay:.1f} s after their frames"
         if session.warm_up:
@@ -174,8 +177,6 @@ class Watch:
             self._observer.finish()
             self._events = self._observer.events
             self._observer = None
-
-    _events = 0  # in earlier sessions
 
     def _tell(self, stream: Stream) -> None:
         """Says what has changed, and renews the state."""
@@ -206,10 +207,11 @@ class Watch:
         self._counted = (now, results)
         if not self._too_slow and self._fed >= MEASURED and stream.dropped > TOO_SLOW * stream.received:
             self._too_slow = True
-            kept = 1 - stream.dropped / stream.received
+            dropped = stream.dropped / stream.received
+            rate = max(1, int((1 - dropped) * (stream.fps or 1)))
             self._note(
-                f"this computer is too slow for all frames and drops {100 * (1 - kept):.0f} %; choose a rate that it "
-                f"can keep up with: --fps {max(1, int(kept * (stream.fps or 1))):d}"
+                f"this computer is too slow for all frames and drops {100 * dropped:.0f} %; --fps {rate} is a "
+                "rate that it can keep up with"
             )
 
     def _note(self, text: str) -> None:

@@ -1,11 +1,10 @@
 """Scores clips: videos and folders of pictures, as the pipeline scores them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import chain
 from typing import NamedTuple
 
-from vad.detect.options import Options
-from vad.detect.outputs import Output
+from vad.detect.all_outputs import AllOutputs
 from vad.detect.printing import Printer
 from vad.detect.sessions import observe
 from vad.inputs.files import open_file
@@ -31,8 +30,7 @@ def score_clip(
     source: Source,
     camera: str,
     model: TrainedModel,
-    outputs: Sequence[Output],
-    options: Options,
+    outputs: AllOutputs,
     printer: Printer,
     stopped: Callable[[], bool],
 ) -> Scored:
@@ -43,7 +41,6 @@ def score_clip(
         camera: name of the camera in training.
         model: the deployed model.
         outputs: what is written about it.
-        options: of the command.
         printer: shows events and progress.
         stopped: whether the user wants to stop.
 
@@ -52,9 +49,7 @@ def score_clip(
     """
     opened = open_file(source, model.extract.color)
     first = next(opened.decoded)
-    observer, session, note = observe(
-        model, source, camera, opened.fps, first, outputs, options.privacy, printer.event, live=False
-    )
+    observer, note = observe(model, source, camera, opened.fps, first, outputs, printer.event, live=False)
     if note:
         printer.note(f"{source.text}: {note}")
     frames, complete = 0, True

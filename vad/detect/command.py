@@ -7,6 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 from vad import UserError
+from vad.detect.all_outputs import AllOutputs
 from vad.detect.cameras import Camera, watch
 from vad.detect.clips import Scored, score_clip
 from vad.detect.files import require_new
@@ -14,6 +15,7 @@ from vad.detect.options import Options
 from vad.detect.outputs import CsvOutput, JsonlOutput, Output
 from vad.detect.pictures import PictureJudge
 from vad.detect.printing import Printer, minutes
+from vad.detect.privacy import require_possible
 from vad.detect.sessions import choose_camera, limit_rate
 from vad.detect.snapshots import SnapshotOutput
 from vad.detect.video import VideoOutput
@@ -45,6 +47,7 @@ def detect(options: Options) -> int:
     for text in [*model.warnings, warning(model.calibration.evidence)]:
         if text:
             printer.note(f"warning: {text}")
+    require_possible(options.privacy, model.mode)
     cameras = _cameras(options, sources, model, printer)
     try:
         with _stop_signals() as stopped:
@@ -71,7 +74,7 @@ class _Run:
         self.sources = len(sources)
         self.failed = 0
         self.scored: list[Scored] = []
-        self._judge = PictureJudge(model, options, printer)
+        self._judge = PictureJudge(model, printer)
         self._shared: list[Output] = []
 
     def run(self) -> int:
@@ -109,15 +112,12 @@ class _Run:
         """Scores a file; an error does not keep others from being scored."""
         try:
             if source.kind == "picture":
-                self._judge.judge(source, camera, self._shared)
+                self._judge.judge(source, camera, self._all([]))
                 return
             video = self._video(source)
             complete = False
             try:
-                outputs = [*self._shared, *video]
-                scored = score_clip(
-                    source, camera, self.model, outputs, self.options, self.printer, self.stopped
-                )
+                scored = score_clip(source, camera, self.model, self._all(video), self.printer, self.stopped)
                 self.scored.append(scored)
                 complete = scored.complete
             finally:
@@ -132,7 +132,7 @@ class _Run:
     def _watch(self) -> None:
         videos = [self._video(source) for source, _ in self.live]
         cameras = [
-            Camera(source, name, [*self._shared, *video])
+            Camera(source, name, self._all(video))
             for (source, name), video in zip(self.live, videos, strict=True)
         ]
         try:
@@ -141,6 +141,9 @@ class _Run:
             for video in videos:
                 for output in video:
                     output.close()
+
+    def _all(self, video: Sequence[Output]) -> AllOutputs:
+        return AllOutputs([*self._shared, *video], self.options.privacy)
 
     def _video(self, source: Source) -> list[Output]:
         """The video with overlays, if one is wanted."""
@@ -187,7 +190,9 @@ def _require_new(options: Options, sources: Sequence[Source]) -> None:
         if all(source.kind == "picture" for source in sources):
             raise UserError("--video: a picture has no video; --snapshots DIR keeps alarmed pictures")
         if options.video.is_file() and len(sources) > 1:
-            raise UserError(f"--video {options.video}: is a file; name a folder, as there are several sources")
+            raise UserError(
+                f"--video {options.video}: is a file; name a folder, as there are several sources"
+            )
         moving = [source for source in sources if source.kind != "picture"]
         files += [video_path(options.video, source, len(sources)) for source in moving]
     for i, path in enumerate(files):
@@ -197,9 +202,7 @@ def _require_new(options: Options, sources: Sequence[Source]) -> None:
         require_new(path, overwrite=options.overwrite, inputs=inputs)
 
 
-def _cameras(
-    options: Options, sources: Sequence[Source], model: TrainedModel, printer: Printer
-) -> list[str]:
+def _cameras(options: Options, sources: Sequence[Source], model: TrainedModel, printer: Printer) -> list[str]:
     """The names of the cameras in training, one for each source.
 
     Raises:

@@ -3,11 +3,9 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from vad import UserError
-
-PrivacyKind = Literal["none", "blur", "silhouette"]
+from vad.detect.privacy import Privacy
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Options:
     jsonl: Path | None = None
     video: Path | None = None
     snapshots: Path | None = None
-    privacy: PrivacyKind = "none"
+    privacy: Privacy = "none"
     overwrite: bool = False
     fps: float | None = None
     pictures: bool = False

@@ -1,12 +1,9 @@
 """Judges single pictures."""
 
-from collections.abc import Sequence
 from functools import cache
 
-from vad.detect.options import Options
-from vad.detect.outputs import Output
+from vad.detect.all_outputs import AllOutputs
 from vad.detect.printing import Printer
-from vad.detect.privacy import open_privacy
 from vad.detect.records import EventRecord, place, where
 from vad.detect.shot import Origin, Shot
 from vad.footage.decode import Convert
@@ -20,7 +17,6 @@ class PictureJudge:
 
     Args:
         model: the deployed model.
-        options: of the command.
         printer: prints the results.
 
     Attributes:
@@ -28,12 +24,12 @@ class PictureJudge:
         alarmed: number of those that were alarmed.
     """
 
-    def __init__(self, model: TrainedModel, options: Options, printer: Printer):
+    def __init__(self, model: TrainedModel, printer: Printer):
         self.judged = self.alarmed = 0
-        self._model, self._options, self._printer = model, options, printer
+        self._model, self._printer = model, printer
         self._scorer = cache(lambda camera: PictureScorer(model, camera))
 
-    def judge(self, source: Source, camera: str, outputs: Sequence[Output]) -> None:
+    def judge(self, source: Source, camera: str, outputs: AllOutputs) -> None:
         """Judges a picture.
 
         Args:
@@ -67,12 +63,10 @@ class PictureJudge:
         shot = Shot(origin, _frame_result(result), pixels, event=1 if result.alarmed else None)
         record = _record(shot) if result.alarmed else None
         self._printer.picture(source.text, result, record)
-        privacy = open_privacy(self._options.privacy, origin)
-        for private in [*privacy.process(shot), *privacy.finish()]:
-            for output in outputs:
-                output.frame(private)
-                if record is not None:
-                    output.event(record)
+        outputs.frame(shot)
+        if record is not None:
+            outputs.event(record)
+        outputs.end(origin)
 
     def summarize(self) -> None:
         """Says how many pictures were judged, if any."""

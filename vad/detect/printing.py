@@ -1,4 +1,4 @@
-"""What `vad detect` prints: events to standard output; progress, states of cameras and notes to standard error."""
+"""What `vad detect` prints: events to standard output, progress and notes to standard error."""
 
 import shutil
 import sys
@@ -187,7 +187,8 @@ def event_text(record: EventRecord) -> str:
         begin = f"{shown} {record.source}: event {record.event}"
         if record.state == "begin":
             return f"{begin} begins"
-        assert record.peak_time is not None and record.end is not None
+        assert record.peak_time is not None
+        assert record.end is not None
         peak = datetime.fromisoformat(record.peak_time).strftime("%H:%M:%S")
         return f"{begin} ends after {record.end - record.start:.1f} s: {_reasons(record, peak)}"
     begin = f"{record.source}: event {record.event}"

@@ -1,13 +1,12 @@
 """Fits a session to a source: its camera, its frame size and its rate."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from vad import UserError
+from vad.detect.all_outputs import AllOutputs
 from vad.detect.observer import Observer
-from vad.detect.options import Options, PrivacyKind
-from vad.detect.outputs import Output
-from vad.detect.privacy import open_privacy
+from vad.detect.options import Options
 from vad.detect.records import EventRecord
 from vad.detect.shot import Origin
 from vad.footage.decode import Convert, Decoded
@@ -36,8 +35,8 @@ def choose_camera(model: TrainedModel, name: str | None) -> tuple[str, str | Non
         if len(known) < 2:
             return (known[0] if known else OTHER_CAMERAS), None
         return OTHER_CAMERAS, (
-            f"the model knows the cameras {', '.join(known)}; without --camera, sizes and places are those of "
-            "no camera in particular"
+            f"the model knows the cameras {', '.join(known)}; without --camera it uses what it learned from "
+            "all of them"
         )
     if name not in known:
         raise UserError(f"--camera {name}: the model knows {', '.join(known) or 'no camera by name'}")
@@ -86,13 +85,12 @@ def observe(
     camera: str,
     fps: float,
     first: Decoded,
-    outputs: Sequence[Output],
-    privacy: PrivacyKind,
+    outputs: AllOutputs,
     report: Callable[[EventRecord], None],
     *,
     live: bool,
     events: int = 0,
-) -> tuple[Observer, Session, str | None]:
+) -> tuple[Observer, str | None]:
     """Opens a session for a source, and an observer that feeds it.
 
     Args:
@@ -102,13 +100,12 @@ def observe(
         fps: frames per second of the source.
         first: its first frame, which the observer has still to be given.
         outputs: what is written about it.
-        privacy: what becomes of people in pictures that are written.
         report: takes the records of events.
         live: whether it is a camera.
         events: number of events that the source had before, in an earlier session.
 
     Returns:
-        (the observer, its session, a note for the user or None).
+        (the observer, a note for the user or None).
 
     Raises:
         UserError: if the model does not fit the source.
@@ -126,8 +123,7 @@ def observe(
         size=_shape(Convert("rgb", min(sides, default=None)), first),
         picture_size=(height, width),
     )
-    observer = Observer(origin, session, outputs, open_privacy(privacy, origin), report, events)
-    return observer, session, note
+    return Observer(origin, session, outputs, report, events), note
 
 
 def _shape(convert: Convert, frame: Decoded) -> tuple[int, int]:
