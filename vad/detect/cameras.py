@@ -210,8 +210,8 @@ class Watch:
             dropped = stream.dropped / stream.received
             rate = max(1, int((1 - dropped) * (stream.fps or 1)))
             self._note(
-                f"this computer is too slow for all frames and drops {100 * dropped:.0f} %; --fps {rate} is a "
-                "rate that it can keep up with"
+                f"this computer is too slow for all frames and drops {100 * dropped:.0f} %; --fps {rate} is "
+                "a rate that it can keep up with"
             )
 
     def _note(self, text: str) -> None:
