@@ -11,6 +11,7 @@ from vad.scoring.calibrate import calibrate
 from vad.scoring.clip_errors import read_errors
 from vad.scoring.evidence import sentences, warning
 from vad.scoring.params import CalibrateParams
+from vad.scoring.pictures import calibrate_pictures
 from vad.store import manifest
 
 MANIFEST, ERRORS = Path("data/manifest.csv"), Path("data/errors")
@@ -24,6 +25,8 @@ def main(run: stage.Run) -> None:
     normal = read_errors(ERRORS, {clip.clip: clip.camera for clip in clips})
     folds = len({clip.fold for clip in clips})  # without folds, all clips have -1
     calibration = replace(calibrate(normal, params, run.log), folds=folds)
+    if (picture := calibrate_pictures(normal, params, run.log)) is not None:
+        calibration = replace(calibration, picture=replace(picture, folds=folds))
     calibration.save(CALIBRATION)
     empty = sum(int((clip.counts() == 0).sum()) for clip in normal)
     run.log(
@@ -38,6 +41,12 @@ def main(run: stage.Run) -> None:
         run.log(line)
     if (text := warning(calibration.evidence)) is not None:
         run.log(f"WARNING: {text}")
+    if picture is not None:
+        run.log(
+            f"single pictures: threshold {picture.threshold:.4f} (percentile {params.threshold.percentile:g}), "
+            f"branches {', '.join(picture.branches)}"
+        )
+        run.log(f"single pictures: {sentences(picture.evidence)[1]}")
     run.log(
         f"live scores come {calibration.lookahead} frames ({calibration.delay:.2f} s) after their frame"
         if calibration.lookahead

@@ -2,7 +2,7 @@
 
 | file | content |
 |---|---|
-| <clip>.parquet | a row per window: `frame`, `region`, `track`, box `x0` to `y1`, `error_<branch>` float32 |
+| <clip>.parquet | a row per window: `frame`, `region`, `track`, `x0` to `y1`, `source`, `error_<branch>` float32 |
 | <clip>.map_<branch>.npy | float16 [T, rows, columns]: errors of the cells of each frame |
 | <clip>.json | the card, with the entries below |
 
@@ -15,6 +15,7 @@
 | `cell` | pixels of the frame per cell of a map, in each direction |
 | `maps` | the branches that have maps |
 | `learned` | the branches that learned from normal footage |
+| `single_frame` | the branches whose errors depend on a single frame |
 | `lookahead` | number of frames ahead that the errors of a frame need |
 | `hash` | content hash of table and maps |
 """
@@ -33,7 +34,7 @@ from vad.store.cards import read_card, write_json
 from vad.store.digests import digest
 from vad.store.tables import hash_table, read_table, write_table
 
-CARD = ("frames", "stride", "frame", "fps", "cell", "maps", "learned", "lookahead", "hash")
+CARD = ("frames", "stride", "frame", "fps", "cell", "maps", "learned", "single_frame", "lookahead", "hash")
 CHUNK = 512  # frames whose maps are checked at a time
 
 
@@ -49,6 +50,7 @@ class ErrorWriter:
     def __init__(self, stem: Path, windows: pd.DataFrame, card: dict[str, Any]):
         self.stem, self.table, self.card = stem, windows, card
         self._learned: dict[str, bool] = {}  # by branch
+        self._single_frame: list[str] = []
         self._maps: list[str] = []
 
     @property
@@ -56,16 +58,19 @@ class ErrorWriter:
         """Rows and columns of a map."""
         return map_shape(self.card["frame"], self.card["cell"])
 
-    def declare(self, branch: str, learned: bool) -> None:
-        """Declares whether a branch learned from normal footage; others count as learned.
+    def declare(self, branch: str, learned: bool, single_frame: bool = False) -> None:
+        """Declares what a branch depends on; others count as learned, and as of several frames.
 
         The card lists branches in the order in which they were declared or added.
 
         Args:
             branch: name of the branch, before it is added.
-            learned: whether it learned.
+            learned: whether it learned from normal footage.
+            single_frame: whether its errors depend on a single frame (`Branch.single_frame`).
         """
         self._learned[branch] = learned
+        if single_frame:
+            self._single_frame.append(branch)
 
     def add_column(self, branch: str, errors: np.ndarray) -> None:
         """Adds the errors of all windows.
@@ -113,6 +118,7 @@ class ErrorWriter:
         hashes = [read_card(_map(self.stem, branch))["hash"] for branch in self._maps]
         card = self.card | {"maps": self._maps, "hash": digest([hash_table(self.table), hashes])}
         card["learned"] = [branch for branch, learned in self._learned.items() if learned]
+        card["single_frame"] = self._single_frame
         write_json(Path(f"{self.stem}.json"), card)
 
 

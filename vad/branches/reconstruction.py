@@ -73,6 +73,10 @@ class Reconstruction(Branch):
         return digest([fingerprint(autoencoder), digest_files(closure.ROOT / file for file in sorted(code))])
 
     @property
+    def single_frame(self) -> list[str]:
+        return self.model.single_frame
+
+    @property
     def batch_size(self) -> int:
         return self.params.batch_size
 

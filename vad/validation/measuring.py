@@ -85,7 +85,7 @@ def measure_passage(
     }
     with ErrorWriter(stem, _table(errors), card) as out:
         for name, learned in measurement.learned.items():
-            out.declare(name, learned)
+            out.declare(name, learned, name in measurement.single_frame)
         for name in measurement.maps:
             with out.add_map(name) as writer:
                 for frame in errors:
@@ -106,5 +106,6 @@ def _table(errors: Sequence[FrameErrors]) -> pd.DataFrame:
             "region": np.arange(sum(counts)),
             "track": np.concatenate([frame.regions.tracks for frame in measured]).astype(np.int32),
             **dict(zip(BOX, boxes.T, strict=True)),
+            "source": np.concatenate([frame.regions.sources for frame in measured]).astype(str),
         }
     )
