@@ -2,7 +2,7 @@
 
 | file | content |
 |---|---|
-| <clip>.parquet | a row per window: `frame`, `region`, `track`, `x0` to `y1`, `source`, `error_<branch>` float32 |
+| <clip>.parquet | a row per window: `frame`, `region`, `track`, box `x0` to `y1`, `error_<branch>` float32 |
 | <clip>.map_<branch>.npy | float16 [T, rows, columns]: errors of the cells of each frame |
 | <clip>.json | the card, with the entries below |
 
@@ -15,11 +15,11 @@
 | `cell` | pixels of the frame per cell of a map, in each direction |
 | `maps` | the branches that have maps |
 | `learned` | the branches that learned from normal footage |
-| `single_frame` | the branches whose errors depend on a single frame |
 | `lookahead` | number of frames ahead that the errors of a frame need |
 | `hash` | content hash of table and maps |
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,9 +32,10 @@ from vad.branches.names import PREFIX, branches_of, map_shape
 from vad.store.arrays import ArrayWriter, open_array
 from vad.store.cards import read_card, write_json
 from vad.store.digests import digest
-from vad.store.tables import hash_table, read_table, write_table
+from vad.store.tables import BOX, hash_table, read_table, write_table
+from vad.stream import FrameErrors
 
-CARD = ("frames", "stride", "frame", "fps", "cell", "maps", "learned", "single_frame", "lookahead", "hash")
+CARD = ("frames", "stride", "frame", "fps", "cell", "maps", "learned", "lookahead", "hash")
 CHUNK = 512  # frames whose maps are checked at a time
 
 
@@ -50,7 +51,6 @@ class ErrorWriter:
     def __init__(self, stem: Path, windows: pd.DataFrame, card: dict[str, Any]):
         self.stem, self.table, self.card = stem, windows, card
         self._learned: dict[str, bool] = {}  # by branch
-        self._single_frame: list[str] = []
         self._maps: list[str] = []
 
     @property
@@ -58,19 +58,16 @@ class ErrorWriter:
         """Rows and columns of a map."""
         return map_shape(self.card["frame"], self.card["cell"])
 
-    def declare(self, branch: str, learned: bool, single_frame: bool = False) -> None:
-        """Declares what a branch depends on; others count as learned, and as of several frames.
+    def declare(self, branch: str, learned: bool) -> None:
+        """Declares whether a branch learned from normal footage; others count as learned.
 
         The card lists branches in the order in which they were declared or added.
 
         Args:
             branch: name of the branch, before it is added.
-            learned: whether it learned from normal footage.
-            single_frame: whether its errors depend on a single frame (`Branch.single_frame`).
+            learned: whether it learned.
         """
         self._learned[branch] = learned
-        if single_frame:
-            self._single_frame.append(branch)
 
     def add_column(self, branch: str, errors: np.ndarray) -> None:
         """Adds the errors of all windows.
@@ -118,8 +115,38 @@ class ErrorWriter:
         hashes = [read_card(_map(self.stem, branch))["hash"] for branch in self._maps]
         card = self.card | {"maps": self._maps, "hash": digest([hash_table(self.table), hashes])}
         card["learned"] = [branch for branch, learned in self._learned.items() if learned]
-        card["single_frame"] = self._single_frame
         write_json(Path(f"{self.stem}.json"), card)
+
+
+def write_frame_errors(
+    stem: Path, frames: Sequence[FrameErrors], learned: Mapping[str, bool], card: dict[str, Any]
+) -> None:
+    """Writes the errors of a short clip that are all in memory.
+
+    Args:
+        stem: path of the files to write, without suffix.
+        frames: the errors of each frame, one at least.
+        learned: whether a branch learned from normal footage, for all branches with errors of the frames.
+        card: as of `ErrorWriter`.
+    """
+    measured = [frame for frame in frames if frame.index == frame.source]
+    counts = [len(frame.regions) for frame in measured]
+    boxes = np.concatenate([frame.regions.boxes for frame in measured]).astype(np.int32)
+    columns = {
+        "frame": np.repeat([frame.index for frame in measured], counts).astype(np.int32),
+        "region": np.arange(sum(counts)),
+        "track": np.concatenate([frame.regions.tracks for frame in measured]).astype(np.int32),
+        **dict(zip(BOX, boxes.T, strict=True)),
+    }
+    with ErrorWriter(stem, pd.DataFrame(columns), card) as out:
+        for name, learns in learned.items():
+            out.declare(name, learns)
+        for name in frames[0].maps:
+            with out.add_map(name) as writer:
+                for frame in frames:
+                    writer.append(frame.maps[name])
+        for name in frames[0].errors:
+            out.add_column(name, np.concatenate([frame.errors[name] for frame in measured]))
 
 
 def read_error_files(stem: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray], dict[str, Any]]:

@@ -63,7 +63,7 @@ def measure_clip(
     start = 0
     with ErrorWriter(stem, clip.windows, card_of_errors) as out, ExitStack() as stack:
         for name, learned in measurement.learned.items():
-            out.declare(name, learned, name in measurement.single_frame)
+            out.declare(name, learned)
         writers = {name: stack.enter_context(out.add_map(name)) for name in measurement.maps}
         for frame in results(measurement, _chunks(clip, size)):
             for name, writer in writers.items():
@@ -96,8 +96,7 @@ class _Clip:
             raise UserError(f"{tensors} was not made from {regions} as they are now; run `dvc repro resize`")
         self._numbers = table[[f"plane_{i}" for i in range(self.card["window"])]].to_numpy().tolist()
         self.windows = table[["frame", "region", "track"]]
-        of_rows = boxes.loc[rows].reset_index(drop=True)
-        self.windows = self.windows.assign(**of_rows[BOX].astype(np.int32), source=of_rows["source"])
+        self.windows = self.windows.assign(**boxes.loc[rows, BOX].astype(np.int32).reset_index(drop=True))
         self._flow, self._scale = None, None
         if read_card(flow)["method"] != "none":
             counts, card = open_array(flow)

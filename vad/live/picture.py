@@ -7,15 +7,12 @@ import cv2
 import numpy as np
 
 from vad import UserError
+from vad.branches.pictures import FPS, picture_errors
 from vad.footage.decode import Convert, from_array
-from vad.live.measuring import Measuring
 from vad.live.trained_model import TrainedModel
 from vad.scoring.events import branch_shares
 from vad.scoring.scorer import Scorer
 from vad.stream import Regions, results
-from vad.windows.spec import TensorSpec
-
-FPS = 1.0  # of a clip with one frame; nothing depends on it
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +78,6 @@ class PictureScorer:
         calibration.require_camera(camera)
         cv2.setNumThreads(1)
         self._model, self._camera, self._calibration = model, camera, calibration
-        chosen = set(calibration.branches)
-        self._branches = [branch for branch in model.branches if chosen & {*branch.single_frame}]
         self._convert = Convert(model.extract.color, model.extract.max_side)
         self.threshold, self.branches = calibration.threshold, calibration.branches
 
@@ -99,20 +94,17 @@ class PictureScorer:
         model, calibration = self._model, self._calibration
         (frame,) = self._convert.process(from_array(0, 0.0, pixels))
         size = frame.pixels.shape[0], frame.pixels.shape[1]
-        measuring = Measuring(
+        errors = picture_errors(
+            frame.pixels,
             model.flow,
             self._mode,
-            TensorSpec.of(model.resize, model.window.at(FPS)),
-            self._branches,
+            model.resize,
+            model.window,
+            model.branches,
             model.cell,
-            shape=frame.pixels.shape,
-            fps=FPS,
-            camera=self._camera,
-            body_height=model.body_heights.of(self._camera, size[0]),
-            skip_warm_up=False,
-            concurrent=False,
+            self._camera,
+            model.body_heights.of(self._camera, size[0]),
         )
-        (errors,) = results(measuring, [frame])
         (scored,) = results(Scorer(calibration, size, model.cell, FPS, self._camera), [errors])
         return PictureResult(
             score=scored.score,

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from vad import UserError
+from vad.branches.measuring import Measuring
 from vad.footage.decode import Convert, Decoded, Resample
-from vad.live.measuring import Measuring
 from vad.live.trained_model import TrainedModel
 from vad.scoring.events import Events, branch_shares
 from vad.scoring.items import EventUpdate, FrameScores

@@ -1,6 +1,6 @@
 """The errors of a clip as calibration and scoring use them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,8 +13,6 @@ from vad.branches.names import PREFIX, branches_of, map_shape
 from vad.store.tables import BOX
 from vad.stream import FrameErrors, Regions
 from vad.windows.stride import nearest
-
-MOTION = "motion"  # the source of boxes of motion, which a single picture does not have
 
 
 @dataclass(frozen=True)
@@ -29,14 +27,13 @@ class ClipErrors:
         stride: distance between frames that have windows.
         size: (height, width) of a frame in pixels.
         table: a row per region, in the order of frames: frame, region, track, x0, y0, x1, y1,
-            source, error_<branch> float32.
+            error_<branch> float32.
         fps: frames per second.
         cell: pixels of the frame per cell of a map, in each direction.
         maps: maps of errors by branch, float16 [T, rows, columns].
         camera: the camera that filmed the clip; "" uses the standardisation of all cameras.
         learned: the branches that learned from normal footage.
         lookahead: number of frames ahead that the errors of a frame depend on.
-        single_frame: the branches whose errors depend on a single frame.
     """
 
     clip: str
@@ -50,7 +47,6 @@ class ClipErrors:
     camera: str = ""
     learned: tuple[str, ...] = ()
     lookahead: int = 0
-    single_frame: tuple[str, ...] = ()
 
     @property
     def region_branches(self) -> list[str]:
@@ -148,16 +144,6 @@ class ClipErrors:
         """
         return replace(self, table=self.table[np.asarray(rows)])
 
-    def as_pictures(self, branches: Collection[str]) -> "ClipErrors":
-        """The errors that the frames have as single pictures: without boxes of motion, and without maps.
-
-        Args:
-            branches: the branches to keep, some of `single_frame`.
-        """
-        motion = (PREFIX + branch for branch in self.region_branches if branch not in branches)
-        table = self.table[self.table["source"] != MOTION].drop(columns=list(motion))
-        return replace(self, table=table, maps={}, lookahead=0)
-
 
 def read_errors(folder: Path, cameras: Mapping[str, str]) -> list[ClipErrors]:
     """Reads the errors of clips, which the stage `measure` wrote.
@@ -196,5 +182,4 @@ def read_clip(stem: Path, clip: str, camera: str) -> ClipErrors:
         camera=camera,
         learned=tuple(card["learned"]),
         lookahead=card["lookahead"],
-        single_frame=tuple(card["single_frame"]),
     )

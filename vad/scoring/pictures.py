@@ -1,9 +1,9 @@
-"""The calibration of single pictures, by the errors that need no motion.
+"""The calibration of single pictures.
 
-A picture has boxes of a detector, or is a region as a whole, but nothing in it moves and nothing can be
-smoothed. So its score is the fused, standardised errors of its regions, and norms and threshold of their own
-are fitted to the frames of normal clips as if each were a picture. Frames of pictures have no rate, so the
-threshold is always a percentile of normal frames.
+Nothing in a picture moves, and nothing can be smoothed. So its score is fused from the standardised errors of
+its regions alone, with norms and a threshold that are fitted to frames of normal clips, each measured as a
+picture (`vad.branches.pictures`). Pictures have no rate of false alarms per day, so the threshold is always a
+percentile.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from vad import UserError
 from vad.scoring.calibrate import calibrate
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.evidence import sentences
 from vad.scoring.params import CalibrateParams, SmoothParams
 
 Log = Callable[[str], None]
@@ -20,44 +21,53 @@ Log = Callable[[str], None]
 def calibrate_pictures(
     normal: Sequence[ClipErrors], params: CalibrateParams, log: Log = lambda line: None
 ) -> Calibration | None:
-    """Fits norms and threshold for single pictures to normal footage.
+    """Fits norms and threshold for single pictures to frames of normal clips.
 
     Args:
-        normal: errors of normal clips.
+        normal: errors of frames as pictures, by clip; no clips if the mode finds no regions in pictures.
         params: the section `calibrate`; the threshold is its `threshold.percentile`, whatever its policy.
         log: writes a line of text.
 
     Returns:
-        A calibration without smoothing, whose evidence says how many normal frames it alarms that it was not
-        fitted to; None if no branch has errors of single pictures, or too few frames have any.
+        A calibration without smoothing; its evidence says how many normal pictures of other clips it alarms.
+        None if pictures cannot be judged, with the reason in the log.
     """
-    branches = [
-        branch
-        for branch in (normal[0].single_frame if normal else ())
-        if params.branches == "all" or branch in params.branches
-    ]
-    if not branches:
+    if not normal:
+        return None
+    chosen = normal[0].region_branches
+    if params.branches != "all":
+        chosen = [branch for branch in chosen if branch in params.branches]
+    if not chosen:
         log("single pictures cannot be judged: all branches need motion")
         return None
     try:
-        return calibrate([clip.as_pictures(branches) for clip in normal], of_pictures(params), log)
-    except UserError as e:
+        calibration = calibrate(normal, of_pictures(params, chosen), log)
+    except UserError as e:  # too few frames, or all of them alike: no reason to stop, as videos can be judged
         log(f"single pictures cannot be judged: {e}")
         return None
+    log(
+        f"single pictures: threshold {calibration.threshold:.4f} (percentile "
+        f"{params.threshold.percentile:g}) from {calibration.frames} normal frames, branches "
+        f"{', '.join(calibration.branches)}"
+    )
+    log(f"single pictures: {sentences(calibration.evidence)[1]}")
+    return calibration
 
 
-def of_pictures(params: CalibrateParams) -> CalibrateParams:
+def of_pictures(params: CalibrateParams, branches: Sequence[str]) -> CalibrateParams:
     """The section `calibrate` for single pictures: no smoothing, and a threshold by percentile.
 
     Args:
         params: the section for videos.
+        branches: the branches that are fused.
     """
     return params.model_copy(
         update={
-            "branches": "all",
+            "branches": "all" if params.branches == "all" else list(branches),
             "aggregate": "region",
             "error_sigma": 0.0,
             "smooth": SmoothParams(median=0.0, gaussian=0.0),
+            "lookahead": None,
             "threshold": params.threshold.model_copy(update={"policy": "percentile"}),
         }
     )
