@@ -137,6 +137,10 @@ class Session(Processor[Decoded, FrameResult]):
             raise UserError(f"frame {item.number}: its time is {item.seconds} seconds")
         return [result for decoded in self._resample.process(item) for result in self._resampled(decoded)]
 
+    def poll(self) -> list[FrameResult]:
+        """Takes results that threads have finished since the last call, for low latency between frames."""
+        return self._scoring.poll() if self._scoring is not None and not self._finished else []
+
     def finish(self) -> list[FrameResult]:
         if self._finished:
             return []
@@ -222,6 +226,9 @@ class Scoring(Processor[Frame, FrameResult]):
         errors = self._measuring.process(item)
         self._without_scores.append(item)
         return self._scored(errors)
+
+    def poll(self) -> list[FrameResult]:
+        return self._scored(self._measuring.poll())
 
     def finish(self) -> list[FrameResult]:
         out = self._scored(self._measuring.finish())

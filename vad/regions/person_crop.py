@@ -258,6 +258,9 @@ class _Crops(RegionProcessor):
     def stream(self, item: FrameAndFlow) -> Iterator[Regions]:
         return map(self._regions, self._thread.process(item) if self._thread else self._inputs.stream(item))
 
+    def poll(self) -> list[Regions]:
+        return [self._regions(item) for item in self._thread.poll()] if self._thread else []
+
     def rest(self) -> Iterator[Regions]:
         return map(self._regions, self._thread.finish() if self._thread else self._inputs.rest())
 
