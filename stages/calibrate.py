@@ -1,7 +1,7 @@
 """Fits standardisation and threshold to the errors of normal clips from which the models did not learn.
 
-In: data/manifest.csv (cameras, folds), data/errors/ (normal clips only),
-data/picture_errors/. Out: models/calibration.json.
+In: data/manifest.csv (cameras, folds), data/errors/ (normal clips only), data/picture_errors/.
+Out: models/calibration.json.
 """
 
 from dataclasses import replace
@@ -26,7 +26,8 @@ def main(run: stage.Run) -> None:
     # without folds, only validation clips have errors
     clips = manifest.measured(MANIFEST, ERRORS, *NORMAL)
     normal = read_errors(ERRORS, {clip.clip: clip.camera for clip in clips})
-    pictures = read_errors(PICTURES, {c.clip: c.camera for c in manifest.measured(MANIFEST, PICTURES, *NORMAL)})
+    as_pictures = manifest.measured(MANIFEST, PICTURES, *NORMAL)
+    pictures = read_errors(PICTURES, {clip.clip: clip.camera for clip in as_pictures})
     folds = len({clip.fold for clip in clips})  # without folds, all clips have -1
     calibration = replace(calibrate(normal, params, run.log), folds=folds)
     if (picture := calibrate_pictures(pictures, params, run.log)) is not None:

@@ -31,7 +31,7 @@ CHOOSES: dict[str, list[Registry]] = {  # the stages that run chosen alternative
     "flow": [FLOW_METHODS],
     "preprocess": [REGION_MODES],
     "train": [MODELS],
-    "measure": [MODELS],
+    "measure": [FLOW_METHODS, REGION_MODES, MODELS],
     "validate": [FLOW_METHODS, REGION_MODES, MODELS],
 }
 ALL_OF = {  # the stages that use several alternatives at once

@@ -42,8 +42,8 @@ class Silhouette(RegionMode):
     def for_pictures(self) -> RegionMode:
         """Refuses single pictures."""
         raise UserError(
-            "preprocess.mode: silhouette learns the background from the frames of a clip, so a single picture "
-            "has no silhouettes; set preprocess.mode: none or person_crop"
+            "preprocess.mode: silhouette learns the background from the frames of a clip, so a single "
+            "picture has no silhouettes; set preprocess.mode: none or person_crop"
         )
 
     def processor(
