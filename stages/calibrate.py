@@ -30,7 +30,8 @@ def main(run: stage.Run) -> None:
     pictures = read_errors(PICTURES, {clip.clip: clip.camera for clip in as_pictures})
     folds = len({clip.fold for clip in clips})  # without folds, all clips have -1
     calibration = replace(calibrate(normal, params, run.log), folds=folds)
-    if (picture := calibrate_pictures(pictures, params, run.log)) is not None:
+    of_pictures: list[str] = []  # said after what is said of videos
+    if (picture := calibrate_pictures(pictures, params, of_pictures.append)) is not None:
         calibration = replace(calibration, picture=replace(picture, folds=folds))
     calibration.save(CALIBRATION)
     empty = sum(int((clip.counts() == 0).sum()) for clip in normal)
@@ -46,6 +47,8 @@ def main(run: stage.Run) -> None:
         run.log(line)
     if (text := warning(calibration.evidence)) is not None:
         run.log(f"WARNING: {text}")
+    for line in of_pictures:
+        run.log(line)
     run.log(
         f"live scores come {calibration.lookahead} frames ({calibration.delay:.2f} s) after their frame"
         if calibration.lookahead

@@ -71,9 +71,9 @@ class PictureScorer:
         calibration = model.calibration.picture
         if calibration is None:
             raise UserError(
-                f"the model has no threshold for single pictures: the branches "
-                f"{', '.join(model.calibration.branches)} need motion, or there were too few normal frames "
-                "for calibrate.threshold.percentile; the log of the stage calibrate says which"
+                "the model has no threshold for single pictures: none of its branches "
+                f"({', '.join(model.calibration.branches)}) works without motion, or there were too few "
+                "normal frames for calibrate.threshold.percentile; `python -m stages.calibrate` says which"
             )
         calibration.require_camera(camera)
         cv2.setNumThreads(1)
