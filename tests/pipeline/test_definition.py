@@ -31,7 +31,7 @@ CHOOSES: dict[str, list[Registry]] = {  # the stages that run chosen alternative
     "flow": [FLOW_METHODS],
     "preprocess": [REGION_MODES],
     "train": [MODELS],
-    "measure": [MODELS],
+    "measure": [FLOW_METHODS, REGION_MODES, MODELS],
     "export": [FLOW_METHODS, REGION_MODES, MODELS],
     "validate": [FLOW_METHODS, REGION_MODES, MODELS],
 }

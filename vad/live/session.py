@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from vad import UserError
+from vad.branches.measuring import Measuring
 from vad.footage.decode import Convert, Decoded, Resample
-from vad.live.measuring import Measuring
 from vad.live.trained_model import TrainedModel
 from vad.scoring.events import Events, branch_shares
 from vad.scoring.items import EventUpdate, FrameScores
@@ -107,12 +107,7 @@ class Session(Processor[Decoded, FrameResult]):
     ):
         if not (math.isfinite(fps) and fps > 0):
             raise UserError(f"fps = {fps}: a rate above 0 is expected, in frames per second")
-        if model.calibration.without_footage([camera] if camera else []):
-            known = ", ".join(name for name in model.calibration.standardisation if name)
-            raise UserError(
-                f"camera {camera!r} has no calibration (calibrate.per_camera; known: {known}); leave the "
-                "camera out to use that of all cameras"
-            )
+        model.calibration.require_camera(camera)
         self._model, self._camera, self._live, self._concurrent = model, camera, live, concurrent
         self.fps = model.extract.fps or fps
         self.lookahead = model.lookahead(self.fps)
