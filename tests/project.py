@@ -25,6 +25,7 @@ STAGES = [
     "extract",
     "flow",
     "preprocess",
+    "sheet",
     "resize",
     "train",
     "statistics",

@@ -15,6 +15,7 @@ from vad.live.measuring import Measuring
 from vad.regions import RegionMode
 from vad.store.body_heights import BodyHeight
 from vad.store.tables import BOX
+from vad.store.zones import CameraZones
 from vad.stream import FrameErrors, results
 from vad.stream.stored_frames import StoredFrames
 from vad.validation.passages import Passage
@@ -33,6 +34,7 @@ def measure_passage(
     params: MeasureParams,
     camera: str,
     body_height: BodyHeight,
+    zones: CameraZones,
     *,
     threads: int,
 ) -> None:
@@ -52,6 +54,7 @@ def measure_passage(
         params: the section `measure`.
         camera: name of the clip's camera.
         body_height: how tall people are in the frame.
+        zones: of the camera.
         threads: maximum number of threads; with several, heavy processors run in threads of their own.
 
     Raises:
@@ -70,6 +73,7 @@ def measure_passage(
         fps=stored.fps,
         camera=camera,
         body_height=body_height,
+        zones=zones,
         skip_warm_up=False,
         concurrent=threads > 1,
     )
