@@ -30,7 +30,7 @@ class Judged:
         # [height + 1, width + 1]: each element is the number of judged pixels above and to the left of it
         self._sums = np.pad(self.pixels.cumsum(0, dtype=np.int64).cumsum(1), ((1, 0), (1, 0)))
         rows, columns = map_shape(frame, cell)
-        y, x = np.divmod(np.arange(rows * columns), columns) * np.int64(cell)
+        y, x = cell * np.indices((rows, columns)).reshape(2, -1)
         boxes = np.stack([x, y, np.minimum(x + cell, width), np.minimum(y + cell, height)], 1)
         self.cells = (self._shares(boxes) >= LEAST_SHARE).reshape(rows, columns)
 

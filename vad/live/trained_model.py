@@ -30,7 +30,7 @@ BODY_HEIGHTS, CALIBRATION = Path("data/body_height.json"), Path("models/calibrat
 ZONES = Path("data/zones.yaml")
 CACHE = Path(".cache")
 STALE_ZONES = (
-    "{} has changed since the threshold was fitted, so alarms may be more or less frequent than was asked for; "
+    "{} has changed since the threshold was fitted, so alarms may be more or less frequent than asked for; "
     "run `dvc repro`"
 )
 
