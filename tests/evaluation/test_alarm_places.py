@@ -21,7 +21,7 @@ def alarms(boxes, events=None, camera="hall", clip="a", fps=10.0) -> Alarms:
 def elsewhere(n: int, seed: int = 0) -> np.ndarray:
     """Boxes of people in the lower half of the picture."""
     corner = np.random.default_rng(seed).uniform((0, 0.5), (0.9, 0.6), (n, 2))
-    return np.hstack([corner, corner + (0.1, 0.4)])
+    return np.hstack([corner, np.add(corner, (0.1, 0.4))])
 
 
 @given(st.integers(0, 120), st.integers(0, 2**32 - 1))
