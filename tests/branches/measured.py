@@ -14,6 +14,7 @@ from vad.branches.measure import measure_clip
 from vad.branches.params import MeasureParams
 from vad.branches.reconstruction import Reconstruction
 from vad.branches.speed import Speed
+from vad.branches.window_errors import WindowErrors
 from vad.models import Autoencoder
 from vad.models.conv2d import Conv2d
 from vad.scoring.clip_errors import ClipErrors, read_clip
@@ -92,7 +93,7 @@ def branches_of(
     """All branches after `open`, with parameters of the branch reconstruction."""
     plain = {"reduce": "mean", "reduce_flow": "mean_vector", "top_share": 0.1, "patch": 3, "batch_size": 64}
     first = Reconstruction(Reconstruction.Params(**plain | reconstruction))
-    first.model = model
+    first.network = WindowErrors(model, first.params)
     second = Classes(Classes.Params())
     second.statistics = statistics
     return [first, second, Speed(Speed.Params(width=0.8, height=1.2))]

@@ -21,6 +21,7 @@ ORDER = [
         "branches",
         "scoring",
         "live",
+        "export",
         "drawing",
         "evaluation",
         "validation",

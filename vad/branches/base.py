@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from vad import UserError
+from vad.branches.graph import Graph
 from vad.branches.names import map_shape
 from vad.pipeline.params import Section
 from vad.pipeline.registry import Plugin, Registry
@@ -169,6 +170,7 @@ class Branch(Plugin):
     Attributes:
         learned: whether the branch learns from normal footage; a branch that does not is also a baseline.
         reads_flow: whether there are no errors without optical flow.
+        reads_autoencoder: whether errors are those of the autoencoder, which a deployed model has as a graph.
 
     Args:
         params: the branch's sub-section of `branches`.
@@ -176,6 +178,7 @@ class Branch(Plugin):
 
     learned: ClassVar[bool] = True
     reads_flow: ClassVar[bool] = False
+    reads_autoencoder: ClassVar[bool] = False
     statistics: Statistics | None = None  # set by `open`, if the branch has a `fit`
 
     def __init__(self, params: Section):
@@ -193,11 +196,11 @@ class Branch(Plugin):
         """
         raise NotImplementedError(f"the branch {self.name} is not fitted by the stage statistics")
 
-    def open(self, autoencoder: Path, statistics: Path) -> str:
+    def open(self, autoencoder: Path | Graph, statistics: Path) -> str:
         """Loads what `processor` needs: by default the statistics. Called once, before the first clip.
 
         Args:
-            autoencoder: folder of the trained autoencoder.
+            autoencoder: folder of the trained autoencoder, or the graph of a deployed model.
             statistics: folder with the result of `fit` (see `load_statistics`), if the branch has a `fit`.
 
         Returns:

@@ -9,6 +9,7 @@ from typing import Any
 from vad import UserError
 from vad.branches.base import Branch
 from vad.branches.ensemble import open_members, trained_folds
+from vad.branches.graph import Graph
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.flow import FlowMethod, FlowParams
 from vad.footage.extract_params import ExtractParams
@@ -31,7 +32,7 @@ ZONES = Path("data/zones.yaml")
 CACHE = Path(".cache")
 STALE_ZONES = (
     "{} has changed since the threshold was fitted, so alarms may be more or less frequent than asked for; "
-    "run `dvc repro`"
+    "`dvc repro` fits it anew"
 )
 
 
@@ -71,8 +72,8 @@ class TrainedModel:
 
         Args:
             folder: root folder of the project, with params.yaml, dvc.lock, data/body_height.json,
-                data/zones.yaml and models/.
-                Paths in params.yaml are relative to the current folder, as for the stages.
+                data/zones.yaml and models/. Paths in params.yaml are relative to the current folder, as for
+                the stages.
             fold: number of the fold whose models are loaded, for footage that it left out; None for those of
                 all folds, whose errors are averaged.
 
@@ -84,29 +85,70 @@ class TrainedModel:
         raw = params.read(folder / PARAMS)
         lock = params.read(folder / LOCK) if (folder / LOCK).is_file() else {}
         _require_unchanged(raw, lock)
+        calibration = Calibration.load(folder / CALIBRATION)
+        return cls.assemble(
+            raw,
+            folds=_folds(folder, calibration, fold),
+            autoencoder=folder / AUTOENCODER,
+            statistics=folder / STATISTICS,
+            body_heights=read_body_heights(folder / BODY_HEIGHTS),
+            calibration=calibration,
+            zones=read_zones(folder / ZONES),
+            cache=folder / CACHE,
+            warnings=[STALE_ZONES.format(folder / ZONES)] * _zones_changed(folder / ZONES, lock),
+        )
+
+    @classmethod
+    def assemble(
+        cls,
+        raw: dict[str, Any],
+        *,
+        folds: Sequence[int],
+        autoencoder: Path | Graph,
+        statistics: Path,
+        body_heights: BodyHeights,
+        calibration: Calibration,
+        zones: Zones,
+        cache: Path,
+        warnings: Sequence[str] = (),
+    ) -> "TrainedModel":
+        """Puts a model together from its parts.
+
+        Args:
+            raw: the parameters, as in params.yaml.
+            folds: numbers of the folds whose models are loaded.
+            autoencoder: folder of the autoencoders, or their graph.
+            statistics: folder of the statistics of branches.
+            body_heights: how tall people are in the frames of each camera.
+            calibration: turns errors into scores.
+            zones: what of the pictures of each camera is judged.
+            cache: folder for downloads.
+            warnings: what is to be said before scores are shown, in lines.
+
+        Raises:
+            UserError: if a file is missing or broken, a parameter is wrong, or the mode of preprocessing
+                cannot be used live (`RegionMode.refuse_live`).
+        """
         _, flow, flow_params = params.load_choice("flow", FlowParams, raw)
         preprocess, mode_class, mode_params = params.load_choice("preprocess", PreprocessParams, raw)
         mode: RegionMode = mode_class(mode_params, preprocess.foreground)
         mode.refuse_live()
-        mode.prepare(folder / CACHE)
+        mode.prepare(cache)
         name = params.load("model", ModelName, raw).name
-        window = params.load(f"model.{name}.window", WindowParams, raw)
-        calibration = Calibration.load(folder / CALIBRATION)
-        folds = _folds(folder, calibration, fold)
         classes = params.load_each("branches", BranchesParams, raw).values()
-        branches, _ = open_members(classes, folds, folder / AUTOENCODER, folder / STATISTICS)
+        branches, _ = open_members(classes, folds, autoencoder, statistics)
         return cls(
             extract=params.load("extract", ExtractParams, raw),
             flow=flow(flow_params),
             mode=mode,
-            body_heights=read_body_heights(folder / BODY_HEIGHTS),
+            body_heights=body_heights,
             resize=params.load("resize", ResizeParams, raw),
-            window=window,
+            window=params.load(f"model.{name}.window", WindowParams, raw),
             branches=branches,
             cell=params.load("measure", MeasureParams, raw).cell,
             calibration=calibration,
-            zones=read_zones(folder / ZONES),
-            warnings=[STALE_ZONES.format(folder / ZONES)] * _zones_changed(folder / ZONES, lock),
+            zones=zones,
+            warnings=warnings,
         )
 
     def lookahead(self, fps: float) -> int:
