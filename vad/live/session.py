@@ -39,6 +39,7 @@ class FrameResult:
         branch_errors: error of the frame by branch, before standardisation.
         shares: share of each branch in the score, the largest first; empty if no branch is above 0.
         events: updates of events: they begin, grow and end. Their frames are counted as `index`.
+        not_judged: further regions of the frame `source`, which zones leave out; None without zones.
     """
 
     index: int
@@ -55,6 +56,7 @@ class FrameResult:
     branch_errors: Mapping[str, float]
     shares: Mapping[str, float]
     events: Sequence[EventUpdate]
+    not_judged: Regions | None = None
 
 
 class Session(Processor[Decoded, FrameResult]):
@@ -207,6 +209,7 @@ class Scoring(Processor[Frame, FrameResult]):
             fps=fps,
             camera=camera,
             body_height=model.body_heights.of(camera, shape[0]),
+            zones=model.zones.of(camera),
             skip_warm_up=skip_warm_up,
             concurrent=concurrent,
         )
@@ -262,4 +265,5 @@ class Scoring(Processor[Frame, FrameResult]):
             branch_errors=item.errors,
             shares=branch_shares(item.branches, self._branches),
             events=self._events.process(item),
+            not_judged=item.not_judged,
         )
