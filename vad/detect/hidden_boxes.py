@@ -5,7 +5,6 @@ on the frames between its boxes, and for HOLD seconds before its first and after
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
 from operator import itemgetter
 
 import numpy as np
@@ -46,48 +45,58 @@ class HiddenBoxes:
             if not boxes:
                 del self._tracks[track]
 
-    def at(self, seconds: float, height: int, width: int) -> np.ndarray:
-        """The grown boxes of a picture.
+    def at(self, seconds: float, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """The boxes of a picture.
 
         Args:
             seconds: time of the picture.
             height, width: of the picture.
 
         Returns:
-            int32 [N, 4] in pixels of the picture, the largest first.
+            All boxes, grown, int32 [N, 4] in pixels of the picture, the largest first; and those that are of
+            this time, not only shortly before or after, and not grown: int32 [M, 4].
         """
-        found: list[np.ndarray] = []
+        present: list[np.ndarray] = []
+        held: list[np.ndarray] = []
         for track, boxes in self._tracks.items():
             first = bisect_left(boxes, seconds - HOLD, key=_at)
             near = boxes[first : bisect_right(boxes, seconds + HOLD, key=_at)]
             if track == WITHOUT_TRACK:
-                found += [box for _, box in near]
+                present += [box for time, box in near if time == seconds]
+                held += [box for time, box in near if time != seconds]
+            elif near and near[0][0] <= seconds <= near[-1][0]:
+                present.append(_between(near, seconds))
             elif near:
-                found.append(_of_track(near, seconds))
-        grown = crop_boxes(np.array(found), MARGIN, "box", width, height)
+                held.append(_beyond(near, seconds))
+        grown = crop_boxes(np.array(present + held), MARGIN, "box", width, height)
         sides = grown[:, 2:] - grown[:, :2]
-        return grown[np.argsort(-sides.prod(axis=1), kind="stable")]
+        order = np.argsort(-sides.prod(axis=1), kind="stable")
+        return grown[order], crop_boxes(np.array(present), 0, "box", width, height)
 
 
-def _of_track(boxes: list[tuple[float, np.ndarray]], seconds: float) -> np.ndarray:
-    """The box of a track at a time: its own, or between, before or after its boxes."""
+def _between(boxes: list[tuple[float, np.ndarray]], seconds: float) -> np.ndarray:
+    """The box of a track at a time from its first to its last box."""
     after = bisect_left(boxes, seconds, key=_at)
-    if after < len(boxes) and boxes[after][0] == seconds:
-        return boxes[after][1]
-    if 0 < after < len(boxes):
-        (t0, a), (t1, b) = boxes[after - 1], boxes[after]
-        return a + (b - a) * ((seconds - t0) / (t1 - t0))
-    # it may have moved on as before, or not
-    inwards = boxes if after == 0 else boxes[::-1]
-    (t0, end), reach = inwards[0], abs(inwards[0][0] - seconds)
+    t1, b = boxes[after]
+    if t1 == seconds:
+        return b
+    t0, a = boxes[after - 1]
+    return a + (b - a) * ((seconds - t0) / (t1 - t0))
+
+
+def _beyond(boxes: list[tuple[float, np.ndarray]], seconds: float) -> np.ndarray:
+    """The box of a track before its first or after its last box: there, or moved on as before, or between."""
+    inwards = boxes if seconds < boxes[0][0] else boxes[::-1]
+    t0, end = inwards[0]
     t1, other = next((item for item in inwards if abs(item[0] - t0) >= TREND), inwards[-1])
     if t1 == t0:
         return end
-    shift = (end - other) / abs(t1 - t0) * reach
-    centre = np.tile((shift[:2] + shift[2:]) / 2, 2)  # of the box; its size stays
-    return _hull([end, end + centre])
+    centre, longest = (end[:2] + end[2:]) / 2, (end[2:] - end[:2]).max()
+    speed = (centre - (other[:2] + other[2:]) / 2) / abs(t1 - t0)
+    # boxes that jump must not hide everything
+    shift = np.clip(speed * abs(seconds - t0), -longest, longest)
+    return _hull(end, end + np.tile(shift, 2))
 
 
-def _hull(boxes: Iterable[np.ndarray]) -> np.ndarray:
-    every = np.array(list(boxes))
-    return np.concatenate([every[:, :2].min(axis=0), every[:, 2:].max(axis=0)])
+def _hull(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.minimum(a, b)[:2], np.maximum(a, b)[2:]])

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 
 GRAY = 128  # where the background is not known
-STILL = 25  # free frames of nearly the same colour after which a pixel of the background counts as known
-SETBACK = 5  # frames by which another colour puts that off
+SETBACK = 5  # frames by which another colour puts off that a pixel is known
 NEAR = 24  # levels of red, green or blue up to which a colour is nearly the same
 FAST, SLOW = 16, 1  # levels by which the background follows the picture in a frame, before and after that
 
@@ -18,15 +17,17 @@ class LearnedBackground:
 
     Args:
         height, width: of the pictures, in pixels.
+        still: free frames of nearly the same colour after which a pixel counts as known, 1 to 255.
 
     Attributes:
         picture: the background, uint8 [H, W, 3]; GRAY where it is not known.
     """
 
-    def __init__(self, height: int, width: int):
+    def __init__(self, height: int, width: int, still: int):
+        self.still = still
         self.picture = np.full((height, width, 3), GRAY, np.uint8)
         self._median: np.ndarray = self.picture.copy()
-        self._still = np.zeros((height, width), np.uint8)  # up to STILL, and then for ever
+        self._still = np.zeros((height, width), np.uint8)  # frames, up to `still`, and then for ever
         self._seen = np.zeros((height, width), bool)  # whether the pixel has ever been free
 
     def learn(self, picture: np.ndarray, free: np.ndarray) -> None:
@@ -39,7 +40,7 @@ class LearnedBackground:
         new = free & ~self._seen
         self._median[new] = picture[new]
         self._seen |= free
-        known = self._still == STILL
+        known = self.known
         near = _difference(picture, self._median) <= NEAR
         self._still[free & near & ~known] += 1
         late = free & ~near & ~known
@@ -47,20 +48,21 @@ class LearnedBackground:
         step = cv2.merge([np.where(known, SLOW, FAST).astype(np.uint8) * free] * 3)
         up, down = cv2.subtract(picture, self._median), cv2.subtract(self._median, picture)
         self._median = cv2.subtract(cv2.add(self._median, cv2.min(up, step)), cv2.min(down, step))
-        shown = (self._still == STILL).astype(np.uint8)
         self.picture = np.full_like(picture, GRAY)
-        cv2.copyTo(self._median, shown, self.picture)
+        cv2.copyTo(self._median, self.known.astype(np.uint8), self.picture)
+
+    @property
+    def known(self) -> np.ndarray:
+        """The pixels whose background is known, bool [H, W]."""
+        return self._still == self.still
 
     def differs(self, picture: np.ndarray) -> np.ndarray:
-        """Where a picture differs from the background, or the background is not known.
+        """Where a picture differs from what is known of the background, bool [H, W].
 
         Args:
             picture: uint8 [H, W, 3].
-
-        Returns:
-            bool [H, W].
         """
-        return (_difference(picture, self._median) > NEAR) | (self._still < STILL)
+        return (_difference(picture, self._median) > NEAR) & self.known
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:

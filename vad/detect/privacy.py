@@ -25,6 +25,7 @@ Privacy = Literal["none", "blur", "silhouette"]
 CELLS = 4  # across the shorter side of a blurred box
 CELLS_OF_PICTURE = 12  # the same of a blurred picture, in which people are smaller
 LEAST_CELL = 3  # pixels
+LEAST_STILL, MOST_STILL = 8, 25  # frames; a second, within these limits, after which a pixel is background
 SILHOUETTE = (204, 121, 167)  # of Okabe and Ito
 
 
@@ -84,12 +85,18 @@ class _Hiding(Processor[Shot, Shot]):
         shot = self._waiting.popleft()
         assert shot.picture is not None
         seconds, (height, width) = shot.result.seconds, shot.picture.shape[:2]
-        hidden = self._hidden(shot, shot.picture, self._boxes.at(seconds, height, width))
+        hidden = self._hidden(shot, shot.picture, *self._boxes.at(seconds, height, width))
         self._boxes.forget(seconds)
         return shot._replace(picture=hidden)
 
-    def _hidden(self, shot: Shot, picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """A new picture in which the boxes are hidden."""
+    def _hidden(self, shot: Shot, picture: np.ndarray, boxes: np.ndarray, present: np.ndarray) -> np.ndarray:
+        """A new picture in which people are hidden.
+
+        Args:
+            shot: with the picture.
+            picture: uint8 [H, W, 3].
+            boxes, present: as from `HiddenBoxes.at`.
+        """
         raise NotImplementedError
 
 
@@ -99,7 +106,7 @@ class Blur(_Hiding):
     The whole picture is blurred where regions are whole frames, and while what moves is not known yet.
     """
 
-    def _hidden(self, shot: Shot, picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def _hidden(self, shot: Shot, picture: np.ndarray, boxes: np.ndarray, present: np.ndarray) -> np.ndarray:
         if shot.result.warming_up or (shot.result.regions.sources == "frame").any():
             return blurred(picture, CELLS_OF_PICTURE)
         picture = picture.copy()
@@ -112,30 +119,30 @@ class Blur(_Hiding):
 class Silhouettes(_Hiding):
     """Shows the learned background, and before it the silhouettes of people and moving things in one colour.
 
-    Within the boxes a silhouette is where the picture differs from the background or the background is not
-    known yet. In modes that keep silhouettes, it is the foreground.
+    Within the grown boxes a silhouette is where the picture differs from the background. Where the background
+    is not known yet, it is the box. In modes that keep silhouettes, it is the foreground.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._background: LearnedBackground | None = None
 
-    def _hidden(self, shot: Shot, picture: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        size = height, width = picture.shape[:2]
+    def _hidden(self, shot: Shot, picture: np.ndarray, boxes: np.ndarray, present: np.ndarray) -> np.ndarray:
+        height, width = size = picture.shape[:2]
+        if self._background is None:
+            still = min(max(round(shot.origin.fps), LEAST_STILL), MOST_STILL)
+            self._background = LearnedBackground(height, width, still)
         background = self._background
-        if background is None or background.picture.shape[:2] != size:
-            background = self._background = LearnedBackground(height, width)
         result = shot.result
         if result.warming_up:
             return background.picture.copy()  # what moves is not known, so nothing can be learned
         foreground = result.regions.foreground
         if foreground is None and (result.regions.sources == "frame").any():
             return np.full_like(picture, SILHOUETTE)
-        inside = np.zeros(size, bool)
-        for x0, y0, x1, y1 in boxes.tolist():
-            inside[y0:y1, x0:x1] = True
+        inside = within(boxes, size)
         if foreground is None:
             silhouette = _filled(background.differs(picture)) & inside
+            silhouette |= within(present, size) & ~background.known
         else:
             silhouette = cv2.resize(foreground.astype(np.float32), (width, height)) > 0.5
             around = np.ones((2 * (height // 30) + 3,) * 2, np.uint8)
@@ -162,6 +169,22 @@ def blurred(picture: np.ndarray, cells: int) -> np.ndarray:
     # the mean colours alone, then made smooth
     few = cv2.resize(picture, grid, interpolation=cv2.INTER_AREA)
     return cv2.resize(few, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def within(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The pixels within boxes.
+
+    Args:
+        boxes: int [N, 4], inside the picture.
+        size: (height, width) of the picture.
+
+    Returns:
+        bool [height, width].
+    """
+    inside = np.zeros(size, bool)
+    for x0, y0, x1, y1 in boxes.tolist():
+        inside[y0:y1, x0:x1] = True
+    return inside
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
