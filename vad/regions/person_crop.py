@@ -7,6 +7,7 @@ the union of both.
 
 from collections import deque
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -24,7 +25,7 @@ from vad.detection.motion import MotionParams, motion_masks
 from vad.detection.tracking import Tracker, TrackParams
 from vad.flow import FlowParams, require_flow
 from vad.pipeline.params import Field, Section, load
-from vad.regions.base import REGION_MODES, RegionMode, RegionProcessor
+from vad.regions.base import REGION_MODES, ModeFile, RegionMode, RegionProcessor
 from vad.store.downloads import fetch, hash_file
 from vad.stream import Frame, FrameAndFlow, Regions, Threaded
 
@@ -104,6 +105,7 @@ class PersonCrop(RegionMode):
         if params.motion_source == "foreground":
             self.foreground = foreground.resolve(MOTION_BOXES)
         self._weights: Path | None = None
+        self._detector: Detector | None = None  # shared by all processors; set by `for_pictures`
 
     @classmethod
     def verify(cls, params: Params, raw: dict[str, Any]) -> None:
@@ -134,8 +136,27 @@ class PersonCrop(RegionMode):
                 f"{KEY}.onnx.sha256 is not set, so DVC could not tell these weights from others; set "
                 f"{KEY}.onnx.sha256: {hash_file(self._weights)} if you trust {self._weights}"
             )
-        check(self._weights, onnx)
+        self.classes = check(self._weights, onnx)
         return [*hashes, onnx.sha256]
+
+    def files(self) -> list[ModeFile]:
+        return [ModeFile("onnx.weights", "detector.onnx", self._weights)]
+
+    def for_pictures(self) -> RegionMode:
+        """All boxes of the detector: there is no motion, and no track could be confirmed.
+
+        Its processors share a detector, so a picture must be done before the next one begins.
+        """
+        if self._weights is None:
+            raise UserError(
+                f"{KEY}.detectors: {self.params.detectors} finds what moves, so a single picture has no "
+                f"regions; add onnx to {KEY}.detectors and set {KEY}.onnx.weights"
+            )
+        params = self.params.model_copy(update={"detectors": ["onnx"], "keep_unconfirmed": True})
+        mode = copy(self)
+        mode.params, mode.foreground = params, None
+        mode._detector = Detector(self._weights, params.onnx, threads=1)
+        return mode
 
     def lookahead(self, fps: float) -> int:
         interpolation = self.params.onnx.every_n - 1 if "onnx" in self.params.detectors else 0
@@ -160,7 +181,7 @@ class PersonCrop(RegionMode):
         if params.motion_source:
             masks = motion_masks(params.motion, self.foreground, fps, flow_scale, skip_warm_up=skip_warm_up)
         if self._weights:
-            detector = Detector(self._weights, params.onnx, threads=threads)
+            detector = self._detector or Detector(self._weights, params.onnx, threads=threads)
             detected = InterpolatedBoxes(detector, params.onnx.every_n, detector.batch if batches else 1)
         return _Crops(params, height, width, fps, _MasksAndBoxes(masks, detected), concurrent)
 
@@ -239,6 +260,9 @@ class _Crops(RegionProcessor):
 
     def stream(self, item: FrameAndFlow) -> Iterator[Regions]:
         return map(self._regions, self._thread.process(item) if self._thread else self._inputs.stream(item))
+
+    def poll(self) -> list[Regions]:
+        return [self._regions(item) for item in self._thread.poll()] if self._thread else []
 
     def rest(self) -> Iterator[Regions]:
         return map(self._regions, self._thread.finish() if self._thread else self._inputs.rest())
