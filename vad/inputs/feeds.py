@@ -1,5 +1,6 @@
 """Feeds: one connection to a camera or a stream, or one playing of a file, as pictures with time stamps."""
 
+import errno
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -152,15 +153,18 @@ class NetworkFeed:
             raise Break("there is no video in it")
         self._stream = stream
         stream.codec_context.thread_count = 1  # more would each hold a picture back
+        stream.codec_context.copy_opaque = True
         self._without_stamps = bool(self._container.format.flags & NO_TIMESTAMPS)
         rate = float(stream.average_rate or 0)
         self.rate = rate if RATES[0] <= rate <= RATES[1] and not self._without_stamps else None
-        # of a file that is served, and not of a live stream
-        duration = self._container.duration if scheme in ("http", "https") else None
-        self._duration = duration / av.time_base if duration else None
+        # a file that is served comes faster than a live stream, and has an end
+        duration = self._container.duration or 0
+        self._is_file = scheme in ("http", "https") and (duration > 0 or self._container.size > 0)
+        self._is_file &= not self._without_stamps
+        self._duration = duration / av.time_base
 
     def __iter__(self) -> Generator[Picture, None, None]:
-        if self._duration or self._container.format.name.split(",")[0] in SEGMENTED:
+        if self._is_file or self._container.format.name.split(",")[0] in SEGMENTED:
             return _paced(self._pictures(), self._stopped)
         return self._pictures()
 
@@ -183,16 +187,17 @@ class NetworkFeed:
                     raise Break(f"data comes, but no picture for {limit:g} s")
         except (av.FFmpegError, OSError) as e:
             raise Break(self._describe(e, start, self._read_timeout)) from None
-        if self._duration is None or last < self._duration - max(1.0, 0.05 * self._duration):
+        if not self._is_file or last < self._duration - max(1.0, 0.05 * self._duration):
             raise Break("the stream has ended")
 
     def _decode(self, packet: "av.Packet[av.VideoStream]") -> list[av.VideoFrame]:
+        packet.opaque = packet.is_corrupt or None  # goes on to its frame
         try:
             frames = packet.decode()
         except av.FFmpegError:
             self.damaged += 1
             return []
-        whole = [frame for frame in frames if not frame.is_corrupt]
+        whole = [frame for frame in frames if not (frame.is_corrupt or frame.opaque)]
         self.damaged += len(frames) - len(whole)
         return whole
 
@@ -202,6 +207,8 @@ class NetworkFeed:
             return "access denied: wrong user name or password"
         if isinstance(error, av.error.ConnectionRefusedError):
             return "connection refused: nothing listens there"
+        if isinstance(error, OSError) and error.errno == errno.EIO:
+            return "the connection was lost"
         # FFmpeg has several errors for it
         late = time.monotonic() - start >= 0.9 * timeout
         if late or isinstance(error, av.error.ExitError | av.error.TimeoutError):

@@ -18,7 +18,7 @@ STALE_AFTER, STALE_FRAMES = (
     5,
 )  # seconds and frame intervals without a picture, both, and a stream is stale
 STABLE = 10.0  # seconds after which a connection counts as good, and the pauses before reopening begin anew
-JOIN = 1.0  # seconds to wait for the reader at the end
+JOIN = 0.5  # seconds to wait for the reader at the end
 
 State = Literal["opening", "live", "stale", "down"]
 

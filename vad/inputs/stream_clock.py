@@ -10,6 +10,7 @@ LONGEST_STEP = 1.0  # seconds; a longer step of the stamps is believed if as muc
 LONG_STEPS = 5  # frame intervals that are no long step either
 RECENT = 50  # frames of which rate and frame interval are measured
 ENOUGH = 25  # frames for a measured rate
+FIRST = 10  # frames of which times are those of the arrival, until the frame interval is known
 REPEATED_STAMPS = 5  # frames after which stamps that do not grow are no longer used
 PULL = 0.1  # share of the distance to the time of arrival by which a steady time is corrected
 
@@ -40,7 +41,8 @@ class StreamClock:
         self.stated_rate = stated_rate
         self._anchor: tuple[float, float] | None = None  # (seconds, stamp) from which stamps count
         self._reopened = True
-        self._lead = 0.0  # the most by which times have been ahead of arrivals: the least delay, negative
+        self._offset = 0.0  # by which times were ahead of arrivals after the last break
+        self._lead = 0.0  # the most by which they have been since
         self._repeated = 0
         self._arrivals.clear()
 
@@ -68,7 +70,7 @@ class StreamClock:
         if self._arrival is not None and not (self._reopened or jumped):
             self._steps.append(seconds - self._seconds)
         if self._reopened or jumped:
-            self._lead = seconds - (arrival - self._start)
+            self._offset = self._lead = seconds - (arrival - self._start)
         if stamp is not None and (self._anchor is None or jumped):
             self._anchor = seconds, stamp
         self._lead = max(self._lead, seconds - (arrival - self._start))
@@ -82,7 +84,8 @@ class StreamClock:
         if len(self._steps) < ENOUGH:
             return self.stated_rate
         steps = np.array(self._steps)
-        steps = steps[steps <= JITTER_STEPS * np.median(steps)]
+        middle = np.median(steps)  # without gaps, and without the burst of a beginning
+        steps = steps[(steps > middle / JITTER_STEPS) & (steps <= JITTER_STEPS * middle)]
         return measured_rate(self.stated_rate or 0.0, len(steps) + 1, float(steps.sum()))
 
     def _by_stamp(self, stamp: float, arrival: float) -> tuple[float, bool]:
@@ -108,11 +111,12 @@ class StreamClock:
 
     def _steady(self, arrival: float) -> float:
         """The time after a steady frame interval, corrected by that of the arrival."""
-        first = self._arrivals[0]
-        interval = (arrival - first) / len(self._arrivals)
-        arrived = arrival - self._start
+        interval = float(np.median(np.diff([*self._arrivals, arrival])))
+        arrived = arrival - self._start + self._offset
         steady = self._seconds + interval
-        if abs(arrived - steady) > max(LONGEST_STEP / 2, JITTER_STEPS * interval):
+        if len(self._arrivals) < FIRST:
+            steady = arrived
+        elif abs(arrived - steady) > max(LONGEST_STEP / 2, JITTER_STEPS * interval):
             steady = arrived  # a gap, or too far off to be corrected slowly
             self._arrivals.clear()
         else:
