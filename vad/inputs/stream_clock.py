@@ -8,6 +8,7 @@ from vad.footage.clock import DEFAULT_RATE, JITTER_STEPS, measured_rate
 
 LONGEST_STEP = 1.0  # seconds; a longer step of the stamps is believed if as much time has passed
 LONG_STEPS = 5  # frame intervals that are no long step either
+LEAST_STEP = 1e-3  # seconds
 RECENT = 50  # frames of which rate and frame interval are measured
 ENOUGH = 25  # frames for a measured rate
 FIRST = 10  # frames of which times are those of the arrival, until the frame interval is known
@@ -67,7 +68,9 @@ class StreamClock:
             seconds = self._seconds + self._interval()
         else:
             seconds, jumped = self._by_stamp(stamp, arrival)
-        if self._arrival is not None and not (self._reopened or jumped):
+        if self._arrival is not None:
+            seconds = max(seconds, self._seconds + LEAST_STEP)
+        if not (self._reopened or jumped):
             self._steps.append(seconds - self._seconds)
         if self._reopened or jumped:
             self._offset = self._lead = seconds - (arrival - self._start)
@@ -98,7 +101,7 @@ class StreamClock:
             return seconds, False
         if -longest <= step <= 0:  # out of order, or the same again
             self._repeated += 1
-            return self._seconds + self._interval() / 10, False
+            return self._seconds, False
         if step > 0 and seconds - (arrival - self._start) <= self._lead + longest:
             return seconds, False  # a gap: the frame is not ahead of its time
         return self._by_wall_clock(arrival), True
@@ -121,7 +124,7 @@ class StreamClock:
             self._arrivals.clear()
         else:
             steady += PULL * (arrived - steady)
-        return max(steady, self._seconds + interval / 10)
+        return steady
 
     def _interval(self) -> float:
         """Seconds from frame to frame."""
