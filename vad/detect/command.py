@@ -216,7 +216,7 @@ def _cameras(options: Options, sources: Sequence[Source], model: TrainedModel, p
     cameras = [choose_camera(model, *pair) for pair in zip(sources, names, strict=True)]
     if (unnamed := cameras.count(OTHER_CAMERAS)) and (known := known_cameras(model)):
         printer.note(
-            f"{unnamed} of {len(sources)} sources are of no camera that the model knows ({', '.join(known)}): "
+            f"{unnamed} of {len(sources)} show no camera that the model knows ({', '.join(known)}): "
             "they are scored by what it learned from all of them; --camera names one"
         )
     return cameras
