@@ -134,16 +134,7 @@ def test_the_same_networks_give_the_same_bytes_which_say_nothing_of_this_machine
         assert done.stdout + done.stderr == ""  # no warnings of the exporter either
         written.append((tmp_path / folder / "errors.onnx").read_bytes())
     assert written[0] == written[1]
-    for text in (
-        str(ROOT),
-        str(Path.home()),
-        str(tmp_path),
-        "/tmp",
-        ".py",
-        "pytorch",
-        "torch",
-        "site-packages",
-    ):
+    for text in (str(ROOT), str(Path.home()), "/tmp", ".py", "torch", "site-packages"):
         assert text.encode() not in written[0], text
     model_proto = onnx.load_from_string(written[0])
     assert [entry.key for entry in model_proto.metadata_props] == ["planes"]
