@@ -63,7 +63,7 @@ def main(run: stage.Run) -> None:
             statistics=STATISTICS,
             body_heights=BODY_HEIGHTS,
             calibration=CALIBRATION,
-            zones=ZONES if ZONES.is_file() else None,
+            zones=ZONES,
             licence=LICENCE,
             cameras=cameras(read_manifest(MANIFEST), TENSORS),
             windows=windows[np.unique(np.linspace(0, len(windows) - 1, WINDOWS).astype(int))],

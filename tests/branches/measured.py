@@ -20,6 +20,7 @@ from vad.models.conv2d import Conv2d
 from vad.scoring.clip_errors import ClipErrors, read_clip
 from vad.store import arrays, cards, tables
 from vad.store.body_heights import BodyHeight
+from vad.store.zones import ALL_JUDGED, CameraZones
 
 CLASSES = 5
 BODY = BodyHeight.constant(5.0, 32)
@@ -105,12 +106,14 @@ def measure(
     name: str = "a",
     cell: int = 4,
     body_height: BodyHeight = BODY,
+    zones: CameraZones = ALL_JUDGED,
 ) -> ClipErrors:
     """The errors of a clip, written to the folder `errors` and read back."""
     threads = torch.get_num_threads()
     try:
         stem = folder / "errors" / name
-        measure_clip(stem, *stems, branches, MeasureParams(cell=cell), "hall", body_height, threads=1)
+        params = MeasureParams(cell=cell)
+        measure_clip(stem, *stems, branches, params, "hall", body_height, zones, threads=1)
     finally:
         torch.set_num_threads(threads)
     return read_clip(stem, name, "hall")

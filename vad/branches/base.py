@@ -21,6 +21,7 @@ from vad.pipeline.registry import Plugin, Registry
 from vad.store.body_heights import BodyHeight
 from vad.store.cards import read_json, write_json
 from vad.store.digests import digest_files
+from vad.store.zones import ALL_JUDGED, CameraZones
 from vad.stream import Processor, WindowsOfFrame
 
 Log = Callable[[str], None]
@@ -57,6 +58,7 @@ class ClipFormat:
         classes: number of class scores of a region; None without class scores.
         planes: names of the planes of a window; empty if unknown.
         frames: number of frames of a window; 0 if unknown.
+        zones: of the camera.
     """
 
     frame: tuple[int, int]
@@ -69,6 +71,7 @@ class ClipFormat:
     classes: int | None = None
     planes: tuple[str, ...] = ()
     frames: int = 0
+    zones: CameraZones = ALL_JUDGED
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -219,6 +222,14 @@ class Branch(Plugin):
             autoencoder: the model (`vad.models.base.Autoencoder`), whose error branches some have.
         """
         return [cls.name]
+
+    @property
+    def single_frame(self) -> Sequence[str]:
+        """Names of the errors that depend on a single frame, without motion, so that a picture has them too.
+
+        Known once the branch is opened; by default none.
+        """
+        return ()
 
     @property
     def batch_size(self) -> int:

@@ -61,6 +61,10 @@ class Reconstruction(Branch):
         return network.hash(autoencoder)
 
     @property
+    def single_frame(self) -> list[str]:
+        return self.model.single_frame
+
+    @property
     def batch_size(self) -> int:
         return self.params.batch_size
 

@@ -34,6 +34,7 @@ from vad.regions import RegionMode
 from vad.scoring.calibration import Calibration
 from vad.store.cards import write_json
 from vad.store.downloads import hash_file
+from vad.store.zones import read_zones
 from vad.windows.spec import WindowParams
 
 LIMIT = 0.01  # of a calibrated score: a graph that differs by more is broken
@@ -54,7 +55,7 @@ class Parts:
         statistics: folder of the statistics of branches, with a folder per fold.
         body_heights: file of the body heights.
         calibration: file of the calibration.
-        zones: file of the zones; None without zones.
+        zones: file of the zones.
         licence: file with the licence of this program.
         cameras: the footage that the model learned from.
         windows: some of its windows, uint8 [N, C, T, h, w].
@@ -69,7 +70,7 @@ class Parts:
     statistics: Path
     body_heights: Path
     calibration: Path
-    zones: Path | None
+    zones: Path
     licence: Path
     cameras: Sequence[CameraEntry]
     windows: np.ndarray
@@ -111,6 +112,7 @@ def export(folder: Path, parts: Parts) -> Card:
         lookahead=calibration.lookahead,
         delay=calibration.delay,
         classes=list(parts.mode.classes),
+        zones=read_zones(parts.zones).hash,
         agreement=agreement,
     )
     (part / README).write_text(readme(card, calibration), "utf-8")
@@ -140,8 +142,7 @@ def _write_files(folder: Path, parts: Parts) -> dict[str, str]:
         shutil.copytree(parts.statistics / str(fold), folder / STATISTICS / str(fold))
     shutil.copyfile(parts.body_heights, folder / BODY_HEIGHTS)
     shutil.copyfile(parts.calibration, folder / CALIBRATION)
-    if parts.zones is not None:
-        shutil.copyfile(parts.zones, folder / ZONES)
+    shutil.copyfile(parts.zones, folder / ZONES)
     named = {f"{parts.mode_key}.{file.key}": file for file in parts.mode.files()}
     for file in named.values():
         if file.path is not None:

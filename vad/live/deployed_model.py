@@ -10,7 +10,7 @@ The stage `export` writes it (`vad.export`).
 | errors.onnx | autoencoders and reduction of residuals of all folds (`vad.branches.graph`) |
 | branches/<fold>/<branch>/ | statistics of the other branches, as the stage `statistics` writes them |
 | body_height.json, calibration.json | as the stages `preprocess` and `calibrate` write them |
-| zones.yaml | zones that are not judged |
+| zones.yaml | zones of the cameras |
 | LICENSE, and files of the mode of preprocessing, such as detector.onnx | |
 """
 
@@ -22,11 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vad import UserError
 from vad.branches.graph import Graph
-from vad.live.trained_model import TrainedModel
+from vad.live.trained_model import STALE_ZONES, TrainedModel
 from vad.pipeline import params
 from vad.scoring.calibration import Calibration
 from vad.store.body_heights import read_body_heights
 from vad.store.downloads import hash_file
+from vad.store.zones import Zones, read_zones
 
 FORMAT = 1  # of the folder; raised when older programs could not read a newer folder, or the reverse
 CARD, README, LICENSE = "model.json", "README.md", "LICENSE"
@@ -100,6 +101,7 @@ class Card(_Entry):
         lookahead: frames by which scores come later than their frame, at most, in the training footage.
         delay: the same in seconds.
         classes: names of the detector's classes; empty without a detector.
+        zones: hash of the zones with which the threshold was fitted.
         agreement: of the graph with the networks; None if the model is unusable.
     """
 
@@ -115,6 +117,7 @@ class Card(_Entry):
     lookahead: int
     delay: float
     classes: list[str]
+    zones: str
     agreement: Agreement | None
 
     @classmethod
@@ -155,6 +158,8 @@ class Card(_Entry):
 def load_deployed(folder: Path, threads: int = 1) -> TrainedModel:
     """Loads a deployed model.
 
+    Its zones may be edited; the model then warns that the threshold was fitted with others.
+
     Args:
         folder: of the model.
         threads: maximum number of threads of the graph.
@@ -167,6 +172,7 @@ def load_deployed(folder: Path, threads: int = 1) -> TrainedModel:
     if card.unusable is not None:
         raise UserError(f"{folder}: this model cannot be used: {card.unusable}")
     check_files(folder, card)
+    zones = read_zones(folder / ZONES) if (folder / ZONES).is_file() else Zones()
     raw = params.read(folder / PARAMETERS)
     for key, name in card.weights.items():
         _set(raw, key, str((folder / name).absolute()))
@@ -178,7 +184,9 @@ def load_deployed(folder: Path, threads: int = 1) -> TrainedModel:
             statistics=folder / STATISTICS,
             body_heights=read_body_heights(folder / BODY_HEIGHTS),
             calibration=Calibration.load(folder / CALIBRATION),
+            zones=zones,
             cache=folder,
+            warnings=[STALE_ZONES.format(folder / ZONES)] * (zones.hash != card.zones),
         )
     except UserError as e:
         raise UserError(f"{folder}: cannot be used by this version ({e}); export it again") from None

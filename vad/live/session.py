@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from vad import UserError
+from vad.branches.measuring import Measuring
 from vad.footage.decode import Convert, Decoded, Resample
-from vad.live.measuring import Measuring
 from vad.live.trained_model import TrainedModel
 from vad.scoring.events import Events, branch_shares
 from vad.scoring.items import EventUpdate, FrameScores
@@ -39,6 +39,7 @@ class FrameResult:
         branch_errors: error of the frame by branch, before standardisation.
         shares: share of each branch in the score, the largest first; empty if no branch is above 0.
         events: updates of events: they begin, grow and end. Their frames are counted as `index`.
+        not_judged: further regions of the frame `source`, which zones leave out; None without zones.
     """
 
     index: int
@@ -55,6 +56,7 @@ class FrameResult:
     branch_errors: Mapping[str, float]
     shares: Mapping[str, float]
     events: Sequence[EventUpdate]
+    not_judged: Regions | None = None
 
 
 class Session(Processor[Decoded, FrameResult]):
@@ -82,6 +84,8 @@ class Session(Processor[Decoded, FrameResult]):
             pipeline.
         concurrent: whether flow runs in a thread, and in mode `person_crop` background subtraction and
             detector in another.
+        max_side: length in pixels to which the longer side of frames is reduced, below `extract.max_side`;
+            None for that alone.
 
     Raises:
         UserError: if the rate is not above 0, or the camera has no calibration of its own.
@@ -101,21 +105,18 @@ class Session(Processor[Decoded, FrameResult]):
         camera: str = "",
         live: bool = False,
         concurrent: bool = True,
+        max_side: int | None = None,
     ):
         if not (math.isfinite(fps) and fps > 0):
             raise UserError(f"fps = {fps}: a rate above 0 is expected, in frames per second")
-        if model.calibration.without_footage([camera] if camera else []):
-            known = ", ".join(name for name in model.calibration.standardisation if name)
-            raise UserError(
-                f"camera {camera!r} has no calibration (calibrate.per_camera; known: {known}); leave the "
-                "camera out to use that of all cameras"
-            )
+        model.calibration.require_camera(camera)
         self._model, self._camera, self._live, self._concurrent = model, camera, live, concurrent
         self.fps = model.extract.fps or fps
         self.lookahead = model.lookahead(self.fps)
         self.warm_up = model.mode.warm_up(self.fps)
         self._resample = Resample(model.extract.fps)
-        self._convert = Convert(model.extract.color, model.extract.max_side)
+        sides = [side for side in (max_side, model.extract.max_side) if side is not None]
+        self._convert = Convert(model.extract.color, min(sides, default=None))
         self._gaps = Gaps(self.fps)
         self.final_updates: Sequence[EventUpdate] = ()
         self._finished = False
@@ -141,6 +142,10 @@ class Session(Processor[Decoded, FrameResult]):
         if not math.isfinite(item.seconds):
             raise UserError(f"frame {item.number}: its time is {item.seconds} seconds")
         return [result for decoded in self._resample.process(item) for result in self._resampled(decoded)]
+
+    def poll(self) -> list[FrameResult]:
+        """Takes results that threads have finished since the last call, for low latency between frames."""
+        return self._scoring.poll() if self._scoring is not None and not self._finished else []
 
     def finish(self) -> list[FrameResult]:
         if self._finished:
@@ -204,6 +209,7 @@ class Scoring(Processor[Frame, FrameResult]):
             fps=fps,
             camera=camera,
             body_height=model.body_heights.of(camera, shape[0]),
+            zones=model.zones.of(camera),
             skip_warm_up=skip_warm_up,
             concurrent=concurrent,
         )
@@ -227,6 +233,9 @@ class Scoring(Processor[Frame, FrameResult]):
         errors = self._measuring.process(item)
         self._without_scores.append(item)
         return self._scored(errors)
+
+    def poll(self) -> list[FrameResult]:
+        return self._scored(self._measuring.poll())
 
     def finish(self) -> list[FrameResult]:
         out = self._scored(self._measuring.finish())
@@ -256,4 +265,5 @@ class Scoring(Processor[Frame, FrameResult]):
             branch_errors=item.errors,
             shares=branch_shares(item.branches, self._branches),
             events=self._events.process(item),
+            not_judged=item.not_judged,
         )
