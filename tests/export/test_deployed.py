@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
@@ -14,7 +15,7 @@ from tests.live.configurations import DETECTOR
 from tests.live.test_session import assert_equal, clips_of, trained, watch
 from tests.project import ROOT, Project
 from vad import UserError
-from vad.live import TrainedModel, load_deployed
+from vad.live import PictureScorer, TrainedModel, load_deployed
 from vad.live.deployed_model import Card
 from vad.pipeline import params
 from vad.store.downloads import hash_file
@@ -59,11 +60,10 @@ def test_it_holds_what_scoring_needs_and_nothing_else(project, folder):
     }
     assert set(files) == statistics | {
         *("model.json", "README.md", "LICENSE", "parameters.yaml", "errors.onnx"),
-        *("body_height.json", "calibration.json", "detector.onnx"),
+        *("body_height.json", "calibration.json", "zones.yaml", "detector.onnx"),
     }
-    for name in ("body_height.json", "calibration.json"):
-        source = {"body_height.json": "data", "calibration.json": "models"}[name]
-        assert files[name] == project.read(f"{source}/{name}")
+    for name in ("data/body_height.json", "data/zones.yaml", "models/calibration.json"):
+        assert files[Path(name).name] == project.read(name)
     assert files["detector.onnx"] == project.read(DETECTOR)
     assert files["LICENSE"] == (ROOT / "LICENSE").read_bytes()
 
@@ -126,6 +126,17 @@ def test_scores_are_those_of_the_pipeline_with_folds(project, folder):
     assert len([branch for branch in model.branches if branch.name == "reconstruction"]) == 1
     for clip in clips_of(project):
         assert_equal(project, clip, watch(project, clip, model), tolerance=1e-4)
+
+
+def test_scores_of_pictures_are_those_of_the_trained_model(project, folder, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    pixels = np.load(project / f"data/frames/{clips_of(project)[0].clip}.npy")[0]
+    models = load_deployed(folder), TrainedModel.load()
+    ours, theirs = (PictureScorer(model, "hall").score(pixels) for model in models)
+    assert ours.branch_errors.keys() == theirs.branch_errors.keys() >= {"appearance"}
+    assert len(theirs.regions)
+    np.testing.assert_allclose(ours.score, theirs.score, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ours.region_scores, theirs.region_scores, rtol=1e-4, atol=1e-4)
 
 
 BARRED = """

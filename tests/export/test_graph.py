@@ -39,6 +39,7 @@ def test_every_model_gives_the_same_errors_as_a_graph_for_any_number_of_windows(
     write_graph(path := tmp_path / "errors.onnx", of_folds)
     graph, first = Graph(path), of_folds[0]
     assert (graph.branches, graph.planes) == (list(first.branches), list(first.planes))
+    assert graph.single_frame == list(first.model.single_frame)
     assert graph.shape == tuple(first.shape)
     for n in BATCHES:
         given = windows(n, first.shape, seed=n)
@@ -137,7 +138,7 @@ def test_the_same_networks_give_the_same_bytes_which_say_nothing_of_this_machine
     for text in (str(ROOT), str(Path.home()), "/tmp", ".py", "torch", "site-packages"):
         assert text.encode() not in written[0], text
     model_proto = onnx.load_from_string(written[0])
-    assert [entry.key for entry in model_proto.metadata_props] == ["planes"]
+    assert [entry.key for entry in model_proto.metadata_props] == ["planes", "single_frame"]
     assert not any(node.doc_string or node.metadata_props for node in model_proto.graph.node)
 
 
