@@ -1,12 +1,11 @@
 """Finds the regions of every frame with the mode set by preprocess.mode.
 
 In: data/manifest.csv, data/frames/, data/flow/. Out: data/regions/; data/body_height.json (how tall people
-are in the frames of each camera); reports/preprocess/ (sample frames with their regions and body heights).
+are in the frames of each camera).
 """
 
 from pathlib import Path
 
-from vad.drawing import contact_sheet
 from vad.pipeline import stage
 from vad.pipeline.clipwise import Job, each_clip
 from vad.regions import PreprocessParams, RegionMode
@@ -20,7 +19,6 @@ from vad.store.manifest import available
 MANIFEST = Path("data/manifest.csv")
 FRAMES, FLOW, REGIONS = Path("data/frames"), Path("data/flow"), Path("data/regions")
 BODY_HEIGHTS = Path("data/body_height.json")
-SHEETS = Path("reports/preprocess")
 
 
 def main(run: stage.Run) -> None:
@@ -38,9 +36,8 @@ def main(run: stage.Run) -> None:
         jobs.append(Job.on(clip.clip, [FRAMES / clip.clip], FLOW / clip.clip, mode, also=[*hashes, *flow]))
     each_clip(run, compute_regions, jobs, REGIONS)
     heights = fit_body_heights(clips, FRAMES, REGIONS, choice.body_height, mode, run.log)
-    contact_sheet.write(SHEETS, clips, FRAMES, FLOW, REGIONS, heights)
-    review(clips, REGIONS, run.log)
     write_body_heights(BODY_HEIGHTS, heights)
+    review(clips, REGIONS, run.log)
 
 
 if __name__ == "__main__":

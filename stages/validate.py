@@ -1,8 +1,8 @@
 """Checks the model without labels: alters normal footage that was left out of training; scores should rise.
 
 In: data/manifest.csv (cameras), data/frames/, data/regions/ (where there is something to alter),
-data/body_height.json, data/errors/ (of the normal clips as they are), models/autoencoder/, models/branches/,
-models/calibration.json.
+data/body_height.json, data/zones.yaml, data/errors/ (of the normal clips as they are), models/autoencoder/,
+models/branches/, models/calibration.json.
 Out: data/altered/ (errors of the altered passages); reports/validation/ (figures, a table of the stretches,
 and a picture with an example of each kind).
 """
@@ -19,6 +19,7 @@ from vad.regions import PreprocessParams, RegionMode
 from vad.scoring.calibration import Calibration
 from vad.store import manifest
 from vad.store.body_heights import read_body_heights
+from vad.store.zones import read_zones
 from vad.validation.footage import open_footage
 from vad.validation.measuring import measure_passage
 from vad.validation.params import ValidateParams
@@ -27,7 +28,7 @@ from vad.validation.report import report
 from vad.windows.spec import ModelName, ResizeParams, WindowParams
 
 MANIFEST, FRAMES, REGIONS = Path("data/manifest.csv"), Path("data/frames"), Path("data/regions")
-BODY_HEIGHTS = Path("data/body_height.json")
+BODY_HEIGHTS, ZONES = Path("data/body_height.json"), Path("data/zones.yaml")
 ERRORS, ALTERED = Path("data/errors"), Path("data/altered")
 AUTOENCODER, STATISTICS = Path("models/autoencoder"), Path("models/branches")
 CALIBRATION, REPORTS = Path("models/calibration.json"), Path("reports/validation")
@@ -48,13 +49,13 @@ def main(run: stage.Run) -> None:
     folds = {clip.clip: max(0, clip.fold) for clip in clips}
     members = {f: open_members(classes, [f], AUTOENCODER, STATISTICS) for f in sorted({*folds.values()})}
     cameras = {clip.clip: clip.camera for clip in clips}
-    heights = read_body_heights(BODY_HEIGHTS)
+    heights, zones = read_body_heights(BODY_HEIGHTS), read_zones(ZONES)
     jobs = []
     for i, passage in enumerate(passages):
         opened, of_branches = members[folds[passage.clip]]
         height = heights.of(camera := cameras[passage.clip], footage(passage.clip).size[1])
-        parts = (passage, *processors, tuple(opened), measure, camera, height)
-        also = [passage.hash, *hashes, *of_branches, camera, height.hash]
+        parts = (passage, *processors, tuple(opened), measure, camera, height, zones.of(camera))
+        also = [passage.hash, *hashes, *of_branches, camera, height.hash, zones.of(camera).hash]
         jobs.append(Job.on(passage.clip, [FRAMES / passage.clip], *parts, name=f"{i:04d}", also=also))
     each_clip(run, measure_passage, jobs, ALTERED, parallel=False)  # processors run in threads
     if not jobs:  # DVC warns of empty folders
@@ -75,5 +76,5 @@ def _processors(run: stage.Run) -> tuple[Processors, list[str]]:
 
 
 if __name__ == "__main__":
-    inputs = [MANIFEST, FRAMES, REGIONS, BODY_HEIGHTS, ERRORS, AUTOENCODER, STATISTICS, CALIBRATION]
+    inputs = [MANIFEST, FRAMES, REGIONS, BODY_HEIGHTS, ZONES, ERRORS, AUTOENCODER, STATISTICS, CALIBRATION]
     stage.run(main, __doc__, reads=inputs)

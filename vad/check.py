@@ -1,6 +1,6 @@
 """Checks the whole of params.yaml before any stage runs: every section, and sections against each other.
 
-python -m vad.check            checks the file
+python -m vad.check            checks the file, and data/zones.yaml
 python -m vad.check train      also refuses a stage that does not exist; a renamed one with its new name
 """
 
@@ -24,6 +24,7 @@ from vad.pipeline.params import (
     read,
     unknown_key,
 )
+from vad.store.zones import read_zones
 
 # Section -> module and class of its model; as text, so that importing this module imports no package
 SECTIONS = {
@@ -43,6 +44,7 @@ SECTIONS = {
 }
 
 DEFINITION, MANIFEST = Path("dvc.yaml"), Path("data/manifest.csv")
+ZONES = Path("data/zones.yaml")
 ABSENT = object()
 
 
@@ -126,7 +128,9 @@ def check_footage(raw: dict[str, Any]) -> None:
 
     root = Path(raw["data"]["root"])
     open_root(root)
-    contents.refuse_special(contents.walk(root))
+    entries = contents.walk(root)
+    contents.refuse_linked(entries)
+    contents.refuse_special(entries)
 
 
 def check_apart(raw: dict[str, Any]) -> None:
@@ -284,6 +288,7 @@ def main(targets: list[str]) -> None:
         if target not in (stages := read(DEFINITION)["stages"]):
             raise UserError(f"{DEFINITION}: no stage {target!r}; there are: {', '.join(stages)}")
     verify(raw := read())
+    read_zones(ZONES)
     for line in warnings(raw):
         print(f"{FILE}: WARNING: {line}", file=sys.stderr)
     print(f"{FILE}: all sections are valid")

@@ -14,11 +14,13 @@ from vad.branches.measure import measure_clip
 from vad.branches.params import MeasureParams
 from vad.branches.reconstruction import Reconstruction
 from vad.branches.speed import Speed
+from vad.branches.window_errors import WindowErrors
 from vad.models import Autoencoder
 from vad.models.conv2d import Conv2d
 from vad.scoring.clip_errors import ClipErrors, read_clip
 from vad.store import arrays, cards, tables
 from vad.store.body_heights import BodyHeight
+from vad.store.zones import ALL_JUDGED, CameraZones
 
 CLASSES = 5
 BODY = BodyHeight.constant(5.0, 32)
@@ -91,7 +93,7 @@ def branches_of(
     """All branches after `open`, with parameters of the branch reconstruction."""
     plain = {"reduce": "mean", "reduce_flow": "mean_vector", "top_share": 0.1, "patch": 3, "batch_size": 64}
     first = Reconstruction(Reconstruction.Params(**plain | reconstruction))
-    first.model = model
+    first.network = WindowErrors(model, first.params)
     second = Classes(Classes.Params())
     second.statistics = statistics
     return [first, second, Speed(Speed.Params(width=0.8, height=1.2))]
@@ -104,12 +106,14 @@ def measure(
     name: str = "a",
     cell: int = 4,
     body_height: BodyHeight = BODY,
+    zones: CameraZones = ALL_JUDGED,
 ) -> ClipErrors:
     """The errors of a clip, written to the folder `errors` and read back."""
     threads = torch.get_num_threads()
     try:
         stem = folder / "errors" / name
-        measure_clip(stem, *stems, branches, MeasureParams(cell=cell), "hall", body_height, threads=1)
+        params = MeasureParams(cell=cell)
+        measure_clip(stem, *stems, branches, params, "hall", body_height, zones, threads=1)
     finally:
         torch.set_num_threads(threads)
     return read_clip(stem, name, "hall")

@@ -91,7 +91,7 @@ def measured(
     branch.open(autoencoder, statistics)
     threads = torch.get_num_threads()
     try:
-        of_clip = MeasureParams(cell=5), FORM.camera, FORM.body_height
+        of_clip = MeasureParams(cell=5), FORM.camera, FORM.body_height, FORM.zones
         measure_clip(folder / "errors" / out, *stems, (branch,), *of_clip, threads=1)
     finally:
         torch.set_num_threads(threads)
@@ -204,7 +204,7 @@ def test_all_branches_fit_into_the_files_of_a_clip(tmp_path, autoencoder):
     branches = [branch_of(name) for name in NAMES]
     for branch in branches:
         branch.open(autoencoder, fit(branch.name, tmp_path))
-    of_clip = MeasureParams(cell=5), FORM.camera, FORM.body_height
+    of_clip = MeasureParams(cell=5), FORM.camera, FORM.body_height, FORM.zones
     measure_clip(tmp_path / "errors/a", *stems, branches, *of_clip, threads=1)
     table, maps, _ = read_error_files(tmp_path / "errors/a")
     assert {*branches_of(table), *maps} >= {"reconstruction", "classes", "motion", "shape", "speed"}

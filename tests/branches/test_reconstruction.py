@@ -9,7 +9,8 @@ from scipy.ndimage import uniform_filter
 
 from tests.branches.measured import HALF, Half, branches_of, measure, write_inputs
 from vad import UserError, models
-from vad.branches.reconstruction import Reconstruction, reduce_errors, residuals
+from vad.branches.reconstruction import Reconstruction
+from vad.branches.window_errors import WindowErrors, reduce_errors
 from vad.models.conv2d import Conv2d
 from vad.store import arrays
 
@@ -51,7 +52,7 @@ def test_reductions_are_those_of_the_definition(shape, share, patch, size):
     residual = size * np.random.default_rng(sum(shape)).normal(0.1, 1, shape)
     for how in REDUCTIONS:
         tensor = torch.from_numpy(residual.astype(np.float32))
-        errors = reduce_errors(tensor, how, params(top_share=share, patch=patch))
+        errors = reduce_errors(tensor, how, params(top_share=share, patch=patch)).numpy()
         assert (errors.dtype, errors.shape) == (np.float32, shape[:1])
         assert (errors >= 0).all()
         np.testing.assert_allclose(errors, by_numpy(residual, how, share, patch), rtol=1e-4, atol=1e-5 * size)
@@ -110,7 +111,7 @@ def test_windows_of_another_shape_are_refused():
     with pytest.raises(
         UserError, match=r"made for windows of 1x2x8x8 .*, these are 1x2x8x10; run `dvc repro tr"
     ):
-        residuals(HALF, windows)
+        WindowErrors(HALF, params()).measure(windows, pixels=False)
 
 
 @given(st.integers(1, 6), st.integers(1, 4))
@@ -122,7 +123,7 @@ def test_the_error_of_a_window_does_not_depend_on_its_batch(n, at):
     model = models.create("conv2d", conv2d, (1, 1, 16, 16)).eval()
     windows = np.random.default_rng(n).integers(0, 256, (n + at, 1, 1, 16, 16), np.uint8)
     together, alone = (
-        reduce_errors(residuals(model, some)["reconstruction"], "mean", params())
+        WindowErrors(model, params()).measure(some, pixels=False).errors["reconstruction"]
         for some in (windows, windows[at : at + 1])
     )
     np.testing.assert_allclose(together[at : at + 1], alone, rtol=1e-4)

@@ -19,6 +19,7 @@ def drawn(stores: Stores, t: int = 0, people: bool = False, **arrays) -> FramePi
         stores.flow,
         stores.regions,
         stores.heights,
+        stores.zones,
     )
     return draw_frame(opened, t, people=people)
 

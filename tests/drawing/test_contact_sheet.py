@@ -20,6 +20,7 @@ from vad.regions import table as region_table
 from vad.store import arrays, cards, tables
 from vad.store.body_heights import BodyHeight, BodyHeights
 from vad.store.manifest import Clip
+from vad.store.zones import Zones
 
 RNG = np.random.default_rng(0)
 GRAY = 100  # a gray level that is drawn without rounding
@@ -35,7 +36,7 @@ class Stores:
     """The folders of the stages, with files written by the tests; `sheet` draws a contact sheet."""
 
     def __init__(self, folder: Path):
-        self.folder, self.clips, self.heights = folder, [], NOBODY
+        self.folder, self.clips, self.heights, self.zones = folder, [], NOBODY, Zones()
         self.frames, self.flow, self.regions = (folder / name for name in ("frames", "flow", "regions"))
 
     def add(
@@ -70,7 +71,7 @@ class Stores:
 
     def write(self, out: str = "out") -> Path:
         folders = self.frames, self.flow, self.regions
-        contact_sheet.write(self.folder / out, self.clips, *folders, self.heights)
+        contact_sheet.write(self.folder / out, self.clips, *folders, self.heights, self.zones)
         return self.folder / out
 
     def sheet(self, split: str = "test") -> np.ndarray:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from vad import UserError, models
-from vad.branches import reconstruction
+from vad.branches.network import ReductionParams
+from vad.branches.window_errors import WindowErrors
 from vad.models import MODELS, Autoencoder, AutoencoderParams, ModelParams, UnusableModel
 from vad.models.conv2d import Conv2d
 from vad.pipeline.params import load, load_choice, read
@@ -199,7 +200,7 @@ def test_windows_of_another_shape_are_refused(name):
         (planes, frames, 8, width),
     ]:
         with pytest.raises(UserError, match=r"made for windows of .+, these are .+; run `dvc repro train`"):
-            reconstruction.residuals(model, np.zeros((2, *shape), np.uint8))
+            WindowErrors(model, ReductionParams()).measure(np.zeros((2, *shape), np.uint8), pixels=False)
 
 
 @each
@@ -207,12 +208,16 @@ def test_uint8_is_scaled_to_0_to_1(name):
     model = create(name).eval()
     x = (batch(model, 2) * 255).round()
     with torch.inference_mode():
-        expected = model.residuals(x / 255)
-    for branch, residual in reconstruction.residuals(model, x.byte().numpy()).items():
-        torch.testing.assert_close(residual, expected[branch])
-        pixels = reconstruction.pixel_errors(residual)
-        assert pixels.shape == (2, *residual.shape[2:])
-        torch.testing.assert_close(pixels, (residual**2).sum(1) / residual.shape[1])
+        residuals = model.residuals(x / 255)
+    measured = WindowErrors(model, ReductionParams(reduce_flow="mean")).measure(x.byte().numpy(), pixels=True)
+    assert list(measured.errors) == list(measured.pixels) == list(residuals) == model.branches
+    for branch, residual in residuals.items():
+        of_windows = (residual**2).mean((1, 2, 3, 4)).numpy()
+        np.testing.assert_allclose(measured.errors[branch], of_windows, rtol=1e-4)
+        shown = residual[:, :, model.scored_frame if residual.shape[2] > 1 else 0]
+        assert measured.pixels[branch].shape == (1, 2, *x.shape[3:])
+        of_pixels = (shown**2).mean(1).numpy()
+        np.testing.assert_allclose(measured.pixels[branch][0], of_pixels, rtol=1e-4, atol=1e-6)
 
 
 @each

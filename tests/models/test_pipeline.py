@@ -27,6 +27,7 @@ from vad.scoring.clip_errors import read_errors
 from vad.scoring.params import CalibrateParams
 from vad.store.arrays import open_array
 from vad.store.body_heights import BodyHeight
+from vad.store.zones import CameraZones
 from vad.training.fit import fit, fix_seed
 from vad.training.params import TrainParams
 from vad.windows.dataset import Windows
@@ -91,7 +92,8 @@ def test_from_video_to_scores(footage, tmp_path, name):
         (tmp_path / "errors" / split).mkdir(parents=True)
         stem = tmp_path / "errors" / split / "clip"
         parts = [footage / kind / split for kind in ("regions", "flow")]
-        measure_clip(stem, stems[split], *parts, branches, MeasureParams(), "hall", BODY, threads=1)
+        of_camera = "hall", BODY, CameraZones()
+        measure_clip(stem, stems[split], *parts, branches, MeasureParams(), *of_camera, threads=1)
     normal, test = read_errors(tmp_path / "errors", {"val/clip": "hall", "test/clip": "hall"})
     for clip in (normal, test):
         assert list(clip.maps) == [*model.branches, "speed"]

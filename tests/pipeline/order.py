@@ -21,6 +21,8 @@ ORDER = [
         "branches",
         "scoring",
         "live",
+        "export",
+        "inputs",
         "drawing",
         "evaluation",
         "validation",
@@ -29,5 +31,7 @@ ORDER = [
         "parameters",
         "experiments",
         "recipe",
+        "detect",
+        "cli",
     ),
 ]

@@ -31,15 +31,19 @@ CHOOSES: dict[str, list[Registry]] = {  # the stages that run chosen alternative
     "flow": [FLOW_METHODS],
     "preprocess": [REGION_MODES],
     "train": [MODELS],
-    "measure": [FLOW_METHODS, REGION_MODES, MODELS],
+    "measure": [MODELS],
+    "pictures": [FLOW_METHODS, REGION_MODES, MODELS],
+    "export": [FLOW_METHODS, REGION_MODES, MODELS],
     "validate": [FLOW_METHODS, REGION_MODES, MODELS],
 }
 ALL_OF = {  # the stages that use several alternatives at once
     "statistics": BRANCHES.names(defines("fit")),
     "measure": BRANCHES.names(),
+    "pictures": BRANCHES.names(),
+    "export": BRANCHES.names(),
     "validate": BRANCHES.names(),
 }
-WITHOUT_TORCH = sorted(SCRIPTS - {"train", "measure", "validate"})
+WITHOUT_TORCH = sorted(SCRIPTS - {"train", "export"})
 MODULES = sorted(p.relative_to(ROOT) for p in (ROOT / "vad").rglob("*.py"))
 
 

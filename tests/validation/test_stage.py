@@ -39,7 +39,7 @@ def test_a_passage_without_alterations_has_errors_and_scores_of_the_pipeline(pro
         bare = Passage(clip, 0, read_card(Path("data/frames", clip))["shape"][0], [])
         measure = MeasureParams(cell=model.cell)
         body_height = model.body_heights.of(row.camera, read_card(Path("data/frames", clip))["shape"][1])
-        camera = row.camera, body_height
+        camera = row.camera, body_height, model.zones.of(row.camera)
         parts = (model.flow, model.mode, model.resize, model.window, model.branches, measure, *camera)
         for threads in (1, 2):
             measure_passage(tmp_path / "data", Path("data/frames", clip), bare, *parts, threads=threads)

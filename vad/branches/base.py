@@ -14,12 +14,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from vad import UserError
+from vad.branches.graph import Graph
 from vad.branches.names import map_shape
 from vad.pipeline.params import Section
 from vad.pipeline.registry import Plugin, Registry
 from vad.store.body_heights import BodyHeight
 from vad.store.cards import read_json, write_json
 from vad.store.digests import digest_files
+from vad.store.zones import ALL_JUDGED, CameraZones
 from vad.stream import Processor, WindowsOfFrame
 
 Log = Callable[[str], None]
@@ -56,6 +58,7 @@ class ClipFormat:
         classes: number of class scores of a region; None without class scores.
         planes: names of the planes of a window; empty if unknown.
         frames: number of frames of a window; 0 if unknown.
+        zones: of the camera.
     """
 
     frame: tuple[int, int]
@@ -68,6 +71,7 @@ class ClipFormat:
     classes: int | None = None
     planes: tuple[str, ...] = ()
     frames: int = 0
+    zones: CameraZones = ALL_JUDGED
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -166,6 +170,7 @@ class Branch(Plugin):
     Attributes:
         learned: whether the branch learns from normal footage; a branch that does not is also a baseline.
         reads_flow: whether there are no errors without optical flow.
+        reads_autoencoder: whether errors are those of the autoencoder, which a deployed model has as a graph.
 
     Args:
         params: the branch's sub-section of `branches`.
@@ -173,6 +178,7 @@ class Branch(Plugin):
 
     learned: ClassVar[bool] = True
     reads_flow: ClassVar[bool] = False
+    reads_autoencoder: ClassVar[bool] = False
     statistics: Statistics | None = None  # set by `open`, if the branch has a `fit`
 
     def __init__(self, params: Section):
@@ -190,11 +196,11 @@ class Branch(Plugin):
         """
         raise NotImplementedError(f"the branch {self.name} is not fitted by the stage statistics")
 
-    def open(self, autoencoder: Path, statistics: Path) -> str:
+    def open(self, autoencoder: Path | Graph, statistics: Path) -> str:
         """Loads what `processor` needs: by default the statistics. Called once, before the first clip.
 
         Args:
-            autoencoder: folder of the trained autoencoder.
+            autoencoder: folder of the trained autoencoder, or the graph of a deployed model.
             statistics: folder with the result of `fit` (see `load_statistics`), if the branch has a `fit`.
 
         Returns:

@@ -13,6 +13,7 @@ import numpy as np
 
 from vad import UserError
 from vad.branches.base import Branch, BranchErrors, BranchProcessor, ClipFormat
+from vad.branches.graph import Graph
 from vad.stream import WindowsOfFrame
 
 Arrays = Mapping[str, np.ndarray]
@@ -34,14 +35,18 @@ def trained_folds(autoencoder: Path) -> list[int]:
 
 
 def open_members(
-    classes: Collection[tuple[type[Branch], Any]], folds: Sequence[int], autoencoder: Path, statistics: Path
+    classes: Collection[tuple[type[Branch], Any]],
+    folds: Sequence[int],
+    autoencoder: Path | Graph,
+    statistics: Path,
 ) -> tuple[list[Branch], list[str]]:
     """Opens the members of all branches. A branch that learns nothing has a single one.
 
     Args:
         classes: the class of every branch, and its parameters.
         folds: the folds whose models are opened, at least one.
-        autoencoder: folder of the autoencoders, with a folder per fold.
+        autoencoder: folder of the autoencoders, with a folder per fold; or the graph of a deployed model, a
+            single member that gives the mean over the folds.
         statistics: folder of the statistics, with a folder per fold and in it one per branch.
 
     Returns:
@@ -52,12 +57,13 @@ def open_members(
     """
     members: list[Branch] = []
     hashes: list[str] = []
+    graph = isinstance(autoencoder, Graph)
     for i, fold in enumerate(folds):
+        of_fold = autoencoder if isinstance(autoencoder, Graph) else autoencoder / str(fold)
         for branch_class, params in classes:
-            branch = branch_class(params)
-            if i == 0 or branch.learned:
-                of_branch = statistics / str(fold) / branch.name
-                hashes.append(branch.open(autoencoder / str(fold), of_branch))
+            if i == 0 or (branch_class.learned and not (graph and branch_class.reads_autoencoder)):
+                branch = branch_class(params)
+                hashes.append(branch.open(of_fold, statistics / str(fold) / branch.name))
                 members.append(branch)
     return members, hashes
 
@@ -118,13 +124,18 @@ class Mean(BranchProcessor):
         for _ in range(min(map(len, self._results))):
             parts = [results.popleft() for results in self._results]
             out.append(
-                BranchErrors(_mean([p.errors for p in parts]), _mean([p.maps for p in parts], np.float16))
+                BranchErrors(mean([p.errors for p in parts]), mean([p.maps for p in parts], np.float16))
             )
         return out
 
 
-def _mean(parts: Sequence[Arrays], kind: type[np.floating] = np.float32) -> dict[str, np.ndarray]:
-    """The mean by name, computed in float32, as the sum of float16 maps might overflow."""
+def mean(parts: Sequence[Arrays], kind: type[np.floating] = np.float32) -> dict[str, np.ndarray]:
+    """The mean by name, computed in float32, as the sum of float16 maps might overflow.
+
+    Args:
+        parts: at least one; arrays of any shape by name, the same names in each.
+        kind: dtype of the result.
+    """
     scale = np.float32(1 / len(parts))
     out = {}
     for name, first in parts[0].items():

@@ -26,6 +26,7 @@ from vad.branches.density import (
     cells_of,
     fit_densities,
 )
+from vad.branches.graph import Graph
 from vad.pipeline.params import Field, Section
 from vad.store.body_heights import OTHER_CAMERAS
 from vad.stream import WindowsOfFrame
@@ -81,7 +82,7 @@ class LocationBranch(Branch):
         super().__init__(params)
         self._samples: dict[NormalClip, Samples | None] = {}
 
-    def open(self, autoencoder: Path, statistics: Path) -> str:
+    def open(self, autoencoder: Path | Graph, statistics: Path) -> str:
         """Loads the statistics, as `Branch.open`.
 
         Raises:

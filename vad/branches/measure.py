@@ -9,12 +9,14 @@ import numpy as np
 from vad import UserError
 from vad.branches.base import Branch, ClipFormat, TensorShape
 from vad.branches.error_files import ErrorWriter
+from vad.branches.judged import Judged
 from vad.branches.measurement import Measurement
 from vad.branches.params import MeasureParams
 from vad.store.arrays import open_array
 from vad.store.body_heights import BodyHeight
 from vad.store.cards import read_card
 from vad.store.tables import BOX, read_table
+from vad.store.zones import CameraZones
 from vad.stream import Observation, WindowsOfFrame, results
 from vad.windows import stride
 from vad.windows.spec import WindowSpec
@@ -32,6 +34,7 @@ def measure_clip(
     params: MeasureParams,
     camera: str,
     body_height: BodyHeight,
+    zones: CameraZones,
     *,
     threads: int,
 ) -> None:
@@ -45,23 +48,28 @@ def measure_clip(
         params: the section `measure`.
         camera: name of the clip's camera.
         body_height: how tall people are in the frame.
+        zones: of the camera; regions that are not judged are no rows.
         threads: maximum number of threads.
 
     Raises:
         UserError: if the tensors were made from other regions.
     """
     clip = _Clip(tensors, regions, flow)
-    card, form = clip.card, clip.form(params.cell, camera, body_height)
+    card, form = clip.card, clip.form(params.cell, camera, body_height, zones)
+    windows = clip.windows
+    if zones:
+        judged = Judged(zones, form.frame, form.cell).regions(windows[BOX].to_numpy())
+        windows = windows[judged].reset_index(drop=True)
     measurement = Measurement(branches, form, threads)
     lookahead = stride.lookahead(card["stride"]) + measurement.lookahead
     # regions and windows wait for the same frames
     lookahead += max(WindowSpec.from_card(card).lookahead, read_card(regions)["lookahead"])
     card_of_errors = {key: card[key] for key in ("frames", "stride", "frame", "fps")}
     card_of_errors |= {"cell": params.cell, "lookahead": lookahead}
-    columns = {name: np.empty(len(clip.windows), np.float32) for name in measurement.columns}
+    columns = {name: np.empty(len(windows), np.float32) for name in measurement.columns}
     size = max((branch.batch_size for branch in branches), default=1)
     start = 0
-    with ErrorWriter(stem, clip.windows, card_of_errors) as out, ExitStack() as stack:
+    with ErrorWriter(stem, windows, card_of_errors) as out, ExitStack() as stack:
         for name, learned in measurement.learned.items():
             out.declare(name, learned)
         writers = {name: stack.enter_context(out.add_map(name)) for name in measurement.maps}
@@ -102,7 +110,7 @@ class _Clip:
             counts, card = open_array(flow)
             self._flow, self._scale = np.asarray(counts), card["scale"]
 
-    def form(self, cell: int, camera: str, body_height: BodyHeight) -> ClipFormat:
+    def form(self, cell: int, camera: str, body_height: BodyHeight, zones: CameraZones) -> ClipFormat:
         """What is the same for all frames. Arguments as of `ClipFormat`."""
         height, width = self.card["frame"]
         rows, columns = self.card["shape"][2:]
@@ -118,6 +126,7 @@ class _Clip:
             classes=self._regions.classes,
             planes=tuple(self.card["channels"]),
             frames=self.card["window"],
+            zones=zones,
         )
 
     def __iter__(self) -> Iterator[WindowsOfFrame]:

@@ -14,6 +14,7 @@ from vad.regions import RegionMode
 from vad.resize.channels import FlowUnits, Sources
 from vad.resize.cutter import Cutter
 from vad.store.body_heights import BodyHeight
+from vad.store.zones import CameraZones
 from vad.stream import Frame, FrameErrors, Observation, Processor, Regions, WindowsOfFrame
 from vad.stream.processor import Threaded
 from vad.windows.spec import TensorSpec
@@ -35,6 +36,7 @@ class Measuring(Processor[Frame, FrameErrors]):
         fps: frames per second.
         camera: name of the camera; "" if unknown.
         body_height: how tall people are in the frame.
+        zones: of the camera.
         skip_warm_up: whether the frames from which the background is learned get no motion, so that their
             results need not wait until it is learned.
         concurrent: whether the heavy processors run in threads.
@@ -58,6 +60,7 @@ class Measuring(Processor[Frame, FrameErrors]):
         fps: float,
         camera: str,
         body_height: BodyHeight,
+        zones: CameraZones,
         skip_warm_up: bool,
         concurrent: bool,
     ):
@@ -94,6 +97,7 @@ class Measuring(Processor[Frame, FrameErrors]):
             classes=len(self._regions.classes) or None,
             planes=tuple(self._cutter.names),
             frames=spec.window.frames,
+            zones=zones,
         )
         self.measurement = Measurement(branches, clip, threads=1)
         # frames that wait for their flow, then frames with flow that wait for their regions

@@ -18,6 +18,7 @@ from vad.durations import count_frames
 from vad.flow import FlowMethod
 from vad.regions import RegionMode
 from vad.store.body_heights import BodyHeight
+from vad.store.zones import CameraZones
 from vad.stream import Frame, FrameErrors, results
 from vad.stream.stored_frames import StoredFrames
 from vad.windows.spec import ResizeParams, TensorSpec, WindowParams
@@ -36,6 +37,7 @@ def picture_errors(
     cell: int,
     camera: str,
     body_height: BodyHeight,
+    zones: CameraZones,
 ) -> FrameErrors:
     """Measures a picture.
 
@@ -49,6 +51,7 @@ def picture_errors(
         cell: pixels of the frame per cell of a map, in each direction.
         camera: name of the camera; "" if unknown.
         body_height: how tall people are in the picture.
+        zones: of the camera.
 
     Returns:
         The errors that depend on a single frame (`Branch.single_frame`), without maps.
@@ -66,6 +69,7 @@ def picture_errors(
         fps=FPS,
         camera=camera,
         body_height=body_height,
+        zones=zones,
         skip_warm_up=False,
         concurrent=False,
     )
@@ -85,6 +89,7 @@ def measure_pictures(
     params: MeasureParams,
     camera: str,
     body_height: BodyHeight,
+    zones: CameraZones,
     *,
     threads: int,
 ) -> None:
@@ -95,7 +100,7 @@ def measure_pictures(
     Args:
         stem: path of the files to write, without suffix.
         frames: stem of the clip's frames.
-        flow, mode, resize, window, branches, camera, body_height: as of `picture_errors`.
+        flow, mode, resize, window, branches, camera, body_height, zones: as of `picture_errors`.
         params: the section `measure`.
         threads: not used, since pictures are small.
 
@@ -107,7 +112,7 @@ def measure_pictures(
     cv2.setNumThreads(1)
     stored = StoredFrames(frames)
     step = count_frames(INTERVAL, stored.fps, least=1)
-    processors = flow, mode, resize, window, branches, params.cell, camera, body_height
+    processors = flow, mode, resize, window, branches, params.cell, camera, body_height, zones
     measured = [
         replace(picture_errors(np.asarray(pixels), *processors), index=i, source=i)
         for i, pixels in enumerate(stored.video[::step])

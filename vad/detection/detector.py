@@ -17,7 +17,7 @@ import numpy as np
 from vad import UserError
 from vad.detection import yolo
 from vad.detection.detector_params import DetectorParams
-from vad.store.placeholders import refuse_placeholder
+from vad.store.graphs import first_line, open_graph
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -105,7 +105,7 @@ class Detector:
 
     def __init__(self, path: Path, params: DetectorParams, *, threads: int, key: str = KEY):
         self.path, self.params, self.key = path, params, key
-        self._session = _open(path, threads)
+        self._session = open_graph(path, threads)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(float)":
             raise self._not_understood("expected one input of float32 and one output")
@@ -200,7 +200,7 @@ class Detector:
             try:
                 out = self._run(np.zeros((batch, 3, self.height, self.width), np.float32))
             except Exception as e:  # onnxruntime's exceptions have no common base
-                reason = _first_line(e)
+                reason = first_line(e)
                 continue
             if out.dtype == np.float32 and out.ndim == 3 and len(out) == batch and out.size:
                 self.batch = self.batch if batch > 1 else 1
@@ -244,37 +244,16 @@ class Detector:
         return UserError(f"{self.path}: not a detector that is understood: {why} ({'; '.join(listed)})")
 
 
-def check(path: Path, params: DetectorParams, *, key: str = KEY) -> None:
+def check(path: Path, params: DetectorParams, *, key: str = KEY) -> tuple[str, ...]:
     """Opens an export only to check it, before work on any clip begins; arguments as for `Detector`.
+
+    Returns:
+        The names of its classes.
 
     Raises:
         UserError: as `Detector` does.
     """
-    Detector(path, params, threads=1, key=key)
-
-
-def _open(path: Path, threads: int) -> "onnxruntime.InferenceSession":
-    import onnxruntime  # here, since the import is slow and nothing else needs it
-
-    refuse_placeholder(path)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    # waiting threads sleep: measured to be as fast on idle cores and much faster on busy cores
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # no logs on stderr, since errors are raised
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as e:  # onnxruntime's exceptions have no common base
-        raise UserError(
-            f"{path}: not an ONNX model that onnxruntime {onnxruntime.__version__} can open "
-            f"({_first_line(e)}); copy or download it again, or export it anew"
-        ) from None
-
-
-def _first_line(error: Exception) -> str:
-    line = (str(error).splitlines() or [type(error).__name__])[0]
-    return line.rpartition("failed:")[2].strip()  # the part before it repeats the path
+    return Detector(path, params, threads=1, key=key).names
 
 
 def _metadata(session: "onnxruntime.InferenceSession") -> dict[str, Any]:

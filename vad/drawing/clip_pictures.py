@@ -18,6 +18,7 @@ from vad.store.bitmasks import Masks, open_masks
 from vad.store.body_heights import BodyHeight, BodyHeights
 from vad.store.cards import read_card
 from vad.store.manifest import Clip
+from vad.store.zones import CameraZones, Zones
 
 LEVEL = 8  # step of the gray levels; coarse levels halve the file and are hardly visible
 MIN_SIDE = 3  # least side of a box on the sheet, in pixels
@@ -57,6 +58,7 @@ class ClipArrays:
         silhouettes: silhouettes of all frames; None if the region mode makes none.
         flow: optical flow; None if it was not computed.
         body_height: how tall people are in the frame.
+        zones: of the camera.
     """
 
     clip: Clip
@@ -68,6 +70,7 @@ class ClipArrays:
     silhouettes: Masks | None
     flow: Flow | None
     body_height: BodyHeight
+    zones: CameraZones
 
     @property
     def cell(self) -> tuple[int, int]:
@@ -138,7 +141,13 @@ class ClipArrays:
 
 
 def open_clip(
-    clip: Clip, table: pd.DataFrame, frames: Path, flow: Path, regions: Path, heights: BodyHeights
+    clip: Clip,
+    table: pd.DataFrame,
+    frames: Path,
+    flow: Path,
+    regions: Path,
+    heights: BodyHeights,
+    zones: Zones,
 ) -> ClipArrays:
     """Opens the arrays of a clip.
 
@@ -149,6 +158,7 @@ def open_clip(
         flow: folder of the flow.
         regions: folder of the regions.
         heights: body heights of all cameras.
+        zones: zones of all cameras.
 
     Raises:
         UserError: if a file is missing or broken, or if silhouettes do not fit their frames.
@@ -176,6 +186,7 @@ def open_clip(
         if flow_card["method"] == "none"
         else Flow(open_array(flow / clip.clip)[0], flow_card["scale"]),
         body_height=heights.of(clip.camera, video.shape[1]),
+        zones=zones.of(clip.camera),
     )
 
 
@@ -186,8 +197,8 @@ class FramePicture:
     Attributes:
         picture: uint8 [h, w, 3] RGB.
         caption: how many regions it has.
-        signs: the signs that were drawn, for the legend: among silhouette, whole, path, track, confidence
-            and people.
+        signs: the signs that were drawn, for the legend: among silhouette, zones, whole, path, track,
+            confidence and people.
         sources: the sources of the boxes that were drawn.
     """
 
@@ -198,7 +209,7 @@ class FramePicture:
 
 
 def draw_frame(arrays: ClipArrays, t: int, people: bool = False) -> FramePicture:
-    """Draws frame t with its silhouettes, boxes, tracks and confidences.
+    """Draws frame t with its silhouettes, zones, boxes, tracks and confidences.
 
     Args:
         arrays: the data of the clip.
@@ -219,6 +230,9 @@ def _with_regions(arrays: ClipArrays, t: int) -> FramePicture:
     if arrays.silhouettes is not None:
         signs.add("silhouette")
         overlays.tint(picture, arrays.silhouettes[t])
+    if arrays.zones:
+        signs.add("zones")
+        overlays.exclude(picture, arrays.zones.mask(*picture.shape[:2]))
     if arrays.is_whole_frame(t):
         return FramePicture(picture, "the whole frame", frozenset({*signs, "whole"}))
     marks = arrays.marks(t)

@@ -1,4 +1,4 @@
-"""Contact sheets: a few frames of every split with their regions, and people as tall as body heights.
+"""Contact sheets: a few frames of every split with regions and zones, and people as tall as body heights.
 
 `write` writes train.png, val.png and test.png, which `dvc plots` shows, and clips.csv with figures about
 every clip. The choice of clips depends only on their ids, and the choice of frames only on their regions, so
@@ -24,13 +24,20 @@ from vad.store.body_heights import BodyHeights
 from vad.store.cards import read_card
 from vad.store.manifest import SPLITS, Clip
 from vad.store.tables import read_table
+from vad.store.zones import Zones
 
 ROWS, ROWS_WITH_FLOW = 6, 4  # maximum clips of a split; with flow, a clip has two rows of pictures
 SIGN_COLORS = np.array([INK, PAPER, FAINT, SILHOUETTE, *TRACKS], np.uint8)  # fixed colours of the palette
 
 
 def write(
-    folder: Path, clips: Sequence[Clip], frames: Path, flow: Path, regions: Path, heights: BodyHeights
+    folder: Path,
+    clips: Sequence[Clip],
+    frames: Path,
+    flow: Path,
+    regions: Path,
+    heights: BodyHeights,
+    zones: Zones,
 ) -> None:
     """Writes <split>.png for every split, also for splits without clips, and clips.csv.
 
@@ -43,6 +50,7 @@ def write(
         flow: folder of the stage flow; only the frames shown are read.
         regions: folder of the stage preprocess.
         heights: body heights of all cameras, drawn as figures of people in the first picture of each clip.
+        zones: zones of all cameras.
 
     Raises:
         UserError: if a file is missing or broken, or if silhouettes do not fit their frames.
@@ -59,7 +67,7 @@ def write(
             length = read_card(frames / clip.clip)["shape"][0]
             rows_of_split.append(figures(clip, table, length, card.get("foreground")))
             if clip in chosen:
-                opened.append(open_clip(clip, table, frames, flow, regions, heights))
+                opened.append(open_clip(clip, table, frames, flow, regions, heights, zones))
         colors = np.concatenate([SIGN_COLORS, overlays.flow_colors()]) if has_flow else SIGN_COLORS
         picture = _fitting_sheet(split, rows_of_split, opened, chosen, colors)
         (folder / f"{split}.png").write_bytes(picture)
@@ -194,6 +202,9 @@ def _legend(signs: set[str], sources: set[str], full: float) -> np.ndarray:
     if "people" in signs:
         overlays.person(swatch := gray.copy(), 15, 19, 18)
         items.append((swatch, "how tall people are taken to be (preprocess.body_height)"))
+    if "zones" in signs:
+        overlays.exclude(swatch := gray.copy(), np.indices((20, 30))[1] < 10)
+        items.append((swatch, "hatched: not judged (data/zones.yaml)"))
     if "whole" in signs:
         items.append((gray[:, :0], "“the whole frame”: the only region is the frame itself, no box is drawn"))
     if "flow" in signs:

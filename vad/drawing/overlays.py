@@ -150,6 +150,21 @@ def tint(picture: np.ndarray, silhouette: np.ndarray) -> None:
     cv2.drawContours(picture, edges, -1, SILHOUETTE, 1)
 
 
+def exclude(picture: np.ndarray, judged: np.ndarray) -> None:
+    """Darkens and hatches what is not judged, and draws its outline.
+
+    Args:
+        picture: changed in place.
+        judged: bool [h, w], of the size of the picture.
+    """
+    row, column = np.indices(judged.shape)
+    outside, line = ~judged, (row + column) % 8 < 2
+    picture[outside] = picture[outside] // 2
+    picture[outside & line] = FAINT
+    edges, _ = cv2.findContours(outside.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(picture, edges, -1, PAPER, 1)
+
+
 def tags(picture: np.ndarray, marks: Sequence[Mark]) -> tuple[np.ndarray, set[str]]:
     """Writes track numbers above boxes, and confidences below 1 under them, where there is room.
 

@@ -1,5 +1,6 @@
 """What the summary says about the threshold, about events, and about what raises most alarms."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def _amount(event: dict[str, Any]) -> str:
 
 
 def causes(folder: Path, labels: bool) -> list[str]:
-    """The section that names the longest events and the area of most alarms; empty without alarms.
+    """The section that names the longest events and where most alarms come from; empty without alarms.
 
     Args:
         folder: folder of the stage `evaluate`, with the tables.
@@ -113,7 +114,30 @@ def causes(folder: Path, labels: bool) -> list[str]:
             f"`{most['camera']}` (x {most['x0']} to {most['x1']}, y {most['y0']} to {most['y1']} in pixels "
             f"of the source), {100 * most[key] / alarms[key].sum():.0f} % of all such time."
         )
-    return [*lines, "", ADVICE if outside else ALL_LABELLED, ""]
+    zones = _zones(_read_table(folder / "places.csv"))
+    return [*lines, "", *zones, ADVICE if outside else ALL_LABELLED, ""]
+
+
+def _zones(places: pd.DataFrame) -> list[str]:
+    """Hints at zones, with what to paste into data/zones.yaml; empty without a place."""
+    lines = []
+    for place in places.to_dict("records"):
+        x0, y0, x1, y1 = (place[key] for key in ("x0", "y0", "x1", "y1"))
+        corners = ", ".join(f"[{x:.2f}, {y:.2f}]" for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+        lines += [
+            f"{100 * place['time_share']:.0f} % of the alarmed time of camera `{place['camera']}` comes from "
+            f"the same {100 * (x1 - x0) * (y1 - y0):.1f} % of its picture, in {place['events']} events. If "
+            "nothing that happens there matters (a clock in the picture, a TV, a tree), leave it out: paste "
+            "this into data/zones.yaml, and run `dvc repro`.",
+            "",
+            "```yaml",
+            f"{json.dumps(place['camera'], ensure_ascii=False)}:",
+            "  - kind: ignore",
+            f"    polygon: [{corners}]",
+            "```",
+            "",
+        ]
+    return lines
 
 
 def _read_table(path: Path) -> pd.DataFrame:

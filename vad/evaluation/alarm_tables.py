@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from vad.evaluation.alarm_places import Alarms, alarm_places
 from vad.evaluation.scored_clip import ScoredClip
 from vad.scoring.calibration import Calibration
 from vad.scoring.event_tables import table
@@ -28,8 +29,10 @@ EVENTS = ["clip", "camera", "from", "to", "start", "end", *AMOUNTS, "area"]
 ALARMS = ["camera", "area", "x0", "y0", "x1", "y1", *AMOUNTS]
 
 
-def alarm_tables(clips: Sequence[ScoredClip], calibration: Calibration) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All events, and the areas of all alarmed frames.
+def alarm_tables(
+    clips: Sequence[ScoredClip], calibration: Calibration
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """All events, the areas of all alarmed frames, and small places that raise most alarms.
 
     Args:
         clips: all test clips.
@@ -37,7 +40,7 @@ def alarm_tables(clips: Sequence[ScoredClip], calibration: Calibration) -> tuple
 
     Returns:
         Two tables with the same measure: `seconds`, and `seconds_outside_labels`, how many of them are not
-        labelled anomalous (all, if the clip is not labelled).
+        labelled anomalous (all, if the clip is not labelled). And the result of `alarm_places`.
 
         - A row per event, by clip and time, with the columns EVENTS. `from`, `to`, `start` and `end` are
           those of `event_tables.table`; `area` is that of most of its alarmed frames, "" if it is unknown.
@@ -46,13 +49,15 @@ def alarm_tables(clips: Sequence[ScoredClip], calibration: Calibration) -> tuple
           pixels of the source; without an area it is the whole picture.
     """
     events, of_events, alarms = [], [], []
+    outside_labels: list[Alarms] = []
     for clip in clips:
         alarmed = np.flatnonzero(clip.scores > calibration.threshold)
         if not len(alarmed):
             continue
         outside = np.ones(len(clip.scores), bool) if clip.anomalous is None else ~clip.anomalous
+        boxes = _boxes(clip, alarmed, calibration)
         areas = np.full(len(clip.scores), NOWHERE)
-        areas[alarmed] = _areas(clip, alarmed, calibration)
+        areas[alarmed] = _areas(boxes, clip.regions.size)
         events.append(table(clip.name, clip.events, clip.fps, clip.source_frames, clip.seconds))
         for event in clip.events:
             span = slice(event.start, event.end)
@@ -61,56 +66,68 @@ def alarm_tables(clips: Sequence[ScoredClip], calibration: Calibration) -> tuple
             counts = np.bincount(areas[span] + 1, minlength=2)[1:]
             area = AREAS[counts.argmax() if counts.any() else NOWHERE]
             of_events.append((clip.camera, *(frames / clip.fps for frames in amount), area))
+        numbers = np.full(len(clip.scores), -1)
+        for number, event in enumerate(clip.events):
+            numbers[event.start : event.end] = number
+        free, (height, width) = outside[alarmed], clip.regions.size
+        shares = boxes[free] / (width, height, width, height)
+        outside_labels.append(Alarms(clip.camera, clip.name, clip.fps, shares, numbers[alarmed[free]]))
         for number, frames in enumerate(np.bincount(areas[alarmed] + 1), NOWHERE):
             if frames:
-                free = np.count_nonzero(outside[alarmed[areas[alarmed] == number]])
+                unlabelled = np.count_nonzero(outside[alarmed[areas[alarmed] == number]])
                 where = (clip.camera, AREAS[number], *_box(clip.source_size, number))
-                alarms.append((*where, frames / clip.fps, free / clip.fps))
+                alarms.append((*where, frames / clip.fps, unlabelled / clip.fps))
     # put together once, since every table costs a millisecond
     by_event = pd.concat(events or [table("", [], 1.0, *[np.zeros(0)] * 2)], ignore_index=True)
     by_event[["camera", *AMOUNTS, "area"]] = pd.DataFrame(
         of_events, columns=["camera", *AMOUNTS, "area"], index=by_event.index
     )
     by_place = pd.DataFrame(alarms, columns=ALARMS).groupby(ALARMS[:-2], as_index=False).sum()
-    return by_event[EVENTS], by_place.sort_values(AMOUNTS[::-1], ascending=False, kind="stable")
+    by_place = by_place.sort_values(AMOUNTS[::-1], ascending=False, kind="stable")
+    return by_event[EVENTS], by_place, alarm_places(outside_labels)
 
 
-def _areas(clip: ScoredClip, alarmed: np.ndarray, calibration: Calibration) -> np.ndarray:
-    """The area of each alarmed frame: int [N] from int [N], NOWHERE if it is unknown."""
+def _boxes(clip: ScoredClip, alarmed: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """What raised the alarm of each alarmed frame.
+
+    Returns:
+        Boxes in pixels of the frame, float [N, 4], NaN if it is unknown; of cells, a box of their size.
+    """
     errors = clip.regions
     scores, boxes = errors.table["score"].to_numpy(), errors.boxes
     whole = (boxes == (0, 0, *errors.size[::-1])).all(1)
     if whole.all() and not errors.maps:
-        return np.full(len(alarmed), NOWHERE)
+        return np.full((len(alarmed), 4), np.nan)
     rows = np.flatnonzero((scores > 0) & ~whole)
     rows = rows[np.argsort(-scores[rows], kind="stable")]
     numbers, first = np.unique(errors.numbers[rows], return_index=True)  # the first has the highest score
-    highest = boxes[rows[first]]
-    of_number = np.full(-(-errors.frames // errors.stride), NOWHERE)
-    of_number[numbers] = _area((highest[:, :2] + highest[:, 2:]) / 2, errors.size)
-    areas = of_number[errors.nearest[alarmed]]
-    if len(rest := np.flatnonzero(areas == NOWHERE)):
+    of_number = np.full((-(-errors.frames // errors.stride), 4), np.nan)
+    of_number[numbers] = boxes[rows[first]]
+    out = of_number[errors.nearest[alarmed]]
+    if len(rest := np.flatnonzero(np.isnan(out[:, 0]))):
         for part in np.array_split(rest, min(len(rest), SAMPLES)):
             # the frame in the middle stands for the others
-            areas[part] = _area_of_cells(clip, int(alarmed[part[len(part) // 2]]), calibration)
-    return areas
+            out[part] = _box_of_cells(clip, int(alarmed[part[len(part) // 2]]), calibration)
+    return out
 
 
-def _area_of_cells(clip: ScoredClip, t: int, calibration: Calibration) -> int:
-    """The area of the cells with the highest score in frame t."""
+def _box_of_cells(clip: ScoredClip, t: int, calibration: Calibration) -> np.ndarray:
+    """A box of the size of a cell in the middle of the cells with the highest score in frame t: float [4]."""
     errors = clip.regions
     scores = next(calibration.cell_scores(errors, (t, t + 1)))[1][0]
     highest = scores == scores.max()
     if highest.all():
-        return NOWHERE
-    centre = (np.argwhere(highest).mean(0)[::-1] + 0.5) * errors.cell
-    return int(_area(centre[None], errors.size)[0])
+        return np.full(4, np.nan)
+    corner = np.argwhere(highest).mean(0)[::-1] * errors.cell
+    return np.concatenate([corner, corner + errors.cell])
 
 
-def _area(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The areas of points x, y of a picture of (height, width): int [N] from float [N, 2]."""
-    ninths = np.minimum(points * SIDE // size[::-1], SIDE - 1).astype(int)
-    return ninths[:, 1] * SIDE + ninths[:, 0]
+def _areas(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The areas of boxes in a picture of (height, width): int [N], NOWHERE if they are unknown."""
+    unknown = np.isnan(boxes[:, 0])
+    centres = np.where(unknown[:, None], 0, (boxes[:, :2] + boxes[:, 2:]) / 2)
+    ninths = np.minimum(centres * SIDE // size[::-1], SIDE - 1).astype(int)
+    return np.where(unknown, NOWHERE, ninths[:, 1] * SIDE + ninths[:, 0])
 
 
 def _box(size: tuple[int, int], area: int) -> tuple[int, int, int, int]:

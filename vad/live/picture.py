@@ -104,6 +104,7 @@ class PictureScorer:
             model.cell,
             self._camera,
             model.body_heights.of(self._camera, size[0]),
+            model.zones.of(self._camera),
         )
         (scored,) = results(Scorer(calibration, size, model.cell, FPS, self._camera), [errors])
         return PictureResult(

@@ -39,6 +39,7 @@ class FrameResult:
         branch_errors: error of the frame by branch, before standardisation.
         shares: share of each branch in the score, the largest first; empty if no branch is above 0.
         events: updates of events: they begin, grow and end. Their frames are counted as `index`.
+        not_judged: further regions of the frame `source`, which zones leave out; None without zones.
     """
 
     index: int
@@ -55,6 +56,7 @@ class FrameResult:
     branch_errors: Mapping[str, float]
     shares: Mapping[str, float]
     events: Sequence[EventUpdate]
+    not_judged: Regions | None = None
 
 
 class Session(Processor[Decoded, FrameResult]):
@@ -82,6 +84,8 @@ class Session(Processor[Decoded, FrameResult]):
             pipeline.
         concurrent: whether flow runs in a thread, and in mode `person_crop` background subtraction and
             detector in another.
+        max_side: length in pixels to which the longer side of frames is reduced, below `extract.max_side`;
+            None for that alone.
 
     Raises:
         UserError: if the rate is not above 0, or the camera has no calibration of its own.
@@ -101,6 +105,7 @@ class Session(Processor[Decoded, FrameResult]):
         camera: str = "",
         live: bool = False,
         concurrent: bool = True,
+        max_side: int | None = None,
     ):
         if not (math.isfinite(fps) and fps > 0):
             raise UserError(f"fps = {fps}: a rate above 0 is expected, in frames per second")
@@ -110,7 +115,8 @@ class Session(Processor[Decoded, FrameResult]):
         self.lookahead = model.lookahead(self.fps)
         self.warm_up = model.mode.warm_up(self.fps)
         self._resample = Resample(model.extract.fps)
-        self._convert = Convert(model.extract.color, model.extract.max_side)
+        sides = [side for side in (max_side, model.extract.max_side) if side is not None]
+        self._convert = Convert(model.extract.color, min(sides, default=None))
         self._gaps = Gaps(self.fps)
         self.final_updates: Sequence[EventUpdate] = ()
         self._finished = False
@@ -203,6 +209,7 @@ class Scoring(Processor[Frame, FrameResult]):
             fps=fps,
             camera=camera,
             body_height=model.body_heights.of(camera, shape[0]),
+            zones=model.zones.of(camera),
             skip_warm_up=skip_warm_up,
             concurrent=concurrent,
         )
@@ -258,4 +265,5 @@ class Scoring(Processor[Frame, FrameResult]):
             branch_errors=item.errors,
             shares=branch_shares(item.branches, self._branches),
             events=self._events.process(item),
+            not_judged=item.not_judged,
         )

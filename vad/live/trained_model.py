@@ -1,5 +1,6 @@
 """A model that the pipeline trained, with the parameters of all processors."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from vad import UserError
 from vad.branches.base import Branch
 from vad.branches.ensemble import open_members, trained_folds
+from vad.branches.graph import Graph
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.flow import FlowMethod, FlowParams
 from vad.footage.extract_params import ExtractParams
@@ -15,6 +17,7 @@ from vad.pipeline import params
 from vad.regions import PreprocessParams, RegionMode
 from vad.scoring.calibration import Calibration
 from vad.store.body_heights import BodyHeights, read_body_heights
+from vad.store.zones import Zones, read_zones
 from vad.windows import stride
 from vad.windows.spec import ModelName, ResizeParams, WindowParams
 
@@ -25,7 +28,12 @@ SCORING = ("extract", "flow", "preprocess", "resize", "model", "branches", "meas
 WITHOUT_EFFECT = ("weights", "batch_size")  # the detector's hash counts, not its path
 AUTOENCODER, STATISTICS = Path("models/autoencoder"), Path("models/branches")
 BODY_HEIGHTS, CALIBRATION = Path("data/body_height.json"), Path("models/calibration.json")
+ZONES = Path("data/zones.yaml")
 CACHE = Path(".cache")
+STALE_ZONES = (
+    "{} has changed since the threshold was fitted, so alarms may be more or less frequent than asked for; "
+    "`dvc repro` fits it anew"
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class TrainedModel:
         branches: the sources of error, opened; with folds, those that learn once per fold.
         cell: pixels of the frame per cell of a map, in each direction.
         calibration: turns errors into scores.
+        zones: what of the pictures of each camera is judged.
+        warnings: what is to be said before scores are shown, in lines.
     """
 
     extract: ExtractParams
@@ -53,14 +63,17 @@ class TrainedModel:
     branches: Sequence[Branch]
     cell: int
     calibration: Calibration
+    zones: Zones
+    warnings: Sequence[str] = ()
 
     @classmethod
     def load(cls, folder: Path = Path(), fold: int | None = None) -> "TrainedModel":
         """Loads the model of a project in which the stages have run up to `calibrate`.
 
         Args:
-            folder: root folder of the project, with params.yaml, dvc.lock, data/body_height.json and models/.
-                Paths in params.yaml are relative to the current folder, as for the stages.
+            folder: root folder of the project, with params.yaml, dvc.lock, data/body_height.json,
+                data/zones.yaml and models/. Paths in params.yaml are relative to the current folder, as for
+                the stages.
             fold: number of the fold whose models are loaded, for footage that it left out; None for those of
                 all folds, whose errors are averaged.
 
@@ -70,29 +83,72 @@ class TrainedModel:
                 live (`RegionMode.refuse_live`).
         """
         raw = params.read(folder / PARAMS)
-        if (folder / LOCK).is_file():
-            _require_unchanged(raw, params.read(folder / LOCK))
+        lock = params.read(folder / LOCK) if (folder / LOCK).is_file() else {}
+        _require_unchanged(raw, lock)
+        calibration = Calibration.load(folder / CALIBRATION)
+        return cls.assemble(
+            raw,
+            folds=_folds(folder, calibration, fold),
+            autoencoder=folder / AUTOENCODER,
+            statistics=folder / STATISTICS,
+            body_heights=read_body_heights(folder / BODY_HEIGHTS),
+            calibration=calibration,
+            zones=read_zones(folder / ZONES),
+            cache=folder / CACHE,
+            warnings=[STALE_ZONES.format(folder / ZONES)] * _zones_changed(folder / ZONES, lock),
+        )
+
+    @classmethod
+    def assemble(
+        cls,
+        raw: dict[str, Any],
+        *,
+        folds: Sequence[int],
+        autoencoder: Path | Graph,
+        statistics: Path,
+        body_heights: BodyHeights,
+        calibration: Calibration,
+        zones: Zones,
+        cache: Path,
+        warnings: Sequence[str] = (),
+    ) -> "TrainedModel":
+        """Puts a model together from its parts.
+
+        Args:
+            raw: the parameters, as in params.yaml.
+            folds: numbers of the folds whose models are loaded.
+            autoencoder: folder of the autoencoders, or their graph.
+            statistics: folder of the statistics of branches.
+            body_heights: how tall people are in the frames of each camera.
+            calibration: turns errors into scores.
+            zones: what of the pictures of each camera is judged.
+            cache: folder for downloads.
+            warnings: what is to be said before scores are shown, in lines.
+
+        Raises:
+            UserError: if a file is missing or broken, a parameter is wrong, or the mode of preprocessing
+                cannot be used live (`RegionMode.refuse_live`).
+        """
         _, flow, flow_params = params.load_choice("flow", FlowParams, raw)
         preprocess, mode_class, mode_params = params.load_choice("preprocess", PreprocessParams, raw)
         mode: RegionMode = mode_class(mode_params, preprocess.foreground)
         mode.refuse_live()
-        mode.prepare(folder / CACHE)
+        mode.prepare(cache)
         name = params.load("model", ModelName, raw).name
-        window = params.load(f"model.{name}.window", WindowParams, raw)
-        calibration = Calibration.load(folder / CALIBRATION)
-        folds = _folds(folder, calibration, fold)
         classes = params.load_each("branches", BranchesParams, raw).values()
-        branches, _ = open_members(classes, folds, folder / AUTOENCODER, folder / STATISTICS)
+        branches, _ = open_members(classes, folds, autoencoder, statistics)
         return cls(
             extract=params.load("extract", ExtractParams, raw),
             flow=flow(flow_params),
             mode=mode,
-            body_heights=read_body_heights(folder / BODY_HEIGHTS),
+            body_heights=body_heights,
             resize=params.load("resize", ResizeParams, raw),
-            window=window,
+            window=params.load(f"model.{name}.window", WindowParams, raw),
             branches=branches,
             cell=params.load("measure", MeasureParams, raw).cell,
             calibration=calibration,
+            zones=zones,
+            warnings=warnings,
         )
 
     def lookahead(self, fps: float) -> int:
@@ -120,6 +176,13 @@ def _folds(folder: Path, calibration: Calibration, fold: int | None) -> list[int
     if fold not in folds:
         raise UserError(f"{folder / AUTOENCODER}: no models of fold {fold}; there are {folds}")
     return [fold]
+
+
+def _zones_changed(path: Path, lock: dict[str, Any]) -> bool:
+    """Whether the zones are others than those that the stage `measure` read."""
+    deps = lock.get("stages", {}).get("measure", {}).get("deps", [])
+    before = next((dep.get("md5") for dep in deps if dep["path"] == str(ZONES)), None)
+    return before is not None and before != hashlib.md5(path.read_bytes()).hexdigest()
 
 
 def _require_unchanged(raw: dict[str, Any], lock: dict[str, Any]) -> None:

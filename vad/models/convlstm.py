@@ -35,7 +35,7 @@ class ConvLSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # this part of the gates does not depend on the state, so it is computed for all frames at once
-        from_input = self.from_input(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        from_input = self.from_input(x.flatten(0, 1)).unflatten(0, (-1, x.shape[1]))
         hidden: Tensor | None = None
         cell: Tensor | None = None
         states = []

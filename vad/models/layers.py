@@ -108,6 +108,19 @@ class UpConv2d(nn.Conv2d):
         super().__init__(a, b, 3, padding=1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        return F.conv_transpose2d(x, self._transposed(), self.bias, stride=2, padding=1)
+
+    def _transposed(self) -> Tensor:
+        """The weights of the transposed convolution, (a, b, 4, 4)."""
         weight = F.pad(self.weight.flip(2, 3).transpose(0, 1), (1, 1, 1, 1))  # (a, b, 5, 5)
-        weight = F.avg_pool2d(weight, 2, 1, divisor_override=1)  # (a, b, 4, 4), sums over 2x2
-        return F.conv_transpose2d(x, weight, self.bias, stride=2, padding=1)
+        return F.avg_pool2d(weight, 2, 1, divisor_override=1)  # sums over 2x2
+
+    @torch.no_grad()
+    def folded(self) -> nn.ConvTranspose2d:
+        """The same layer with the weights of the transposed convolution computed once and for all."""
+        sizes = self.in_channels, self.out_channels, 4
+        layer = nn.ConvTranspose2d(*sizes, stride=2, padding=1, bias=self.bias is not None)
+        layer.weight.copy_(self._transposed())
+        if self.bias is not None and layer.bias is not None:
+            layer.bias.copy_(self.bias)
+        return layer

@@ -145,7 +145,7 @@ class MemAE(Autoencoder):
         code, weights = self.memory(code)
         self._entropy = -(weights * (weights + EPS).log()).sum(-1).mean()
         y = self.end(self.decoder(code.contiguous(memory_format=self.layout)))
-        return y.unflatten(0, (len(x), -1)).transpose(1, 2) if by_frame else y
+        return y.unflatten(0, (x.shape[0], x.shape[2])).transpose(1, 2) if by_frame else y
 
     def penalty(self) -> Tensor | float:
         return self.params.entropy * self._entropy

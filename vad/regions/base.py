@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import field_validator
@@ -46,6 +46,20 @@ def whole_frame(height: int, width: int) -> Regions:
     )
 
 
+class ModeFile(NamedTuple):
+    """A file that a mode reads besides frames and flow.
+
+    Attributes:
+        key: of the mode's sub-section that names it, such as `onnx.weights`.
+        name: that it gets in the folder of a deployed model.
+        path: where it lies; None if the parameters have no use for it.
+    """
+
+    key: str
+    name: str
+    path: Path | None
+
+
 class RegionMode(Plugin):
     """A mode of preprocessing: decides which boxes of every frame are regions.
 
@@ -59,12 +73,14 @@ class RegionMode(Plugin):
         reads_frames: whether the regions depend on what frames show.
         picture: content of the channel `picture`, in the terms of `vad.regions.table`.
         foreground: settings of background subtraction; None if the mode does not use it.
+        classes: names of the detector's classes, set by `prepare`; empty without a detector.
     """
 
     uses_pixels: ClassVar[bool]
     reads_frames: ClassVar[bool] = True
     picture: tuple[str, ...] = ("frame",)
     foreground: ForegroundSettings | None
+    classes: tuple[str, ...] = ()
 
     def __init__(self, params: Section, foreground: ForegroundParams):
         self.params = params
@@ -114,6 +130,10 @@ class RegionMode(Plugin):
             UserError: if something is missing or unusable.
         """
         return [digest(self.foreground.active())] if self.foreground else []
+
+    def files(self) -> Sequence[ModeFile]:
+        """The files that parameters name, after `prepare`; a deployed model holds copies of them."""
+        return ()
 
     def for_pictures(self) -> "RegionMode":
         """The mode that finds the regions of single pictures, in which nothing moves.

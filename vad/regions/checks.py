@@ -89,7 +89,8 @@ def review(clips: Sequence[Clip], regions: Path, log: Callable[[str], None]) -> 
         if names and set(names) <= set(empty):
             raise UserError(
                 f"none of the {len(names)} {adjective} clips has a region, so there is nothing to {purpose}; "
-                "see reports/preprocess, lower the thresholds of the mode, or set preprocess.mode: none"
+                "`python -m stages.sheet` draws them in reports/preprocess; lower the thresholds of the "
+                "mode, or set preprocess.mode: none"
             )
     _require_folds(clips, set(empty))
     if empty:
@@ -104,6 +105,6 @@ def _require_folds(clips: Sequence[Clip], empty: Container[str]) -> None:
         if all(name in empty for name in names):
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise UserError(
-                f"fold {fold} has no region: none in {names[0]}{more}; see reports/preprocess, and lower "
-                "data.folds, or add normal clips"
+                f"fold {fold} has no region: none in {names[0]}{more}; `python -m stages.sheet` draws them "
+                "in reports/preprocess; lower data.folds, or add normal clips"
             )

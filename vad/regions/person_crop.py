@@ -25,7 +25,7 @@ from vad.detection.motion import MotionParams, motion_masks
 from vad.detection.tracking import Tracker, TrackParams
 from vad.flow import FlowParams, require_flow
 from vad.pipeline.params import Field, Section, load
-from vad.regions.base import REGION_MODES, RegionMode, RegionProcessor
+from vad.regions.base import REGION_MODES, ModeFile, RegionMode, RegionProcessor
 from vad.store.downloads import fetch, hash_file
 from vad.stream import Frame, FrameAndFlow, Regions, Threaded
 
@@ -136,8 +136,11 @@ class PersonCrop(RegionMode):
                 f"{KEY}.onnx.sha256 is not set, so DVC could not tell these weights from others; set "
                 f"{KEY}.onnx.sha256: {hash_file(self._weights)} if you trust {self._weights}"
             )
-        check(self._weights, onnx)
+        self.classes = check(self._weights, onnx)
         return [*hashes, onnx.sha256]
+
+    def files(self) -> list[ModeFile]:
+        return [ModeFile("onnx.weights", "detector.onnx", self._weights)]
 
     def for_pictures(self) -> RegionMode:
         """All boxes of the detector: there is no motion, and no track could be confirmed.

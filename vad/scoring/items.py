@@ -23,6 +23,7 @@ class FrameScores:
         source: position of the frame whose regions these are; `index` if they are its own.
         regions: those regions, N of them.
         region_scores: scores of the regions, not smoothed: float64 [N].
+        not_judged: regions of that frame that zones leave out; None without zones.
         cells: scores of the cells, float32 [rows, columns]; None unless they were asked for.
     """
 
@@ -35,6 +36,7 @@ class FrameScores:
     source: int
     regions: Regions
     region_scores: np.ndarray
+    not_judged: Regions | None = None
     cells: np.ndarray | None = None
 
 

@@ -131,6 +131,7 @@ class Scorer(Processor[FrameErrors, FrameScores]):
                     source=item.source,
                     regions=item.regions,
                     region_scores=region_scores,
+                    not_judged=item.not_judged,
                     cells=cells,
                 )
             )

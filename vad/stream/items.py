@@ -1,7 +1,7 @@
 """What processors hand from one to the next. All of it is about a single frame."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +52,19 @@ class Regions:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def select(self, rows: np.ndarray) -> "Regions":
+        """A copy with some of the regions only.
+
+        Args:
+            rows: whether to keep each region, bool [N].
+        """
+        scores = None if self.class_scores is None else self.class_scores[rows]
+        columns = (self.boxes, self.tracks, self.sources, self.confidence)
+        boxes, tracks, sources, confidence = (column[rows] for column in columns)
+        return replace(
+            self, boxes=boxes, tracks=tracks, sources=sources, confidence=confidence, class_scores=scores
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +117,7 @@ class FrameErrors:
         regions: those regions, N of them.
         errors: errors of the regions by branch, float32 [N].
         maps: errors of the cells by branch, float16 [rows, columns], for branches that have maps.
+        not_judged: regions of that frame that zones leave out; None without zones.
     """
 
     index: int
@@ -111,3 +125,4 @@ class FrameErrors:
     regions: Regions
     errors: Mapping[str, np.ndarray] = field(default_factory=dict)
     maps: Mapping[str, np.ndarray] = field(default_factory=dict)
+    not_judged: Regions | None = None

@@ -12,6 +12,7 @@ from vad.branches.params import MeasureParams
 from vad.flow import FlowMethod
 from vad.regions import RegionMode
 from vad.store.body_heights import BodyHeight
+from vad.store.zones import CameraZones
 from vad.stream import results
 from vad.stream.stored_frames import StoredFrames
 from vad.validation.passages import Passage
@@ -30,6 +31,7 @@ def measure_passage(
     params: MeasureParams,
     camera: str,
     body_height: BodyHeight,
+    zones: CameraZones,
     *,
     threads: int,
 ) -> None:
@@ -49,6 +51,7 @@ def measure_passage(
         params: the section `measure`.
         camera: name of the clip's camera.
         body_height: how tall people are in the frame.
+        zones: of the camera.
         threads: maximum number of threads; with several, heavy processors run in threads of their own.
 
     Raises:
@@ -67,6 +70,7 @@ def measure_passage(
         fps=stored.fps,
         camera=camera,
         body_height=body_height,
+        zones=zones,
         skip_warm_up=False,
         concurrent=threads > 1,
     )
