@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vad.branches.ensemble import mean
-from vad.branches.graph import JUDGED, PIXELS, PLANES, WINDOWS, Graph
+from vad.branches.graph import JUDGED, PIXELS, PLANES, SINGLE_FRAME, WINDOWS, Graph
 from vad.branches.window_errors import WindowErrors
 from vad.models.layers import UpConv2d
 
@@ -91,6 +91,7 @@ def write_graph(path: Path, networks: Sequence[WindowErrors]) -> None:
     model = onnx.load(path)
     _strip(model)
     model.metadata_props.add(key=PLANES, value=json.dumps(list(first.planes)))
+    model.metadata_props.add(key=SINGLE_FRAME, value=json.dumps(list(first.single_frame)))
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
