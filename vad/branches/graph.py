@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 WINDOWS, JUDGED = "windows", "judged"  # names of the inputs
 PIXELS = "pixels_"  # prefix of the outputs with the errors of pixels
-# entries of the graph's metadata, as JSON: names of the planes of a window, and of branches
-PLANES, SINGLE_FRAME = "planes", "single_frame"
+PLANES, SINGLE_FRAME = "planes", "single_frame"  # entries of the graph's metadata: lists of names, as JSON
 
 
 class Graph:

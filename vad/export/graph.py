@@ -90,8 +90,8 @@ def write_graph(path: Path, networks: Sequence[WindowErrors]) -> None:
         torch.onnx.unregister_custom_op_symbolic(IGNORED, OPSET)
     model = onnx.load(path)
     _strip(model)
-    model.metadata_props.add(key=PLANES, value=json.dumps(list(first.planes)))
-    model.metadata_props.add(key=SINGLE_FRAME, value=json.dumps(list(first.single_frame)))
+    for key, listed in ((PLANES, first.planes), (SINGLE_FRAME, first.single_frame)):
+        model.metadata_props.add(key=key, value=json.dumps(list(listed)))
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
