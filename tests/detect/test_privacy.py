@@ -1,6 +1,7 @@
 """What privacy leaves of people, by footage in which it is known where they are."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -127,6 +128,18 @@ def test_blur_also_hides_people_shortly_before_and_after_they_are_detected() -> 
     # what a model misses for longer is shown: that is what the help says
     assert (after[0] == pictures[0]).all()
     assert (after[-1] == pictures[-1]).all()
+
+
+def test_people_in_ignored_zones_are_hidden_as_well() -> None:
+    boxes = walk(15)
+    pictures = scene(boxes)
+    of, of_pictures, shots = origin(size=SIZE, picture_size=SIZE, fps=FPS), processor("blur"), []
+    for i, picture in enumerate(pictures):
+        scored = replace(result(i, of=of), not_judged=regions([boxes[i]]))
+        shots += of_pictures.process(Shot(of, scored, picture))
+    for shot, picture, box in zip([*shots, *of_pictures.finish()], pictures, boxes, strict=True):
+        assert shot.picture is not None
+        assert likeness(picture, shot.picture, box) < 0.2
 
 
 def test_boxes_without_tracks_are_held_as_well() -> None:
