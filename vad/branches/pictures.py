@@ -20,7 +20,6 @@ from vad.regions import RegionMode
 from vad.store.body_heights import BodyHeight
 from vad.store.zones import CameraZones
 from vad.stream import Frame, FrameErrors, results
-from vad.stream.stored_frames import StoredFrames
 from vad.windows.spec import ResizeParams, TensorSpec, WindowParams
 
 FPS = 1.0  # of a clip with one frame, where it has no effect
@@ -107,7 +106,9 @@ def measure_pictures(
     Raises:
         UserError: if the frames are missing or broken, or the model does not fit them.
     """
-    from vad.branches.error_files import write_frame_errors  # loads pandas
+    # both load pandas, which scoring pictures does without
+    from vad.branches.error_files import write_frame_errors
+    from vad.stream.stored_frames import StoredFrames
 
     cv2.setNumThreads(1)
     stored = StoredFrames(frames)

@@ -6,6 +6,7 @@ in the stages and a graph in a deployed model, which runs without torch.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +63,8 @@ class Reconstruction(Branch):
         return network.hash(autoencoder)
 
     @property
-    def single_frame(self) -> list[str]:
-        return self.model.single_frame
+    def single_frame(self) -> Sequence[str]:
+        return self.network.single_frame
 
     @property
     def batch_size(self) -> int:
