@@ -2,8 +2,8 @@
 
 A processor stands between the session and all outputs of pictures. It holds pictures back for a second, so
 that it can hide somebody before the first frame in which they are detected. It hides what the model finds:
-somebody whom the model misses for longer than that is shown by `blur`, while `silhouette` shows nothing that
-has not kept still for a second.
+somebody whom the model misses for longer than that is shown by `blur`. `silhouette` shows what has kept still
+for a second where the background was not known, otherwise only what keeps still for a minute or two.
 """
 
 from collections import deque
