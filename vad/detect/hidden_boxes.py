@@ -28,15 +28,17 @@ class HiddenBoxes:
         self._tracks: dict[int, list[tuple[float, np.ndarray]]] = {}
 
     def add(self, shot: Shot) -> None:
-        """Takes the boxes of a shot; times must not go back."""
+        """Takes the boxes of a shot, also those that zones leave out; times must not go back."""
         result = shot.result
         if result.source != result.index:
             return  # regions of another frame, which has a shot of its own
-        regions = result.regions
-        boxes = shot.origin.on_picture(regions.boxes)
-        for track, source, box in zip(regions.tracks.tolist(), regions.sources, boxes, strict=True):
-            if source != "frame":
-                self._tracks.setdefault(track, []).append((result.seconds, box))
+        for regions in (result.regions, result.not_judged):
+            if regions is None:
+                continue
+            boxes = shot.origin.on_picture(regions.boxes)
+            for track, source, box in zip(regions.tracks.tolist(), regions.sources, boxes, strict=True):
+                if source != "frame":
+                    self._tracks.setdefault(track, []).append((result.seconds, box))
 
     def forget(self, seconds: float) -> None:
         """Forgets boxes from before a time that no later call of `at` needs."""

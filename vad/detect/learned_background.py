@@ -6,14 +6,16 @@ import numpy as np
 GRAY = 128  # where the background is not known
 SETBACK = 5  # frames by which another colour puts off that a pixel is known
 NEAR = 24  # levels of red, green or blue up to which a colour is nearly the same
-FAST, SLOW = 16, 1  # levels by which the background follows the picture in a frame, before and after that
+FAST = 16  # levels by which the background follows the picture in a frame, until it is known
+SLOW = 2  # levels in the time in which a pixel becomes known, from then on
 
 
 class LearnedBackground:
     """A running median of each pixel over the frames in which it was free.
 
     Each frame moves the median by a step towards its picture (McFarlane and Schofield 1995,
-    doi:10.1007/BF01215814). So somebody whom the model misses and who walks through leaves next to no trace.
+    doi:10.1007/BF01215814), a small one where the background is known. So somebody whom the model misses and
+    who walks through leaves no trace, and who keeps still appears within a minute or two.
 
     Args:
         height, width: of the pictures, in pixels.
@@ -28,6 +30,7 @@ class LearnedBackground:
         self.picture = np.full((height, width, 3), GRAY, np.uint8)
         self._median: np.ndarray = self.picture.copy()
         self._still = np.zeros((height, width), np.uint8)  # frames, up to `still`, and then for ever
+        self._pictures = 0  # learned from
         self._seen = np.zeros((height, width), bool)  # whether the pixel has ever been free
 
     def learn(self, picture: np.ndarray, free: np.ndarray) -> None:
@@ -45,7 +48,9 @@ class LearnedBackground:
         self._still[free & near & ~known] += 1
         late = free & ~near & ~known
         self._still[late] -= np.minimum(self._still[late], SETBACK)
-        step = cv2.merge([np.where(known, SLOW, FAST).astype(np.uint8) * free] * 3)
+        slow = SLOW * (self._pictures + 1) // self.still - SLOW * self._pictures // self.still
+        self._pictures += 1
+        step = cv2.merge([np.where(known, slow, FAST).astype(np.uint8) * free] * 3)
         up, down = cv2.subtract(picture, self._median), cv2.subtract(self._median, picture)
         self._median = cv2.subtract(cv2.add(self._median, cv2.min(up, step)), cv2.min(down, step))
         self.picture = np.full_like(picture, GRAY)

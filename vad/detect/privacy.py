@@ -2,8 +2,8 @@
 
 A processor stands between the session and all outputs of pictures. It holds pictures back for a second, so
 that it can hide somebody before the first frame in which they are detected. It hides what the model finds:
-somebody whom the model misses for longer than that is shown by `blur`, while `silhouette` shows nothing that
-has not kept still for a second.
+somebody whom the model misses for longer than that is shown by `blur`. `silhouette` shows what has kept still
+for a second where the background was not known, otherwise only what keeps still for a minute or two.
 """
 
 from collections import deque
@@ -107,7 +107,7 @@ class Blur(_Hiding):
     """
 
     def _hidden(self, shot: Shot, picture: np.ndarray, boxes: np.ndarray, present: np.ndarray) -> np.ndarray:
-        if shot.result.warming_up or (shot.result.regions.sources == "frame").any():
+        if shot.result.warming_up or _of_whole_frames(shot):
             return blurred(picture, CELLS_OF_PICTURE)
         picture = picture.copy()
         # from the largest to the smallest, so that a smaller one shows no more of what both cover
@@ -137,7 +137,7 @@ class Silhouettes(_Hiding):
         if result.warming_up:
             return background.picture.copy()  # what moves is not known, so nothing can be learned
         foreground = result.regions.foreground
-        if foreground is None and (result.regions.sources == "frame").any():
+        if foreground is None and _of_whole_frames(shot):
             return np.full_like(picture, SILHOUETTE)
         inside = within(boxes, size)
         if foreground is None:
@@ -151,6 +151,13 @@ class Silhouettes(_Hiding):
         out = background.picture.copy()
         out[silhouette] = SILHOUETTE
         return out
+
+
+def _of_whole_frames(shot: Shot) -> bool:
+    """Whether regions are whole frames, so that nobody knows where people are."""
+    result = shot.result
+    parts = [result.regions] if result.not_judged is None else [result.regions, result.not_judged]
+    return any((regions.sources == "frame").any() for regions in parts)
 
 
 def blurred(picture: np.ndarray, cells: int) -> np.ndarray:
