@@ -15,6 +15,7 @@ from tests.project import Project
 from vad import UserError, recipe
 from vad.detection.foreground_params import ForegroundParams
 from vad.live import PictureResult, PictureScorer, TrainedModel
+from vad.live.deployed_model import load_deployed
 from vad.regions.person_crop import PersonCrop
 from vad.scoring.clip_errors import read_clip
 from vad.store import manifest
@@ -125,6 +126,16 @@ def test_a_picture_does_not_depend_on_those_before_it(objects, model):
     first = [scorer.score(frames[t]).score for t in (0, 12, 23)]
     assert len(set(first)) == 3
     assert [scorer.score(frames[t]).score for t in (23, 12, 0)] == first[::-1]
+
+
+def test_the_deployed_model_judges_pictures_alike(objects, model):
+    objects.run("python", "-c", RUN, "{}", "export")
+    scorers = [PictureScorer(m, "hall") for m in (model, load_deployed(Path("models/deployed")))]
+    assert scorers[0].branches == scorers[1].branches
+    for frame in frames_of(clips_of(objects)[0])[::8]:
+        trained_result, deployed = (scorer.score(frame) for scorer in scorers)
+        assert deployed.score == pytest.approx(trained_result.score, abs=1e-4)
+        assert deployed.alarmed == trained_result.alarmed
 
 
 def test_pictures_of_another_size_and_of_colour_are_scored(objects, model):
