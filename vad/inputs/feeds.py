@@ -19,7 +19,9 @@ from vad.inputs.source import Source
 ANALYSIS = 0.5  # seconds
 # of network streams; not "file": what a server sends must not make FFmpeg read files of this machine
 PROTOCOLS = "rtsp,rtsps,rtp,rtcp,srtp,tcp,udp,tls,http,https,httpproxy,hls,crypto,data,rtmp,rtmps,rtmpt,rtmpe"
-RTSP_WAITS = 2  # a frozen RTSP server ends a read after twice the time that PyAV is told
+LATE = (
+    0.95  # share of a timeout after which FFmpeg must have hit it, although it gives another error, or none
+)
 SEGMENTED = ("hls", "dash")  # formats that deliver seconds of video at once
 NO_TIMESTAMPS = 0x80  # flag of formats whose stamps FFmpeg makes up
 RATES = (0.1, 240.0)  # frames per second that may be true
@@ -138,13 +140,11 @@ class NetworkFeed:
         self.damaged = 0
         scheme = address.partition("://")[0].lower()
         options = {"protocol_whitelist": PROTOCOLS, "analyzeduration": str(round(ANALYSIS * 1e6))}
-        wait = read_timeout
         if scheme in ("rtsp", "rtsps"):
             options["rtsp_transport"] = "tcp"  # by UDP, pictures come damaged, and firewalls stop them
-            wait /= RTSP_WAITS
         start = time.monotonic()
         try:
-            self._container = av.open(address, options=options, timeout=(open_timeout, wait))
+            self._container = av.open(address, options=options, timeout=(open_timeout, read_timeout))
         except (av.FFmpegError, OSError, ValueError) as e:
             raise Break(self._describe(e, start, open_timeout)) from None
         stream = self._container.streams.best("video")
@@ -174,8 +174,12 @@ class NetworkFeed:
         last = 0.0
         # the first picture may have to wait for a key frame
         start, limit = time.monotonic(), max(self._open_timeout, self._read_timeout)
+        waiting = start  # since when for data
         try:
             for packet in self._container.demux(self._stream):
+                if time.monotonic() - waiting >= LATE * self._read_timeout:
+                    # what FFmpeg had kept back; a further read would wait as long again
+                    raise Break(f"no answer for {self._read_timeout:g} s")
                 for frame in self._decode(packet):
                     stamp = None if frame.pts is None or self._without_stamps else frame.pts * tick
                     if stamp is not None:
@@ -185,8 +189,9 @@ class NetworkFeed:
                     start, limit = time.monotonic(), self._read_timeout
                 if time.monotonic() - start > limit:
                     raise Break(f"data comes, but no picture for {limit:g} s")
+                waiting = time.monotonic()
         except (av.FFmpegError, OSError) as e:
-            raise Break(self._describe(e, start, self._read_timeout)) from None
+            raise Break(self._describe(e, waiting, self._read_timeout)) from None
         if not self._is_file or last < self._duration - max(1.0, 0.05 * self._duration):
             raise Break("the stream has ended")
 
@@ -209,10 +214,11 @@ class NetworkFeed:
             return "connection refused: nothing listens there"
         if isinstance(error, OSError) and error.errno == errno.EIO:
             return "the connection was lost"
-        # FFmpeg has several errors for it
-        late = time.monotonic() - start >= 0.9 * timeout
+        late = time.monotonic() - start >= LATE * timeout
         if late or isinstance(error, av.error.ExitError | av.error.TimeoutError):
             return f"no answer for {timeout:g} s"
+        if isinstance(error, av.error.InvalidDataError):
+            return "what comes is no video"
         text = error.strerror if isinstance(error, av.FFmpegError | OSError) else str(error)
         return printable(redact(text or type(error).__name__, self._address))
 
