@@ -70,6 +70,12 @@ def test_a_folder_of_pictures_is_played_too(tmp_path):
         assert [shown(arrival) for arrival in watch(stream, 10)][-1] == 11
 
 
+def test_a_single_picture_is_no_stream(tmp_path):
+    folder = write_pictures(tmp_path / "walk", numbered(2))
+    with pytest.raises(ValueError, match="a single picture"):
+        Stream(source(folder / "000.png"))
+
+
 def test_a_file_that_is_no_video_ends_with_the_reason(tmp_path):
     (tmp_path / "a.mp4").write_text("no video")
     with Stream(source(tmp_path / "a.mp4")) as stream:

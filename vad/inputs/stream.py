@@ -59,6 +59,9 @@ class Stream:
         shortest_pause: seconds before a stream is opened again, at first.
         longest_pause: seconds, at most.
 
+    Raises:
+        ValueError: if the source is a picture.
+
     Attributes:
         source: as given.
         received: number of pictures received.
@@ -76,6 +79,8 @@ class Stream:
         shortest_pause: float = 1.0,
         longest_pause: float = 30.0,
     ):
+        if source.kind == "picture":
+            raise ValueError(f"{source.text} is a single picture, not a stream of them")
         self.source = source
         self.received = self.dropped = self.reconnects = 0
         self.reason = ""
