@@ -62,6 +62,8 @@ def test_the_newest_picture_wins(video):
         assert shown(second) == second.decoded.number
         assert stream.dropped == second.decoded.number - first.decoded.number - 1
         assert stream.state == "live"
+    assert (stream.state, stream.ended, stream.reason) == ("down", True, "")
+    assert stream.read(1.0) is None
 
 
 def test_a_folder_of_pictures_is_played_too(tmp_path):

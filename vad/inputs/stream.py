@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from vad import UserError
 from vad.footage.decode import Decoded
 from vad.inputs.feeds import Break, Feed, Picture, open_feed
+from vad.inputs.redaction import printable
 from vad.inputs.source import Source
 from vad.inputs.stream_clock import StreamClock
 
@@ -166,7 +167,7 @@ class Stream:
                     self._read_feed()
                     self._end("the end of the file")
                 except UserError as e:
-                    self._end(str(e))
+                    self._end(printable(str(e)))
                 except Break as e:
                     if self._break(str(e)) >= STABLE:
                         pause = self._pauses[0]
@@ -199,6 +200,8 @@ class Stream:
         now, at = time.monotonic(), datetime.now().astimezone()
         size = picture.frame.width, picture.frame.height
         with self._changed:
+            if self._ended:  # closed meanwhile
+                return
             seconds, jumped = self._clock.time(picture.stamp, now)
             broken = self.received > 0 and (jumped or self._since is None or size != self._size)
             if self._since is None:
@@ -222,5 +225,6 @@ class Stream:
     def _end(self, reason: str) -> None:
         self._stopped.set()
         with self._changed:
-            self.reason, self._since, self._ended = reason, None, True
+            if not self._ended:
+                self.reason, self._since, self._ended = reason, None, True
             self._changed.notify_all()
