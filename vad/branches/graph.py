@@ -14,7 +14,7 @@ from vad.store.graphs import open_graph
 if TYPE_CHECKING:
     import onnxruntime
 
-INPUT = "windows"
+WINDOWS, JUDGED = "windows", "judged"  # names of the inputs
 PIXELS = "pixels_"  # prefix of the outputs with the errors of pixels
 PLANES, SINGLE_FRAME = "planes", "single_frame"  # entries of the graph's metadata: lists of names, as JSON
 
@@ -22,9 +22,9 @@ PLANES, SINGLE_FRAME = "planes", "single_frame"  # entries of the graph's metada
 class Graph:
     """The networks of all folds as an ONNX graph. A `vad.branches.network.Network`.
 
-    Its input is `windows`, uint8 [B, planes, frames, height, width]. For each error branch it has the outputs
-    <branch>, float32 [B], the mean error over folds, and pixels_<branch>, float32 [folds, B, height, width].
-    Several sessions may share it.
+    Its inputs are `windows`, uint8 [B, planes, frames, height, width], and `judged`, bool [B, height, width],
+    the pixels that count. For each error branch it has the outputs <branch>, float32 [B], the mean error over
+    folds, and pixels_<branch>, float32 [folds, B, height, width]. Several sessions may share it.
 
     Args:
         path: the ONNX file.
@@ -43,7 +43,7 @@ class Graph:
     def __init__(self, path: Path, threads: int = 1):
         self._session = open_graph(path, threads)
         try:
-            (windows,) = self._session.get_inputs()
+            windows, _ = self._session.get_inputs()
             metadata = self._session.get_modelmeta().custom_metadata_map
             self.planes: list[str] = json.loads(metadata[PLANES])
             self.single_frame: list[str] = json.loads(metadata[SINGLE_FRAME])
@@ -62,11 +62,14 @@ class Graph:
         options.add_run_config_entry("only_execute_path_to_fetches", "1")
         return options
 
-    def measure(self, windows: np.ndarray, pixels: bool) -> NetworkErrors:
+    def measure(self, windows: np.ndarray, pixels: bool, judged: np.ndarray | None = None) -> NetworkErrors:
         """Measures windows; as `Network.measure`."""
         require_shape(self, windows.shape[1:])
         names = [*self.branches, *(PIXELS + name for name in self.branches if pixels)]
-        values = dict(zip(names, self._session.run(names, {INPUT: windows}, self._options), strict=True))
+        if judged is None:
+            judged = np.ones((len(windows), *windows.shape[3:]), bool)
+        inputs = {WINDOWS: windows, JUDGED: judged}
+        values = dict(zip(names, self._session.run(names, inputs, self._options), strict=True))
         return NetworkErrors(
             {name: values[name] for name in self.branches},
             {name: values[PIXELS + name] for name in self.branches if pixels},

@@ -1,9 +1,12 @@
 """What of a picture is judged: the effect of a camera's zones on regions and cells."""
 
+import cv2
 import numpy as np
 
+from vad.branches.base import TensorShape
 from vad.branches.names import map_shape
 from vad.store.zones import CameraZones
+from vad.windows.spec import placement
 
 LEAST_SHARE = 0.5  # of a box or a cell that must lie in the judged part of the picture
 
@@ -12,7 +15,7 @@ class Judged:
     """The regions and cells of a camera that are judged.
 
     A region counts if at least half of its box does. So a person who passes in front of a TV is judged, but
-    not what moves on its screen. Regions that are the whole frame always count.
+    not what moves on its screen. A region that is the whole frame always counts, by its judged pixels alone.
 
     Args:
         zones: of the camera.
@@ -43,9 +46,28 @@ class Judged:
         Returns:
             bool [N].
         """
+        return self.whole(boxes) | (self._shares(boxes) >= LEAST_SHARE)
+
+    def whole(self, boxes: np.ndarray) -> np.ndarray:
+        """Which regions are the whole frame: bool [N] of boxes, int [N, 4]."""
         height, width = self.frame
-        whole = (boxes == (0, 0, width, height)).all(1)
-        return whole | (self._shares(boxes) >= LEAST_SHARE)
+        return (boxes == (0, 0, width, height)).all(1)
+
+    def window(self, tensor: TensorShape) -> np.ndarray:
+        """The pixels of a window of the whole frame that are judged, at least one.
+
+        Args:
+            tensor: to which the frame was resized.
+
+        Returns:
+            bool [height, width] of the tensor; False in letterbox bars.
+        """
+        left, top, width, height = placement(self.frame[1], self.frame[0], tensor)
+        shares = cv2.resize(self.pixels.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        out = np.zeros((tensor.height, tensor.width), bool)
+        # of a small part of the picture, no pixel may have half
+        out[top : top + height, left : left + width] = shares >= min(LEAST_SHARE, shares.max())
+        return out
 
     def _shares(self, boxes: np.ndarray) -> np.ndarray:
         """The share of each box that is judged: float [N]."""

@@ -66,12 +66,14 @@ class Network(Protocol):
     @property
     def shape(self) -> tuple[int, ...]: ...
 
-    def measure(self, windows: np.ndarray, pixels: bool) -> NetworkErrors:
+    def measure(self, windows: np.ndarray, pixels: bool, judged: np.ndarray | None = None) -> NetworkErrors:
         """Measures windows.
 
         Args:
             windows: uint8 [B, planes, frames, height, width], B at least 1.
             pixels: whether the errors of pixels are wanted as well.
+            judged: the pixels that count for the errors of the windows, bool [B, height, width]; None: all.
+                The errors of pixels do not depend on it.
 
         Raises:
             UserError: if the windows have another shape than those of training.

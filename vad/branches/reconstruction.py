@@ -16,6 +16,7 @@ from vad import UserError
 from vad.branches.base import BRANCHES, Branch, BranchErrors, BranchProcessor, ClipFormat, WindowProcessor
 from vad.branches.ensemble import mean
 from vad.branches.graph import Graph
+from vad.branches.judged import Judged
 from vad.branches.maps import error_map
 from vad.branches.network import Network, ReductionParams, require_shape
 from vad.pipeline.params import Field
@@ -92,16 +93,19 @@ class _Residuals(WindowProcessor):
         self._network, self._params, self._clip = network, params, clip
         self.columns = network.branches
         self.maps = network.branches if params.maps else []
+        self._zones = Judged(clip.zones, clip.frame, clip.cell) if clip.zones else None
 
     def measure(self, frames: list[WindowsOfFrame]) -> list[BranchErrors]:
         windows = [pictures for frame in frames for pictures in frame.pictures]
+        judged = self._judged(frames)
         errors: dict[str, list[np.ndarray]] = {name: [np.empty(0, np.float32)] for name in self.columns}
         pixels: dict[str, list[np.ndarray]] = {name: [] for name in self.maps}
         batches = math.ceil(len(windows) / self._params.batch_size)
         for k in range(batches):
             # of about the same size, since a small rest would cost nearly as much
-            batch = windows[k * len(windows) // batches : (k + 1) * len(windows) // batches]
-            measured = self._network.measure(stack(batch), self._params.maps)
+            batch = slice(k * len(windows) // batches, (k + 1) * len(windows) // batches)
+            counted = None if judged is None else judged[batch]
+            measured = self._network.measure(stack(windows[batch]), self._params.maps, counted)
             for name in self.columns:
                 errors[name].append(measured.errors[name])
             for name in self.maps:
@@ -115,6 +119,13 @@ class _Residuals(WindowProcessor):
             of_pixels = {name: parts[rows] for name, parts in pixels.items()}
             out.append(BranchErrors(of_windows, self._maps(frame, of_pixels)))
         return out
+
+    def _judged(self, frames: list[WindowsOfFrame]) -> np.ndarray | None:
+        """The pixels of windows that count, bool [N, height, width]: all, but for windows of whole frames."""
+        if self._zones is None:
+            return None
+        whole = np.concatenate([self._zones.whole(frame.regions.boxes) for frame in frames])
+        return ~whole[:, None, None] | self._zones.window(self._clip.tensor)
 
     def _maps(self, frame: WindowsOfFrame, pixels: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
         """The maps of a frame from the errors of its windows' pixels, float32 [folds, height, width] each.

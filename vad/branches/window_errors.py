@@ -51,11 +51,14 @@ class WindowErrors(nn.Module):
         """
         return cls(load(folder)[0], params)
 
-    def forward(self, windows: Tensor, pixels: bool = True) -> tuple[list[Tensor], list[Tensor]]:
+    def forward(
+        self, windows: Tensor, judged: Tensor | None = None, pixels: bool = True
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Computes the errors, in the order of `branches`.
 
         Args:
             windows: uint8 (B, C, T, h, w).
+            judged: the pixels that count for the errors of the windows, bool (B, h, w); None: all.
             pixels: whether the errors of pixels are wanted as well.
 
         Returns:
@@ -63,7 +66,8 @@ class WindowErrors(nn.Module):
         """
         residuals = self.model.residuals(windows.float() / WHITE)
         errors = [
-            reduce_errors(r, self._params.reduction(name), self._params) for name, r in residuals.items()
+            reduce_errors(r, self._params.reduction(name), self._params, judged)
+            for name, r in residuals.items()
         ]
         return errors, [self._of_frame(r) for r in residuals.values()] if pixels else []
 
@@ -74,10 +78,11 @@ class WindowErrors(nn.Module):
         return pixel_errors(residual[:, :, shown : shown + 1])[:, 0]
 
     @torch.inference_mode()
-    def measure(self, windows: np.ndarray, pixels: bool) -> NetworkErrors:
+    def measure(self, windows: np.ndarray, pixels: bool, judged: np.ndarray | None = None) -> NetworkErrors:
         """Measures windows; as `Network.measure`."""
         require_shape(self, windows.shape[1:])
-        errors, of_pixels = self(torch.from_numpy(windows), pixels)
+        of_windows = None if judged is None else torch.from_numpy(judged)
+        errors, of_pixels = self(torch.from_numpy(windows), of_windows, pixels)
         return NetworkErrors(
             {name: values.numpy() for name, values in zip(self.branches, errors, strict=True)},
             {name: values[None].numpy() for name, values in zip(self.branches, of_pixels, strict=False)},
@@ -102,19 +107,28 @@ def pixel_errors(residual: Tensor) -> Tensor:
     return residual.square().mean(1)
 
 
-def reduce_errors(residual: Tensor, how: Reduce, params: ReductionParams) -> Tensor:
+def reduce_errors(
+    residual: Tensor, how: Reduce, params: ReductionParams, judged: Tensor | None = None
+) -> Tensor:
     """Reduces the residuals of each window to an error.
 
     Args:
         residual: float32 (B, C', T', h, w).
         how: the reduction, described at `ReductionParams.reduce`.
         params: only `top_share` and `patch` are used.
+        judged: the pixels that count, bool (B, h, w), at least one of each window; None: all. The others are
+            left out of means over all pixels, and have error 0 in the other reductions.
 
     Returns:
         float32 (B), 0 or more.
     """
+    scale: float | Tensor = 1.0
+    if judged is not None:
+        counted = judged.float()
+        residual = residual * counted[:, None, None]
+        scale = 1 / counted.mean((1, 2))
     if how == "mean_vector":
-        return residual.mean((2, 3, 4)).norm(dim=1)
+        return residual.mean((2, 3, 4)).norm(dim=1) * scale
     pixels = pixel_errors(residual)
     flat = pixels.flatten(1)
     if how == "top_k":
@@ -123,6 +137,6 @@ def reduce_errors(residual: Tensor, how: Reduce, params: ReductionParams) -> Ten
         patch = [min(params.patch, side) for side in pixels.shape[2:]]
         return F.avg_pool2d(pixels, patch, 1).flatten(1).amax(1)
     if how == "psnr":
-        ratio = -10 * flat.mean(1).clamp(min=LEAST_ERROR).log10()  # in dB, for values in [0, 1]
+        ratio = -10 * (flat.mean(1) * scale).clamp(min=LEAST_ERROR).log10()  # in dB, for values in [0, 1]
         return (DECIBELS - ratio).clamp(min=0)
-    return flat.mean(1) if how == "mean" else flat.amax(1)
+    return flat.mean(1) * scale if how == "mean" else flat.amax(1)

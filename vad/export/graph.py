@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vad.branches.ensemble import mean
-from vad.branches.graph import INPUT, PIXELS, PLANES, SINGLE_FRAME, Graph
+from vad.branches.graph import JUDGED, PIXELS, PLANES, SINGLE_FRAME, WINDOWS, Graph
 from vad.branches.window_errors import WindowErrors
 from vad.models.layers import UpConv2d
 
@@ -32,16 +32,17 @@ class MeanErrors(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(networks)
 
-    def forward(self, windows: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, windows: Tensor, judged: Tensor) -> tuple[Tensor, ...]:
         """Computes the outputs of the graph, in the order of `outputs`.
 
         Args:
             windows: uint8 (B, C, T, h, w).
+            judged: the pixels that count, bool (B, h, w).
 
         Returns:
             The errors by branch, float32 (B), then those of pixels by branch, (folds, B, h, w).
         """
-        errors, pixels = zip(*(network(windows) for network in self.networks), strict=True)
+        errors, pixels = zip(*(network(windows, judged) for network in self.networks), strict=True)
         means = [_mean(parts) for parts in zip(*errors, strict=True)]
         return *means, *(torch.stack(parts) for parts in zip(*pixels, strict=True))
 
@@ -64,8 +65,11 @@ def write_graph(path: Path, networks: Sequence[WindowErrors]) -> None:
     """
     first = networks[0]
     names = [*first.branches, *(PIXELS + name for name in first.branches)]
-    axes = {INPUT: {0: BATCH}} | {name: {int(name.startswith(PIXELS)): BATCH} for name in names}
+    axes = {WINDOWS: {0: BATCH}, JUDGED: {0: BATCH}} | {
+        name: {int(name.startswith(PIXELS)): BATCH} for name in names
+    }
     windows = torch.zeros((EXAMPLES, *first.shape), dtype=torch.uint8)
+    judged = torch.ones((EXAMPLES, *first.shape[2:]), dtype=torch.bool)
     torch.onnx.register_custom_op_symbolic(IGNORED, lambda g, x, memory_format: x, OPSET)
     try:
         with warnings.catch_warnings(), torch.inference_mode():
@@ -74,11 +78,11 @@ def write_graph(path: Path, networks: Sequence[WindowErrors]) -> None:
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 _folded(MeanErrors(networks).eval()),
-                (windows,),
+                (windows, judged),
                 str(path),
                 dynamo=False,
                 opset_version=OPSET,
-                input_names=[INPUT],
+                input_names=[WINDOWS, JUDGED],
                 output_names=names,
                 dynamic_axes=axes,
             )
