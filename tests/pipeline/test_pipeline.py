@@ -16,7 +16,7 @@ from tests import project as tiny
 from tests.project import STAGES, Project, computed, following, ran, restored
 
 METRICS, SUMMARY = "metrics/evaluate.json", "reports/summary.md"
-WRITTEN = {"reports/experiments.md", "data/identity.csv"}  # by people
+WRITTEN = {"reports/experiments.md", "data/identity.csv", "data/zones.yaml"}  # by people
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CACHED = set(STAGES) - {"summarize"}  # git keeps the outputs of summarize, so DVC cannot restore them
 
