@@ -1,7 +1,7 @@
 # `make` lists the targets. Each target first makes the virtual environment that it needs.
 .DEFAULT_GOAL := help
 .PHONY: help repro test test-slow lint format recipes recipe exp table back bench plots parameters architecture \
-	clean-cache sample venv
+	clean-cache sample venv wheel detect
 SHELL := /bin/bash
 PYTHON ?= python3
 # given on the command line; the environment may mean something else by these names
@@ -10,6 +10,7 @@ ROOT =
 WEIGHTS =
 TORCH =
 ARGS =
+SOURCE =
 VENV := .venv
 # DVC runs `python` from the PATH, so the environment must come first in it
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -21,12 +22,13 @@ TORCH_INDEX = https://download.pytorch.org/whl/$(TORCH)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/ready: requirements.txt constraints.txt
+$(VENV)/ready: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v else f"Python 3.11 or newer is needed, found {v[0]}.{v[1]}; make PYTHON=/path/to/python")'
 	@echo "installing requirements into $(VENV) (once, some minutes)"
 	@$(PYTHON) -m venv $(VENV)
 	$(if $(TORCH),@$(INSTALL) --no-deps --index-url $(TORCH_INDEX) $$(grep ^torch== requirements.txt))
 	@$(INSTALL) -r requirements.txt -c constraints.txt
+	@$(INSTALL) --no-deps -e .
 	@touch $@
 
 $(VENV)/ready-test: requirements-test.txt $(VENV)/ready
@@ -39,6 +41,13 @@ repro: $(VENV)/ready  ## run the stages that changed, from footage to scores and
 	@python -m vad.check $(filter-out -%,$(ARGS))
 	@dvc repro $(ARGS)
 	@sed -n '/^## Clips/q;3,$$p' reports/summary.md; echo "more: reports/summary.md, reports/evaluation/, \`make plots\`"
+
+detect: $(VENV)/ready  ## score footage with models/deployed: make detect SOURCE=clip.mp4 ARGS="--video scored.mp4"
+	@vad detect $(if $(SOURCE),$(call quoted,SOURCE)) $(ARGS)
+
+wheel: $(VENV)/ready  ## build the command `vad` for other machines: dist/vad_pipeline-….whl
+	@rm -rf build dist
+	@pip wheel --disable-pip-version-check -q --no-deps -w dist . && rm -rf build && ls dist/*.whl
 
 test: $(VENV)/ready-test  ## run the tests (some minutes)
 	@python -m pytest -m "not slow" $(ARGS)

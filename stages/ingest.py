@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vad import UserError
-from vad.footage.contents import left_out, unreadable, walk
+from vad.footage.contents import left_out, refuse_linked, unreadable, walk
 from vad.footage.extract_params import ExtractParams
 from vad.footage.pictures import PictureFormat
 from vad.footage.survey import survey
@@ -40,6 +40,7 @@ def main(run: stage.Run) -> None:
         (part / MASKS.name).mkdir(parents=True)
         open_root(root)
         contents = walk(root)
+        refuse_linked(contents)
         for line in unreadable(contents):
             run.log(line)
         reader = layout(params)

@@ -30,6 +30,7 @@ STAGES = [
     "train",
     "statistics",
     "measure",
+    "pictures",
     "calibrate",
     "export",
     "validate",

@@ -128,7 +128,9 @@ def check_footage(raw: dict[str, Any]) -> None:
 
     root = Path(raw["data"]["root"])
     open_root(root)
-    contents.refuse_special(contents.walk(root))
+    entries = contents.walk(root)
+    contents.refuse_linked(entries)
+    contents.refuse_special(entries)
 
 
 def check_apart(raw: dict[str, Any]) -> None:

@@ -102,7 +102,7 @@ def test_a_linked_clip_is_refused_and_the_other_links_are_counted(tmp_path):
     for name in ("test/f", "test/g", "train/f"):
         (tmp_path / "raw" / name).symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     with pytest.raises(UserError, match=r"raw/test/f is .*elsewhere, and 2 more links to folders; DVC"):
-        contents.walk(tmp_path / "raw")
+        contents.refuse_linked(contents.walk(tmp_path / "raw"))
 
 
 @posix

@@ -21,7 +21,7 @@ from vad import UserError, recipe, synthetic
 from vad.branches.base import BRANCHES
 from vad.flow import FLOW_METHODS
 from vad.footage.decode import Decoded, decode
-from vad.live import FrameResult, Session, TrainedModel
+from vad.live import FrameResult, Session, TrainedModel, load_deployed
 from vad.models.base import MODELS
 from vad.pipeline import params
 from vad.regions import REGION_MODES
@@ -51,6 +51,7 @@ for name in sys.argv[2:]:
 """
 Seen = tuple[list[FrameResult], list[Event]]  # results of the frames, and events that have ended
 TOLERANCE = 1e-5  # of a calibrated score
+DEPLOYED_TOLERANCE = 1e-4  # of that of a deployed model
 
 
 def trained(
@@ -110,22 +111,22 @@ def finished(session: Session, out: list[FrameResult]) -> Seen:
     return out, [update.event for update in updates if update.kind == "end"]
 
 
-def assert_equal(project: Project, clip: manifest.Clip, all_seen: Seen) -> None:
+def assert_equal(project: Project, clip: manifest.Clip, all_seen: Seen, tolerance: float = TOLERANCE) -> None:
     """Compares the results of a session with the files of the stage `score`."""
     seen, ended = all_seen
     scored = read_scores(project / "data/scores" / clip.clip)
     live = np.array([result.score for result in seen])
-    np.testing.assert_allclose(live, scored.scores, rtol=TOLERANCE, atol=TOLERANCE)
+    np.testing.assert_allclose(live, scored.scores, rtol=tolerance, atol=tolerance)
     assert [result.index for result in seen] == list(range(len(seen)))
     assert [result.number for result in seen] == scored.source_frames.tolist()
     np.testing.assert_allclose([result.seconds for result in seen], scored.seconds)
     for name, values in scored.branches.items():
         alone = [result.branch_scores[name] for result in seen]
-        np.testing.assert_allclose(alone, values, rtol=TOLERANCE, atol=TOLERANCE)
+        np.testing.assert_allclose(alone, values, rtol=tolerance, atol=tolerance)
     # the regions of frames that have windows of their own, in the order of the table
     with_windows = [result for result in seen if result.source == result.index]
     regions = np.concatenate([result.region_scores for result in with_windows])
-    np.testing.assert_allclose(regions, scored.regions, rtol=TOLERANCE, atol=TOLERANCE)
+    np.testing.assert_allclose(regions, scored.regions, rtol=tolerance, atol=tolerance)
     table = read_table(project / "data/regions" / clip.clip)
     table = table[table["frame"].isin([result.index for result in with_windows])]
     columns = ["track", "x0", "y0", "x1", "y1"]
@@ -135,16 +136,16 @@ def assert_equal(project: Project, clip: manifest.Clip, all_seen: Seen) -> None:
     calibration = Calibration.load(project / "models/calibration.json")
     for frames, maps in calibration.cell_scores(errors):
         cells = np.stack([result.cells for result in seen[frames]])
-        np.testing.assert_allclose(cells, maps, rtol=TOLERANCE, atol=TOLERANCE)
+        np.testing.assert_allclose(cells, maps, rtol=tolerance, atol=tolerance)
     assert [result.alarmed for result in seen] == [result.score > calibration.threshold for result in seen]
     for result in seen:
         assert sum(result.shares.values()) == pytest.approx(1 if result.shares else 0)
     threshold = calibration.threshold
-    if (np.abs(scored.scores - threshold) > TOLERANCE * max(1, abs(threshold))).all():
+    if (np.abs(scored.scores - threshold) > tolerance * max(1, abs(threshold))).all():
         assert [(e.start, e.end, e.peak) for e in ended] == [(e.start, e.end, e.peak) for e in scored.events]
         for event, stored in zip(ended, scored.events, strict=True):
             assert dict(event.shares) == pytest.approx(dict(stored.shares), abs=1e-3)
-            assert event.score == pytest.approx(stored.score, rel=TOLERANCE)
+            assert event.score == pytest.approx(stored.score, rel=tolerance)
 
 
 @pytest.fixture(scope="module", params=CONFIGURATIONS)
@@ -179,6 +180,14 @@ def test_frame_by_frame_from_the_file_equals_the_pipeline(project, model):
     assert len(clips) > 1
     for clip in clips:
         assert_equal(project, clip, watch(project, clip, model))
+
+
+def test_the_deployed_model_equals_the_pipeline(project, monkeypatch):
+    """Without torch: its graph takes the place of the autoencoders."""
+    monkeypatch.chdir(project.folder)
+    deployed = load_deployed(project / "models/deployed")
+    for clip in clips_of(project):
+        assert_equal(project, clip, watch(project, clip, deployed), tolerance=DEPLOYED_TOLERANCE)
 
 
 HEIGHTS = {  # of strong perspective; the cameras `larger` and `yard` have none of their own

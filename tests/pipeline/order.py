@@ -22,6 +22,7 @@ ORDER = [
         "scoring",
         "live",
         "export",
+        "inputs",
         "drawing",
         "evaluation",
         "validation",
@@ -30,5 +31,7 @@ ORDER = [
         "parameters",
         "experiments",
         "recipe",
+        "detect",
+        "cli",
     ),
 ]

@@ -32,12 +32,14 @@ CHOOSES: dict[str, list[Registry]] = {  # the stages that run chosen alternative
     "preprocess": [REGION_MODES],
     "train": [MODELS],
     "measure": [MODELS],
+    "pictures": [FLOW_METHODS, REGION_MODES, MODELS],
     "export": [FLOW_METHODS, REGION_MODES, MODELS],
     "validate": [FLOW_METHODS, REGION_MODES, MODELS],
 }
 ALL_OF = {  # the stages that use several alternatives at once
     "statistics": BRANCHES.names(defines("fit")),
     "measure": BRANCHES.names(),
+    "pictures": BRANCHES.names(),
     "export": BRANCHES.names(),
     "validate": BRANCHES.names(),
 }

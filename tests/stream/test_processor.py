@@ -52,6 +52,18 @@ class Gate(Processor[int, int]):
         return [item]
 
 
+def test_poll_takes_results_without_a_further_item():
+    gate = Gate()
+    threaded = Threaded(gate)
+    assert threaded.process(5) == [] == threaded.poll()
+    gate.open.set()
+    taken: list[int] = []
+    while not taken:
+        taken = threaded.poll()
+    assert taken == [5]
+    assert threaded.poll() == [] == threaded.finish()
+
+
 def expected(numbers: list[int], lookahead: int) -> list[int]:
     return [sum(numbers[i : i + lookahead + 1]) for i in range(len(numbers))]
 

@@ -224,6 +224,14 @@ class Branch(Plugin):
         return [cls.name]
 
     @property
+    def single_frame(self) -> Sequence[str]:
+        """Names of the errors that depend on a single frame, without motion, so that a picture has them too.
+
+        Known once the branch is opened; by default none.
+        """
+        return ()
+
+    @property
     def batch_size(self) -> int:
         """Number of windows that are best measured together, in a chunk, where many are at hand."""
         return 256

@@ -89,6 +89,10 @@ class Classes(Branch):
         log(f"{len(basis)} components of {len(x)} detections")
         return {"mean": mean, "std": std, "basis": basis.astype(np.float32)}
 
+    @property
+    def single_frame(self) -> list[str]:
+        return [self.name]
+
     def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor | None:
         if self.statistics is None or clip.classes is None:
             return None

@@ -19,6 +19,7 @@
 | `hash` | content hash of table and maps |
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,7 +32,8 @@ from vad.branches.names import PREFIX, branches_of, map_shape
 from vad.store.arrays import ArrayWriter, open_array
 from vad.store.cards import read_card, write_json
 from vad.store.digests import digest
-from vad.store.tables import hash_table, read_table, write_table
+from vad.store.tables import BOX, hash_table, read_table, write_table
+from vad.stream import FrameErrors
 
 CARD = ("frames", "stride", "frame", "fps", "cell", "maps", "learned", "lookahead", "hash")
 CHUNK = 512  # frames whose maps are checked at a time
@@ -114,6 +116,37 @@ class ErrorWriter:
         card = self.card | {"maps": self._maps, "hash": digest([hash_table(self.table), hashes])}
         card["learned"] = [branch for branch, learned in self._learned.items() if learned]
         write_json(Path(f"{self.stem}.json"), card)
+
+
+def write_frame_errors(
+    stem: Path, frames: Sequence[FrameErrors], learned: Mapping[str, bool], card: dict[str, Any]
+) -> None:
+    """Writes the errors of a short clip that are all in memory.
+
+    Args:
+        stem: path of the files to write, without suffix.
+        frames: the errors of each frame, one at least.
+        learned: whether a branch learned from normal footage, for all branches with errors of the frames.
+        card: as of `ErrorWriter`.
+    """
+    measured = [frame for frame in frames if frame.index == frame.source]
+    counts = [len(frame.regions) for frame in measured]
+    boxes = np.concatenate([frame.regions.boxes for frame in measured]).astype(np.int32)
+    columns = {
+        "frame": np.repeat([frame.index for frame in measured], counts).astype(np.int32),
+        "region": np.arange(sum(counts)),
+        "track": np.concatenate([frame.regions.tracks for frame in measured]).astype(np.int32),
+        **dict(zip(BOX, boxes.T, strict=True)),
+    }
+    with ErrorWriter(stem, pd.DataFrame(columns), card) as out:
+        for name, learns in learned.items():
+            out.declare(name, learns)
+        for name in frames[0].maps:
+            with out.add_map(name) as writer:
+                for frame in frames:
+                    writer.append(frame.maps[name])
+        for name in frames[0].errors:
+            out.add_column(name, np.concatenate([frame.errors[name] for frame in measured]))
 
 
 def read_error_files(stem: Path) -> tuple[pd.DataFrame, dict[str, np.ndarray], dict[str, Any]]:

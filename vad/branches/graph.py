@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 WINDOWS, JUDGED = "windows", "judged"  # names of the inputs
 PIXELS = "pixels_"  # prefix of the outputs with the errors of pixels
-PLANES = "planes"  # entry of the graph's metadata: names of the planes of a window, as JSON
+PLANES, SINGLE_FRAME = "planes", "single_frame"  # entries of the graph's metadata: lists of names, as JSON
 
 
 class Graph:
@@ -32,6 +32,7 @@ class Graph:
 
     Attributes:
         branches: names of the error branches.
+        single_frame: those whose errors depend on a single frame.
         planes: names of the planes of a window.
         shape: of a window: planes, frames, height, width.
 
@@ -43,7 +44,9 @@ class Graph:
         self._session = open_graph(path, threads)
         try:
             windows, _ = self._session.get_inputs()
-            self.planes: list[str] = json.loads(self._session.get_modelmeta().custom_metadata_map[PLANES])
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            self.planes: list[str] = json.loads(metadata[PLANES])
+            self.single_frame: list[str] = json.loads(metadata[SINGLE_FRAME])
         except (KeyError, ValueError):
             raise UserError(f"{path}: not the graph of a deployed model; run `dvc repro export`") from None
         self.shape: tuple[int, ...] = tuple(windows.shape[1:])

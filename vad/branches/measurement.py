@@ -31,6 +31,7 @@ class Measurement(Processor[Sequence[WindowsOfFrame], FrameErrors]):
         columns: names of the errors of regions, in order.
         maps: names of the errors of cells.
         learned: whether each of these names is of a branch that learned from normal footage.
+        single_frame: those of these names whose errors depend on a single frame (`Branch.single_frame`).
 
     Raises:
         ValueError: if two branches use the same name.
@@ -41,6 +42,7 @@ class Measurement(Processor[Sequence[WindowsOfFrame], FrameErrors]):
         self.columns: list[str] = []
         self.maps: list[str] = []
         self.learned: dict[str, bool] = {}
+        self.single_frame: list[str] = []
         self._processors: list[BranchProcessor] = []
         for branch, processor in processors(branches, clip, threads):
             names = [*processor.maps, *processor.columns]
@@ -49,6 +51,7 @@ class Measurement(Processor[Sequence[WindowsOfFrame], FrameErrors]):
             self.columns += processor.columns
             self.maps += processor.maps
             self.learned |= dict.fromkeys(names, branch.learned)
+            self.single_frame += [name for name in branch.single_frame if name in processor.columns]
             self._processors.append(processor)
         self.lookahead = max((processor.lookahead for processor in self._processors), default=0)
         self._judged = Judged(clip.zones, clip.frame, clip.cell) if clip.zones else None

@@ -52,12 +52,15 @@ class Network(Protocol):
 
     Attributes:
         branches: names of the error branches.
+        single_frame: those whose errors depend on a single frame (`Branch.single_frame`).
         planes: names of the planes of a window.
         shape: of a window: planes, frames, height, width.
     """
 
     @property
     def branches(self) -> Sequence[str]: ...
+    @property
+    def single_frame(self) -> Sequence[str]: ...
     @property
     def planes(self) -> Sequence[str]: ...
     @property

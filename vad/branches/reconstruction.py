@@ -6,6 +6,7 @@ in the stages and a graph in a deployed model, which runs without torch.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,10 @@ class Reconstruction(Branch):
 
         self.network = network = WindowErrors.load(autoencoder, self.params)
         return network.hash(autoencoder)
+
+    @property
+    def single_frame(self) -> Sequence[str]:
+        return self.network.single_frame
 
     @property
     def batch_size(self) -> int:

@@ -49,6 +49,10 @@ class Shape(LocationBranch):
         left, top, right, bottom = cut_sides(boxes, frame[1], frame[0]).T
         return (left | right) + 2 * (top | bottom) + 4 * (sources == MOTION).astype(np.int64)
 
+    @property
+    def single_frame(self) -> list[str]:
+        return [self.name]
+
     def processor(self, clip: ClipFormat, threads: int | None = None) -> BranchProcessor | None:
         return None if self.statistics is None else _Shape(self, clip)
 

@@ -27,6 +27,7 @@ class WindowErrors(nn.Module):
 
     Attributes:
         branches: names of the error branches.
+        single_frame: those whose errors depend on a single frame.
         planes: names of the planes of a window.
         shape: of a window: planes, frames, height, width.
     """
@@ -34,7 +35,8 @@ class WindowErrors(nn.Module):
     def __init__(self, model: Autoencoder, params: ReductionParams):
         super().__init__()
         self.model, self._params = model, params
-        self.branches, self.planes, self.shape = model.branches, model.channels, model.shape
+        self.branches, self.single_frame = model.branches, model.single_frame
+        self.planes, self.shape = model.channels, model.shape
 
     @classmethod
     def load(cls, folder: Path, params: ReductionParams) -> "WindowErrors":

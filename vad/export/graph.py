@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vad.branches.ensemble import mean
-from vad.branches.graph import JUDGED, PIXELS, PLANES, WINDOWS, Graph
+from vad.branches.graph import JUDGED, PIXELS, PLANES, SINGLE_FRAME, WINDOWS, Graph
 from vad.branches.window_errors import WindowErrors
 from vad.models.layers import UpConv2d
 
@@ -90,7 +90,8 @@ def write_graph(path: Path, networks: Sequence[WindowErrors]) -> None:
         torch.onnx.unregister_custom_op_symbolic(IGNORED, OPSET)
     model = onnx.load(path)
     _strip(model)
-    model.metadata_props.add(key=PLANES, value=json.dumps(list(first.planes)))
+    for key, listed in ((PLANES, first.planes), (SINGLE_FRAME, first.single_frame)):
+        model.metadata_props.add(key=key, value=json.dumps(list(listed)))
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString(deterministic=True))
 

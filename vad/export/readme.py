@@ -100,7 +100,17 @@ def _threshold(card: Card, calibration: Calibration) -> str:
     lines += sentences(calibration.evidence)
     if text := warning(calibration.evidence):
         lines.append(f"**{text[0].upper()}{text[1:]}.**")
-    return " ".join(lines)
+    return " ".join(lines) + "\n\n" + _pictures(calibration.picture)
+
+
+def _pictures(calibration: Calibration | None) -> str:
+    if calibration is None:
+        return "Single pictures cannot be judged: no branch of this model works without motion."
+    branches = ", ".join(f"`{branch}`" for branch in calibration.branches)
+    return (
+        f"Single pictures are judged by {branches} alone, which need no motion, and alarmed above a score of "
+        f"{calibration.threshold:.4g}, which is not comparable with scores of videos."
+    )
 
 
 def _delay(card: Card) -> str:

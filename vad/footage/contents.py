@@ -67,9 +67,6 @@ def walk(root: Path) -> Contents:
 
     Args:
         root: an existing folder; it may be a link.
-
-    Raises:
-        UserError: for a linked folder below it.
     """
     contents = Contents(root)
     todo = [("", False)]  # (folder, whether it is hidden)
@@ -97,7 +94,6 @@ def walk(root: Path) -> Contents:
             contents.closed.append(folder)
         if not hidden:
             contents.files[folder] = names
-    _refuse_linked(contents)
     return contents
 
 
@@ -118,7 +114,12 @@ def _kind(entry: os.DirEntry[str]) -> str:
     return "FIFO" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
 
 
-def _refuse_linked(contents: Contents) -> None:
+def refuse_linked(contents: Contents) -> None:
+    """Refuses links to folders, whose contents DVC would not follow.
+
+    Raises:
+        UserError: for a linked folder.
+    """
     if not contents.linked:
         return
     path = contents.root / min(contents.linked)

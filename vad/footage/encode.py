@@ -42,7 +42,7 @@ def encode(path: Path, frames: Iterable[np.ndarray], fps: float, crf: int = 23) 
                     stream = _open_stream(path, container, shape[1], shape[0], fps, crf)
                 if frame.shape != shape:
                     raise UserError(f"{path}: frame {i} has shape {frame.shape}, frame 0 had {shape}")
-                picture = _to_yuv420p(frame)
+                picture = to_yuv420p(frame)
                 picture.pts, picture.time_base = i, 1 / stream.codec_context.framerate
                 container.mux(stream.encode(picture))
             if stream is None:
@@ -68,7 +68,12 @@ def _open_stream(
     return stream
 
 
-def _to_yuv420p(frame: np.ndarray) -> av.VideoFrame:
+def to_yuv420p(frame: np.ndarray) -> av.VideoFrame:
+    """Converts a frame for H.264: limited range, BT.601.
+
+    Args:
+        frame: uint8 [H, W] gray or [H, W, 3] RGB, with even sides.
+    """
     if frame.ndim == 3:
         return av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.SMPTE170M, dst_color_range=ColorRange.MPEG

@@ -96,9 +96,9 @@ def probe_video(source: Path) -> Info:
             )
         is_progressive = stream.codec_context.field_order in PROGRESSIVE
     if packets.first is not None and is_progressive and packets.are_frames():
-        start, last = (float(f(packets.stamps, default=0) * tick) for f in (min, max))
+        ticks = max(packets.stamps, default=0) - min(packets.stamps, default=0)
         if not are_gaps(packets.steps() * float(tick)).any():
-            rate = measured_rate(nominal_rate, packets.shown, last - start)
+            rate = measured_rate(nominal_rate, packets.shown, float(ticks * tick))
             return Info(packets.shown, rate, *video.upright_size(packets.first), tuple(notes))
     return _decode_all(source, packets.shown, notes)
 

@@ -47,17 +47,8 @@ class SourceClip:
 
     @property
     def id(self) -> str:
-        """`<split>/<name>`, in which `_` replaces runs of characters that are unsafe in file names.
-
-        A name above LONGEST_NAME bytes is cut, and ends in a hash of the whole name.
-        """
-        name = unicodedata.normalize("NFC", self.name)
-        safe = re.sub(r"[^\w-]+", "_", name)
-        if len(safe.encode()) > LONGEST_NAME:
-            digest = f"_{digests.digest_bytes(name.encode())[:8]}"
-            # a character cut in two at the end is dropped
-            safe = safe.encode()[: LONGEST_NAME - len(digest)].decode(errors="ignore") + digest
-        return f"{self.split}/{safe}"
+        """`<split>/<name>`, safe as the name of a file (`safe_name`)."""
+        return f"{self.split}/{safe_name(self.name)}"
 
     def span(self, frames: int) -> tuple[int, int]:
         """Range of the source frames used.
@@ -74,3 +65,17 @@ class SourceClip:
             self.first + round(self.part[0] * length),
             self.first + round(self.part[1] * length),
         )
+
+
+def safe_name(name: str) -> str:
+    """The name with `_` for runs of characters that are unsafe in file names.
+
+    A name above LONGEST_NAME bytes is cut, and ends in a hash of the whole name.
+    """
+    name = unicodedata.normalize("NFC", name)
+    safe = re.sub(r"[^\w-]+", "_", name)
+    if len(safe.encode()) > LONGEST_NAME:
+        digest = f"_{digests.digest_bytes(name.encode(errors='surrogateescape'))[:8]}"
+        # a character cut in two at the end is dropped
+        safe = safe.encode()[: LONGEST_NAME - len(digest)].decode(errors="ignore") + digest
+    return safe

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from vad import UserError
+from vad.branches.measuring import Measuring
 from vad.footage.decode import Convert, Decoded, Resample
-from vad.live.measuring import Measuring
 from vad.live.trained_model import TrainedModel
 from vad.scoring.events import Events, branch_shares
 from vad.scoring.items import EventUpdate, FrameScores
@@ -84,6 +84,8 @@ class Session(Processor[Decoded, FrameResult]):
             pipeline.
         concurrent: whether flow runs in a thread, and in mode `person_crop` background subtraction and
             detector in another.
+        max_side: length in pixels to which the longer side of frames is reduced, below `extract.max_side`;
+            None for that alone.
 
     Raises:
         UserError: if the rate is not above 0, or the camera has no calibration of its own.
@@ -103,21 +105,18 @@ class Session(Processor[Decoded, FrameResult]):
         camera: str = "",
         live: bool = False,
         concurrent: bool = True,
+        max_side: int | None = None,
     ):
         if not (math.isfinite(fps) and fps > 0):
             raise UserError(f"fps = {fps}: a rate above 0 is expected, in frames per second")
-        if model.calibration.without_footage([camera] if camera else []):
-            known = ", ".join(name for name in model.calibration.standardisation if name)
-            raise UserError(
-                f"camera {camera!r} has no calibration (calibrate.per_camera; known: {known}); leave the "
-                "camera out to use that of all cameras"
-            )
+        model.calibration.require_camera(camera)
         self._model, self._camera, self._live, self._concurrent = model, camera, live, concurrent
         self.fps = model.extract.fps or fps
         self.lookahead = model.lookahead(self.fps)
         self.warm_up = model.mode.warm_up(self.fps)
         self._resample = Resample(model.extract.fps)
-        self._convert = Convert(model.extract.color, model.extract.max_side)
+        sides = [side for side in (max_side, model.extract.max_side) if side is not None]
+        self._convert = Convert(model.extract.color, min(sides, default=None))
         self._gaps = Gaps(self.fps)
         self.final_updates: Sequence[EventUpdate] = ()
         self._finished = False
@@ -143,6 +142,10 @@ class Session(Processor[Decoded, FrameResult]):
         if not math.isfinite(item.seconds):
             raise UserError(f"frame {item.number}: its time is {item.seconds} seconds")
         return [result for decoded in self._resample.process(item) for result in self._resampled(decoded)]
+
+    def poll(self) -> list[FrameResult]:
+        """Takes results that threads have finished since the last call, for low latency between frames."""
+        return self._scoring.poll() if self._scoring is not None and not self._finished else []
 
     def finish(self) -> list[FrameResult]:
         if self._finished:
@@ -230,6 +233,9 @@ class Scoring(Processor[Frame, FrameResult]):
         errors = self._measuring.process(item)
         self._without_scores.append(item)
         return self._scored(errors)
+
+    def poll(self) -> list[FrameResult]:
+        return self._scored(self._measuring.poll())
 
     def finish(self) -> list[FrameResult]:
         out = self._scored(self._measuring.finish())

@@ -19,7 +19,7 @@ from vad.pipeline.params import Choice, Field, Section
 from vad.pipeline.registry import Plugin, Registry
 from vad.store.cards import write_json
 from vad.store.digests import digest_files
-from vad.windows.planes import FLOW, WHITE
+from vad.windows.planes import FLOW, SINGLE_FRAME, WHITE
 from vad.windows.spec import WindowParams
 
 Shape = tuple[int, int, int, int]  # planes, frames, height, width
@@ -139,6 +139,14 @@ class Autoencoder(nn.Module, Plugin):
     def branches(self) -> list[str]:
         """The error branches, each calibrated separately; by default only that of the objective."""
         return [BRANCHES[self.objective]]
+
+    @property
+    def single_frame(self) -> list[str]:
+        """The error branches that depend only on the frame that a window belongs to, and on its pixels.
+
+        A picture that fills all frames of a window has the same error there as in a video.
+        """
+        return self.branches if self.shape[1] == 1 and set(self.channels) <= set(SINGLE_FRAME) else []
 
     def residuals(self, x: Tensor) -> dict[str, Tensor]:
         """Target minus output of each branch.

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from vad.models.base import MODELS, Autoencoder, AutoencoderParams, Shape, divisible
 from vad.pipeline.params import Field
-from vad.windows.planes import FLOW, STILL_INPUT, WHITE
+from vad.windows.planes import FLOW, SINGLE_FRAME, STILL_INPUT, WHITE
 
 CONTRAST = 0.05  # added to a crop's standard deviation, so that flat crops are not amplified into noise
 LEVEL = 1 / WHITE  # a single level of the uint8 tensors: the least root mean square of flow
@@ -66,6 +66,11 @@ class Cube(Autoencoder):
     @property
     def branches(self) -> list[str]:
         return list(self.planes)
+
+    @property
+    def single_frame(self) -> list[str]:
+        shown = {self.channels[i] for i in self.planes.get("appearance", [])}
+        return ["appearance"] if shown and shown <= set(SINGLE_FRAME) else []
 
     def adapt(self, sample: Tensor) -> None:
         if "flow" in self.planes:

@@ -135,6 +135,17 @@ class RegionMode(Plugin):
         """The files that parameters name, after `prepare`; a deployed model holds copies of them."""
         return ()
 
+    def for_pictures(self) -> "RegionMode":
+        """The mode that finds the regions of single pictures, in which nothing moves.
+
+        Its processors get a clip of one frame, and find there what this mode finds without motion. Call it
+        after `prepare`.
+
+        Raises:
+            UserError: if a single picture has no regions, naming the parameter because of which.
+        """
+        raise NotImplementedError
+
     def refuse_live(self) -> None:
         """Refuses live use where results would come too late.
 

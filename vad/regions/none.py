@@ -18,6 +18,10 @@ class WholeFrame(RegionMode):
     uses_pixels = False
     reads_frames = False
 
+    def for_pictures(self) -> RegionMode:
+        """The mode itself."""
+        return self
+
     def processor(self, height: int, width: int, fps: float, **options: Any) -> RegionProcessor:
         """Makes the processor, which needs neither rate nor options."""
         return _WholeFrames(height, width)

@@ -7,6 +7,7 @@ the union of both.
 
 from collections import deque
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -104,6 +105,7 @@ class PersonCrop(RegionMode):
         if params.motion_source == "foreground":
             self.foreground = foreground.resolve(MOTION_BOXES)
         self._weights: Path | None = None
+        self._detector: Detector | None = None  # shared by all processors; set by `for_pictures`
 
     @classmethod
     def verify(cls, params: Params, raw: dict[str, Any]) -> None:
@@ -140,6 +142,22 @@ class PersonCrop(RegionMode):
     def files(self) -> list[ModeFile]:
         return [ModeFile("onnx.weights", "detector.onnx", self._weights)]
 
+    def for_pictures(self) -> RegionMode:
+        """All boxes of the detector: there is no motion, and no track could be confirmed.
+
+        Its processors share a detector, so a picture must be done before the next one begins.
+        """
+        if self._weights is None:
+            raise UserError(
+                f"{KEY}.detectors: {self.params.detectors} finds what moves, so a single picture has no "
+                f"regions; add onnx to {KEY}.detectors and set {KEY}.onnx.weights"
+            )
+        params = self.params.model_copy(update={"detectors": ["onnx"], "keep_unconfirmed": True})
+        mode = copy(self)
+        mode.params, mode.foreground = params, None
+        mode._detector = Detector(self._weights, params.onnx, threads=1)
+        return mode
+
     def lookahead(self, fps: float) -> int:
         interpolation = self.params.onnx.every_n - 1 if "onnx" in self.params.detectors else 0
         return super().lookahead(fps) + interpolation
@@ -163,7 +181,7 @@ class PersonCrop(RegionMode):
         if params.motion_source:
             masks = motion_masks(params.motion, self.foreground, fps, flow_scale, skip_warm_up=skip_warm_up)
         if self._weights:
-            detector = Detector(self._weights, params.onnx, threads=threads)
+            detector = self._detector or Detector(self._weights, params.onnx, threads=threads)
             detected = InterpolatedBoxes(detector, params.onnx.every_n, detector.batch if batches else 1)
         return _Crops(params, height, width, fps, _MasksAndBoxes(masks, detected), concurrent)
 
@@ -242,6 +260,9 @@ class _Crops(RegionProcessor):
 
     def stream(self, item: FrameAndFlow) -> Iterator[Regions]:
         return map(self._regions, self._thread.process(item) if self._thread else self._inputs.stream(item))
+
+    def poll(self) -> list[Regions]:
+        return [self._regions(item) for item in self._thread.poll()] if self._thread else []
 
     def rest(self) -> Iterator[Regions]:
         return map(self._regions, self._thread.finish() if self._thread else self._inputs.rest())

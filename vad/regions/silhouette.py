@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from vad import UserError
 from vad.detection.background import Foreground, foreground
 from vad.detection.foreground_params import SILHOUETTES, ForegroundParams, ForegroundSettings
 from vad.pipeline.params import Field, Section
@@ -37,6 +38,13 @@ class Silhouette(RegionMode):
         super().__init__(params, foreground)
         self.foreground = foreground.resolve(SILHOUETTES)
         self.picture = PICTURES[params.output]
+
+    def for_pictures(self) -> RegionMode:
+        """Refuses single pictures."""
+        raise UserError(
+            "preprocess.mode: silhouette learns the background from the frames of a clip, so a single "
+            "picture has no silhouettes; set preprocess.mode: none or person_crop"
+        )
 
     def processor(
         self, height: int, width: int, fps: float, *, skip_warm_up: bool = False, **options: Any

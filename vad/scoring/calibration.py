@@ -6,7 +6,7 @@ anomalous. Standardisation is strictly increasing and the same for all clips (of
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,7 @@ class Calibration:
             by a model that had not learned from it.
         border_gains: gain of regions at the border of the frame by branch; empty without
             `calibrate.border_gain`.
+        picture: the calibration of single pictures (`vad.scoring.pictures`); None if they cannot be judged.
     """
 
     params: CalibrateParams
@@ -69,6 +70,7 @@ class Calibration:
     evidence: Evidence | None = None
     folds: int = 1
     border_gains: dict[str, float] = field(default_factory=dict)
+    picture: "Calibration | None" = None
 
     @property
     def branches(self) -> list[str]:
@@ -255,9 +257,30 @@ class Calibration:
         """The cameras that lack normal footage; empty unless `calibrate.per_camera` is set."""
         return sorted(set(cameras) - set(self.standardisation)) if self.params.per_camera else []
 
+    def require_camera(self, camera: str) -> None:
+        """Checks that a camera has a calibration.
+
+        Args:
+            camera: name of the camera; "" for that of all cameras.
+
+        Raises:
+            UserError: if `per_camera` is set, and the camera is not among those of normal footage.
+        """
+        if camera and self.without_footage([camera]):
+            known = ", ".join(name for name in self.standardisation if name)
+            raise UserError(
+                f"camera {camera!r} has no calibration (calibrate.per_camera; known: {known}); leave the "
+                "camera out to use that of all cameras"
+            )
+
     def save(self, path: Path) -> None:
         """Writes calibration.json."""
-        write_json(path, asdict(self) | {"params": self.params.model_dump(mode="json")})
+        write_json(path, self._to_json())
+
+    def _to_json(self) -> dict[str, Any]:
+        picture = None if self.picture is None else self.picture._to_json()
+        raw = asdict(replace(self, picture=None))
+        return raw | {"params": self.params.model_dump(mode="json"), "picture": picture}
 
     @classmethod
     def load(cls, path: Path) -> "Calibration":
@@ -267,20 +290,22 @@ class Calibration:
             UserError: if the file is missing or is not a calibration.
         """
         try:
-            raw: dict[str, Any] = read_json(path)
-            evidence = raw.get("evidence")
-            read = {
-                "params": CalibrateParams(**raw["params"]),
-                "standardisation": {
-                    camera: _norms(norms) for camera, norms in raw["standardisation"].items()
-                },
-                "cell_standardisation": _norms(raw["cell_standardisation"]),
-                "evidence": evidence and Evidence(**evidence),
-            }
-            return cls(**raw | read)
+            return cls._from_json(read_json(path))
         except (AttributeError, TypeError, KeyError, ValueError) as e:
             reason = str(e).splitlines()[0]
             raise UserError(f"{path}: not a calibration ({reason}); run `dvc repro calibrate`") from None
+
+    @classmethod
+    def _from_json(cls, raw: Mapping[str, Any]) -> "Calibration":
+        evidence, picture = raw.get("evidence"), raw.get("picture")
+        read = {
+            "params": CalibrateParams(**raw["params"]),
+            "standardisation": {camera: _norms(norms) for camera, norms in raw["standardisation"].items()},
+            "cell_standardisation": _norms(raw["cell_standardisation"]),
+            "evidence": evidence and Evidence(**evidence),
+            "picture": picture and cls._from_json(picture),
+        }
+        return cls(**{**raw, **read})
 
 
 def _norms(raw: Mapping[str, Any]) -> Standardisation:

@@ -1,5 +1,6 @@
 """The base class of all processors, and a wrapper that runs one in a thread."""
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,6 +38,14 @@ class Processor(Generic[In, Out]):
         """
         raise NotImplementedError
 
+    def poll(self) -> list[Out]:
+        """Takes results that threads have finished since the last call, without a further item.
+
+        Returns:
+            Those results, in order; none unless a part of the processor runs in a thread.
+        """
+        return []
+
     def finish(self) -> list[Out]:
         """Ends the stream; call once, after the last item.
 
@@ -61,8 +70,9 @@ def results(processor: Processor[In, Out], items: Iterable[In]) -> Iterator[Out]
 class Threaded(Processor[In, Out]):
     """Runs a processor in a thread of its own, so that its work overlaps with that of the caller.
 
-    Results are the same; they come up to `pending` items later. An error of the thread is raised by the next
-    call, once the results before it have been returned; the thread then ends, without the items that waited.
+    Results are the same; they come up to `pending` items later, or by `poll` as soon as they are there. An
+    error of the thread is raised by the next call, once the results before it have been returned; the thread
+    then ends, without the items that waited.
 
     Args:
         processor: to run; nothing else may use it.
@@ -77,8 +87,15 @@ class Threaded(Processor[In, Out]):
 
     def process(self, item: In) -> list[Out]:
         self._waiting.append(self._thread.submit(self.processor.process, item))
+        return self._taken(self.pending)
+
+    def poll(self) -> list[Out]:
+        return self._taken(math.inf)
+
+    def _taken(self, unfinished: float) -> list[Out]:
+        """Takes the results that are there, and waits for more while more than `unfinished` items wait."""
         out: list[Out] = []
-        while self._waiting and (len(self._waiting) > self.pending or self._waiting[0].done()):
+        while self._waiting and (len(self._waiting) > unfinished or self._waiting[0].done()):
             if out and self._waiting[0].exception():
                 break  # the next call raises it
             out += self._next()

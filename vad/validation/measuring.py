@@ -4,19 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
-import numpy as np
-import pandas as pd
 
 from vad.branches.base import Branch
-from vad.branches.error_files import ErrorWriter
+from vad.branches.error_files import write_frame_errors
+from vad.branches.measuring import Measuring
 from vad.branches.params import MeasureParams
 from vad.flow import FlowMethod
-from vad.live.measuring import Measuring
 from vad.regions import RegionMode
 from vad.store.body_heights import BodyHeight
-from vad.store.tables import BOX
 from vad.store.zones import CameraZones
-from vad.stream import FrameErrors, results
+from vad.stream import results
 from vad.stream.stored_frames import StoredFrames
 from vad.validation.passages import Passage
 from vad.windows.spec import ResizeParams, TensorSpec, WindowParams
@@ -78,7 +75,6 @@ def measure_passage(
         concurrent=threads > 1,
     )
     errors = list(results(measuring, passage.shown(stored, stored.video)))
-    measurement = measuring.measurement
     card = {
         "frames": len(passage),
         "stride": spec.stride,
@@ -87,28 +83,4 @@ def measure_passage(
         "cell": params.cell,
         "lookahead": 0,  # not used: the calibration has that of whole clips
     }
-    with ErrorWriter(stem, _table(errors), card) as out:
-        for name, learned in measurement.learned.items():
-            out.declare(name, learned)
-        for name in measurement.maps:
-            with out.add_map(name) as writer:
-                for frame in errors:
-                    writer.append(frame.maps[name])
-        measured = [frame for frame in errors if frame.index == frame.source]
-        for name in measurement.columns:
-            out.add_column(name, np.concatenate([frame.errors[name] for frame in measured]))
-
-
-def _table(errors: Sequence[FrameErrors]) -> pd.DataFrame:
-    """The first columns of the table of errors: a row per region of each frame that has its own windows."""
-    measured = [frame for frame in errors if frame.index == frame.source]
-    counts = [len(frame.regions) for frame in measured]
-    boxes = np.concatenate([frame.regions.boxes for frame in measured]).astype(np.int32)
-    return pd.DataFrame(
-        {
-            "frame": np.repeat([frame.index for frame in measured], counts).astype(np.int32),
-            "region": np.arange(sum(counts)),
-            "track": np.concatenate([frame.regions.tracks for frame in measured]).astype(np.int32),
-            **dict(zip(BOX, boxes.T, strict=True)),
-        }
-    )
+    write_frame_errors(stem, errors, measuring.measurement.learned, card)

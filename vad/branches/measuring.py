@@ -116,6 +116,9 @@ class Measuring(Processor[Frame, FrameErrors]):
         self._without_flow.append(item)
         return self._with_flow(self._flow.process(item))
 
+    def poll(self) -> list[FrameErrors]:
+        return self._with_flow(self._flow.poll()) + self._with_regions(self._regions.poll())
+
     def finish(self) -> list[FrameErrors]:
         # in the order of the data: what a processor still owes goes through all processors behind it
         out = self._with_flow(self._flow.finish())

@@ -1,0 +1,218 @@
+"""Watches cameras, each in a thread of its own, so that none holds up another."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vad import UserError
+from vad.detect.all_outputs import AllOutputs
+from vad.detect.observer import Observer
+from vad.detect.options import Options
+from vad.detect.printing import CameraState, Printer
+from vad.detect.sessions import observe
+from vad.inputs.source import Source
+from vad.inputs.stream import Arrival, Stream
+from vad.live import TrainedModel
+
+WAIT = 0.25  # seconds for the next frame, after which a stop is noticed
+POLL = 0.005  # seconds between looks at results while frames are in work
+IN_WORK = 1.0  # seconds after a frame during which its results may become ready
+LONGEST_BREAK = 10.0  # seconds without frames, after which the scene may have changed and all begins anew
+STATE_EVERY = 1.0  # seconds
+TOO_SLOW = 0.1  # share of frames that are dropped, from which the computer is said to be too slow
+MEASURED = 250  # frames after which that is judged
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A source that is watched.
+
+    Attributes:
+        source: its address.
+        name: of the camera in training.
+        outputs: what is written about it; they are not closed here.
+    """
+
+    source: Source
+    name: str
+    outputs: AllOutputs
+
+
+def watch(
+    cameras: Sequence[Camera],
+    model: TrainedModel,
+    options: Options,
+    printer: Printer,
+    stopped: Callable[[], bool],
+) -> int:
+    """Watches cameras until all have ended or the user stops.
+
+    Args:
+        cameras: at least one.
+        model: the deployed model, which they share.
+        options: of the command.
+        printer: prints events, states and notes.
+        stopped: whether the user wants to stop.
+
+    Returns:
+        The number of cameras that failed.
+
+    Raises:
+        UserError: if there is a single camera, and it fails.
+    """
+    watches = [Watch(camera, model, options, printer, alone=len(cameras) == 1) for camera in cameras]
+    threads = [threading.Thread(target=w.run, args=(stopped,), daemon=True) for w in watches]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        time.sleep(WAIT)
+        printer.states([w.state for w in watches])
+    errors = [w.error for w in watches if w.error is not None]
+    for error in errors:
+        if len(watches) == 1 or not isinstance(error, UserError):
+            raise error
+    return len(errors)
+
+
+class Watch:
+    """Watches a camera.
+
+    Args:
+        camera: the camera.
+        model: the deployed model.
+        options: of the command.
+        printer: prints events and notes.
+        alone: whether it is the only camera, so that it is an error if it cannot be opened at all; one of
+            several is tried again and again.
+
+    Attributes:
+        state: how it is doing.
+        error: because of which it ended; None if there was none.
+    """
+
+    def __init__(
+        self, camera: Camera, model: TrainedModel, options: Options, printer: Printer, *, alone: bool
+    ):
+        self.state = CameraState(camera.source.text, "opening")
+        self.error: Exception | None = None
+        self._camera, self._model, self._options = camera, model, options
+        self._printer, self._alone = printer, alone
+        self._observer: Observer | None = None
+        self._size = (0, 0)  # width and height of the frames
+        self._fed = 0  # number of frames
+        self._first = self._latest = 0.0  # when frames came, by time.monotonic
+        self._told = ""  # state that was last told
+        self._too_slow = False  # whether that was told
+        self._events = 0  # in earlier sessions
+        self._counted = (0.0, 0)  # when results were last counted, and how many there were
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Watches until the camera ends, the time is over or the user stops; keeps an error in `error`."""
+        try:
+            with Stream(self._camera.source, open_timeout=self._options.open_timeout) as stream:
+                while not (stopped() or stream.ended or self._is_over()):
+                    in_work = self._observer is not None and time.monotonic() - self._latest < IN_WORK
+                    if (arrival := stream.read(POLL if in_work else WAIT)) is not None:
+                        self._take(arrival, stream)
+                    elif self._observer is not None:
+                        self._observer.poll()
+                    self._tell(stream)
+            self._end_session()
+        except UserError as e:
+            self.error = UserError(f"{self._camera.source.text}: {e}")
+            if not self._alone:
+                self._printer.error(str(self.error))
+        except Exception as e:
+            self.error = e
+        finally:
+            self.state = CameraState(self._camera.source.text, "ended")
+
+    def _is_over(self) -> bool:
+        seconds = self._options.seconds
+        return seconds is not None and self._fed > 0 and self._latest - self._first >= seconds
+
+    def _take(self, arrival: Arrival, stream: Stream) -> None:
+        """Feeds a frame."""
+        frame = arrival.decoded.frame
+        size = (frame.width, frame.height)
+        lasted = arrival.monotonic - self._latest if self._fed else 0.0
+        if size != self._size or lasted > LONGEST_BREAK:
+            self._end_session()
+        if self._observer is None:
+            if stream.fps is None:
+                return  # not yet measured
+            self._begin_session(arrival, stream.fps)
+        assert self._observer is not None
+        if not self._fed:
+            self._first = arrival.monotonic
+        self._fed, self._latest = self._fed + 1, arrival.monotonic
+        self._observer.process(arrival.decoded, arrival.at, arrival.monotonic)
+
+    def _begin_session(self, arrival: Arrival, fps: float) -> None:
+        camera, frame = self._camera, arrival.decoded.frame
+        self._size = (frame.width, frame.height)
+        self._observer, note = observe(
+            self._model,
+            camera.source,
+            camera.name,
+            fps,
+            arrival.decoded,
+            camera.outputs,
+            self._printer.event,
+            live=True,
+            events=self._events,
+        )
+        session = self._observer.session
+        text = f"{frame.width}x{frame.height} at {fps:.4g} frames per second; scores come "
+        text += f"{session.delay:.1f} s after their frames"
+        if session.warm_up:
+            text += f"; the background is learned for {session.warm_up / session.fps:.0f} s"
+        self._note(text)
+        if note:
+            self._note(note)
+
+    def _end_session(self) -> None:
+        if self._observer is not None:
+            self._observer.finish()
+            self._events = self._observer.events
+            self._observer = None
+
+    def _tell(self, stream: Stream) -> None:
+        """Says what has changed, and renews the state."""
+        if stream.state != self._told:
+            self._told = stream.state
+            if stream.state == "down":
+                if self._alone and not stream.received:
+                    raise UserError(stream.reason)
+                self._note(f"down: {stream.reason}; it is tried again and again")
+            elif stream.state == "stale":
+                self._note("no frames come")
+            elif stream.state == "live" and stream.reconnects:
+                self._note("live again")
+        now, observer = time.monotonic(), self._observer
+        seconds, results = now - self._counted[0], observer.results if observer else 0
+        if seconds < STATE_EVERY and stream.state == self.state.state:
+            return
+        self.state = CameraState(
+            self._camera.source.text,
+            stream.state,
+            fps=max(0, results - self._counted[1]) / seconds,
+            delay=observer.delay if observer else None,
+            dropped=stream.dropped,
+            reconnects=stream.reconnects,
+            warming_up=observer is not None and observer.latest is not None and observer.latest.warming_up,
+            score=observer.latest.score if observer and observer.latest else None,
+        )
+        self._counted = (now, results)
+        if not self._too_slow and self._fed >= MEASURED and stream.dropped > TOO_SLOW * stream.received:
+            self._too_slow = True
+            dropped = stream.dropped / stream.received
+            rate = max(1, int((1 - dropped) * (stream.fps or 1)))
+            self._note(
+                f"this computer is too slow for all frames and drops {100 * dropped:.0f} %; --fps {rate} is "
+                "a rate that it can keep up with"
+            )
+
+    def _note(self, text: str) -> None:
+        self._printer.note(f"{self._camera.source.text}: {text}")

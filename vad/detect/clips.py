@@ -1,0 +1,68 @@
+"""Scores clips: videos and folders of pictures, as the pipeline scores them."""
+
+from collections.abc import Callable
+from itertools import chain
+from typing import NamedTuple
+
+from vad.detect.all_outputs import AllOutputs
+from vad.detect.printing import Printer
+from vad.detect.sessions import observe
+from vad.inputs.files import open_file
+from vad.inputs.source import Source
+from vad.live import TrainedModel
+
+
+class Scored(NamedTuple):
+    """What was scored.
+
+    Attributes:
+        seconds: of footage.
+        events: number of events.
+        complete: whether all of it was scored.
+    """
+
+    seconds: float
+    events: int
+    complete: bool
+
+
+def score_clip(
+    source: Source,
+    camera: str,
+    model: TrainedModel,
+    outputs: AllOutputs,
+    printer: Printer,
+    stopped: Callable[[], bool],
+) -> Scored:
+    """Scores a clip.
+
+    Args:
+        source: a video or a folder of pictures.
+        camera: name of the camera in training.
+        model: the deployed model.
+        outputs: what is written about it.
+        printer: shows events and progress.
+        stopped: whether the user wants to stop.
+
+    Raises:
+        UserError: if the clip cannot be read, the model does not fit it, or an output cannot be written.
+    """
+    opened = open_file(source, model.extract.color)
+    first = next(opened.decoded)
+    observer, note = observe(model, source, camera, opened.fps, first, outputs, printer.event, live=False)
+    if note:
+        printer.note(f"{source.text}: {note}")
+    frames, complete = 0, True
+    printer.begin(source.text, opened.frames)
+    try:
+        for decoded in chain([first], opened.decoded):
+            if stopped():
+                complete = False
+                break
+            observer.process(decoded)
+            frames += 1
+            printer.advance()
+        observer.finish()
+    finally:
+        printer.end()
+    return Scored(frames / opened.fps, observer.events, complete)

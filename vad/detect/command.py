@@ -1,0 +1,236 @@
+"""Runs `vad detect`: finds sources, loads the model, opens outputs, and scores one source after another."""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from vad import UserError
+from vad.detect.all_outputs import AllOutputs
+from vad.detect.cameras import Camera, watch
+from vad.detect.clips import Scored, score_clip
+from vad.detect.files import require_new
+from vad.detect.options import Options
+from vad.detect.outputs import CsvOutput, JsonlOutput, Output
+from vad.detect.pictures import PictureJudge
+from vad.detect.printing import Printer, minutes
+from vad.detect.privacy import require_possible
+from vad.detect.sessions import choose_camera, limit_rate
+from vad.detect.snapshots import SnapshotOutput
+from vad.detect.video import VideoOutput
+from vad.inputs.source import Source, find_sources
+from vad.live import TrainedModel
+from vad.live.deployed_model import load_deployed
+from vad.scoring.evidence import warning
+
+OK, FAILED, INTERRUPTED = 0, 2, 130
+
+
+def detect(options: Options) -> int:
+    """Runs the command.
+
+    Args:
+        options: of the command line.
+
+    Returns:
+        The exit status: 0; 2 if some of several sources failed; 130 if it was interrupted before all files
+        were scored.
+
+    Raises:
+        UserError: if the options, the model, the only source or an output is wrong.
+    """
+    sources = find_sources(options.sources, separate_pictures=options.pictures)
+    _require_new(options, sources)
+    printer = Printer(options.quiet)
+    model = limit_rate(load_deployed(options.model), options)
+    for text in [*model.warnings, warning(model.calibration.evidence)]:
+        if text:
+            printer.note(f"warning: {text}")
+    require_possible(options.privacy, model.mode)
+    cameras = _cameras(options, sources, model, printer)
+    try:
+        with _stop_signals() as stopped:
+            return _Run(options, sources, cameras, model, printer, stopped).run()
+    finally:
+        printer.close()
+
+
+class _Run:
+    """A run over all sources: pictures and clips first, then cameras. Arguments as of the functions above."""
+
+    def __init__(
+        self,
+        options: Options,
+        sources: Sequence[Source],
+        cameras: Sequence[str],
+        model: TrainedModel,
+        printer: Printer,
+        stopped: Callable[[], bool],
+    ):
+        self.options, self.model, self.printer, self.stopped = options, model, printer, stopped
+        self.live = [pair for pair in zip(sources, cameras, strict=True) if _is_live(pair[0], options)]
+        self.files = [pair for pair in zip(sources, cameras, strict=True) if not _is_live(pair[0], options)]
+        self.sources = len(sources)
+        self.failed = 0
+        self.scored: list[Scored] = []
+        self._judge = PictureJudge(model, printer)
+        self._shared: list[Output] = []
+
+    def run(self) -> int:
+        interrupted = False
+        try:
+            self._open_shared()
+            for source, camera in self.files:
+                if self.stopped():
+                    break
+                self._score(source, camera)
+            interrupted = bool(self.files) and self.stopped()
+            if self.live and not self.stopped():
+                self._watch()
+        except BaseException:
+            interrupted = True
+            raise
+        finally:
+            for output in self._shared:
+                output.close(complete=not interrupted)
+        self._summarize()
+        return INTERRUPTED if interrupted else FAILED if self.failed else OK
+
+    def _open_shared(self) -> None:
+        """Opens the outputs that all sources share, in the order in which they are given."""
+        options, shared, overwrite = self.options, self._shared, self.options.overwrite
+        if options.csv:
+            branches = tuple(self.model.calibration.branches)
+            shared.append(CsvOutput(options.csv, branches, live=bool(self.live), overwrite=overwrite))
+        if options.jsonl:
+            shared.append(JsonlOutput(options.jsonl, overwrite=overwrite))
+        if options.snapshots:
+            shared.append(SnapshotOutput(options.snapshots, overwrite=overwrite))
+
+    def _score(self, source: Source, camera: str) -> None:
+        """Scores a file; an error does not keep others from being scored."""
+        try:
+            if source.kind == "picture":
+                self._judge.judge(source, camera, self._all([]))
+                return
+            video = self._video(source)
+            complete = False
+            try:
+                scored = score_clip(source, camera, self.model, self._all(video), self.printer, self.stopped)
+                self.scored.append(scored)
+                complete = scored.complete
+            finally:
+                for output in video:
+                    output.close(complete=complete)
+        except UserError as e:
+            if self.sources == 1:
+                raise
+            self.failed += 1
+            self.printer.error(str(e))
+
+    def _watch(self) -> None:
+        videos = [self._video(source) for source, _ in self.live]
+        cameras = [
+            Camera(source, name, self._all(video))
+            for (source, name), video in zip(self.live, videos, strict=True)
+        ]
+        try:
+            self.failed += watch(cameras, self.model, self.options, self.printer, self.stopped)
+        finally:
+            for video in videos:
+                for output in video:
+                    output.close()
+
+    def _all(self, video: Sequence[Output]) -> AllOutputs:
+        return AllOutputs([*self._shared, *video], self.options.privacy)
+
+    def _video(self, source: Source) -> list[Output]:
+        """The video with overlays, if one is wanted."""
+        if self.options.video is None:
+            return []
+        path = video_path(self.options.video, source, self.sources)
+        return [VideoOutput(path, live=_is_live(source, self.options), overwrite=self.options.overwrite)]
+
+    def _summarize(self) -> None:
+        """Says how much was scored, and how many events it had."""
+        if self.scored:
+            count, events = len(self.scored), sum(scored.events for scored in self.scored)
+            seconds = sum(scored.seconds for scored in self.scored)
+            self.printer.note(
+                f"{events} event{'s' * (events != 1)} in {count} clip{'s' * (count != 1)}, "
+                f"{minutes(seconds)} of footage"
+            )
+        self._judge.summarize()
+
+
+def video_path(path: Path, source: Source, sources: int) -> Path:
+    """Path of the video of a source: the path given, or below it if there are several sources.
+
+    Args:
+        path: as the user gave it.
+        source: the source.
+        sources: number of all sources.
+    """
+    return path / f"{source.name}.mp4" if sources > 1 or path.is_dir() else path
+
+
+def _is_live(source: Source, options: Options) -> bool:
+    return source.is_live or (options.realtime and source.kind == "video")
+
+
+def _require_new(options: Options, sources: Sequence[Source]) -> None:
+    """Checks, before the model is loaded, that no file is in the way.
+
+    Raises:
+        UserError: naming the file, or two outputs that are the same.
+    """
+    files = [path for path in (options.csv, options.jsonl) if path is not None]
+    if options.video is not None:
+        if all(source.kind == "picture" for source in sources):
+            raise UserError("--video: a picture has no video; --snapshots DIR keeps alarmed pictures")
+        if options.video.is_file() and len(sources) > 1:
+            raise UserError(
+                f"--video {options.video}: is a file; name a folder, as there are several sources"
+            )
+        moving = [source for source in sources if source.kind != "picture"]
+        files += [video_path(options.video, source, len(sources)) for source in moving]
+    for i, path in enumerate(files):
+        if path in files[:i]:
+            raise UserError(f"{path}: is named for two outputs")
+        inputs = [source.address for source in sources if isinstance(source.address, Path)]
+        require_new(path, overwrite=options.overwrite, inputs=inputs)
+
+
+def _cameras(options: Options, sources: Sequence[Source], model: TrainedModel, printer: Printer) -> list[str]:
+    """The names of the cameras in training, one for each source.
+
+    Raises:
+        UserError: if names are too many, too few or unknown.
+    """
+    given: list[str | None] = [*options.camera]
+    if len(given) > 1 and len(given) != len(sources):
+        raise UserError(f"--camera is given {len(given)} times for {len(sources)} sources: once, or for each")
+    names = given if len(given) == len(sources) else (given or [None]) * len(sources)
+    chosen = [choose_camera(model, name) for name in names]
+    for note in dict.fromkeys(note for _, note in chosen if note):
+        printer.note(note)
+    return [camera for camera, _ in chosen]
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Callable[[], bool]]:
+    """Turns SIGINT and SIGTERM into a wish to stop; the second one stops at once."""
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

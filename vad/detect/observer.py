@@ -1,0 +1,105 @@
+"""Feeds the frames of a source to a session, and hands what comes out to printer and outputs."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from vad.detect.all_outputs import AllOutputs
+from vad.detect.records import EventRecord, EventRecorder
+from vad.detect.shot import Origin, Shot
+from vad.footage.decode import Convert, Decoded
+from vad.live import FrameResult, Session
+
+
+class Arrived(NamedTuple):
+    """A frame that was given to the session and whose result is owed.
+
+    Attributes:
+        decoded: the frame.
+        time: when it was filmed, by the clock; None for files.
+        at: when it came, by `time.monotonic`.
+    """
+
+    decoded: Decoded
+    time: datetime | None
+    at: float
+
+
+class Observer:
+    """Observes a source with a session.
+
+    Args:
+        origin: what is known about the source before its first frame is scored.
+        session: at work on the source.
+        outputs: what is written about it.
+        report: takes the records of events, as they begin and end.
+        events: number of events that the source had before, in an earlier session.
+
+    Attributes:
+        session: as given.
+        latest: the latest result; None before the first.
+        delay: seconds from the arrival of its frame to the result; None before the first.
+        results: number of results.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        session: Session,
+        outputs: AllOutputs,
+        report: Callable[[EventRecord], None],
+        events: int = 0,
+    ):
+        self.session = session
+        self.latest: FrameResult | None = None
+        self.delay: float | None = None
+        self.results = 0
+        self._origin, self._outputs, self._report = origin, outputs, report
+        self._recorder = EventRecorder(origin, events)
+        self._to_picture = Convert("rgb", None) if outputs.need_pictures else None
+        self._arrived: deque[Arrived] = deque()
+
+    @property
+    def events(self) -> int:
+        """Number of events of the source that have begun."""
+        return self._recorder.events
+
+    def process(self, decoded: Decoded, filmed: datetime | None = None, at: float | None = None) -> None:
+        """Takes the next frame; arguments as the attributes of `Arrived`, `at` by default now."""
+        self._arrived.append(Arrived(decoded, filmed, time.monotonic() if at is None else at))
+        self._handle(self.session.process(decoded))
+
+    def poll(self) -> None:
+        """Takes results that have become ready since the last frame."""
+        self._handle(self.session.poll())
+
+    def finish(self) -> None:
+        """Ends the session: takes the results still owed, and ends an event that goes on."""
+        self._handle(self.session.finish())
+        self._tell(self._recorder.finish(self.session.final_updates))
+        self._outputs.end(self._origin)
+
+    def _handle(self, results: Sequence[FrameResult]) -> None:
+        for result in results:
+            # resampling leaves frames out, and may repeat one
+            while self._arrived[0].decoded.number != result.number:
+                self._arrived.popleft()
+            arrived = self._arrived[0]
+            self.latest, self.delay = result, time.monotonic() - arrived.at
+            self.results += 1
+            shot = Shot(self._origin, result, self._picture(arrived.decoded), arrived.time)
+            records = self._recorder.records(shot)
+            self._outputs.frame(shot._replace(event=self._recorder.current))
+            self._tell(records)
+
+    def _picture(self, decoded: Decoded) -> np.ndarray | None:
+        return self._to_picture.process(decoded)[0].pixels if self._to_picture is not None else None
+
+    def _tell(self, records: Sequence[EventRecord]) -> None:
+        for record in records:
+            self._report(record)
+            self._outputs.event(record)

@@ -1,0 +1,185 @@
+"""The overlay: where and how a frame is anomalous, drawn onto its picture, and its score below it.
+
+Colours are those of Okabe and Ito (2008, jfly.uni-koeln.de/color), which colour-blind people can distinguish;
+what they say is also said by the thickness of lines, or in words.
+"""
+
+import math
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from vad.detect.lettering import Color, measure, tag, write
+from vad.detect.score_strip import ALARM, FAINT, GROUND, LINE, ScoreStrip
+from vad.detect.shot import Origin, Shot
+
+QUIET: Color = (86, 180, 233)
+RAISED: Color = (240, 228, 66)
+WHITE: Color = (255, 255, 255)
+HEAT = 0.4  # opacity of a cell with a high score
+LEAST_WIDTH = 480  # pixels; smaller pictures are magnified, so that text has room
+
+
+class Overlay:
+    """Draws the shots of a source, one after another.
+
+    Args:
+        origin: of the shots.
+    """
+
+    def __init__(self, origin: Origin):
+        self.origin = origin
+        height, width = origin.picture_size
+        self._factor = math.ceil(LEAST_WIDTH / width) if width < LEAST_WIDTH else 1
+        self._height, self._width = height * self._factor, width * self._factor
+        self._letters = max(13, round(self._width / 55))
+        self._line = max(1, round(self._width / 640))
+        self._bar = round(1.7 * self._letters)
+        rows = max(round(6.5 * self._letters), self._height // 6)
+        self._strip = ScoreStrip(self._width, rows, round(0.8 * self._letters), origin.threshold)
+        # sides are even, as H.264 needs them
+        self._canvas = (even(self._height + self._bar + rows), even(self._width))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the drawn pictures in pixels; both are even."""
+        return self._canvas
+
+    def draw(self, shot: Shot) -> np.ndarray:
+        """The picture of a shot with boxes and cells, below it a bar of text and the scores so far.
+
+        Args:
+            shot: the next one, with a picture.
+
+        Returns:
+            uint8 [height, width, 3] RGB, of `size`.
+        """
+        canvas = np.empty((*self._canvas, 3), np.uint8)
+        canvas[-1], canvas[:, -1] = GROUND, GROUND
+        end = self._height + self._bar
+        self._annotate(canvas[:end, : self._width], shot)
+        strip = self._strip.draw(shot.result.seconds, shot.result.score)
+        canvas[end : end + len(strip), : self._width] = strip
+        return canvas
+
+    def still(self, shot: Shot) -> np.ndarray:
+        """The picture of a shot as `draw` gives it, without the scores before; any shot with a picture.
+
+        Returns:
+            uint8 [height, width, 3] RGB.
+        """
+        canvas = np.empty((self._height + self._bar, self._width, 3), np.uint8)
+        self._annotate(canvas, shot)
+        return canvas
+
+    def _annotate(self, canvas: np.ndarray, shot: Shot) -> None:
+        assert shot.picture is not None
+        height, width, line = self._height, self._width, self._line
+        picture, result = canvas[:height], shot.result
+        picture[:] = resized(shot.picture, height, width)
+        self._cells(picture, result.cells)
+        self._boxes(picture, shot)
+        if result.alarmed:
+            cv2.rectangle(picture, (0, 0), (width - 1, height - 1), ALARM, 4 * line)
+            tag(picture, "ALARM", 4 * line, 4 * line, round(1.4 * self._letters), WHITE, ALARM)
+        self._text(canvas[height:], shot)
+
+    def _cells(self, picture: np.ndarray, cells: np.ndarray | None) -> None:
+        """Tints the cells above their threshold, the higher the more."""
+        limit = self.origin.cell_threshold
+        if cells is None or not (cells > limit).any():
+            return
+        alpha = np.where(cells > limit, np.clip(cells / max(limit, 1e-6) - 0.5, 0.5, 1) * HEAT, 0)
+        size, cell = self.origin.size, self.origin.cell
+        rows, columns = size[0] / cell, size[1] / cell  # the last cells may reach out of the picture
+        # the cell of each row and column of the picture
+        y = (np.arange(picture.shape[0]) * rows / picture.shape[0]).astype(int)
+        x = (np.arange(picture.shape[1]) * columns / picture.shape[1]).astype(int)
+        y0, y1 = np.flatnonzero(np.any(alpha, axis=1)[y])[[0, -1]] + [0, 1]
+        x0, x1 = np.flatnonzero(np.any(alpha, axis=0)[x])[[0, -1]] + [0, 1]
+        part, weight = picture[y0:y1, x0:x1], alpha[y[y0:y1, None], x[None, x0:x1], None].astype(np.float32)
+        part[:] = part + (np.array(ALARM, np.float32) - part) * weight
+
+    def _boxes(self, picture: np.ndarray, shot: Shot) -> None:
+        """Outlines regions; the highest come last and lie above."""
+        result = shot.result
+        boxes = self.origin.on_picture(result.regions.boxes) * self._factor
+        for i in np.argsort(result.region_scores):
+            if result.regions.sources[i] == "frame":
+                continue
+            ratio = result.region_scores[i] / max(self.origin.threshold, 1e-6)
+            x0, y0, x1, y1 = np.rint(boxes[i]).astype(int).tolist()
+            corners = (x0, y0), (x1 - 1, y1 - 1)
+            if ratio > 1:
+                cv2.rectangle(picture, *corners, ALARM, 3 * self._line)
+                text = f"{result.region_scores[i]:.1f}"
+                rows = measure(text, self._letters)[1]
+                tag(picture, text, x0, y0 - rows, self._letters, WHITE, ALARM)
+            else:
+                cv2.rectangle(picture, *corners, RAISED if ratio > 0.5 else QUIET, self._line)
+
+    def _text(self, bar: np.ndarray, shot: Shot) -> None:
+        """Writes time, state and score."""
+        result, letters = shot.result, self._letters
+        ground, ink = (ALARM, WHITE) if result.alarmed else (GROUND, LINE)
+        bar[:] = ground
+        y, pad = round(0.25 * letters), letters // 2
+        time = moment(shot)
+        score = f"score {result.score:.1f}, threshold {self.origin.threshold:.1f}"
+        wide = measure(score, letters)[0]
+        left = 2 * pad + measure(time, letters)[0] + pad
+        room = max(0, bar.shape[1] - wide - 2 * pad - left)
+        state, color = "normal", FAINT
+        if result.alarmed:
+            # as many branches as there is room for
+            shares = in_words(result.shares)
+            states = ["  ".join(["ALARM", ", ".join(shares[:n])]) for n in range(len(shares), -1, -1)]
+            state = next((text for text in states if measure(text, letters)[0] <= room), "ALARM")
+            color = WHITE
+        elif result.warming_up:
+            state, color = "warming up: no motion yet", RAISED
+        elif shot.event is not None:
+            state, color = f"event {shot.event}", RAISED
+        write(bar, time, pad, y, letters, ink)
+        write(bar[:, left : left + room], state, 0, y, letters, color)
+        write(bar, score, bar.shape[1] - wide - pad, y, letters, ink)
+
+
+def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The picture at another size; itself if it has that size.
+
+    Args:
+        picture: uint8 [H, W, 3].
+        height, width: wanted, in pixels.
+    """
+    if picture.shape[:2] == (height, width):
+        return picture
+    shrinks = picture.shape[0] > height
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def even(side: int) -> int:
+    """The side, or the next even one."""
+    return side + side % 2
+
+
+def moment(shot: Shot) -> str:
+    """Time of a shot: date and time of day for streams, m:ss for files."""
+    if shot.time is not None:
+        return f"{shot.time:%Y-%m-%d %H:%M:%S}"
+    return minutes(shot.result.seconds)
+
+
+def minutes(seconds: float) -> str:
+    """Time as m:ss, rounded down."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def in_words(shares: Mapping[str, float]) -> list[str]:
+    """The shares of branches as texts, such as `motion 62 %`; without those below 1 %.
+
+    Args:
+        shares: share by branch, the largest first.
+    """
+    return [f"{name} {100 * share:.0f} %" for name, share in shares.items() if share >= 0.01]

@@ -1,0 +1,121 @@
+"""Judges single pictures."""
+
+from functools import cache
+
+from vad.detect.all_outputs import AllOutputs
+from vad.detect.printing import Printer
+from vad.detect.records import EventRecord, place, where
+from vad.detect.shot import Origin, Shot
+from vad.footage.decode import Convert
+from vad.inputs.files import open_file
+from vad.inputs.source import Source
+from vad.live import FrameResult, PictureResult, PictureScorer, TrainedModel
+
+
+class PictureJudge:
+    """Judges pictures, each for itself.
+
+    Args:
+        model: the deployed model.
+        printer: prints the results.
+
+    Attributes:
+        judged: number of pictures.
+        alarmed: number of those that were alarmed.
+    """
+
+    def __init__(self, model: TrainedModel, printer: Printer):
+        self.judged = self.alarmed = 0
+        self._model, self._printer = model, printer
+        self._scorer = cache(lambda camera: PictureScorer(model, camera))
+
+    def judge(self, source: Source, camera: str, outputs: AllOutputs) -> None:
+        """Judges a picture.
+
+        Args:
+            source: the picture.
+            camera: name of the camera in training.
+            outputs: what is written about it. A picture that is alarmed is an event of one frame.
+
+        Raises:
+            UserError: if it cannot be read, the model cannot judge single pictures, or an output cannot be
+                written.
+        """
+        scorer: PictureScorer = self._scorer(camera)
+        (decoded,) = open_file(source, "rgb").decoded
+        pixels = Convert("rgb", None).process(decoded)[0].pixels
+        result = scorer.score(pixels)
+        self.judged += 1
+        self.alarmed += result.alarmed
+        origin = Origin(
+            source=source.text,
+            name=source.name,
+            camera=camera,
+            fps=1.0,
+            size=result.size,
+            picture_size=(pixels.shape[0], pixels.shape[1]),
+            threshold=result.threshold,
+            cell_threshold=self._model.calibration.cell_threshold,
+            cell=self._model.cell,
+            branches=tuple(scorer.branches),
+            events=self._model.calibration.params.events,
+        )
+        shot = Shot(origin, _frame_result(result), pixels, event=1 if result.alarmed else None)
+        record = _record(shot) if result.alarmed else None
+        self._printer.picture(source.text, result, record)
+        outputs.frame(shot)
+        if record is not None:
+            outputs.event(record)
+        outputs.end(origin)
+
+    def summarize(self) -> None:
+        """Says how many pictures were judged, if any."""
+        if self.judged:
+            s = "s" * (self.judged != 1)
+            self._printer.note(f"{self.alarmed} of {self.judged} picture{s} alarmed")
+
+
+def _frame_result(result: PictureResult) -> FrameResult:
+    """The result as that of the only frame of a clip."""
+    return FrameResult(
+        index=0,
+        number=0,
+        seconds=0.0,
+        score=result.score,
+        alarmed=result.alarmed,
+        warming_up=False,
+        source=0,
+        regions=result.regions,
+        region_scores=result.region_scores,
+        cells=None,
+        branch_scores=result.branch_scores,
+        branch_errors=result.branch_errors,
+        shares=result.shares,
+        events=(),
+    )
+
+
+def _record(shot: Shot) -> EventRecord:
+    """The record of a picture that is alarmed."""
+    origin, result = shot.origin, shot.result
+    box = place(origin, result)
+    return EventRecord(
+        source=origin.source,
+        camera=origin.camera,
+        event=1,
+        state="end",
+        start=0.0,
+        end=0.0,
+        peak=0.0,
+        start_time=None,
+        end_time=None,
+        peak_time=None,
+        start_frame=0,
+        end_frame=1,
+        peak_frame=0,
+        score=result.score,
+        threshold=origin.threshold,
+        shares={name: round(share, 4) for name, share in result.shares.items()},
+        box=box,
+        where=where(box, origin.picture_size),
+    )

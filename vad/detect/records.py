@@ -1,0 +1,218 @@
+"""Records of events: what a person or a program is told about an event of a source."""
+
+import json
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from vad.detect.shot import Origin, Shot
+from vad.scoring.items import Event, EventUpdate
+
+if TYPE_CHECKING:
+    from vad.live import FrameResult
+
+Box = tuple[int, int, int, int]
+WORDS = (
+    ("upper left", "top", "upper right"),
+    ("left", "centre", "right"),
+    ("lower left", "bottom", "lower right"),
+)
+EVERYWHERE = "whole picture"
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    """The begin or the end of an event.
+
+    Attributes:
+        source: the source as text, without credentials.
+        camera: name of the camera; "" if unknown.
+        event: number of the event within the source, from 1.
+        state: `begin` when the event has lasted long enough to be one, `end` when no later frame can belong
+            to it. The peak in a begin is that of the frames so far.
+        start, end, peak: seconds since the first frame of the source; `end` is that after the last frame, and
+            None at the begin.
+        start_time, end_time, peak_time: the same by the wall clock, ISO 8601 with offset; None for files.
+        start_frame, end_frame, peak_frame: numbers of frames in the source, `end_frame` exclusive and None at
+            the begin.
+        score: at the peak.
+        threshold: frames with a higher score are alarmed.
+        shares: share of each branch in the score, the largest first.
+        box: x0, y0, x1, y1 of what has the highest score at the peak, in pixels of the source's picture, end
+            exclusive; None if that is the whole picture.
+        where: place of the box in words.
+    """
+
+    source: str
+    camera: str
+    event: int
+    state: Literal["begin", "end"]
+    start: float
+    end: float | None
+    peak: float
+    start_time: str | None
+    end_time: str | None
+    peak_time: str | None
+    start_frame: int
+    end_frame: int | None
+    peak_frame: int
+    score: float
+    threshold: float
+    shares: dict[str, float]
+    box: Box | None
+    where: str
+
+    def to_json(self) -> str:
+        """One line of JSON, in ASCII, so that no name of a file can break it."""
+        return json.dumps(asdict(self), allow_nan=False)
+
+
+class _Moment(NamedTuple):
+    position: int
+    number: int
+    seconds: float
+    time: datetime | None
+    box: Box | None
+
+
+class EventRecorder:
+    """Makes records from the updates of a session's events.
+
+    Args:
+        origin: what the session's frames come from.
+        events: number of events that the source had before, in an earlier session.
+
+    Attributes:
+        events: number of events that have begun.
+    """
+
+    def __init__(self, origin: Origin, events: int = 0):
+        self.origin, self.events = origin, events
+        # an event that begins started at most so many frames ago
+        self._recent: deque[_Moment] = deque(maxlen=origin.undecided + 1)
+        self._start: _Moment | None = None
+        self._peak: _Moment | None = None
+
+    @property
+    def current(self) -> int | None:
+        """Number of the event that has begun and not ended; None outside of events."""
+        return self.events if self._start is not None else None
+
+    def records(self, shot: Shot) -> list[EventRecord]:
+        """Takes the next shot.
+
+        Returns:
+            The records that its result gives rise to.
+        """
+        result = shot.result
+        moment = _Moment(result.index, result.number, result.seconds, shot.time, None)
+        if result.alarmed:
+            moment = moment._replace(box=place(self.origin, result))
+        self._recent.append(moment)
+        return self._of(result.events)
+
+    def finish(self, updates: Iterable[EventUpdate]) -> list[EventRecord]:
+        """Ends the source.
+
+        Args:
+            updates: `Session.final_updates`.
+
+        Returns:
+            The record of the end of the event that was not over, if there was one.
+        """
+        return self._of(updates)
+
+    def _of(self, updates: Iterable[EventUpdate]) -> list[EventRecord]:
+        out = []
+        for update in updates:
+            event = update.event
+            if update.kind == "begin":
+                self.events += 1
+                self._start = self._moment(event.start)
+            if self._peak is None or self._peak.position != event.peak:
+                self._peak = self._moment(event.peak)
+            if update.kind != "grow":
+                out.append(self._record(update.kind, event))
+            if update.kind == "end":
+                self._start = self._peak = None
+        return out
+
+    def _moment(self, position: int) -> _Moment:
+        return next(moment for moment in self._recent if moment.position == position)
+
+    def _record(self, kind: Literal["begin", "end"], event: Event) -> EventRecord:
+        start, peak, origin = self._start, self._peak, self.origin
+        assert start is not None
+        assert peak is not None
+        last = self._moment(event.end - 1) if kind == "end" else None
+        interval = 1 / origin.fps
+        return EventRecord(
+            source=origin.source,
+            camera=origin.camera,
+            event=self.events,
+            state=kind,
+            start=round(start.seconds, 3),
+            end=None if last is None else round(last.seconds + interval, 3),
+            peak=round(peak.seconds, 3),
+            start_time=_iso(start.time),
+            end_time=None if last is None or last.time is None else _iso(last.time + timedelta(0, interval)),
+            peak_time=_iso(peak.time),
+            start_frame=start.number,
+            end_frame=None if last is None else last.number + 1,
+            peak_frame=peak.number,
+            score=float(event.score),
+            threshold=float(origin.threshold),
+            shares={name: round(float(share), 4) for name, share in event.shares.items()},
+            box=peak.box,
+            where=where(peak.box, origin.picture_size),
+        )
+
+
+def place(origin: Origin, result: "FrameResult") -> Box | None:
+    """What has the highest score in a frame.
+
+    That is the highest region, unless regions are whole frames or below the threshold and a cell is above
+    that of cells: branches such as `speed` have cells only.
+
+    Args:
+        origin: what the frame comes from.
+        result: of the frame.
+
+    Returns:
+        x0, y0, x1, y1 in pixels of the source's picture, end exclusive; None if that is the whole picture.
+    """
+    regions, cells = result.regions, result.cells
+    parts = np.flatnonzero(regions.sources != "frame")
+    best = parts[np.argmax(result.region_scores[parts])] if len(parts) else None
+    box = None if best is None else regions.boxes[best]
+    if cells is not None and (box is None or result.region_scores[best] <= origin.threshold):
+        row, column = np.unravel_index(np.argmax(cells), cells.shape)
+        if cells[row, column] > origin.cell_threshold:
+            box = np.array([column, row, column + 1, row + 1]) * origin.cell
+    if box is None:
+        return None
+    height, width = origin.picture_size
+    x0, y0, x1, y1 = np.clip(np.rint(origin.on_picture(box)[0]), 0, (width, height) * 2).astype(int).tolist()
+    return x0, y0, x1, y1
+
+
+def where(box: Box | None, size: tuple[int, int]) -> str:
+    """The place of a box in words, by the third of the picture in which its centre lies.
+
+    Args:
+        box: x0, y0, x1, y1 in pixels of the picture; None for all of it.
+        size: (height, width) of the picture.
+    """
+    if box is None:
+        return EVERYWHERE
+    row = int((box[1] + box[3]) / 2 * 3 / size[0])
+    column = int((box[0] + box[2]) / 2 * 3 / size[1])
+    return WORDS[min(max(row, 0), 2)][min(max(column, 0), 2)]
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat(timespec="milliseconds")

@@ -1,0 +1,131 @@
+"""Fits a session to a source: its camera, its frame size and its rate."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from vad import UserError
+from vad.detect.all_outputs import AllOutputs
+from vad.detect.observer import Observer
+from vad.detect.options import Options
+from vad.detect.records import EventRecord
+from vad.detect.shot import Origin
+from vad.footage.decode import Convert, Decoded
+from vad.inputs.source import Source
+from vad.live import Session, TrainedModel
+from vad.store.body_heights import OTHER_CAMERAS
+
+TOLERANCE = 0.02  # share by which frames may be taller or shorter than in training and still count as equal
+
+
+def choose_camera(model: TrainedModel, name: str | None) -> tuple[str, str | None]:
+    """The name of the camera in training.
+
+    Args:
+        model: the deployed model.
+        name: as the user gave it; None for none.
+
+    Returns:
+        (the name, a note for the user or None).
+
+    Raises:
+        UserError: if the model knows no camera of that name.
+    """
+    known = sorted(camera for camera in model.body_heights.cameras if camera != OTHER_CAMERAS)
+    if name is None:
+        if len(known) < 2:
+            return (known[0] if known else OTHER_CAMERAS), None
+        return OTHER_CAMERAS, (
+            f"the model knows the cameras {', '.join(known)}; without --camera it uses what it learned from "
+            "all of them"
+        )
+    if name not in known:
+        raise UserError(f"--camera {name}: the model knows {', '.join(known) or 'no camera by name'}")
+    return name, None
+
+
+def fit_size(model: TrainedModel, camera: str, width: int, height: int) -> tuple[int | None, str | None]:
+    """The size to which frames are reduced, so that they are as tall as in training.
+
+    Args:
+        model: the deployed model.
+        camera: name of the camera.
+        width: of the frames of the source, in pixels.
+        height: of the frames of the source, in pixels.
+
+    Returns:
+        (the length in pixels to which the longer side is reduced, or None; a note for the user, or None).
+    """
+    heights = model.body_heights.cameras
+    trained = heights.get(camera) or heights.get(OTHER_CAMERAS)
+    longer = max(width, height)
+    scale = min(1.0, (model.extract.max_side or longer) / longer)
+    if trained is None or abs(height * scale / trained.rows - 1) <= TOLERANCE:
+        return None, None
+    if height * scale < trained.rows:
+        return None, (
+            f"frames of {width}x{height} pixels are smaller than in training (height {trained.rows}) and are "
+            "not enlarged; scores may be off"
+        )
+    side = round(longer * trained.rows / height)
+    scaled = f"{round(width * side / longer)}x{round(height * side / longer)}"
+    return side, f"frames of {width}x{height} pixels are reduced to {scaled}, as tall as in training"
+
+
+def limit_rate(model: TrainedModel, options: Options) -> TrainedModel:
+    """The model with the frame rate that the user asked for, if it is lower."""
+    fps = options.fps
+    if fps is None or (model.extract.fps is not None and model.extract.fps <= fps):
+        return model
+    return replace(model, extract=model.extract.model_copy(update={"fps": fps}))
+
+
+def observe(
+    model: TrainedModel,
+    source: Source,
+    camera: str,
+    fps: float,
+    first: Decoded,
+    outputs: AllOutputs,
+    report: Callable[[EventRecord], None],
+    *,
+    live: bool,
+    events: int = 0,
+) -> tuple[Observer, str | None]:
+    """Opens a session for a source, and an observer that feeds it.
+
+    Args:
+        model: the deployed model.
+        source: where the frames come from.
+        camera: name of the camera in training.
+        fps: frames per second of the source.
+        first: its first frame, which the observer has still to be given.
+        outputs: what is written about it.
+        report: takes the records of events.
+        live: whether it is a camera.
+        events: number of events that the source had before, in an earlier session.
+
+    Returns:
+        (the observer, a note for the user or None).
+
+    Raises:
+        UserError: if the model does not fit the source.
+    """
+    height, width = _shape(Convert("rgb", None), first)
+    max_side, note = fit_size(model, camera, width, height)
+    session = Session(model, fps=fps, camera=camera, live=live, max_side=max_side)
+    sides = [side for side in (max_side, model.extract.max_side) if side is not None]
+    origin = Origin.of(
+        model,
+        source=source.text,
+        name=source.name,
+        camera=camera,
+        fps=session.fps,
+        size=_shape(Convert("rgb", min(sides, default=None)), first),
+        picture_size=(height, width),
+    )
+    return Observer(origin, session, outputs, report, events), note
+
+
+def _shape(convert: Convert, frame: Decoded) -> tuple[int, int]:
+    height, width = convert.process(frame)[0].pixels.shape[:2]
+    return height, width

@@ -1,0 +1,106 @@
+"""A shot: the result for a frame together with its picture, as it goes to the outputs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from vad.scoring.params import EventParams
+
+if TYPE_CHECKING:
+    from vad.live import FrameResult, TrainedModel
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a session's frames come from, and what their scores are compared with.
+
+    Attributes:
+        source: the source as text, without credentials.
+        name: of the source, safe as a file name.
+        camera: name of the camera; "" if unknown.
+        fps: frames per second of the session, above 0.
+        size: (height, width) of the frames in the session, to which boxes refer.
+        picture_size: (height, width) of the pictures of the source, upright.
+        threshold: frames with a higher score are alarmed.
+        cell_threshold: threshold of cell scores.
+        cell: pixels of the frame per cell, in each direction.
+        branches: names of the fused branches.
+        events: how alarmed frames become events.
+    """
+
+    source: str
+    name: str
+    camera: str
+    fps: float
+    size: tuple[int, int]
+    picture_size: tuple[int, int]
+    threshold: float
+    cell_threshold: float
+    cell: int
+    branches: tuple[str, ...]
+    events: EventParams
+
+    @classmethod
+    def of(
+        cls,
+        model: "TrainedModel",
+        *,
+        source: str,
+        name: str,
+        camera: str,
+        fps: float,
+        size: tuple[int, int],
+        picture_size: tuple[int, int],
+    ) -> "Origin":
+        """The origin of frames that `model` scores; arguments as the attributes."""
+        calibration = model.calibration
+        return cls(
+            source=source,
+            name=name,
+            camera=camera,
+            fps=fps,
+            size=size,
+            picture_size=picture_size,
+            threshold=calibration.threshold,
+            cell_threshold=calibration.cell_threshold,
+            cell=model.cell,
+            branches=tuple(calibration.branches),
+            events=calibration.params.events,
+        )
+
+    @property
+    def undecided(self) -> int:
+        """Number of frames after which it is certain whether a frame belongs to an event."""
+        return round((self.events.min_duration + self.events.merge_gap) * self.fps) + 2
+
+    def on_picture(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes in pixels of the picture of the source.
+
+        Args:
+            boxes: [N, 4] in pixels of the frame.
+
+        Returns:
+            float64 [N, 4].
+        """
+        (height, width), (rows, columns) = self.picture_size, self.size
+        return np.asarray(boxes, np.float64).reshape(-1, 4) * np.tile([width / columns, height / rows], 2)
+
+
+class Shot(NamedTuple):
+    """The result for a frame with its picture.
+
+    Attributes:
+        origin: what the frame comes from.
+        result: of the session.
+        picture: uint8 [H, W, 3] RGB, upright, in the size of the source; None if no output wants pictures.
+        time: of the frame by the wall clock, with offset; None for files.
+        event: number of the event that has begun and not ended with this frame; None outside of events.
+    """
+
+    origin: Origin
+    result: "FrameResult"
+    picture: np.ndarray | None = None
+    time: datetime | None = None
+    event: int | None = None

@@ -1,0 +1,153 @@
+"""The overlay as a video: H.264 in MP4, which browsers play."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from threading import Lock
+from typing import ClassVar
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.video.reformatter import ColorRange, Colorspace
+
+from vad import UserError
+from vad.detect.files import OutputFile
+from vad.detect.outputs import Output
+from vad.detect.overlay import Overlay, resized
+from vad.detect.shot import Origin, Shot
+from vad.footage.encode import to_yuv420p
+
+TICK = Fraction(1, 90_000)  # seconds
+SUFFIXES = (".mp4", ".m4v")
+# recorded in fragments, so that what was written plays if the process is killed or the disk is full; closing
+# makes it an ordinary MP4
+FLAGS = "hybrid_fragmented+frag_keyframe"
+
+
+class VideoOutput(Output):
+    """The shots of a source with their overlay, as a video.
+
+    Frames have the times of the source, so that time in the video is real time also where a camera dropped
+    frames. There is a key frame about every second.
+
+    Args:
+        path: of the file, *.mp4.
+        live: whether the source is a stream, so that the file is visible while it is recorded.
+        overwrite: whether an existing file may be replaced.
+        preset: of x264; a slower one gives smaller files.
+
+    Raises:
+        UserError: if the suffix is not one of MP4, the file exists or cannot be made.
+    """
+
+    wants_pictures: ClassVar[bool] = True
+
+    def __init__(self, path: Path, *, live: bool = False, overwrite: bool = False, preset: str = "veryfast"):
+        if path.suffix.lower() not in SUFFIXES:
+            raise UserError(f"{path}: the video is written as MP4; name a file that ends in .mp4")
+        self.path, self._preset = path, preset
+        self._file = OutputFile(path, visible=live, overwrite=overwrite)
+        self._recording: _Recording | None = None
+        self._lock = Lock()
+
+    def frame(self, shot: Shot) -> None:
+        with self._lock:
+            if self._recording is None:
+                self._recording = _Recording(self._file, shot.origin, self._preset)
+            self._recording.add(shot)
+
+    def close(self, *, complete: bool = True) -> None:
+        with self._lock:
+            recording, self._recording = self._recording, None
+            if recording is None:
+                if not self._file.closed:
+                    self._file.discard()
+                return
+            try:
+                recording.close()
+            finally:
+                self._file.close(complete=complete)
+
+
+class _Recording:
+    """The encoder and the container of a video.
+
+    Args:
+        file: to which the container is written.
+        origin: of the first shot.
+        preset: of x264.
+    """
+
+    def __init__(self, file: OutputFile, origin: Origin, preset: str):
+        self._file = file
+        self._overlay, self._of = Overlay(origin), origin
+        self._size = height, width = self._overlay.size
+        self._container: OutputContainer = av.open(
+            file, "w", format="mp4", options={"movflags": FLAGS, "fflags": "+bitexact"}
+        )
+        rate = Fraction(origin.fps).limit_denominator(1000)
+        stream = self._container.add_stream("libx264", rate)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        codec = stream.codec_context
+        codec.time_base, codec.thread_count = TICK, 1
+        codec.gop_size = max(1, round(origin.fps))
+        codec.color_range, codec.colorspace = ColorRange.MPEG, Colorspace.SMPTE170M
+        # without B-frames, whose delay would shift all times of a video in fragments
+        stream.options = {"preset": preset, "bf": "0"}
+        self._stream = stream
+        self._before: float | None = None  # seconds of the frame before
+        self._stamp_before = -1
+        self._zero = 0.0  # seconds where the video begins
+
+    def add(self, shot: Shot) -> None:
+        """Encodes the next shot."""
+        stamp = self._stamp(shot.result.seconds)
+        if stamp is None:
+            return
+        if shot.origin != self._of:  # a later session of the same source, perhaps of another size
+            self._overlay, self._of = Overlay(shot.origin), shot.origin
+        self._encode(resized(self._overlay.draw(shot), *self._size), stamp)
+
+    def close(self) -> None:
+        """Ends the video; silent if a write has failed before."""
+        if self._file.failure is not None:
+            with suppress(av.FFmpegError):  # the container remembers the failure
+                self._container.close()
+            return
+        self._mux(None)
+        with self._failures():
+            self._container.close()
+
+    def _stamp(self, seconds: float) -> int | None:
+        """The time stamp of a frame in ticks; None for one that resampling has repeated."""
+        if self._before is None:
+            self._zero = seconds
+        elif seconds == self._before:
+            return None
+        elif seconds < self._before:  # where times go back, the video goes on
+            self._zero -= self._before + 1 / self._of.fps - seconds
+        self._before = seconds
+        self._stamp_before = max(self._stamp_before + 1, round((seconds - self._zero) / TICK))
+        return self._stamp_before
+
+    def _encode(self, picture: np.ndarray, stamp: int) -> None:
+        frame = to_yuv420p(picture)
+        frame.pts, frame.time_base = stamp, TICK
+        self._mux(frame)
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        with self._failures():
+            self._container.mux(self._stream.encode(frame))
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Raises failures of the file instead of what the library makes of them."""
+        try:
+            yield
+        except av.FFmpegError:
+            if self._file.failure is not None:
+                raise self._file.failure from None
+            raise
