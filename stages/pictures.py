@@ -1,7 +1,7 @@
 """Measures frames of the normal clips as if each were a single picture, for a threshold of such pictures.
 
-Each clip is measured by the models that did not learn from it, by the branches that need no motion. If the
-mode of preprocessing finds no regions in single pictures, nothing is measured.
+Each clip is measured by the models that did not learn from it, by the branches that need no motion. Nothing
+is measured if the mode of preprocessing finds no regions in single pictures.
 
 In: data/manifest.csv (cameras), data/tensors/folds.csv, data/frames/, data/body_height.json, data/zones.yaml;
 models/autoencoder/, models/branches/. Out: data/picture_errors/.

@@ -70,7 +70,8 @@ def _add_detect(commands: "argparse._SubParsersAction[Parser]") -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="name of the camera in training, for its body heights and zones; once, or once per source",
+        help="name of the camera in training, whose body heights and zones hold; once, or once per source "
+        "(default: the folder of a file, if it has the name of a camera)",
     )
     files = parser.add_argument_group("what is written")
     add = files.add_argument

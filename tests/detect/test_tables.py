@@ -266,6 +266,13 @@ def test_an_incomplete_file_says_so_in_its_name(tmp_path: Path) -> None:
     assert len(read_csv(tmp_path / "frames.incomplete.csv")) == len(SCORES)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_one_line_that_names_the_file() -> None:
+    with pytest.raises(UserError, match="/dev/full: the disk is full") as caught:
+        CsvOutput(Path("/dev/full"), BRANCHES)
+    assert "\n" not in str(caught.value)
+
+
 class _FullDisk:
     """A raw file that takes so many bytes and then reports a full disk, in the middle of a write."""
 

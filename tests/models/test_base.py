@@ -355,3 +355,32 @@ def test_the_fingerprint_changes_with_any_byte(stored, file):
     data[-2] ^= 1
     (stored / file).write_bytes(data)
     assert models.fingerprint(stored) != before
+
+
+# -- single pictures
+
+
+@each
+@pytest.mark.parametrize("planes", [PLANES, ("gray", *FLOW), (*PLANES[:2], "difference"), ("masked_gray",)])
+def test_single_frame_errors_depend_on_no_other_frame(name, planes):
+    model = create(name, planes=planes).eval()
+    names = set(model.single_frame)
+    assert names <= set(model.branches)
+    if set(planes) & {"difference", "masked_gray"}:
+        assert not names
+    x = torch.rand((2, *model.shape), generator=torch.Generator().manual_seed(1))
+    at = model.scored_frame
+    y = x[:, :, at : at + 1].expand_as(x).clone()
+    flow = [i for i, plane in enumerate(planes) if plane in FLOW]
+    y[:, flow] = 0.5  # nothing moves in a picture
+    with torch.inference_mode():
+        before, after = model.residuals(x), model.residuals(y)
+    for branch in names:
+        torch.testing.assert_close(before[branch], after[branch])
+
+
+def test_models_of_single_frames_and_the_appearance_of_cubes_judge_pictures():
+    assert create("conv2d").single_frame == ["reconstruction"]
+    assert create("cube", planes=("gray", *FLOW)).single_frame == ["appearance"]
+    assert create("cube", planes=FLOW).single_frame == []
+    assert create("conv3d").single_frame == create("convlstm").single_frame == []

@@ -165,3 +165,20 @@ def test_every_key_has_a_default_and_a_description(name):
             assert "\n" not in field.description, key
             if isinstance(field.annotation, type) and issubclass(field.annotation, params.Section):
                 todo.append(field.annotation)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("silhouette", r"preprocess\.mode: silhouette learns the background.*set preprocess\.mode: none or"),
+        ("person_crop", r"preprocess\.person_crop\.detectors: \['motion'\] finds what moves.*add onnx"),
+    ],
+)
+def test_modes_that_find_what_moves_refuse_single_pictures_by_name(name, message):
+    with pytest.raises(UserError, match=message):
+        create(name).for_pictures()
+
+
+def test_a_picture_is_a_region_as_a_whole():
+    (regions,) = create("none").for_pictures().processor(HEIGHT, WIDTH, 1.0).results([(None, None)])
+    np.testing.assert_array_equal(regions.boxes, [[0, 0, WIDTH, HEIGHT]])

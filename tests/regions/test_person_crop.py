@@ -21,7 +21,7 @@ from vad.regions.compute import compute_regions
 from vad.regions.person_crop import PersonCrop
 from vad.regions.table import COLUMNS
 from vad.store import arrays, cards, tables
-from vad.stream import results
+from vad.stream import Frame, results
 
 DATA = Path(os.environ.get("VAD_DATASETS", Path(__file__).parents[3] / "shared" / "data"))
 NANO = DATA / "weights/yolox_nano.onnx"
@@ -136,6 +136,20 @@ def test_motion_adds_what_the_detector_misses(tmp_path):
     assert classes.shape == (len(table), 3)
     assert classes.dtype == np.float16
     assert about["hash"] != card["hash"]
+
+
+def test_a_picture_has_all_boxes_of_the_detector_and_no_tracks(tmp_path):
+    still, small = (110.0, 20.0, 140.0, 80.0), (20.0, 30.0, 40.0, 70.0)
+    p = how(detectors=["motion", "onnx"], onnx__every_n=4, **detecting(tmp_path, still, small))
+    crops = mode(p)
+    crops.prepare(tmp_path / "cache")
+    pictures = crops.for_pictures()
+    for frame in walk()[[5, 6, 29]]:  # each by itself, with the same detector
+        (regions,) = pictures.processor(96, 160, 1.0).results([(Frame(0, 0.0, frame), None)])
+        assert boxes.iou(np.array([still, small]), regions.boxes).max(1).min() > 0.9
+        assert regions.sources.tolist() == ["detector", "detector"]
+        assert regions.tracks.tolist() == [-1, -1]
+        assert regions.class_scores.shape == (2, 3)
 
 
 def test_a_detector_run_on_every_nth_frame_gives_boxes_in_all_frames(tmp_path):

@@ -180,6 +180,10 @@ class Watch:
 
     def _tell(self, stream: Stream) -> None:
         """Says what has changed, and renews the state."""
+        if stream.ended:
+            if not stream.received:
+                raise UserError(stream.reason)
+            return
         if stream.state != self._told:
             self._told = stream.state
             if stream.state == "down":

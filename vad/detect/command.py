@@ -16,13 +16,14 @@ from vad.detect.outputs import CsvOutput, JsonlOutput, Output
 from vad.detect.pictures import PictureJudge
 from vad.detect.printing import Printer, minutes
 from vad.detect.privacy import require_possible
-from vad.detect.sessions import choose_camera, limit_rate
+from vad.detect.sessions import choose_camera, known_cameras, limit_rate
 from vad.detect.snapshots import SnapshotOutput
 from vad.detect.video import VideoOutput
 from vad.inputs.source import Source, find_sources
 from vad.live import TrainedModel
 from vad.live.deployed_model import load_deployed
 from vad.scoring.evidence import warning
+from vad.store.body_heights import OTHER_CAMERAS
 
 OK, FAILED, INTERRUPTED = 0, 2, 130
 
@@ -212,10 +213,13 @@ def _cameras(options: Options, sources: Sequence[Source], model: TrainedModel, p
     if len(given) > 1 and len(given) != len(sources):
         raise UserError(f"--camera is given {len(given)} times for {len(sources)} sources: once, or for each")
     names = given if len(given) == len(sources) else (given or [None]) * len(sources)
-    chosen = [choose_camera(model, name) for name in names]
-    for note in dict.fromkeys(note for _, note in chosen if note):
-        printer.note(note)
-    return [camera for camera, _ in chosen]
+    cameras = [choose_camera(model, *pair) for pair in zip(sources, names, strict=True)]
+    if (unnamed := cameras.count(OTHER_CAMERAS)) and (known := known_cameras(model)):
+        printer.note(
+            f"{unnamed} of {len(sources)} show no camera that the model knows ({', '.join(known)}): "
+            "they are scored by what it learned from all of them; --camera names one"
+        )
+    return cameras
 
 
 @contextmanager

@@ -98,7 +98,8 @@ class _Rows:
 class CsvOutput(Output):
     """Frames as CSV, a row for each, with the columns COLUMNS and a smoothed score for each branch.
 
-    `event` is the number of the event to which the frame belongs. As this is certain only a while later, rows
+    `event` is the number of the event to which the frame belongs. Branches that had no part in the score, as
+    with single pictures, leave their column empty. As this is certain only a while later, rows
     come by `Origin.undecided` frames late.
 
     Args:
@@ -158,7 +159,10 @@ class CsvOutput(Output):
             *(f"{value:.8g}" for value in (result.score, threshold)),
             *(str(int(value)) for value in (result.alarmed, result.warming_up)),
             "",
-            *(f"{result.branch_scores[branch]:.8g}" for branch in self._branches),
+            *(
+                f"{result.branch_scores[branch]:.8g}" if branch in result.branch_scores else ""
+                for branch in self._branches
+            ),
         ]
 
     def _release(self, rows: _Rows) -> None:

@@ -92,6 +92,7 @@ def _frame_result(result: PictureResult) -> FrameResult:
         branch_errors=result.branch_errors,
         shares=result.shares,
         events=(),
+        not_judged=result.not_judged,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from vad import UserError
 from vad.detect.all_outputs import AllOutputs
@@ -17,30 +18,34 @@ from vad.store.body_heights import OTHER_CAMERAS
 TOLERANCE = 0.02  # share by which frames may be taller or shorter than in training and still count as equal
 
 
-def choose_camera(model: TrainedModel, name: str | None) -> tuple[str, str | None]:
-    """The name of the camera in training.
+def choose_camera(model: TrainedModel, source: Source, name: str | None) -> str:
+    """The name of the source's camera in training.
 
     Args:
         model: the deployed model.
+        source: which may lie in a folder with the name of its camera, as training footage does.
         name: as the user gave it; None for none.
 
     Returns:
-        (the name, a note for the user or None).
+        The name; OTHER_CAMERAS if there is none.
 
     Raises:
-        UserError: if the model knows no camera of that name.
+        UserError: if the model knows no camera of the name given.
     """
-    known = sorted(camera for camera in model.body_heights.cameras if camera != OTHER_CAMERAS)
-    if name is None:
-        if len(known) < 2:
-            return (known[0] if known else OTHER_CAMERAS), None
-        return OTHER_CAMERAS, (
-            f"the model knows the cameras {', '.join(known)}; without --camera it uses what it learned from "
-            "all of them"
-        )
-    if name not in known:
-        raise UserError(f"--camera {name}: the model knows {', '.join(known) or 'no camera by name'}")
-    return name, None
+    known = known_cameras(model)
+    if name is not None:
+        if name not in known:
+            raise UserError(f"--camera {name}: the model knows {', '.join(known) or 'no camera by name'}")
+        return name
+    folder = source.address.absolute().parent.name if isinstance(source.address, Path) else None
+    if folder in known:
+        return folder
+    return known[0] if len(known) == 1 else OTHER_CAMERAS
+
+
+def known_cameras(model: TrainedModel) -> list[str]:
+    """The names of the cameras that the model learned from; empty if they had none."""
+    return sorted(camera for camera in model.body_heights.cameras if camera != OTHER_CAMERAS)
 
 
 def fit_size(model: TrainedModel, camera: str, width: int, height: int) -> tuple[int | None, str | None]:

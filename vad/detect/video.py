@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from threading import Lock
 from typing import ClassVar
 
 import av
-import numpy as np
 from av.container import OutputContainer
 from av.video.reformatter import ColorRange, Colorspace
 
@@ -18,7 +16,9 @@ from vad.detect.outputs import Output
 from vad.detect.overlay import Overlay, resized
 from vad.detect.shot import Origin, Shot
 from vad.footage.encode import to_yuv420p
+from vad.stream import Processor, Threaded
 
+PENDING = 4  # shots that wait for the encoder at most
 TICK = Fraction(1, 90_000)  # seconds
 SUFFIXES = (".mp4", ".m4v")
 # recorded in fragments, so that what was written plays if the process is killed or the disk is full; closing
@@ -50,28 +50,34 @@ class VideoOutput(Output):
         self.path, self._preset = path, preset
         self._file = OutputFile(path, visible=live, overwrite=overwrite)
         self._recording: _Recording | None = None
-        self._lock = Lock()
+        self._thread: Threaded[Shot, None] | None = None  # in which it runs
 
     def frame(self, shot: Shot) -> None:
-        with self._lock:
-            if self._recording is None:
-                self._recording = _Recording(self._file, shot.origin, self._preset)
-            self._recording.add(shot)
+        if self._recording is None:
+            self._recording = _Recording(self._file, shot.origin, self._preset)
+            # drawing and encoding overlap with scoring
+            self._thread = Threaded(self._recording, PENDING)
+        if self._thread is not None:
+            try:
+                self._thread.process(shot)
+            except BaseException:
+                self._thread = None  # it has ended
+                raise
 
     def close(self, *, complete: bool = True) -> None:
-        with self._lock:
-            recording, self._recording = self._recording, None
-            if recording is None:
-                if not self._file.closed:
-                    self._file.discard()
-                return
-            try:
-                recording.close()
-            finally:
+        thread, self._thread = self._thread, None
+        try:
+            if thread is not None:
+                thread.finish()
+        finally:
+            if self._recording is not None:
+                self._recording.abandon()
                 self._file.close(complete=complete)
+            elif not self._file.closed:
+                self._file.discard()
 
 
-class _Recording:
+class _Recording(Processor[Shot, None]):
     """The encoder and the container of a video.
 
     Args:
@@ -102,23 +108,26 @@ class _Recording:
         self._stamp_before = -1
         self._zero = 0.0  # seconds where the video begins
 
-    def add(self, shot: Shot) -> None:
-        """Encodes the next shot."""
-        stamp = self._stamp(shot.result.seconds)
+    def process(self, item: Shot) -> list[None]:
+        stamp = self._stamp(item.result.seconds)
         if stamp is None:
-            return
-        if shot.origin != self._of:  # a later session of the same source, perhaps of another size
-            self._overlay, self._of = Overlay(shot.origin), shot.origin
-        self._encode(resized(self._overlay.draw(shot), *self._size), stamp)
+            return []
+        if item.origin != self._of:  # a later session of the same source, perhaps of another size
+            self._overlay, self._of = Overlay(item.origin), item.origin
+        frame = to_yuv420p(resized(self._overlay.draw(item), *self._size))
+        frame.pts, frame.time_base = stamp, TICK
+        self._mux(frame)
+        return []
 
-    def close(self) -> None:
-        """Ends the video; silent if a write has failed before."""
-        if self._file.failure is not None:
-            with suppress(av.FFmpegError):  # the container remembers the failure
-                self._container.close()
-            return
+    def finish(self) -> list[None]:
         self._mux(None)
         with self._failures():
+            self._container.close()
+        return []
+
+    def abandon(self) -> None:
+        """Frees the encoder, after an error too; does nothing after `finish`."""
+        with suppress(av.FFmpegError):  # the container remembers the error of the file
             self._container.close()
 
     def _stamp(self, seconds: float) -> int | None:
@@ -132,11 +141,6 @@ class _Recording:
         self._before = seconds
         self._stamp_before = max(self._stamp_before + 1, round((seconds - self._zero) / TICK))
         return self._stamp_before
-
-    def _encode(self, picture: np.ndarray, stamp: int) -> None:
-        frame = to_yuv420p(picture)
-        frame.pts, frame.time_base = stamp, TICK
-        self._mux(frame)
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         with self._failures():

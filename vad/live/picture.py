@@ -30,6 +30,7 @@ class PictureResult:
         branch_scores: score of each branch alone.
         branch_errors: error of the picture by branch, before standardisation.
         shares: share of each branch in the score, the largest first; empty if no branch is above 0.
+        not_judged: further regions of the picture, which zones leave out; None without zones.
     """
 
     score: float
@@ -41,6 +42,7 @@ class PictureResult:
     branch_scores: Mapping[str, float]
     branch_errors: Mapping[str, float]
     shares: Mapping[str, float]
+    not_judged: Regions | None = None
 
 
 class PictureScorer:
@@ -117,4 +119,5 @@ class PictureScorer:
             branch_scores=scored.branches,
             branch_errors=scored.errors,
             shares=branch_shares(scored.branches, calibration.branches),
+            not_judged=scored.not_judged,
         )
