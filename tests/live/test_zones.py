@@ -15,6 +15,7 @@ from vad import synthetic
 from vad.footage.decode import decode
 from vad.footage.encode import encode
 from vad.live import TrainedModel
+from vad.live.deployed_model import load_deployed
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import read_clip
 from vad.scoring.scores import read_scores
@@ -22,7 +23,7 @@ from vad.store.tables import BOX, read_table
 from vad.store.zones import Zones
 from vad.synthetic import clips as scripts
 
-WITHOUT = ("sheet", "export", "validate")
+WITHOUT = ("sheet", "export", "validate")  # which no other stage needs
 STAGES = [name for name in tiny.STAGES[: tiny.STAGES.index("score") + 1] if name not in WITHOUT]
 WIDTH, HEIGHT = 128, 96
 SIGN = slice(0, 16), slice(88, 128)  # rows and columns
@@ -116,6 +117,24 @@ def test_zones_that_have_changed_since_are_said(footage, model):
     (warning,) = TrainedModel.load().warnings
     assert warning.startswith("data/zones.yaml has changed since the threshold was fitted")
     (footage.project / "dvc.lock").unlink()
+
+
+def test_a_deployed_model_has_the_zones_and_says_if_they_are_others(footage, model):
+    footage.project.run("python", "-c", RUN, "null", "export")
+    deployed, (clip,) = load_deployed(Path("models/deployed")), clips_of(footage.project)
+    results, _ = watch(footage.project, clip, deployed)
+    scored = read_scores(Path("data/scores") / clip.clip)
+    np.testing.assert_allclose([r.score for r in results], scored.scores, rtol=1e-4, atol=1e-4)
+    assert list(deployed.warnings) == []
+    zones = Path("models/deployed/zones.yaml")
+    zones.write_text(f"# a remark\n{ZONE}", "utf-8")
+    assert list(load_deployed(Path("models/deployed")).warnings) == []
+    for change in (lambda: zones.write_text(ZONE.replace("0.22", "0.3"), "utf-8"), zones.unlink):
+        change()
+        deployed = load_deployed(Path("models/deployed"))
+        (warning,) = deployed.warnings
+        assert warning.startswith("models/deployed/zones.yaml has changed since the threshold was fitted")
+    assert deployed.zones == Zones()
 
 
 def test_a_camera_that_does_not_exist_is_refused(footage):
