@@ -79,9 +79,10 @@ def events(path: Path) -> list[dict]:
 
 
 def long_clip(project: Project, path: Path, repeats: int = 8) -> Path:
-    """A clip of the project again and again, which takes a while."""
-    (clip, *_) = clips_of(project)
+    """A clip of the project again and again, which takes a while; with flashes, which alarm."""
+    clip = clips_of(project)[0]
     pictures = [frame.pixels for frame in frames(footage(project).parent / clip.source, "gray")]
+    pictures[12:18] = [np.roll(picture, 20, axis=1) ^ 255 for picture in pictures[12:18]]
     encode(path, pictures * repeats, clip.fps)
     return path
 
@@ -273,6 +274,8 @@ def test_an_interrupted_run_leaves_whole_files(project, tmp_path, number):
     while not any(len(path.read_bytes().splitlines()) > 5 for path in tmp_path.glob(".s.csv.*")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
+    assert process.stdout is not None
+    assert "begins" in process.stdout.readline()
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -280,7 +283,8 @@ def test_an_interrupted_run_leaves_whole_files(project, tmp_path, number):
     table = rows(tmp_path / "s.incomplete.csv")
     assert 0 < len(table) < 400 * 24
     assert len({len(row) for row in table}) == 1
-    told = events(tmp_path / "e.jsonl")
+    told = events(tmp_path / "e.incomplete.jsonl")
+    assert told
     assert [e["event"] for e in told if e["state"] == "begin"] == [
         e["event"] for e in told if e["state"] == "end"
     ]
