@@ -306,8 +306,9 @@ def test_what_was_written_before_the_disk_was_full_is_readable(
     assert all(line.endswith("\n") and json.loads(line) for line in lines)
 
 
-def test_a_long_name_is_possible(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 250 + ".csv")
+@pytest.mark.parametrize("name", ["x" * 250, "é" * 125, "-a b'\"\n$(c);*?", "..x"])
+def test_any_name_is_possible(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"{name}.csv"
     file = OutputFile(path, visible=False)
     file.write(b"a")
     assert file.close() == path
