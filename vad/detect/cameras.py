@@ -68,10 +68,12 @@ def watch(
     while any(thread.is_alive() for thread in threads):
         time.sleep(WAIT)
         printer.states([w.state for w in watches])
+        for w in watches:
+            if w.error is not None and not isinstance(w.error, UserError):
+                raise w.error  # a bug
     errors = [w.error for w in watches if w.error is not None]
-    for error in errors:
-        if len(watches) == 1 or not isinstance(error, UserError):
-            raise error
+    if errors and len(watches) == 1:
+        raise errors[0]
     return len(errors)
 
 
@@ -101,7 +103,8 @@ class Watch:
         self._observer: Observer | None = None
         self._size = (0, 0)  # width and height of the frames
         self._fed = 0  # number of frames
-        self._first = self._latest = 0.0  # when frames came, by time.monotonic
+        # when frames came, by time.monotonic; before the first, when the run began
+        self._first = self._latest = time.monotonic()
         self._told = ""  # state that was last told
         self._too_slow = False  # whether that was told
         self._events = 0  # in earlier sessions
@@ -118,6 +121,8 @@ class Watch:
                     elif self._observer is not None:
                         self._observer.poll()
                     self._tell(stream)
+                if not self._fed and not stopped():
+                    raise UserError(stream.reason or "no frame came")
             self._end_session()
         except UserError as e:
             self.error = UserError(f"{self._camera.source.text}: {e}")
@@ -130,7 +135,8 @@ class Watch:
 
     def _is_over(self) -> bool:
         seconds = self._options.seconds
-        return seconds is not None and self._fed > 0 and self._latest - self._first >= seconds
+        now = self._latest if self._fed else time.monotonic()
+        return seconds is not None and now - self._first >= seconds
 
     def _take(self, arrival: Arrival, stream: Stream) -> None:
         """Feeds a frame."""
