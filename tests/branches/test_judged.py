@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from tests.branches.measured import branches_of, measure, write_inputs
 from vad.branches.judged import Judged
+from vad.store.arrays import write_array
+from vad.store.body_heights import BodyHeight
 from vad.store.zones import CameraZones, Zone
 
 HEIGHT, WIDTH = 32, 40
@@ -59,3 +61,14 @@ def test_frames_may_lose_all_of_their_regions(tmp_path, batch):
     clip = measure(tmp_path, write_inputs(tmp_path, boxes=boxes), branches_of(batch_size=batch), zones=RIGHT)
     assert len(clip.table) == 0
     assert clip.maps["speed"].any()
+
+
+def test_what_moves_where_nothing_is_judged_raises_no_speed_beside_it(tmp_path):
+    stems = write_inputs(tmp_path)
+    flow = np.zeros((14, 16, 20, 2), np.int8)
+    flow[:, :, 10:] = 50  # the right half, to the edge
+    write_array(stems[2], flow, method="dis", scale=0.5)
+    body = BodyHeight.constant(20.0, HEIGHT)
+    without = measure(tmp_path, stems, branches_of(), "without", body_height=body).maps["speed"]
+    assert without[..., 4].any()
+    assert not measure(tmp_path, stems, branches_of(), "a", body_height=body, zones=RIGHT).maps["speed"].any()

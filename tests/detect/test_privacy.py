@@ -126,7 +126,7 @@ def test_people_are_hidden_where_they_reach_out_of_their_boxes() -> None:
     for picture, after, box in zip(
         pictures, private("blur", pictures, detections(narrow, [True] * 10)), boxes, strict=True
     ):
-        x0, y0, x1, y1 = box
+        x0, y0, x1, _ = box
         head: Box = (x0, y0, x1, y0 + TALL // 8)
         assert likeness(picture, after, box) < 0.2
         assert likeness(picture, after, head) < 0.5

@@ -12,7 +12,7 @@ import pytest
 from tests.export.networks import PLANES, configurations, networks
 from vad import UserError
 from vad.branches.base import ClipFormat, TensorShape
-from vad.branches.ensemble import processors
+from vad.branches.ensemble import mean, processors
 from vad.branches.graph import Graph
 from vad.branches.network import Reduce, ReductionParams
 from vad.branches.reconstruction import Reconstruction
@@ -64,11 +64,19 @@ def test_every_reduction_gives_the_same_errors_as_a_graph(tmp_path, model, how):
     reductions = ReductionParams(reduce=how, reduce_flow=how, top_share=0.1, patch=5)
     of_folds = networks(model, {}, reductions, folds=3)
     write_graph(path := tmp_path / "errors.onnx", of_folds)
+    graph = Graph(path)
     for n in BATCHES:
-        graph, expected = errors_of_both(path, of_folds, windows(n, of_folds[0].shape))
-        assert list(graph) == list(expected) == list(of_folds[0].branches)
-        for branch, values in expected.items():
-            np.testing.assert_allclose(graph[branch], values, **CLOSE)
+        given = windows(n, of_folds[0].shape)
+        judged = np.random.default_rng(n).random((n, 32, 32)) < 0.5
+        for of_pixels in (None, judged):
+            measured = graph.measure(given, pixels=False, judged=of_pixels).errors
+            each = [network.measure(given, pixels=False, judged=of_pixels).errors for network in of_folds]
+            for branch, values in mean(each).items():
+                np.testing.assert_allclose(measured[branch], values, **CLOSE)
+        ours, theirs = errors_of_both(path, of_folds, given)
+        assert list(ours) == list(theirs) == list(of_folds[0].branches)
+        for branch, values in ours.items():
+            np.testing.assert_array_equal(values, graph.measure(given, pixels=False).errors[branch])
 
 
 def frame(rng: np.random.Generator, shape: tuple[int, ...], boxes: np.ndarray) -> WindowsOfFrame:

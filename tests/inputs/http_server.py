@@ -37,12 +37,8 @@ class HttpServer:
     """
 
     def __init__(self, routes: Mapping[str, Route]):
-        self.requests = 0
-        server = self
-
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                server.requests += 1
                 route = routes.get(self.path.partition("?")[0])
                 expected = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
                 if self.headers.get("Authorization") != f"Basic {expected}":

@@ -127,6 +127,7 @@ def test_what_is_no_source(tmp_path):
     refused([str(tmp_path / "sub/notes.txt")], "notes.txt", "suffix '.txt'")
     refused(["sftp://u:S3cr3T@host/a.mp4"], "sftp://host/a.mp4", "rtsp://, rtsps://, http://")
     refused(["rtsp://"], "without a host")
+    refused(["rtsp:/admin:S3cr3T@10.0.0.7/live"], "10.0.0.7/live: does not exist", "expected a picture")
     touch(tmp_path, "both/a.mp4", "both/0.jpg", "both/1.jpg")
     refused([str(tmp_path)], "both: holds pictures (0.jpg) and videos (a.mp4)")
 

@@ -62,12 +62,20 @@ def test_the_newest_picture_wins(video):
         assert shown(second) == second.decoded.number
         assert stream.dropped == second.decoded.number - first.decoded.number - 1
         assert stream.state == "live"
+    assert (stream.state, stream.ended, stream.reason) == ("down", True, "")
+    assert stream.read(1.0) is None
 
 
 def test_a_folder_of_pictures_is_played_too(tmp_path):
     folder = write_pictures(tmp_path / "walk", numbered(12))
     with Stream(source(folder)) as stream:
         assert [shown(arrival) for arrival in watch(stream, 10)][-1] == 11
+
+
+def test_a_single_picture_is_no_stream(tmp_path):
+    folder = write_pictures(tmp_path / "walk", numbered(2))
+    with pytest.raises(ValueError, match="a single picture"):
+        Stream(source(folder / "000.png"))
 
 
 def test_a_file_that_is_no_video_ends_with_the_reason(tmp_path):

@@ -1,6 +1,7 @@
 """Single pictures: scored as the pipeline scores frames without motion, by a threshold of their own."""
 
 import os
+import shutil
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.project import Project
 from vad import UserError, recipe
 from vad.detection.foreground_params import ForegroundParams
 from vad.live import PictureResult, PictureScorer, TrainedModel
+from vad.live.deployed_model import load_deployed
 from vad.regions.person_crop import PersonCrop
 from vad.scoring.clip_errors import read_clip
 from vad.store import manifest
@@ -126,6 +128,16 @@ def test_a_picture_does_not_depend_on_those_before_it(objects, model):
     assert [scorer.score(frames[t]).score for t in (23, 12, 0)] == first[::-1]
 
 
+def test_the_deployed_model_judges_pictures_alike(objects, model):
+    objects.run("python", "-c", RUN, "{}", "export")
+    scorers = [PictureScorer(m, "hall") for m in (model, load_deployed(Path("models/deployed")))]
+    assert scorers[0].branches == scorers[1].branches
+    for frame in frames_of(clips_of(objects)[0])[::8]:
+        trained_result, deployed = (scorer.score(frame) for scorer in scorers)
+        assert deployed.score == pytest.approx(trained_result.score, abs=1e-4)
+        assert deployed.alarmed == trained_result.alarmed
+
+
 def test_pictures_of_another_size_and_of_colour_are_scored(objects, model):
     frame = frames_of(clips_of(objects)[0])[0]
     scorer = PictureScorer(model, "hall")
@@ -156,15 +168,20 @@ def test_a_mode_without_regions_and_a_model_without_threshold_are_refused_by_nam
 @pytest.mark.slow
 @pytest.mark.datasets
 def test_real_normal_frames_are_alarmed_about_as_often_as_asked(tmp_path, monkeypatch):
-    """UCSD Ped2, in frames that the threshold was not fitted to, by the models that left their clip out."""
+    """Half of UCSD Ped2, each clip by the models that left it out, in frames between the fitted ones."""
     root, weights = DATA / "ucsd_ped2", DATA / "weights/yolox_nano.onnx"
     if not (root.is_dir() and weights.is_file()):
         pytest.skip(f"no UCSD Ped2 or no weights in {DATA}; set VAD_DATASETS")
     project = tiny.copy(tmp_path)
-    overrides = recipe.overrides(["ped2", "objects"], root=str(root), detector=str(weights))
-    project.set({**overrides, "preprocess.person_crop.onnx.sha256": hash_file(weights)})
-    stages = tiny.STAGES[: tiny.STAGES.index("calibrate") + 1]
-    project.run("python", "-c", RUN, "{}", *stages)
+    for number in range(1, 17, 2):
+        name = f"Train/Train{number:03d}"
+        shutil.copytree(root / name, project / "data/ped2" / name.lower())
+    shutil.copytree(root / "Test/Test001", project / "data/ped2/test/test001")
+    overrides = recipe.overrides(["ped2", "objects"], root=str(project / "data/ped2"), detector=str(weights))
+    hashed = {"preprocess.person_crop.onnx.sha256": hash_file(weights)}
+    project.set({**overrides, **hashed, "data.format": "folder", "data.fps": 10.0, "train.epochs": 5})
+    for stage in tiny.STAGES[: tiny.STAGES.index("calibrate") + 1]:
+        project.run("python", "-c", RUN, "{}", stage)
     monkeypatch.chdir(project.folder)
     alarmed = []
     for fold in range(4):
@@ -172,5 +189,5 @@ def test_real_normal_frames_are_alarmed_about_as_often_as_asked(tmp_path, monkey
         for clip in normal_clips():
             if clip.fold == fold:
                 alarmed += [scorer.score(frame).alarmed for frame in frames_of(clip)[2::4]]
-    assert len(alarmed) > 600
+    assert len(alarmed) > 300
     assert 0.002 < np.mean(alarmed) < 0.025  # 1 % asked

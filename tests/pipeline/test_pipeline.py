@@ -16,7 +16,7 @@ from tests import project as tiny
 from tests.project import STAGES, Project, computed, following, ran, restored
 
 METRICS, SUMMARY = "metrics/evaluate.json", "reports/summary.md"
-WRITTEN = {"reports/experiments.md", "data/identity.csv"}  # by people
+WRITTEN = {"reports/experiments.md", "data/identity.csv", "data/zones.yaml"}  # by people
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CACHED = set(STAGES) - {"summarize"}  # git keeps the outputs of summarize, so DVC cannot restore them
 
@@ -108,6 +108,22 @@ def test_a_parameter_reruns_what_depends_on_it(project, key, value, expected):
     output = project.repro()
     assert ran(output) == expected, before
     assert restored(output) == set(), before
+
+
+def test_an_edit_of_zones_draws_the_sheet_and_measures_again(project):
+    """It neither trains nor prepares anything; what does not follow from new errors is the same."""
+    path = project / "data/zones.yaml"
+    path.write_text("all: [{kind: ignore, polygon: [[0, 0], [0.3, 0], [0.3, 0.3], [0, 0.3]]}]\n", "utf-8")
+    before = project.read("reports/preprocess/test.png")
+    assert ran(project.repro()) == {"sheet", *following("measure")}
+    assert project.read("reports/preprocess/test.png") != before
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("# a remark\n")
+    output = project.repro()
+    assert ran(output) == {"sheet", "measure", "pictures", "validate", "export"}
+    assert "measure" not in computed(output), "the clips are in the cache"
+    path.write_text("all: [{kind: ignore, polygon: [[0, 0], [1, 1]]}]\n", "utf-8")
+    assert "data/zones.yaml: camera 'all', zone 1: polygon" in project.make("repro", fails=True)
 
 
 def test_a_key_written_with_its_default_runs_its_stage_once_and_changes_no_byte(project):

@@ -21,7 +21,8 @@ class Speed(Branch):
     """Maps of speed, in body heights per second; none if no flow was computed.
 
     A cell has the mean speed in the box of a person whose centre is there. The part of the box beyond the
-    border of the frame counts as still, so people who are cut off have a lower speed.
+    border of the frame counts as still, so people who are cut off have a lower speed; so do pixels that zones
+    leave out, as what moves there would raise the speed of cells around them.
     """
 
     learned = False
@@ -51,6 +52,7 @@ class _Speed(BranchProcessor):
         self._size = 0, 0  # of the flow, which is known from the first frame on
         self._corners: tuple[np.ndarray, ...] = ()
         self._factor = np.empty(0)
+        self._still = np.zeros((0, 0), bool)  # pixels of the flow that are not judged
 
     def process(self, item: Sequence[WindowsOfFrame]) -> list[BranchErrors]:
         return [BranchErrors(maps={self.maps[0]: self._map(frame.observation.flow)}) for frame in item]
@@ -62,8 +64,10 @@ class _Speed(BranchProcessor):
         if flow.shape[:2] != self._size:
             self._size = flow.shape[0], flow.shape[1]
             self._place_boxes()
+            self._still = ~self._clip.zones.mask(*self._size)
         # both bytes of a displacement, read as one number, are its index
         lengths = self._lengths.take(np.ascontiguousarray(flow).view(np.uint16)[..., 0])
+        lengths[self._still] = 0
         # integral image, [h + 1, w + 1]: each element is the sum of all pixels above and to the left of it
         sums = cv2.integral(lengths, sdepth=cv2.CV_64F).ravel()
         first, above, left, last = (sums.take(corner) for corner in self._corners)

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -14,9 +14,10 @@ from vad.detect.files import require_new
 from vad.detect.options import Options
 from vad.detect.outputs import CsvOutput, JsonlOutput, Output
 from vad.detect.pictures import PictureJudge
-from vad.detect.printing import Printer, minutes
+from vad.detect.printing import Printer
 from vad.detect.privacy import require_possible
 from vad.detect.sessions import choose_camera, known_cameras, limit_rate
+from vad.detect.shot import clock
 from vad.detect.snapshots import SnapshotOutput
 from vad.detect.video import VideoOutput
 from vad.inputs.source import Source, find_sources
@@ -49,6 +50,8 @@ def detect(options: Options) -> int:
         if text:
             printer.note(f"warning: {text}")
     require_possible(options.privacy, model.mode)
+    if options.privacy == "blur" and not model.mode.classes:
+        printer.note("warning: the model has no detector, so --privacy blur shows people who keep still")
     cameras = _cameras(options, sources, model, printer)
     try:
         with _stop_signals() as stopped:
@@ -79,22 +82,17 @@ class _Run:
         self._shared: list[Output] = []
 
     def run(self) -> int:
-        interrupted = False
-        try:
+        with _closing(self._shared) as completed:
             self._open_shared()
             for source, camera in self.files:
                 if self.stopped():
                     break
                 self._score(source, camera)
             interrupted = bool(self.files) and self.stopped()
-            if self.live and not self.stopped():
+            if self.live and not interrupted:
                 self._watch()
-        except BaseException:
-            interrupted = True
-            raise
-        finally:
-            for output in self._shared:
-                output.close(complete=not interrupted)
+            if not interrupted:
+                completed()
         self._summarize()
         return INTERRUPTED if interrupted else FAILED if self.failed else OK
 
@@ -105,7 +103,7 @@ class _Run:
             branches = tuple(self.model.calibration.branches)
             shared.append(CsvOutput(options.csv, branches, live=bool(self.live), overwrite=overwrite))
         if options.jsonl:
-            shared.append(JsonlOutput(options.jsonl, overwrite=overwrite))
+            shared.append(JsonlOutput(options.jsonl, live=bool(self.live), overwrite=overwrite))
         if options.snapshots:
             shared.append(SnapshotOutput(options.snapshots, overwrite=overwrite))
 
@@ -115,15 +113,11 @@ class _Run:
             if source.kind == "picture":
                 self._judge.judge(source, camera, self._all([]))
                 return
-            video = self._video(source)
-            complete = False
-            try:
+            with _closing(video := self._video(source)) as completed:
                 scored = score_clip(source, camera, self.model, self._all(video), self.printer, self.stopped)
                 self.scored.append(scored)
-                complete = scored.complete
-            finally:
-                for output in video:
-                    output.close(complete=complete)
+                if scored.complete:
+                    completed()
         except UserError as e:
             if self.sources == 1:
                 raise
@@ -131,17 +125,14 @@ class _Run:
             self.printer.error(str(e))
 
     def _watch(self) -> None:
-        videos = [self._video(source) for source, _ in self.live]
-        cameras = [
-            Camera(source, name, self._all(video))
-            for (source, name), video in zip(self.live, videos, strict=True)
-        ]
-        try:
+        cameras: list[Camera] = []
+        videos: list[Output] = []
+        with _closing(videos) as completed:
+            for source, name in self.live:
+                videos += (video := self._video(source))
+                cameras.append(Camera(source, name, self._all(video)))
             self.failed += watch(cameras, self.model, self.options, self.printer, self.stopped)
-        finally:
-            for video in videos:
-                for output in video:
-                    output.close()
+            completed()
 
     def _all(self, video: Sequence[Output]) -> AllOutputs:
         return AllOutputs([*self._shared, *video], self.options.privacy)
@@ -160,7 +151,7 @@ class _Run:
             seconds = sum(scored.seconds for scored in self.scored)
             self.printer.note(
                 f"{events} event{'s' * (events != 1)} in {count} clip{'s' * (count != 1)}, "
-                f"{minutes(seconds)} of footage"
+                f"{clock(seconds)} of footage"
             )
         self._judge.summarize()
 
@@ -220,6 +211,18 @@ def _cameras(options: Options, sources: Sequence[Source], model: TrainedModel, p
             "they are scored by what it learned from all of them; --camera names one"
         )
     return cameras
+
+
+@contextmanager
+def _closing(outputs: Sequence[Output]) -> Iterator[Callable[[], None]]:
+    """Closes outputs at the end, each even if another fails; yields what to call once they are complete."""
+    complete: list[bool] = []
+    try:
+        yield lambda: complete.append(True)
+    finally:
+        with ExitStack() as stack:
+            for output in outputs:
+                stack.callback(output.close, complete=bool(complete))
 
 
 @contextmanager

@@ -125,6 +125,9 @@ class OutputFile:
 
         Returns:
             Path of the file.
+
+        Raises:
+            UserError: if it cannot get its name.
         """
         if self._file.closed:
             return self._at
@@ -132,7 +135,10 @@ class OutputFile:
         if self._at != self.path:
             whole = complete and self.failure is None
             name = self.path if whole else self.path.with_suffix(f".incomplete{self.path.suffix}")
-            self._at = self._at.replace(name)
+            try:
+                self._at = self._at.replace(name)
+            except OSError as e:
+                raise UserError(f"{name}: cannot be written ({e.strerror}); see {self._at}") from None
         return self._at
 
     def discard(self) -> None:
@@ -143,5 +149,6 @@ class OutputFile:
 
 
 def _hidden(path: Path) -> Path:
-    # short, because the name may be as long as the file system allows
-    return path.with_name(f".{os.getpid():x}-{abs(hash(path.name)) % 16**8:08x}.writing")
+    # cut off, because the name may be as long as the file system allows
+    name = os.fsdecode(os.fsencode(path.name)[:150])
+    return path.with_name(f".{name}.{os.getpid():x}.writing")

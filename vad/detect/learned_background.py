@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 
 GRAY = 128  # where the background is not known
-SETBACK = 5  # frames by which another colour puts off that a pixel is known
 NEAR = 24  # levels of red, green or blue up to which a colour is nearly the same
 FAST = 16  # levels by which the background follows the picture in a frame, until it is known
 SLOW = 2  # levels in the time in which a pixel becomes known, from then on
@@ -46,8 +45,6 @@ class LearnedBackground:
         known = self.known
         near = _difference(picture, self._median) <= NEAR
         self._still[free & near & ~known] += 1
-        late = free & ~near & ~known
-        self._still[late] -= np.minimum(self._still[late], SETBACK)
         slow = SLOW * (self._pictures + 1) // self.still - SLOW * self._pictures // self.still
         self._pictures += 1
         step = cv2.merge([np.where(known, slow, FAST).astype(np.uint8) * free] * 3)

@@ -63,22 +63,26 @@ class JsonlOutput(Output):
     """Events as JSON, a line for each begin and end, on the disk at once.
 
     Args:
-        path: of the file.
+        path: of the file, which several sources share.
+        live: whether the sources are streams, so that lines are visible while they come.
         overwrite: whether an existing file may be replaced.
 
     Raises:
         UserError: if the file exists or cannot be made.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False):
-        self._file, self._lock = OutputFile(path, visible=True, overwrite=overwrite), Lock()
+    def __init__(self, path: Path, *, live: bool = False, overwrite: bool = False):
+        self._file, self._lock = OutputFile(path, visible=live, overwrite=overwrite), Lock()
 
     def event(self, record: EventRecord) -> None:
         with self._lock:
             self._file.write(f"{record.to_json()}\n".encode("ascii"))
 
     def close(self, *, complete: bool = True) -> None:
-        self._file.close(complete=complete)
+        if complete or self._file.tell():
+            self._file.close(complete=complete)
+        else:
+            self._file.discard()
 
 
 class _Span(NamedTuple):
@@ -117,6 +121,7 @@ class CsvOutput(Output):
         self._file, self._lock = OutputFile(path, visible=live, overwrite=overwrite), Lock()
         self._rows: dict[str, _Rows] = {}
         self._write([*COLUMNS, *(f"{branch}_score" for branch in branches)])
+        self._header = self._file.tell()  # its length
 
     def frame(self, shot: Shot) -> None:
         with self._lock:
@@ -142,7 +147,10 @@ class CsvOutput(Output):
                 for source in list(self._rows):
                     self._release_all(source)
             finally:
-                self._file.close(complete=complete)
+                if complete or self._file.tell() > self._header:
+                    self._file.close(complete=complete)
+                else:
+                    self._file.discard()
 
     def _release_all(self, source: str) -> None:
         rows = self._rows.pop(source, _Rows())

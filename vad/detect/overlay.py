@@ -12,7 +12,7 @@ import numpy as np
 
 from vad.detect.lettering import Color, measure, tag, write
 from vad.detect.score_strip import ALARM, FAINT, GROUND, LINE, ScoreStrip
-from vad.detect.shot import Origin, Shot
+from vad.detect.shot import Origin, Shot, clock
 
 QUIET: Color = (86, 180, 233)
 RAISED: Color = (240, 228, 66)
@@ -165,15 +165,10 @@ def even(side: int) -> int:
 
 
 def moment(shot: Shot) -> str:
-    """Time of a shot: date and time of day for streams, m:ss for files."""
+    """Time of a shot: date and time of day for streams, time since the start for files."""
     if shot.time is not None:
         return f"{shot.time:%Y-%m-%d %H:%M:%S}"
-    return minutes(shot.result.seconds)
-
-
-def minutes(seconds: float) -> str:
-    """Time as m:ss, rounded down."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+    return clock(shot.result.seconds)
 
 
 def in_words(shares: Mapping[str, float]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 from vad.detect.records import EventRecord
+from vad.detect.shot import clock
 from vad.live import PictureResult
 
 LINE_EVERY = 10.0  # seconds between lines of progress where there is no terminal
@@ -126,7 +127,7 @@ class Printer:
             left = seconds * max(0.0, self._frames / self._done - 1)
             self.note(
                 f"{self._label}: {self._done} of {self._frames} frames, {self._done / seconds:.0f} frames/s, "
-                f"{minutes(left)} left"
+                f"{clock(left)} left"
             )
 
     def end(self) -> None:
@@ -193,20 +194,9 @@ def event_text(record: EventRecord) -> str:
         return f"{begin} ends after {record.end - record.start:.1f} s: {_reasons(record, peak)}"
     begin = f"{record.source}: event {record.event}"
     if record.state == "begin":
-        return f"{begin} begins at {minutes(record.start)}"
+        return f"{begin} begins at {clock(record.start)}"
     assert record.end is not None
-    return (
-        f"{begin}, {minutes(record.start)} to {minutes(record.end)}: {_reasons(record, minutes(record.peak))}"
-    )
-
-
-def minutes(seconds: float) -> str:
-    """`1:02.5` or `1:01:02.5`, from seconds, 0 or more."""
-    tenths = round(10 * seconds)
-    whole, tenth = divmod(tenths, 10)
-    hours, rest = divmod(whole, 3600)
-    begin = f"{hours}:{rest // 60:02d}" if hours else f"{rest // 60}"
-    return f"{begin}:{rest % 60:02d}.{tenth}"
+    return f"{begin}, {clock(record.start)} to {clock(record.end)}: {_reasons(record, clock(record.peak))}"
 
 
 def _reasons(record: EventRecord, peak: str) -> str:

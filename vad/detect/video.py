@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from threading import Lock
 from typing import ClassVar
 
 import av
@@ -104,6 +105,8 @@ class _Recording(Processor[Shot, None]):
         # without B-frames, whose delay would shift all times of a video in fragments
         stream.options = {"preset": preset, "bf": "0"}
         self._stream = stream
+        # after an error of one frame the thread may still be at work on the next when the container is closed
+        self._use, self._abandoned = Lock(), False
         self._before: float | None = None  # seconds of the frame before
         self._stamp_before = -1
         self._zero = 0.0  # seconds where the video begins
@@ -121,13 +124,14 @@ class _Recording(Processor[Shot, None]):
 
     def finish(self) -> list[None]:
         self._mux(None)
-        with self._failures():
+        with self._use, self._failures():
             self._container.close()
         return []
 
     def abandon(self) -> None:
         """Frees the encoder, after an error too; does nothing after `finish`."""
-        with suppress(av.FFmpegError):  # the container remembers the error of the file
+        with self._use, suppress(av.FFmpegError):  # the container remembers the error of the file
+            self._abandoned = True
             self._container.close()
 
     def _stamp(self, seconds: float) -> int | None:
@@ -143,8 +147,9 @@ class _Recording(Processor[Shot, None]):
         return self._stamp_before
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
-        with self._failures():
-            self._container.mux(self._stream.encode(frame))
+        with self._use, self._failures():
+            if not self._abandoned:
+                self._container.mux(self._stream.encode(frame))
 
     @contextmanager
     def _failures(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ class MeanErrors(nn.Module):
         self.networks = nn.ModuleList(networks)
 
     def forward(self, windows: Tensor, judged: Tensor) -> tuple[Tensor, ...]:
-        """Computes the outputs of the graph, in the order of `outputs`.
+        """Computes the outputs of the graph.
 
         Args:
             windows: uint8 (B, C, T, h, w).
@@ -60,8 +61,7 @@ def write_graph(path: Path, networks: Sequence[WindowErrors]) -> None:
 
     Args:
         path: of the file, which is replaced.
-        networks: one per fold, in eval mode. Their layers are replaced by equal ones that suit a graph, so
-            they must not be trained any more.
+        networks: one per fold, in eval mode.
     """
     first = networks[0]
     names = [*first.branches, *(PIXELS + name for name in first.branches)]
@@ -77,7 +77,7 @@ def write_graph(path: Path, networks: Sequence[WindowErrors]) -> None:
             # of sizes that it takes for constant, as all sizes but that of the batch are
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                _folded(MeanErrors(networks).eval()),
+                _folded(deepcopy(MeanErrors(networks).eval())),
                 (windows, judged),
                 str(path),
                 dynamo=False,

@@ -105,7 +105,7 @@ def _threshold(card: Card, calibration: Calibration) -> str:
 
 def _pictures(calibration: Calibration | None) -> str:
     if calibration is None:
-        return "Single pictures cannot be judged: no branch of this model works without motion."
+        return "Single pictures cannot be judged by this model."
     branches = ", ".join(f"`{branch}`" for branch in calibration.branches)
     return (
         f"Single pictures are judged by {branches} alone, which need no motion, and alarmed above a score of "

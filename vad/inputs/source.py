@@ -90,7 +90,8 @@ def _find(text: str, separate_pictures: bool) -> Iterator[_Candidate]:
             mode = path.stat().st_mode
         except (OSError, ValueError) as e:  # ValueError for a null character
             missing = "does not exist" if isinstance(e, FileNotFoundError | ValueError) else e.strerror
-            raise UserError(f"{_shown(path)}: {missing}; expected {KINDS}") from None
+            # it may be a mistyped address, with a password
+            raise UserError(f"{printable(redact(text))}: {missing}; expected {KINDS}") from None
         if stat.S_ISDIR(mode):
             yield from _in_folder(path, separate_pictures)
         elif stat.S_ISCHR(mode):

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from vad import UserError
 from vad.footage.decode import Decoded
 from vad.inputs.feeds import Break, Feed, Picture, open_feed
+from vad.inputs.redaction import printable
 from vad.inputs.source import Source
 from vad.inputs.stream_clock import StreamClock
 
@@ -59,6 +60,9 @@ class Stream:
         shortest_pause: seconds before a stream is opened again, at first.
         longest_pause: seconds, at most.
 
+    Raises:
+        ValueError: if the source is a picture.
+
     Attributes:
         source: as given.
         received: number of pictures received.
@@ -76,6 +80,8 @@ class Stream:
         shortest_pause: float = 1.0,
         longest_pause: float = 30.0,
     ):
+        if source.kind == "picture":
+            raise ValueError(f"{source.text} is a single picture, not a stream of them")
         self.source = source
         self.received = self.dropped = self.reconnects = 0
         self.reason = ""
@@ -161,7 +167,7 @@ class Stream:
                     self._read_feed()
                     self._end("the end of the file")
                 except UserError as e:
-                    self._end(str(e))
+                    self._end(printable(str(e)))
                 except Break as e:
                     if self._break(str(e)) >= STABLE:
                         pause = self._pauses[0]
@@ -194,6 +200,8 @@ class Stream:
         now, at = time.monotonic(), datetime.now().astimezone()
         size = picture.frame.width, picture.frame.height
         with self._changed:
+            if self._ended:  # closed meanwhile
+                return
             seconds, jumped = self._clock.time(picture.stamp, now)
             broken = self.received > 0 and (jumped or self._since is None or size != self._size)
             if self._since is None:
@@ -217,5 +225,6 @@ class Stream:
     def _end(self, reason: str) -> None:
         self._stopped.set()
         with self._changed:
-            self.reason, self._since, self._ended = reason, None, True
+            if not self._ended:
+                self.reason, self._since, self._ended = reason, None, True
             self._changed.notify_all()

@@ -43,7 +43,8 @@ class ThresholdParams(Section):
         99.0,
         gt=0,
         lt=100,
-        description="percentage of normal frames below the threshold; always used for scores of cells",
+        description="percentage of normal frames below the threshold; always used for scores of cells and of "
+        "single pictures",
     )
     deviations: float = Field(3.0, ge=0, description="sigma: standard deviations above the mean")
     value: float = Field(1.0, description="fixed: the threshold")
