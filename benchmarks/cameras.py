@@ -21,6 +21,7 @@ import os
 import subprocess
 import sys
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -38,7 +39,7 @@ from vad.detect.options import Options
 from vad.detect.outputs import Output
 from vad.detect.printing import CameraState, Printer
 from vad.detect.sessions import choose_camera
-from vad.detect.shot import Shot
+from vad.detect.shot import Origin, Shot
 from vad.inputs.source import find_sources
 from vad.live import TrainedModel
 
@@ -108,17 +109,30 @@ class Latency(Output):
 
     Attributes:
         seconds: of each score.
+        times: when it came, as POSIX time.
     """
 
     def __init__(self, model: TrainedModel):
-        self.seconds: list[float] = []
+        self.seconds, self.times = array("d"), array("d")  # small, as memory is measured too
         self._model = model
 
     def frame(self, shot: Shot) -> None:
-        if not shot.result.warming_up:
-            assert shot.time is not None
-            delay = self._model.lookahead(shot.origin.fps) / shot.origin.fps
-            self.seconds.append((datetime.now(UTC) - shot.time).total_seconds() - delay)
+        if shot.result.warming_up:
+            return
+        assert shot.time is not None
+        now, delay = datetime.now(UTC), self._model.lookahead(shot.origin.fps) / shot.origin.fps
+        self.seconds.append((now - shot.time).total_seconds() - delay)
+        self.times.append(now.timestamp())
+
+    def end(self, origin: Origin) -> None:
+        # the last scores waited for no further frames
+        ahead = self._model.lookahead(origin.fps)
+        del self.seconds[-ahead:], self.times[-ahead:]
+
+    @property
+    def rate(self) -> float:
+        """Scores per second."""
+        return (len(self.times) - 1) / (self.times[-1] - self.times[0])
 
 
 class Minutes(Printer):
@@ -126,11 +140,16 @@ class Minutes(Printer):
 
     Args:
         latencies: of the cameras.
+
+    Attributes:
+        watched: last state of each camera.
+        before: its state at the end of the warm-up.
     """
 
     def __init__(self, latencies: Sequence[Latency]):
         super().__init__(quiet=True)
         self.watched: dict[str, CameraState] = {}
+        self.before: dict[str, CameraState] = {}
         self._latencies, self._taken = latencies, [0] * len(latencies)
         self._start, self._minute = time.monotonic(), 0
         self._events = 0
@@ -141,18 +160,23 @@ class Minutes(Printer):
     def states(self, states: Sequence[CameraState]) -> None:
         # those that have ended tell nothing
         self.watched |= {state.source: state for state in states if state.state == "live"}
+        self.before |= {name: state for name, state in self.watched.items() if state.warming_up}
         minute = int((time.monotonic() - self._start) / MINUTE)
         if minute > self._minute:
             self._minute = minute
             taken = [latency.seconds[n:] for latency, n in zip(self._latencies, self._taken, strict=True)]
             self._taken = [len(latency.seconds) for latency in self._latencies]
-            dropped = sum(state.dropped for state in self.watched.values())
             print(
                 f"minute {minute}: {memory():.0f} MB, {percentiles(np.concatenate(taken))}, "
-                f"{dropped} dropped, {self._events} begins and ends of events",
+                f"{self.dropped} dropped, {self._events} begins and ends of events",
                 file=sys.stderr,
                 flush=True,
             )
+
+    @property
+    def dropped(self) -> int:
+        """Frames dropped after the warm-up."""
+        return sum(s.dropped - self.before[name].dropped for name, s in self.watched.items())
 
 
 def memory() -> float:
@@ -179,8 +203,8 @@ def measure(project: Path, rows: int, seconds: float, addresses: Sequence[str]) 
         addresses: of the cameras.
 
     Returns:
-        Latencies in seconds, scores per second and camera, share of dropped frames, processor time as a share
-        of a core, memory in megabytes.
+        Latencies in seconds; scores per second and camera; frames dropped after the warm-up; processor time
+        per second in seconds; memory in megabytes.
     """
     model = load(project, rows)
     sources = find_sources(addresses)
@@ -198,17 +222,14 @@ def measure(project: Path, rows: int, seconds: float, addresses: Sequence[str]) 
     all_seconds = np.concatenate([latency.seconds for latency in latencies])
     halves = [np.array_split(latency.seconds, 2) for latency in latencies]
     first, second = (np.median(np.concatenate(half)) for half in zip(*halves, strict=True))
-    states = printer.watched.values()
     return {
         "median": float(np.median(all_seconds)),
         "most": float(np.percentile(all_seconds, 95)),
         "growth": float(second - first),
-        "rate": float(np.mean([state.fps for state in states])),
-        "dropped": sum(state.dropped for state in states),
-        "reconnects": sum(state.reconnects for state in states),
+        "rate": float(np.mean([latency.rate for latency in latencies])),
+        "dropped": printer.dropped,
         "cores": (time.process_time() - used) / lasted,
         "memory": memory(),
-        "scores": len(all_seconds),
     }
 
 

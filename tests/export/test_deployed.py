@@ -210,6 +210,19 @@ def test_a_detector_with_other_classes_is_refused(folder):
     assert "the detector has 3 classes, but the model learned from 1" in refusal(folder)
 
 
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"preprocess.person_crop.onnx.weights": "../detector.onnx"},
+        {"preprocess.person_crop.onnx.other": "detector.onnx"},
+        {"preprocess.other.onnx.weights": "detector.onnx"},
+    ],
+)
+def test_a_card_that_names_other_files_or_keys_is_refused(folder, weights):
+    change_card(folder, weights=weights)
+    assert "model.json: damaged at weights.preprocess" in refusal(folder)
+
+
 def test_parameters_of_another_version_are_refused(folder):
     raw = params.read(folder / "parameters.yaml")
     raw["resize"]["unheard_of"] = 1

@@ -175,7 +175,8 @@ def load_deployed(folder: Path, threads: int = 1) -> TrainedModel:
     zones = read_zones(folder / ZONES) if (folder / ZONES).is_file() else Zones()
     raw = params.read(folder / PARAMETERS)
     for key, name in card.weights.items():
-        _set(raw, key, str((folder / name).absolute()))
+        if name not in card.files or not _set(raw, key, str((folder / name).absolute())):
+            raise UserError(f"{folder / CARD}: damaged at weights.{key}; copy the folder again")
     try:
         model = TrainedModel.assemble(
             raw,
@@ -222,9 +223,12 @@ def check_files(folder: Path, card: Card) -> None:
             raise UserError(f"{folder}: damaged, as {name} is not what was exported; copy the folder again")
 
 
-def _set(raw: dict[str, Any], key: str, value: str) -> None:
-    """Sets a dotted key."""
+def _set(raw: Any, key: str, value: str) -> bool:
+    """Sets a dotted key; returns whether there is one."""
     *sections, last = key.split(".")
     for section in sections:
-        raw = raw[section]
+        raw = raw.get(section) if isinstance(raw, dict) else None
+    if not isinstance(raw, dict) or last not in raw:
+        return False
     raw[last] = value
+    return True
