@@ -76,7 +76,8 @@ def person_at(row: float, body: BodyHeight) -> float:
 def slowly(
     counts: np.ndarray, size: tuple, cell: int, shares: tuple, body: BodyHeight, row: int, column: int
 ) -> tuple[float, float]:
-    """The speed at a cell, pixel by pixel: lowest and highest, as edges at half a pixel go either way.
+    """The speed at a cell, pixel by pixel: lowest and highest, as edges at half a pixel go either way, and so
+    do middles between two pixels.
 
     Nothing moves beyond the picture.
     """
@@ -84,17 +85,18 @@ def slowly(
     y, x = min((row + 0.5) * cell, size[0] - 0.5), min((column + 0.5) * cell, size[1] - 0.5)
     person = person_at(y, body)
     half_width, half_height = shares[0] * person / 2, shares[1] * person / 2
-    middle_y, middle_x = min(int(y * h / size[0]), h - 1), min(int(x * w / size[1]), w - 1)
     more = 10 * max(h, w)  # beyond the picture
     lengths = np.zeros((h + 2 * more, w + 2 * more))
     dx, dy = counts.astype(float).transpose(2, 0, 1)
     lengths[more : more + h, more : more + w] = SCALE * (dx**2 + dy**2) ** 0.5
     down, across = np.arange(-more, h + more), np.arange(-more, w + more)
     found = []
-    for nudges in product((-1e-6, 1e-6), repeat=4):
+    for nudges in product((-1e-6, 1e-6), repeat=6):
         # a pixel is in the box if its middle is, or if it is that of the cell's middle
         above, below = (half_height * h / size[0] + nudge for nudge in nudges[:2])
-        before, after = (half_width * w / size[1] + nudge for nudge in nudges[2:])
+        before, after = (half_width * w / size[1] + nudge for nudge in nudges[2:4])
+        middle_y = min(int(y * h / size[0] + nudges[4]), h - 1)
+        middle_x = min(int(x * w / size[1] + nudges[5]), w - 1)
         dy, dx = down + 0.5 - y * h / size[0], across + 0.5 - x * w / size[1]
         in_rows = ((dy > -above) & (dy < below)) | (down == middle_y)
         in_columns = ((dx > -before) & (dx < after)) | (across == middle_x)
