@@ -10,16 +10,17 @@ from vad import UserError
 from vad.detect.all_outputs import AllOutputs
 from vad.detect.cameras import Camera, watch
 from vad.detect.clips import Scored, score_clip
-from vad.detect.files import require_new
 from vad.detect.options import Options
-from vad.detect.outputs import CsvOutput, JsonlOutput, Output
+from vad.detect.output_file import require_new
+from vad.detect.outputs import Output
 from vad.detect.pictures import PictureJudge
 from vad.detect.printing import Printer
 from vad.detect.privacy import require_possible
 from vad.detect.sessions import choose_camera, known_cameras, limit_rate
-from vad.detect.shot import clock
 from vad.detect.snapshots import SnapshotOutput
+from vad.detect.tables import CsvOutput, JsonlOutput
 from vad.detect.video import VideoOutput
+from vad.detect.wording import clip_time
 from vad.inputs.source import Source, find_sources
 from vad.live import TrainedModel
 from vad.live.deployed_model import load_deployed
@@ -151,7 +152,7 @@ class _Run:
             seconds = sum(scored.seconds for scored in self.scored)
             self.printer.note(
                 f"{events} event{'s' * (events != 1)} in {count} clip{'s' * (count != 1)}, "
-                f"{clock(seconds)} of footage"
+                f"{clip_time(seconds)} of footage"
             )
         self._judge.summarize()
 

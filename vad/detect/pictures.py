@@ -4,7 +4,7 @@ from functools import cache
 
 from vad.detect.all_outputs import AllOutputs
 from vad.detect.printing import Printer
-from vad.detect.records import EventRecord, place, where
+from vad.detect.records import EventRecord, area_of, peak_box
 from vad.detect.shot import Origin, Shot
 from vad.footage.decode import Convert
 from vad.inputs.files import open_file
@@ -99,7 +99,7 @@ def _frame_result(result: PictureResult) -> FrameResult:
 def _record(shot: Shot) -> EventRecord:
     """The record of a picture that is alarmed."""
     origin, result = shot.origin, shot.result
-    box = place(origin, result)
+    box = peak_box(origin, result)
     return EventRecord(
         source=origin.source,
         camera=origin.camera,
@@ -118,5 +118,5 @@ def _record(shot: Shot) -> EventRecord:
         threshold=origin.threshold,
         shares={name: round(share, 4) for name, share in result.shares.items()},
         box=box,
-        where=where(box, origin.picture_size),
+        where=area_of(box, origin.picture_size),
     )

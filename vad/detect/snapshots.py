@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import cv2
 
 from vad import UserError
-from vad.detect.files import OutputFile, make_folder
+from vad.detect.output_file import OutputFile, make_folder
 from vad.detect.outputs import Output
 from vad.detect.overlay import Overlay
 from vad.detect.records import EventRecord
