@@ -1,4 +1,4 @@
-"""Judges single pictures."""
+"""Scores single pictures."""
 
 from functools import cache
 
@@ -12,25 +12,25 @@ from vad.inputs.source import Source
 from vad.live import FrameResult, PictureResult, PictureScorer, TrainedModel
 
 
-class PictureJudge:
-    """Judges pictures, each for itself.
+class SinglePictures:
+    """Scores pictures, each by itself.
 
     Args:
         model: the deployed model.
         printer: prints the results.
 
     Attributes:
-        judged: number of pictures.
+        scored: number of pictures.
         alarmed: number of those that were alarmed.
     """
 
     def __init__(self, model: TrainedModel, printer: Printer):
-        self.judged = self.alarmed = 0
+        self.scored = self.alarmed = 0
         self._model, self._printer = model, printer
         self._scorer = cache(lambda camera: PictureScorer(model, camera))
 
-    def judge(self, source: Source, camera: str, outputs: AllOutputs) -> None:
-        """Judges a picture.
+    def score(self, source: Source, camera: str, outputs: AllOutputs) -> None:
+        """Scores a picture.
 
         Args:
             source: the picture.
@@ -38,14 +38,14 @@ class PictureJudge:
             outputs: what is written about it. A picture that is alarmed is an event of one frame.
 
         Raises:
-            UserError: if it cannot be read, the model cannot judge single pictures, or an output cannot be
+            UserError: if it cannot be read, the model cannot score single pictures, or an output cannot be
                 written.
         """
         scorer: PictureScorer = self._scorer(camera)
         (decoded,) = open_file(source, "rgb").decoded
         pixels = Convert("rgb", None).process(decoded)[0].pixels
         result = scorer.score(pixels)
-        self.judged += 1
+        self.scored += 1
         self.alarmed += result.alarmed
         origin = Origin(
             source=source.text,
@@ -69,10 +69,10 @@ class PictureJudge:
         outputs.end(origin)
 
     def summarize(self) -> None:
-        """Says how many pictures were judged, if any."""
-        if self.judged:
-            s = "s" * (self.judged != 1)
-            self._printer.note(f"{self.alarmed} of {self.judged} picture{s} alarmed")
+        """Says how many pictures were scored, if any."""
+        if self.scored:
+            s = "s" * (self.scored != 1)
+            self._printer.note(f"{self.alarmed} of {self.scored} picture{s} alarmed")
 
 
 def _frame_result(result: PictureResult) -> FrameResult:

@@ -41,7 +41,7 @@ def require_possible(privacy: Privacy, mode: "RegionMode") -> None:
     """
     if privacy == "silhouette" and not mode.reads_frames:
         raise UserError(
-            f"--privacy silhouette: the model judges whole frames (preprocess.mode: {mode.name}) and does "
+            f"--privacy silhouette: the model scores whole frames (preprocess.mode: {mode.name}) and does "
             "not know where people are; use --privacy blur, which blurs the whole picture"
         )
 
