@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from vad.evaluation.alarm_places import Alarms, alarm_places
+from vad.evaluation.alarm_hotspots import Alarms, alarm_hotspots
 from vad.evaluation.scored_clip import ScoredClip
 from vad.scoring.areas import AREAS, SIDE, areas_of
 from vad.scoring.calibration import Calibration
@@ -27,7 +27,7 @@ ALARMS = ["camera", "area", "x0", "y0", "x1", "y1", *AMOUNTS]
 def alarm_tables(
     clips: Sequence[ScoredClip], calibration: Calibration
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """All events, the areas of all alarmed frames, and small places that raise most alarms.
+    """All events, the areas of all alarmed frames, and the hotspots of alarms.
 
     Args:
         clips: all test clips.
@@ -35,7 +35,7 @@ def alarm_tables(
 
     Returns:
         Two tables with the same measure: `seconds`, and `seconds_outside_labels`, how many of them are not
-        labelled anomalous (all, if the clip is not labelled). And the result of `alarm_places`.
+        labelled anomalous (all, if the clip is not labelled). And the result of `alarm_hotspots`.
 
         - A row per event, by clip and time, with the columns EVENTS. `from`, `to`, `start` and `end` are
           those of `event_tables.table`; `area` is that of most of its alarmed frames, "" if it is unknown.
@@ -79,7 +79,7 @@ def alarm_tables(
     )
     by_area = pd.DataFrame(alarms, columns=ALARMS).groupby(ALARMS[:-2], as_index=False).sum()
     by_area = by_area.sort_values(AMOUNTS[::-1], ascending=False, kind="stable")
-    return by_event[EVENTS], by_area, alarm_places(outside_labels)
+    return by_event[EVENTS], by_area, alarm_hotspots(outside_labels)
 
 
 def _boxes(clip: ScoredClip, alarmed: np.ndarray, calibration: Calibration) -> np.ndarray:
