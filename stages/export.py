@@ -12,8 +12,8 @@ import torch
 from vad.branches.ensemble import trained_folds
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.branches.window_errors import WindowErrors
-from vad.export import Parts, export
-from vad.export.footage import cameras
+from vad.export import ModelParts, export
+from vad.export.training_footage import cameras
 from vad.flow import FlowParams
 from vad.footage.extract_params import ExtractParams
 from vad.pipeline import stage
@@ -53,7 +53,7 @@ def main(run: stage.Run) -> None:
     reductions = branches["reconstruction"][1]
     card = export(
         DEPLOYED,
-        Parts(
+        ModelParts(
             parameters=parameters,
             mode=mode,
             mode_key=f"preprocess.{preprocess.mode}",

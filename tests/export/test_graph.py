@@ -16,7 +16,7 @@ from vad.branches.ensemble import mean, processors
 from vad.branches.graph import Graph
 from vad.branches.network import Reduce, ReductionParams
 from vad.branches.reconstruction import Reconstruction
-from vad.export.graph import errors_of_both, write_graph
+from vad.export.graph import graph_and_network_errors, write_graph
 from vad.store.body_heights import BodyHeight
 from vad.stream import Observation, Regions, WindowsOfFrame
 
@@ -73,9 +73,9 @@ def test_every_reduction_gives_the_same_errors_as_a_graph(tmp_path, model, how):
             each = [network.measure(given, pixels=False, judged=of_pixels).errors for network in of_folds]
             for branch, values in mean(each).items():
                 np.testing.assert_allclose(measured[branch], values, **CLOSE)
-        ours, theirs = errors_of_both(path, of_folds, given)
-        assert list(ours) == list(theirs) == list(of_folds[0].branches)
-        for branch, values in ours.items():
+        of_graph, of_networks = graph_and_network_errors(path, of_folds, given)
+        assert list(of_graph) == list(of_networks) == list(of_folds[0].branches)
+        for branch, values in of_graph.items():
             np.testing.assert_array_equal(values, graph.measure(given, pixels=False).errors[branch])
 
 

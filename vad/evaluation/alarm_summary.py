@@ -122,16 +122,16 @@ def _zones(hotspots: pd.DataFrame) -> list[str]:
     """Hints at zones, with what to paste into data/zones.yaml; empty without a hotspot."""
     lines = []
     for hotspot in hotspots.to_dict("records"):
-        x0, y0, x1, y1 = (hotspot[key] for key in ("x0", "y0", "x1", "y1"))
+        camera, (x0, y0, x1, y1) = hotspot["camera"], (hotspot[key] for key in ("x0", "y0", "x1", "y1"))
         corners = ", ".join(f"[{x:.2f}, {y:.2f}]" for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
         lines += [
-            f"{100 * hotspot['time_share']:.0f} % of the alarmed time of camera `{hotspot['camera']}` comes from "
+            f"{100 * hotspot['time_share']:.0f} % of the alarmed time of camera `{camera}` comes from "
             f"the same {100 * (x1 - x0) * (y1 - y0):.1f} % of its picture, in {hotspot['events']} events. If "
             "nothing that happens there matters (a clock in the picture, a TV, a tree), leave it out: paste "
             "this into data/zones.yaml, and run `dvc repro`.",
             "",
             "```yaml",
-            f"{json.dumps(hotspot['camera'], ensure_ascii=False)}:",
+            f"{json.dumps(camera, ensure_ascii=False)}:",
             "  - kind: ignore",
             f"    polygon: [{corners}]",
             "```",

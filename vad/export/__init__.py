@@ -5,6 +5,6 @@
 packages before it.
 """
 
-from vad.export.folder import Parts, export
+from vad.export.folder import ModelParts, export
 
-__all__ = ["Parts", "export"]
+__all__ = ["ModelParts", "export"]

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from vad import UserError
 from vad.branches.window_errors import WindowErrors
-from vad.export.graph import errors_of_both, write_graph
+from vad.export.graph import graph_and_network_errors, write_graph
 from vad.export.readme import readme
 from vad.live.deployed_model import (
     BODY_HEIGHTS,
@@ -42,7 +42,7 @@ HEADER = "# The parameters of every processor, defaults included. An edit makes 
 
 
 @dataclass(frozen=True)
-class Parts:
+class ModelParts:
     """What a deployed model is made of.
 
     Attributes:
@@ -76,7 +76,7 @@ class Parts:
     windows: np.ndarray
 
 
-def export(folder: Path, parts: Parts) -> Card:
+def export(folder: Path, parts: ModelParts) -> Card:
     """Writes the folder of a deployed model, by a temporary name, so that it is always whole.
 
     The same parts give the same bytes. A model that cannot be used live becomes a folder that says why.
@@ -132,7 +132,7 @@ def _refusal(mode: RegionMode) -> str | None:
     return None
 
 
-def _write_files(folder: Path, parts: Parts) -> dict[str, str]:
+def _write_files(folder: Path, parts: ModelParts) -> dict[str, str]:
     """Copies the files; returns those that parameters name, by key.
 
     They are copied and not linked: DVC moves outputs into its cache and may protect them there, and an edit
@@ -150,30 +150,36 @@ def _write_files(folder: Path, parts: Parts) -> dict[str, str]:
     names = {key: None if file.path is None else file.name for key, file in named.items()}
     with open(folder / PARAMETERS, "w", encoding="utf-8", newline="\n") as out:
         out.write(HEADER)
-        YAML().dump(_with(parts.parameters, names), out)
+        YAML().dump(_replaced(parts.parameters, names), out)
     return {key: name for key, name in names.items() if name is not None}
 
 
-def _with(parameters: Mapping[str, Any], values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A copy with other values at some dotted keys."""
+def _replaced(parameters: Mapping[str, Any], values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A copy with other values at some dotted keys.
+
+    Args:
+        parameters: sections within sections.
+        values: value by dotted key; keys that are not in `parameters` are ignored.
+        prefix: dotted name of the section, with a dot at its end.
+    """
     return {
-        key: _with(value, values, f"{prefix}{key}.")
+        key: _replaced(value, values, f"{prefix}{key}.")
         if isinstance(value, dict)
         else values.get(f"{prefix}{key}", value)
         for key, value in parameters.items()
     }
 
 
-def _agreement(graph: Path, parts: Parts, calibration: Calibration) -> Agreement:
+def _agreement(graph: Path, parts: ModelParts, calibration: Calibration) -> Agreement:
     """Compares graph and networks on the windows.
 
     Raises:
         RuntimeError: if they differ by more than LIMIT.
     """
-    ours, theirs = errors_of_both(graph, parts.networks, parts.windows)
-    error = {name: float(np.abs(ours[name] - theirs[name]).max()) for name in theirs}
-    calibrated = [name for name in theirs if name in calibration.standardisation[""]]
-    levels = [calibration.standardise(errors, branches=calibrated) for errors in (ours, theirs)]
+    of_graph, of_networks = graph_and_network_errors(graph, parts.networks, parts.windows)
+    error = {name: float(np.abs(of_graph[name] - of_networks[name]).max()) for name in of_networks}
+    calibrated = [name for name in of_networks if name in calibration.standardisation[""]]
+    levels = [calibration.standardise(errors, branches=calibrated) for errors in (of_graph, of_networks)]
     level = float(np.abs(levels[0] - levels[1]).max()) if calibrated else 0.0
     if not level < LIMIT:  # also if it is no number
         raise RuntimeError(f"the graph differs from the autoencoders by {level:g} of a calibrated score")

@@ -118,7 +118,7 @@ def _strip(model: onnx.ModelProto) -> None:
         del value.metadata_props[:]
 
 
-def errors_of_both(
+def graph_and_network_errors(
     path: Path, networks: Sequence[WindowErrors], windows: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Measures windows with the graph and, as the stages do, with the networks.
