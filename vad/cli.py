@@ -21,8 +21,8 @@ EXAMPLES = """
       a folder of videos: the score of every frame, and the events, as files
   vad detect rtsp://user:password@192.168.1.20/stream --snapshots alarms/ --privacy blur
       a camera, until Ctrl-C: prints events as they begin and end, keeps a picture of each, people blurred"""
-PRIVACY = """people in every picture that is written: blur, blurred in their boxes; silhouette, their outlines
-alone on the empty scene. Somebody whom the model does not find stays as they are (default: none)"""
+PRIVACY = """hide people in every picture that is written: blur blurs them within their boxes, silhouette
+leaves their outlines on the empty scene. People whom the model misses are not hidden (default: none)"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -70,8 +70,8 @@ def _add_detect(commands: "argparse._SubParsersAction[Parser]") -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="name of the camera in training, whose body heights and zones hold; once, or once per source "
-        "(default: the folder of a file, if it has the name of a camera)",
+        help="name of the camera in training, whose body heights and zones apply; once, or once per source "
+        "(default: that of the folder of a file, if a camera has that name)",
     )
     files = parser.add_argument_group("what is written")
     add = files.add_argument
@@ -79,7 +79,7 @@ def _add_detect(commands: "argparse._SubParsersAction[Parser]") -> None:
     add("--jsonl", type=Path, metavar="FILE", help="events, a line of JSON each time one begins or ends")
     video = "the footage with boxes, score and alarms drawn in (MP4); a folder if there are several sources"
     add("--video", type=Path, metavar="FILE", help=video)
-    add("--snapshots", type=Path, metavar="DIR", help="a picture of each event at its highest score")
+    add("--snapshots", type=Path, metavar="DIR", help="a picture of each event, at its highest score")
     add("--privacy", choices=("none", "blur", "silhouette"), default="none", help=PRIVACY)
     add("--overwrite", action="store_true", help="replace files that exist")
     how = parser.add_argument_group("how footage is read")

@@ -142,6 +142,6 @@ def test_a_camera_that_does_not_exist_is_refused(footage):
     path.write_text(ZONE.replace("all:", "attic:"), "utf-8")
     output = footage.project.run("python", "-m", "stages.measure", fails=True)
     assert output.splitlines()[-1].endswith(
-        "data/zones.yaml: camera 'attic' is none of the footage; cameras are hall, and `all` stands for "
+        "data/zones.yaml: no clip has the camera 'attic'; the cameras are hall, and `all` stands for "
         "every camera"
     )

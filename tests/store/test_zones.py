@@ -87,7 +87,9 @@ def test_a_file_has_zones_by_camera_and_for_all(tmp_path):
     assert zones.of("hall").zones == (date, Zone("only", LEFT, "door"))
     assert zones.of("yard").zones == zones.of("").zones == zones.of("all").zones == (date,)
     zones.require(["hall", "yard"], path)
-    with pytest.raises(UserError, match=r"zones.yaml: camera 'yard' is none of .* attic, hall, and `all`"):
+    with pytest.raises(
+        UserError, match=r"zones.yaml: no clip has the camera 'yard'; .* attic, hall, and `all`"
+    ):
         zones.require(["hall", "attic"], path)
 
 

@@ -62,7 +62,16 @@ def detect(options: Options) -> int:
 
 
 class _Run:
-    """A run over all sources: pictures and clips first, then cameras. Arguments as of the functions above."""
+    """A run over all sources: pictures and clips first, then cameras.
+
+    Args:
+        options: of the command line.
+        sources: all of them.
+        cameras: name of the camera in training of each source.
+        model: the deployed model.
+        printer: prints results and notes.
+        stopped: whether the user wants to stop.
+    """
 
     def __init__(
         self,
@@ -190,7 +199,7 @@ def _require_new(options: Options, sources: Sequence[Source]) -> None:
         files += [video_path(options.video, source, len(sources)) for source in moving]
     for i, path in enumerate(files):
         if path in files[:i]:
-            raise UserError(f"{path}: is named for two outputs")
+            raise UserError(f"{path}: is named for two outputs; name another file for one")
         inputs = [source.address for source in sources if isinstance(source.address, Path)]
         require_new(path, overwrite=options.overwrite, inputs=inputs)
 
@@ -203,13 +212,15 @@ def _cameras(options: Options, sources: Sequence[Source], model: TrainedModel, p
     """
     given: list[str | None] = [*options.camera]
     if len(given) > 1 and len(given) != len(sources):
-        raise UserError(f"--camera is given {len(given)} times for {len(sources)} sources: once, or for each")
+        raise UserError(
+            f"--camera is given {len(given)} times for {len(sources)} sources: give it once, or for each"
+        )
     names = given if len(given) == len(sources) else (given or [None]) * len(sources)
     cameras = [choose_camera(model, *pair) for pair in zip(sources, names, strict=True)]
     if (unnamed := cameras.count(OTHER_CAMERAS)) and (known := known_cameras(model)):
         printer.note(
-            f"{unnamed} of {len(sources)} show no camera that the model knows ({', '.join(known)}): "
-            "they are scored by what it learned from all of them; --camera names one"
+            f"{unnamed} of {len(sources)} sources have no camera that the model knows ({', '.join(known)}) "
+            "and are scored by what it learned from all of them; --camera names one"
         )
     return cameras
 

@@ -130,7 +130,7 @@ class Zones:
         """
         if unknown := sorted(set(self.cameras) - {ALL_CAMERAS, *cameras}):
             raise UserError(
-                f"{path}: camera {unknown[0]!r} is none of the footage; cameras are "
+                f"{path}: no clip has the camera {unknown[0]!r}; the cameras are "
                 f"{', '.join(sorted(cameras))}, and `{ALL_CAMERAS}` stands for every camera"
             )
 
