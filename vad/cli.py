@@ -85,7 +85,7 @@ def _add_detect(commands: "argparse._SubParsersAction[Parser]") -> None:
     how = parser.add_argument_group("how footage is read")
     add = how.add_argument
     add("--fps", type=float, metavar="N", help="score at most N frames per second of each source")
-    add("--pictures", action="store_true", help="judge each picture of a folder for itself")
+    add("--pictures", action="store_true", help="score each picture of a folder by itself")
     add("--realtime", action="store_true", help="play videos at their own pace, as cameras")
     add("--seconds", type=float, metavar="N", help="stop after N seconds of each camera")
     add(

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.detect.shots import origin, regions, result
 from vad import UserError
 from vad.detect.all_outputs import AllOutputs
-from vad.detect.hidden_boxes import HOLD, MARGIN
 from vad.detect.learned_background import GRAY
 from vad.detect.outputs import Output
 from vad.detect.privacy import CELLS, SILHOUETTE, Privacy, blurred, processor, require_possible
+from vad.detect.privacy_boxes import HOLD, MARGIN
 from vad.detect.shot import Shot
 from vad.regions import REGION_MODES
 from vad.stream import Regions

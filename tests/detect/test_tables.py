@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from tests.detect.shots import BRANCHES, CELL, origin, play, regions, result
 from vad import UserError
-from vad.detect import files
-from vad.detect.files import OutputFile, require_new
-from vad.detect.outputs import CsvOutput, JsonlOutput, Output, harmless
-from vad.detect.records import EventRecord, EventRecorder, place, where
+from vad.detect import output_file
+from vad.detect.output_file import OutputFile, require_new
+from vad.detect.outputs import Output
+from vad.detect.records import EventRecord, EventRecorder, area_of, peak_box
 from vad.detect.shot import Origin, Shot
+from vad.detect.tables import CsvOutput, JsonlOutput, harmless
 from vad.scoring.events import find
 from vad.scoring.params import EventParams
 
@@ -189,8 +190,8 @@ def test_an_event_is_where_its_highest_region_is() -> None:
     of = origin(picture_size=(96, 128))  # twice the size of the frames
     found = regions([[0, 0, 10, 10], [50, 30, 60, 46]])
     scored = result(0, 5, of=of, found=found, region_scores=[1.5, 4])
-    assert place(of, scored) == (100, 60, 120, 92)
-    assert where((100, 60, 120, 92), of.picture_size) == "lower right"
+    assert peak_box(of, scored) == (100, 60, 120, 92)
+    assert area_of((100, 60, 120, 92), of.picture_size) == "lower right"
 
 
 def test_an_event_without_a_high_region_is_where_its_highest_cell_is() -> None:
@@ -198,10 +199,10 @@ def test_an_event_without_a_high_region_is_where_its_highest_cell_is() -> None:
     cells = np.zeros((6, 8), np.float32)
     cells[0, 3] = 3
     low = result(0, 5, of=of, found=regions([[50, 30, 60, 46]]), region_scores=[0.5], cells=cells)
-    assert place(of, low) == (3 * CELL, 0, 4 * CELL, CELL)
+    assert peak_box(of, low) == (3 * CELL, 0, 4 * CELL, CELL)
     whole = result(0, 5, of=of, found=regions([[0, 0, 64, 48]], "frame"), cells=cells)
-    assert place(of, whole) == (3 * CELL, 0, 4 * CELL, CELL)
-    assert place(of, result(0, 5, of=of, found=regions([[0, 0, 64, 48]], "frame"))) is None
+    assert peak_box(of, whole) == (3 * CELL, 0, 4 * CELL, CELL)
+    assert peak_box(of, result(0, 5, of=of, found=regions([[0, 0, 64, 48]], "frame"))) is None
 
 
 @pytest.mark.parametrize(
@@ -210,12 +211,12 @@ def test_an_event_without_a_high_region_is_where_its_highest_cell_is() -> None:
         ((0, 0, 10, 10), "upper left"),
         ((40, 40, 60, 60), "centre"),
         ((90, 45, 100, 55), "right"),
-        ((45, 90, 55, 100), "bottom"),
+        ((45, 90, 55, 100), "lower centre"),
         (None, "whole picture"),
     ],
 )
-def test_places_in_words(box: tuple[int, int, int, int] | None, words: str) -> None:
-    assert where(box, (100, 100)) == words
+def test_areas_in_words(box: tuple[int, int, int, int] | None, words: str) -> None:
+    assert area_of(box, (100, 100)) == words
 
 
 def test_numbers_of_events_go_on_in_a_later_session() -> None:
@@ -294,7 +295,7 @@ class _FullDisk:
 def test_what_was_written_before_the_disk_was_full_is_readable(
     tmp_path: Path, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "open", lambda *a, **k: _FullDisk(open(*a, **k), room), raising=False)
+    monkeypatch.setattr(output_file, "open", lambda *a, **k: _FullDisk(open(*a, **k), room), raising=False)
     output = JsonlOutput(path := tmp_path / "events.jsonl", live=True)
     with pytest.raises(UserError, match=r"events\.jsonl: the disk is full") as caught:
         write(output, origin(), SCORES * 10)

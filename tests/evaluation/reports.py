@@ -34,7 +34,9 @@ LOOKAHEAD = 3  # of the errors
 IDENTITY = Identity({"test/new|er": "eve"}, {"test/fall": {0: "ä|b", 7: "eve"}})
 INTERVALS = {"test/fall": [(20, 40), (60, 70)], "test/late": [(110, 120)]}
 FALL = "test/fall"
-TABLES = [f"{name}.csv" for name in ("alarms", "cameras", "clips", "events", "frames", "places", "subjects")]
+TABLES = [
+    f"{name}.csv" for name in ("alarms", "cameras", "clips", "events", "frames", "hotspots", "subjects")
+]
 TABLES += ["frames.txt"]
 CHARTS = [f"plots/{name}.csv" for name in ("clip_auc", "curves", "histogram", "pr", "roc", "subject_auc")]
 FILES = [*TABLES, *CHARTS, "curves.png", "metrics.json"]  # of every report, besides the heatmaps

@@ -191,7 +191,7 @@ LOW, HIGH = (24, 18, 29, 23, 1.0), (2, 1, 7, 6, 1.0)  # boxes at the lower right
 
 
 def section(folder: Path, *clips: ScoredClip, labels: bool = True) -> list[str]:
-    for name, table in zip(("events", "alarms", "places"), alarm_tables(clips, BY), strict=True):
+    for name, table in zip(("events", "alarms", "hotspots"), alarm_tables(clips, BY), strict=True):
         table.to_csv(folder / f"{name}.csv", index=False)
     return [line for line in causes(folder, labels) if line]
 

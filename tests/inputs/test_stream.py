@@ -51,7 +51,7 @@ def test_a_file_is_played_at_its_own_pace_and_ends(video):
         assert abs(arrival.at - now - passed) < timedelta(seconds=0.5)
 
 
-def test_the_newest_picture_wins(video):
+def test_the_newest_frame_wins(video):
     with Stream(source(video)) as stream:
         first = stream.read(5.0)
         assert first is not None
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_video_ends_with_the_reason(tmp_path):
 
 
 def test_a_camera_is_read_by_opencv(tmp_path):
-    """OpenCV reads a file as it reads a camera: without time stamps, and until there are no more pictures."""
+    """OpenCV reads a file as it reads a camera: without time stamps, and until there are no more frames."""
     colours = [np.full((32, 48, 3), (200, 100, 30), np.uint8)] * 10
     encode(tmp_path / "a.mp4", colours, 25, crf=1)
     camera = Source("camera", "camera", "camera", str(tmp_path / "a.mp4"))

@@ -33,7 +33,7 @@ def rtsp() -> None:
 
 
 def transport_stream(path: Path, size: tuple[int, int] = SIZE, start: int = 0) -> bytes:
-    """Four seconds of numbered pictures as an MPEG transport stream, with key frames every second.
+    """Four seconds of numbered frames as an MPEG transport stream, with key frames every second.
 
     Args:
         path: of a file that may be written.
@@ -58,7 +58,7 @@ def transport_stream(path: Path, size: tuple[int, int] = SIZE, start: int = 0) -
 
 
 def steps(arrivals: Sequence[Arrival]) -> np.ndarray:
-    """Seconds per picture between neighbouring arrivals; those of dropped pictures are shared out."""
+    """Seconds per frame between neighbouring arrivals; those of dropped frames are shared out."""
     seconds = np.array([arrival.decoded.seconds for arrival in arrivals])
     numbers = np.array([arrival.decoded.number for arrival in arrivals])
     return np.diff(seconds) / np.diff(numbers)
@@ -96,7 +96,7 @@ def test_a_killed_server_that_comes_back_with_another_size(rtsp):
             assert again[0].decoded.frame.width == 160
             assert not any(arrival.broken for arrival in [*arrivals, *again[1:]])
             assert (stream.state, stream.reason) == ("live", "")
-            on_time([arrivals[-1], again[0]], 1.0)  # pictures of the beginning came in a burst
+            on_time([arrivals[-1], again[0]], 1.0)  # frames of the beginning came in a burst
 
 
 def test_a_frozen_server_is_stale_then_down_and_comes_back(rtsp):
@@ -146,7 +146,7 @@ def test_one_dead_stream_of_two_does_not_hold_up_the_other(rtsp):
             assert dead.received == 0
 
 
-def test_a_slow_reader_gets_the_newest_picture(rtsp):
+def test_a_slow_reader_gets_the_newest_frame(rtsp):
     with RtspServer() as server, Stream(source(server.url), **FAST) as stream:
         watch(stream, 10, lambda: stream.received > 25)
         before, dropped = stream.received, stream.dropped
@@ -212,7 +212,7 @@ def test_motion_jpeg_has_the_pace_of_its_arrivals():
         assert [shown(arrival) for arrival in arrivals] == [arrival.decoded.number for arrival in arrivals]
 
 
-def test_a_picture_that_is_cut_does_not_arrive():
+def test_a_frame_that_is_cut_does_not_arrive():
     noise = np.random.default_rng(0).integers(0, 256, (10, *SIZE), np.uint8)
 
     def cut():
@@ -227,7 +227,7 @@ def test_a_picture_that_is_cut_does_not_arrive():
         assert stream.reconnects == 1
 
 
-def test_a_stream_whose_pictures_change_their_size():
+def test_a_stream_whose_frames_change_their_size():
     pictures = [*numbered(20, SIZE), *numbered(40, (48, 64))[20:]]
     routes = {"/live": Route(MJPEG, lambda: mjpeg(pictures, 20))}
     with HttpServer(routes) as server, Stream(source(server.url("/live")), **FAST) as stream:

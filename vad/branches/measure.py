@@ -9,9 +9,9 @@ import numpy as np
 from vad import UserError
 from vad.branches.base import Branch, ClipFormat, TensorShape
 from vad.branches.error_files import ErrorWriter
-from vad.branches.judged import Judged
 from vad.branches.measurement import Measurement
 from vad.branches.params import MeasureParams
+from vad.branches.zone_mask import ZoneMask
 from vad.store.arrays import open_array
 from vad.store.body_heights import BodyHeight
 from vad.store.cards import read_card
@@ -58,7 +58,7 @@ def measure_clip(
     card, form = clip.card, clip.form(params.cell, camera, body_height, zones)
     windows = clip.windows
     if zones:
-        judged = Judged(zones, form.frame, form.cell).regions(windows[BOX].to_numpy())
+        judged = ZoneMask(zones, form.frame, form.cell).regions(windows[BOX].to_numpy())
         windows = windows[judged].reset_index(drop=True)
     measurement = Measurement(branches, form, threads)
     lookahead = stride.lookahead(card["stride"]) + measurement.lookahead

@@ -8,7 +8,7 @@ import numpy as np
 
 from vad.branches.base import Branch, BranchErrors, BranchProcessor, ClipFormat
 from vad.branches.ensemble import processors
-from vad.branches.judged import Judged
+from vad.branches.zone_mask import ZoneMask
 from vad.stream import FrameErrors, Processor, Regions, WindowsOfFrame
 
 
@@ -54,7 +54,7 @@ class Measurement(Processor[Sequence[WindowsOfFrame], FrameErrors]):
             self.single_frame += [name for name in branch.single_frame if name in processor.columns]
             self._processors.append(processor)
         self.lookahead = max((processor.lookahead for processor in self._processors), default=0)
-        self._judged = Judged(clip.zones, clip.frame, clip.cell) if clip.zones else None
+        self._zones = ZoneMask(clip.zones, clip.frame, clip.cell) if clip.zones else None
         # whose errors are still to come, and the regions that are left out
         self._frames: deque[tuple[WindowsOfFrame, Regions | None]] = deque()
         self._results: list[deque[BranchErrors]] = [deque() for _ in self._processors]
@@ -85,13 +85,13 @@ class Measurement(Processor[Sequence[WindowsOfFrame], FrameErrors]):
 
     def _split(self, frame: WindowsOfFrame) -> tuple[WindowsOfFrame, Regions | None]:
         """The frame with the regions that are judged, and the others."""
-        if self._judged is None:
+        if self._zones is None:
             return frame, None
-        judged = self._judged.regions(frame.regions.boxes)
+        judged = self._zones.regions(frame.regions.boxes)
         pictures = tuple(window for window, kept in zip(frame.pictures, judged, strict=True) if kept)
         regions, others = frame.regions.select(judged), frame.regions.select(~judged)
         return replace(frame, regions=regions, pictures=pictures), others
 
     def _masked(self, cells: np.ndarray) -> np.ndarray:
         """A map with error 0 where cells are not judged."""
-        return cells if self._judged is None else np.where(self._judged.cells, cells, cells.dtype.type(0))
+        return cells if self._zones is None else np.where(self._zones.cells, cells, cells.dtype.type(0))

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from vad.branches.base import Branch
-from vad.branches.measuring import Measuring
+from vad.branches.frame_measurement import FrameMeasurement
 from vad.branches.params import MeasureParams
 from vad.durations import count_frames
 from vad.flow import FlowMethod
@@ -58,7 +58,7 @@ def picture_errors(
     Raises:
         UserError: if the model does not fit the picture.
     """
-    measuring = Measuring(
+    measurement = FrameMeasurement(
         flow,
         mode,
         TensorSpec.of(resize, window.at(FPS)),
@@ -72,8 +72,8 @@ def picture_errors(
         skip_warm_up=False,
         concurrent=False,
     )
-    (errors,) = results(measuring, [Frame(0, 0.0, pixels)])
-    names = measuring.measurement.single_frame
+    (errors,) = results(measurement, [Frame(0, 0.0, pixels)])
+    names = measurement.measurement.single_frame
     return replace(errors, errors={name: errors.errors[name] for name in names}, maps={})
 
 

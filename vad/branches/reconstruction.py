@@ -16,9 +16,9 @@ from vad import UserError
 from vad.branches.base import BRANCHES, Branch, BranchErrors, BranchProcessor, ClipFormat, WindowProcessor
 from vad.branches.ensemble import mean
 from vad.branches.graph import Graph
-from vad.branches.judged import Judged
 from vad.branches.maps import error_map
 from vad.branches.network import Network, ReductionParams, require_shape
+from vad.branches.zone_mask import ZoneMask
 from vad.pipeline.params import Field
 from vad.stream import WindowsOfFrame
 from vad.windows.arrays import stack
@@ -93,7 +93,7 @@ class _Residuals(WindowProcessor):
         self._network, self._params, self._clip = network, params, clip
         self.columns = network.branches
         self.maps = network.branches if params.maps else []
-        self._zones = Judged(clip.zones, clip.frame, clip.cell) if clip.zones else None
+        self._zones = ZoneMask(clip.zones, clip.frame, clip.cell) if clip.zones else None
 
     def measure(self, frames: list[WindowsOfFrame]) -> list[BranchErrors]:
         windows = [pictures for frame in frames for pictures in frame.pictures]

@@ -12,11 +12,11 @@ from vad.inputs.source import Source
 from vad.live import TrainedModel
 
 
-class Scored(NamedTuple):
-    """What was scored.
+class ClipResult(NamedTuple):
+    """What came of scoring a clip.
 
     Attributes:
-        seconds: of footage.
+        seconds: of footage that were scored.
         events: number of events.
         complete: whether all of it was scored.
     """
@@ -33,7 +33,7 @@ def score_clip(
     outputs: AllOutputs,
     printer: Printer,
     stopped: Callable[[], bool],
-) -> Scored:
+) -> ClipResult:
     """Scores a clip.
 
     Args:
@@ -65,4 +65,4 @@ def score_clip(
         observer.finish()
     finally:
         printer.end()
-    return Scored(frames / opened.fps, observer.events, complete)
+    return ClipResult(frames / opened.fps, observer.events, complete)

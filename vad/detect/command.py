@@ -9,17 +9,18 @@ from types import FrameType
 from vad import UserError
 from vad.detect.all_outputs import AllOutputs
 from vad.detect.cameras import Camera, watch
-from vad.detect.clips import Scored, score_clip
-from vad.detect.files import require_new
+from vad.detect.clips import ClipResult, score_clip
 from vad.detect.options import Options
-from vad.detect.outputs import CsvOutput, JsonlOutput, Output
-from vad.detect.pictures import PictureJudge
+from vad.detect.output_file import require_new
+from vad.detect.outputs import Output
+from vad.detect.pictures import SinglePictures
 from vad.detect.printing import Printer
 from vad.detect.privacy import require_possible
 from vad.detect.sessions import choose_camera, known_cameras, limit_rate
-from vad.detect.shot import clock
 from vad.detect.snapshots import SnapshotOutput
+from vad.detect.tables import CsvOutput, JsonlOutput
 from vad.detect.video import VideoOutput
+from vad.detect.wording import clip_time
 from vad.inputs.source import Source, find_sources
 from vad.live import TrainedModel
 from vad.live.deployed_model import load_deployed
@@ -77,8 +78,8 @@ class _Run:
         self.files = [pair for pair in zip(sources, cameras, strict=True) if not _is_live(pair[0], options)]
         self.sources = len(sources)
         self.failed = 0
-        self.scored: list[Scored] = []
-        self._judge = PictureJudge(model, printer)
+        self.clips: list[ClipResult] = []
+        self._pictures = SinglePictures(model, printer)
         self._shared: list[Output] = []
 
     def run(self) -> int:
@@ -111,12 +112,12 @@ class _Run:
         """Scores a file; an error does not keep others from being scored."""
         try:
             if source.kind == "picture":
-                self._judge.judge(source, camera, self._all([]))
+                self._pictures.score(source, camera, self._all([]))
                 return
             with _closing(video := self._video(source)) as completed:
-                scored = score_clip(source, camera, self.model, self._all(video), self.printer, self.stopped)
-                self.scored.append(scored)
-                if scored.complete:
+                result = score_clip(source, camera, self.model, self._all(video), self.printer, self.stopped)
+                self.clips.append(result)
+                if result.complete:
                     completed()
         except UserError as e:
             if self.sources == 1:
@@ -146,14 +147,14 @@ class _Run:
 
     def _summarize(self) -> None:
         """Says how much was scored, and how many events it had."""
-        if self.scored:
-            count, events = len(self.scored), sum(scored.events for scored in self.scored)
-            seconds = sum(scored.seconds for scored in self.scored)
+        if self.clips:
+            count, events = len(self.clips), sum(clip.events for clip in self.clips)
+            seconds = sum(clip.seconds for clip in self.clips)
             self.printer.note(
                 f"{events} event{'s' * (events != 1)} in {count} clip{'s' * (count != 1)}, "
-                f"{clock(seconds)} of footage"
+                f"{clip_time(seconds)} of footage"
             )
-        self._judge.summarize()
+        self._pictures.summarize()
 
 
 def video_path(path: Path, source: Source, sources: int) -> Path:

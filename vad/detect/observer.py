@@ -15,8 +15,8 @@ from vad.footage.decode import Convert, Decoded
 from vad.live import FrameResult, Session
 
 
-class Arrived(NamedTuple):
-    """A frame that was given to the session and whose result is owed.
+class _Pending(NamedTuple):
+    """A frame that was given to the session and whose result has not come.
 
     Attributes:
         decoded: the frame.
@@ -61,7 +61,7 @@ class Observer:
         self._origin, self._outputs, self._report = origin, outputs, report
         self._recorder = EventRecorder(origin, events)
         self._to_picture = Convert("rgb", None) if outputs.need_pictures else None
-        self._arrived: deque[Arrived] = deque()
+        self._pending: deque[_Pending] = deque()
 
     @property
     def events(self) -> int:
@@ -69,8 +69,14 @@ class Observer:
         return self._recorder.events
 
     def process(self, decoded: Decoded, filmed: datetime | None = None, at: float | None = None) -> None:
-        """Takes the next frame; arguments as the attributes of `Arrived`, `at` by default now."""
-        self._arrived.append(Arrived(decoded, filmed, time.monotonic() if at is None else at))
+        """Takes the next frame.
+
+        Args:
+            decoded: the frame.
+            filmed: when it was filmed, by the clock; None for files.
+            at: when it came, by `time.monotonic`; by default now.
+        """
+        self._pending.append(_Pending(decoded, filmed, time.monotonic() if at is None else at))
         self._handle(self.session.process(decoded))
 
     def poll(self) -> None:
@@ -80,26 +86,26 @@ class Observer:
     def finish(self) -> None:
         """Ends the session: takes the results still owed, and ends an event that goes on."""
         self._handle(self.session.finish())
-        self._tell(self._recorder.finish(self.session.final_updates))
+        self._hand_on(self._recorder.finish(self.session.final_updates))
         self._outputs.end(self._origin)
 
     def _handle(self, results: Sequence[FrameResult]) -> None:
         for result in results:
-            # resampling leaves frames out, and may repeat one
-            while self._arrived[0].decoded.number != result.number:
-                self._arrived.popleft()
-            arrived = self._arrived[0]
-            self.latest, self.delay = result, time.monotonic() - arrived.at
+            # resampling leaves frames out and may repeat one
+            while self._pending[0].decoded.number != result.number:
+                self._pending.popleft()
+            pending = self._pending[0]
+            self.latest, self.delay = result, time.monotonic() - pending.at
             self.results += 1
-            shot = Shot(self._origin, result, self._picture(arrived.decoded), arrived.time)
+            shot = Shot(self._origin, result, self._picture(pending.decoded), pending.time)
             records = self._recorder.records(shot)
             self._outputs.frame(shot._replace(event=self._recorder.current))
-            self._tell(records)
+            self._hand_on(records)
 
     def _picture(self, decoded: Decoded) -> np.ndarray | None:
         return self._to_picture.process(decoded)[0].pixels if self._to_picture is not None else None
 
-    def _tell(self, records: Sequence[EventRecord]) -> None:
+    def _hand_on(self, records: Sequence[EventRecord]) -> None:
         for record in records:
             self._report(record)
             self._outputs.event(record)

@@ -23,11 +23,11 @@ class Options:
         privacy: what becomes of people in pictures that are written.
         overwrite: whether to replace files that exist.
         fps: frames per second that are scored at most; None for all.
-        pictures: whether each picture of a folder is judged for itself.
+        pictures: whether each picture of a folder is scored by itself.
         realtime: whether videos are played at their own pace, as cameras.
         seconds: after which a camera is left; None for never.
         open_timeout: seconds that a camera may take to answer.
-        quiet: whether to print events and errors alone.
+        quiet: whether to print only events, pictures and errors.
 
     Raises:
         UserError: if a number is not above 0.

@@ -5,14 +5,14 @@ what they say is also said by the thickness of lines, or in words.
 """
 
 import math
-from collections.abc import Mapping
 
 import cv2
 import numpy as np
 
-from vad.detect.lettering import Color, measure, tag, write
 from vad.detect.score_strip import ALARM, FAINT, GROUND, LINE, ScoreStrip
-from vad.detect.shot import Origin, Shot, clock
+from vad.detect.shot import Origin, Shot
+from vad.detect.text import Color, draw_tag, draw_text, text_size
+from vad.detect.wording import clip_time, share_texts
 
 QUIET: Color = (86, 180, 233)
 RAISED: Color = (240, 228, 66)
@@ -82,7 +82,7 @@ class Overlay:
         self._boxes(picture, shot)
         if result.alarmed:
             cv2.rectangle(picture, (0, 0), (width - 1, height - 1), ALARM, 4 * line)
-            tag(picture, "ALARM", 4 * line, 4 * line, round(1.4 * self._letters), WHITE, ALARM)
+            draw_tag(picture, "ALARM", 4 * line, 4 * line, round(1.4 * self._letters), WHITE, ALARM)
         self._text(canvas[height:], shot)
 
     def _cells(self, picture: np.ndarray, cells: np.ndarray | None) -> None:
@@ -114,8 +114,8 @@ class Overlay:
             if ratio > 1:
                 cv2.rectangle(picture, *corners, ALARM, 3 * self._line)
                 text = f"{result.region_scores[i]:.1f}"
-                rows = measure(text, self._letters)[1]
-                tag(picture, text, x0, y0 - rows, self._letters, WHITE, ALARM)
+                rows = text_size(text, self._letters)[1]
+                draw_tag(picture, text, x0, y0 - rows, self._letters, WHITE, ALARM)
             else:
                 cv2.rectangle(picture, *corners, RAISED if ratio > 0.5 else QUIET, self._line)
 
@@ -127,23 +127,23 @@ class Overlay:
         y, pad = round(0.25 * letters), letters // 2
         time = moment(shot)
         score = f"score {result.score:.1f}, threshold {self.origin.threshold:.1f}"
-        wide = measure(score, letters)[0]
-        left = 2 * pad + measure(time, letters)[0] + pad
+        wide = text_size(score, letters)[0]
+        left = 2 * pad + text_size(time, letters)[0] + pad
         room = max(0, bar.shape[1] - wide - 2 * pad - left)
         state, color = "normal", FAINT
         if result.alarmed:
             # as many branches as there is room for
-            shares = in_words(result.shares)
+            shares = share_texts(result.shares)
             states = ["  ".join(["ALARM", ", ".join(shares[:n])]) for n in range(len(shares), -1, -1)]
-            state = next((text for text in states if measure(text, letters)[0] <= room), "ALARM")
+            state = next((text for text in states if text_size(text, letters)[0] <= room), "ALARM")
             color = WHITE
         elif result.warming_up:
             state, color = "warming up: no motion yet", RAISED
         elif shot.event is not None:
             state, color = f"event {shot.event}", RAISED
-        write(bar, time, pad, y, letters, ink)
-        write(bar[:, left : left + room], state, 0, y, letters, color)
-        write(bar, score, bar.shape[1] - wide - pad, y, letters, ink)
+        draw_text(bar, time, pad, y, letters, ink)
+        draw_text(bar[:, left : left + room], state, 0, y, letters, color)
+        draw_text(bar, score, bar.shape[1] - wide - pad, y, letters, ink)
 
 
 def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -168,13 +168,4 @@ def moment(shot: Shot) -> str:
     """Time of a shot: date and time of day for streams, time since the start for files."""
     if shot.time is not None:
         return f"{shot.time:%Y-%m-%d %H:%M:%S}"
-    return clock(shot.result.seconds)
-
-
-def in_words(shares: Mapping[str, float]) -> list[str]:
-    """The shares of branches as texts, such as `motion 62 %`; without those below 1 %.
-
-    Args:
-        shares: share by branch, the largest first.
-    """
-    return [f"{name} {100 * share:.0f} %" for name, share in shares.items() if share >= 0.01]
+    return clip_time(shot.result.seconds)

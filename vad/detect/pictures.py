@@ -1,10 +1,10 @@
-"""Judges single pictures."""
+"""Scores single pictures."""
 
 from functools import cache
 
 from vad.detect.all_outputs import AllOutputs
 from vad.detect.printing import Printer
-from vad.detect.records import EventRecord, place, where
+from vad.detect.records import EventRecord, area_of, peak_box
 from vad.detect.shot import Origin, Shot
 from vad.footage.decode import Convert
 from vad.inputs.files import open_file
@@ -12,25 +12,25 @@ from vad.inputs.source import Source
 from vad.live import FrameResult, PictureResult, PictureScorer, TrainedModel
 
 
-class PictureJudge:
-    """Judges pictures, each for itself.
+class SinglePictures:
+    """Scores pictures, each by itself.
 
     Args:
         model: the deployed model.
         printer: prints the results.
 
     Attributes:
-        judged: number of pictures.
+        scored: number of pictures.
         alarmed: number of those that were alarmed.
     """
 
     def __init__(self, model: TrainedModel, printer: Printer):
-        self.judged = self.alarmed = 0
+        self.scored = self.alarmed = 0
         self._model, self._printer = model, printer
         self._scorer = cache(lambda camera: PictureScorer(model, camera))
 
-    def judge(self, source: Source, camera: str, outputs: AllOutputs) -> None:
-        """Judges a picture.
+    def score(self, source: Source, camera: str, outputs: AllOutputs) -> None:
+        """Scores a picture.
 
         Args:
             source: the picture.
@@ -38,14 +38,14 @@ class PictureJudge:
             outputs: what is written about it. A picture that is alarmed is an event of one frame.
 
         Raises:
-            UserError: if it cannot be read, the model cannot judge single pictures, or an output cannot be
+            UserError: if it cannot be read, the model cannot score single pictures, or an output cannot be
                 written.
         """
         scorer: PictureScorer = self._scorer(camera)
         (decoded,) = open_file(source, "rgb", pictures=self._model.pictures).decoded
         pixels = Convert("rgb", None).process(decoded)[0].pixels
         result = scorer.score(pixels)
-        self.judged += 1
+        self.scored += 1
         self.alarmed += result.alarmed
         origin = Origin(
             source=source.text,
@@ -69,10 +69,10 @@ class PictureJudge:
         outputs.end(origin)
 
     def summarize(self) -> None:
-        """Says how many pictures were judged, if any."""
-        if self.judged:
-            s = "s" * (self.judged != 1)
-            self._printer.note(f"{self.alarmed} of {self.judged} picture{s} alarmed")
+        """Says how many pictures were scored, if any."""
+        if self.scored:
+            s = "s" * (self.scored != 1)
+            self._printer.note(f"{self.alarmed} of {self.scored} picture{s} alarmed")
 
 
 def _frame_result(result: PictureResult) -> FrameResult:
@@ -99,7 +99,7 @@ def _frame_result(result: PictureResult) -> FrameResult:
 def _record(shot: Shot) -> EventRecord:
     """The record of a picture that is alarmed."""
     origin, result = shot.origin, shot.result
-    box = place(origin, result)
+    box = peak_box(origin, result)
     return EventRecord(
         source=origin.source,
         camera=origin.camera,
@@ -118,5 +118,5 @@ def _record(shot: Shot) -> EventRecord:
         threshold=origin.threshold,
         shares={name: round(share, 4) for name, share in result.shares.items()},
         box=box,
-        where=where(box, origin.picture_size),
+        where=area_of(box, origin.picture_size),
     )

@@ -12,7 +12,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 from vad.detect.records import EventRecord
-from vad.detect.shot import clock
+from vad.detect.wording import clip_time, share_texts
 from vad.live import PictureResult
 
 LINE_EVERY = 10.0  # seconds between lines of progress where there is no terminal
@@ -127,7 +127,7 @@ class Printer:
             left = seconds * max(0.0, self._frames / self._done - 1)
             self.note(
                 f"{self._label}: {self._done} of {self._frames} frames, {self._done / seconds:.0f} frames/s, "
-                f"{clock(left)} left"
+                f"{clip_time(left)} left"
             )
 
     def end(self) -> None:
@@ -192,11 +192,11 @@ def event_text(record: EventRecord) -> str:
         assert record.end is not None
         peak = datetime.fromisoformat(record.peak_time).strftime("%H:%M:%S")
         return f"{begin} ends after {record.end - record.start:.1f} s: {_reasons(record, peak)}"
-    begin = f"{record.source}: event {record.event}"
+    begin, start = f"{record.source}: event {record.event}", clip_time(record.start)
     if record.state == "begin":
-        return f"{begin} begins at {clock(record.start)}"
+        return f"{begin} begins at {start}"
     assert record.end is not None
-    return f"{begin}, {clock(record.start)} to {clock(record.end)}: {_reasons(record, clock(record.peak))}"
+    return f"{begin}, {start} to {clip_time(record.end)}: {_reasons(record, clip_time(record.peak))}"
 
 
 def _reasons(record: EventRecord, peak: str) -> str:
@@ -205,7 +205,7 @@ def _reasons(record: EventRecord, peak: str) -> str:
 
 
 def _shares(shares: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in list(shares.items())[:SHOWN])
+    return ", ".join(share_texts(shares)[:SHOWN])
 
 
 def _columns() -> int:

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from vad import UserError
-from vad.detect.hidden_boxes import HOLD, HiddenBoxes
 from vad.detect.learned_background import LearnedBackground
+from vad.detect.privacy_boxes import HOLD, PrivacyBoxes
 from vad.detect.shot import Shot
 from vad.stream import Processor
 
@@ -41,7 +41,7 @@ def require_possible(privacy: Privacy, mode: "RegionMode") -> None:
     """
     if privacy == "silhouette" and not mode.reads_frames:
         raise UserError(
-            f"--privacy silhouette: the model judges whole frames (preprocess.mode: {mode.name}) and does "
+            f"--privacy silhouette: the model scores whole frames (preprocess.mode: {mode.name}) and does "
             "not know where people are; use --privacy blur, which blurs the whole picture"
         )
 
@@ -64,14 +64,14 @@ class _Hiding(Processor[Shot, Shot]):
     """Holds shots back until the boxes of the next HOLD seconds are there. Shots need pictures."""
 
     def __init__(self) -> None:
-        self._boxes = HiddenBoxes()
+        self._boxes = PrivacyBoxes()
         self._waiting: deque[Shot] = deque()
 
     def process(self, item: Shot) -> list[Shot]:
         out: list[Shot] = []
         if self._waiting and item.result.seconds < self._waiting[-1].result.seconds:
             out = self.finish()  # times go back: of what was there before nothing is known any more
-            self._boxes = HiddenBoxes()
+            self._boxes = PrivacyBoxes()
         self._boxes.add(item)
         self._waiting.append(item)
         while self._waiting[0].result.seconds + HOLD < item.result.seconds:
@@ -95,7 +95,7 @@ class _Hiding(Processor[Shot, Shot]):
         Args:
             shot: with the picture.
             picture: uint8 [H, W, 3].
-            boxes, present: as from `HiddenBoxes.at`.
+            boxes, present: as from `PrivacyBoxes.at`.
         """
         raise NotImplementedError
 

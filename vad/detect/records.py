@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from vad.detect.shot import Origin, Shot
+from vad.scoring.areas import AREAS, areas_of
 from vad.scoring.items import Event, EventUpdate
 
 if TYPE_CHECKING:
     from vad.live import FrameResult
 
 Box = tuple[int, int, int, int]
-WORDS = (
-    ("upper left", "top", "upper right"),
-    ("left", "centre", "right"),
-    ("lower left", "bottom", "lower right"),
-)
 EVERYWHERE = "whole picture"
 
 
@@ -44,7 +40,7 @@ class EventRecord:
         shares: share of each branch in the score, the largest first.
         box: x0, y0, x1, y1 of what has the highest score at the peak, in pixels of the source's picture, end
             exclusive; None if that is the whole picture.
-        where: place of the box in words.
+        where: area of the picture in which the centre of the box lies, in words.
     """
 
     source: str
@@ -111,7 +107,7 @@ class EventRecorder:
         result = shot.result
         moment = _Moment(result.index, result.number, result.seconds, shot.time, None)
         if result.alarmed:
-            moment = moment._replace(box=place(self.origin, result))
+            moment = moment._replace(box=peak_box(self.origin, result))
         self._recent.append(moment)
         return self._of(result.events)
 
@@ -168,11 +164,11 @@ class EventRecorder:
             threshold=float(origin.threshold),
             shares={name: round(float(share), 4) for name, share in event.shares.items()},
             box=peak.box,
-            where=where(peak.box, origin.picture_size),
+            where=area_of(peak.box, origin.picture_size),
         )
 
 
-def place(origin: Origin, result: "FrameResult") -> Box | None:
+def peak_box(origin: Origin, result: "FrameResult") -> Box | None:
     """What has the highest score in a frame.
 
     That is the highest region, unless regions are whole frames or below the threshold and a cell is above
@@ -200,18 +196,14 @@ def place(origin: Origin, result: "FrameResult") -> Box | None:
     return x0, y0, x1, y1
 
 
-def where(box: Box | None, size: tuple[int, int]) -> str:
-    """The place of a box in words, by the third of the picture in which its centre lies.
+def area_of(box: Box | None, size: tuple[int, int]) -> str:
+    """The area of the picture in which the centre of a box lies, in words.
 
     Args:
         box: x0, y0, x1, y1 in pixels of the picture; None for all of it.
         size: (height, width) of the picture.
     """
-    if box is None:
-        return EVERYWHERE
-    row = int((box[1] + box[3]) / 2 * 3 / size[0])
-    column = int((box[0] + box[2]) / 2 * 3 / size[1])
-    return WORDS[min(max(row, 0), 2)][min(max(column, 0), 2)]
+    return EVERYWHERE if box is None else AREAS[areas_of(np.array([box]), size)[0]]
 
 
 def _iso(time: datetime | None) -> str | None:

@@ -5,7 +5,7 @@ from collections import deque
 import cv2
 import numpy as np
 
-from vad.detect.lettering import Color, measure, write
+from vad.detect.text import Color, draw_text, text_size
 
 SPAN = 10.0  # seconds
 GROUND: Color = (24, 24, 28)
@@ -37,7 +37,7 @@ class ScoreStrip:
             cv2.line(self._paper, (x, self._level), (x + 6, self._level), THRESHOLD, 1)
         cv2.line(self._paper, (0, self._bottom), (width, self._bottom), FAINT, 1)
         self._ticks()
-        write(self._paper, "threshold", 4, self._level - round(1.2 * letters), letters, THRESHOLD)
+        draw_text(self._paper, "threshold", 4, self._level - round(1.2 * letters), letters, THRESHOLD)
 
     def draw(self, seconds: float, score: float) -> np.ndarray:
         """The strip with another score at its right border.
@@ -81,9 +81,9 @@ class ScoreStrip:
             x = round((SPAN - back) / SPAN * (width - 1))
             cv2.line(strip, (x, self._bottom), (x, self._bottom + 3), FAINT, 1)
             text = f"-{back:g} s" if back else "now"
-            wide, _ = measure(text, self._letters)
+            wide, _ = text_size(text, self._letters)
             left = min(max(0, x - wide // 2), width - wide - 2)
-            write(strip, text, left, self._bottom + 3, self._letters, FAINT)
+            draw_text(strip, text, left, self._bottom + 3, self._letters, FAINT)
 
 
 def scale(ratio: float) -> float:

@@ -7,14 +7,14 @@ from typing import ClassVar, NamedTuple
 import cv2
 
 from vad import UserError
-from vad.detect.files import OutputFile, make_folder
+from vad.detect.output_file import OutputFile, make_folder
 from vad.detect.outputs import Output
 from vad.detect.overlay import Overlay
 from vad.detect.records import EventRecord
 from vad.detect.shot import Origin, Shot
 
 QUALITY = 90  # of JPEG
-MOST = 256  # pictures that may wait for an event to begin
+MOST = 256  # pictures of a source that may wait for an event to begin or end
 
 
 class _Candidate(NamedTuple):
@@ -24,8 +24,11 @@ class _Candidate(NamedTuple):
     jpeg: bytes
 
 
-class _Candidates:
-    """Pictures of a source that may be those of a peak, the scores falling."""
+class _Source:
+    """A source, with its pictures that may be those of a peak.
+
+    Their scores fall: an earlier picture with a lower score than a later one is that of no peak.
+    """
 
     def __init__(self) -> None:
         self.overlay: Overlay | None = None
@@ -57,40 +60,43 @@ class SnapshotOutput(Output):
             raise UserError(f"{folder}: holds files; name another folder, or add to it by --overwrite")
         self.folder, self._overwrite = folder, overwrite
         self._lock = Lock()
-        self._sources: dict[str, _Candidates] = {}
+        self._sources: dict[str, _Source] = {}
 
     def frame(self, shot: Shot) -> None:
         if not shot.result.alarmed:
             return
         with self._lock:
-            of = self._sources.setdefault(shot.origin.source, _Candidates())
-            if of.overlay is None or shot.origin != of.overlay.origin:
-                of.overlay = Overlay(shot.origin)
+            source = self._sources.setdefault(shot.origin.source, _Source())
+            if source.overlay is None or shot.origin != source.overlay.origin:
+                source.overlay = Overlay(shot.origin)
             number, score, name = shot.result.number, shot.result.score, shot.origin.name
-            if record := of.due.pop(number, None):
-                self._write(name, record, _jpeg(of.overlay, shot))
+            if record := source.due.pop(number, None):
+                self._write(name, record, _jpeg(source.overlay, shot))
                 return
-            while of.waiting and of.waiting[-1].score < score:
-                of.waiting.pop()
-            if of.waiting and of.start is not None and of.waiting[-1].number >= of.start:
+            while source.waiting and source.waiting[-1].score < score:
+                source.waiting.pop()
+            if source.waiting and source.start is not None and source.waiting[-1].number >= source.start:
                 return  # the event has a picture with a higher score, or an earlier one with the same
-            of.waiting = [*of.waiting[1 - MOST :], _Candidate(number, score, name, _jpeg(of.overlay, shot))]
+            source.waiting = [
+                *source.waiting[1 - MOST :],
+                _Candidate(number, score, name, _jpeg(source.overlay, shot)),
+            ]
 
     def event(self, record: EventRecord) -> None:
         with self._lock:
-            of = self._sources.setdefault(record.source, _Candidates())
+            source = self._sources.setdefault(record.source, _Source())
             if record.state == "begin":
-                of.start = record.start_frame
-                of.waiting = [item for item in of.waiting if item.number >= record.start_frame]
+                source.start = record.start_frame
+                source.waiting = [item for item in source.waiting if item.number >= record.start_frame]
                 return
-            of.start = None
-            peak = next((item for item in of.waiting if item.number == record.peak_frame), None)
+            source.start = None
+            peak = next((item for item in source.waiting if item.number == record.peak_frame), None)
             if peak is None:
-                of.due[record.peak_frame] = record
+                source.due[record.peak_frame] = record
             else:
                 self._write(peak.name, record, peak.jpeg)
             assert record.end_frame is not None
-            of.waiting = [item for item in of.waiting if item.number >= record.end_frame]
+            source.waiting = [item for item in source.waiting if item.number >= record.end_frame]
 
     def end(self, origin: Origin) -> None:
         with self._lock:

@@ -12,7 +12,7 @@ from av.container import OutputContainer
 from av.video.reformatter import ColorRange, Colorspace
 
 from vad import UserError
-from vad.detect.files import OutputFile
+from vad.detect.output_file import OutputFile
 from vad.detect.outputs import Output
 from vad.detect.overlay import Overlay, resized
 from vad.detect.shot import Origin, Shot

@@ -114,24 +114,24 @@ def causes(folder: Path, labels: bool) -> list[str]:
             f"`{most['camera']}` (x {most['x0']} to {most['x1']}, y {most['y0']} to {most['y1']} in pixels "
             f"of the source), {100 * most[key] / alarms[key].sum():.0f} % of all such time."
         )
-    zones = _zones(_read_table(folder / "places.csv"))
+    zones = _zones(_read_table(folder / "hotspots.csv"))
     return [*lines, "", *zones, ADVICE if outside else ALL_LABELLED, ""]
 
 
-def _zones(places: pd.DataFrame) -> list[str]:
-    """Hints at zones, with what to paste into data/zones.yaml; empty without a place."""
+def _zones(hotspots: pd.DataFrame) -> list[str]:
+    """Hints at zones, with what to paste into data/zones.yaml; empty without a hotspot."""
     lines = []
-    for place in places.to_dict("records"):
-        x0, y0, x1, y1 = (place[key] for key in ("x0", "y0", "x1", "y1"))
+    for hotspot in hotspots.to_dict("records"):
+        x0, y0, x1, y1 = (hotspot[key] for key in ("x0", "y0", "x1", "y1"))
         corners = ", ".join(f"[{x:.2f}, {y:.2f}]" for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
         lines += [
-            f"{100 * place['time_share']:.0f} % of the alarmed time of camera `{place['camera']}` comes from "
-            f"the same {100 * (x1 - x0) * (y1 - y0):.1f} % of its picture, in {place['events']} events. If "
+            f"{100 * hotspot['time_share']:.0f} % of the alarmed time of camera `{hotspot['camera']}` comes from "
+            f"the same {100 * (x1 - x0) * (y1 - y0):.1f} % of its picture, in {hotspot['events']} events. If "
             "nothing that happens there matters (a clock in the picture, a TV, a tree), leave it out: paste "
             "this into data/zones.yaml, and run `dvc repro`.",
             "",
             "```yaml",
-            f"{json.dumps(place['camera'], ensure_ascii=False)}:",
+            f"{json.dumps(hotspot['camera'], ensure_ascii=False)}:",
             "  - kind: ignore",
             f"    polygon: [{corners}]",
             "```",

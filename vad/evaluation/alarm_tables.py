@@ -10,19 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from vad.evaluation.alarm_places import Alarms, alarm_places
+from vad.evaluation.alarm_hotspots import Alarms, alarm_hotspots
 from vad.evaluation.scored_clip import ScoredClip
+from vad.scoring.areas import AREAS, SIDE, areas_of
 from vad.scoring.calibration import Calibration
 from vad.scoring.event_tables import table
 
-SIDE = 3  # areas in each direction
-AREAS = (
-    *("upper left", "upper centre", "upper right"),
-    *("left", "centre", "right"),
-    *("lower left", "lower centre", "lower right"),
-    "",
-)  # row by row, and the name of NOWHERE
 NOWHERE = -1  # no cell stands out, such as in scores of whole frames
+NAMES = (*AREAS, "")  # of areas, and of NOWHERE
 SAMPLES = 8  # maximum number of frames of a clip whose cells are scored, which takes time
 AMOUNTS = ["seconds", "seconds_outside_labels"]
 EVENTS = ["clip", "camera", "from", "to", "start", "end", *AMOUNTS, "area"]
@@ -32,7 +27,7 @@ ALARMS = ["camera", "area", "x0", "y0", "x1", "y1", *AMOUNTS]
 def alarm_tables(
     clips: Sequence[ScoredClip], calibration: Calibration
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """All events, the areas of all alarmed frames, and small places that raise most alarms.
+    """All events, the areas of all alarmed frames, and the hotspots of alarms.
 
     Args:
         clips: all test clips.
@@ -40,7 +35,7 @@ def alarm_tables(
 
     Returns:
         Two tables with the same measure: `seconds`, and `seconds_outside_labels`, how many of them are not
-        labelled anomalous (all, if the clip is not labelled). And the result of `alarm_places`.
+        labelled anomalous (all, if the clip is not labelled). And the result of `alarm_hotspots`.
 
         - A row per event, by clip and time, with the columns EVENTS. `from`, `to`, `start` and `end` are
           those of `event_tables.table`; `area` is that of most of its alarmed frames, "" if it is unknown.
@@ -64,7 +59,7 @@ def alarm_tables(
             amount = (event.end - event.start, np.count_nonzero(outside[span]))
             # the first to be counted is NOWHERE, which is left out
             counts = np.bincount(areas[span] + 1, minlength=2)[1:]
-            area = AREAS[counts.argmax() if counts.any() else NOWHERE]
+            area = NAMES[counts.argmax() if counts.any() else NOWHERE]
             of_events.append((clip.camera, *(frames / clip.fps for frames in amount), area))
         numbers = np.full(len(clip.scores), -1)
         for number, event in enumerate(clip.events):
@@ -75,16 +70,16 @@ def alarm_tables(
         for number, frames in enumerate(np.bincount(areas[alarmed] + 1), NOWHERE):
             if frames:
                 unlabelled = np.count_nonzero(outside[alarmed[areas[alarmed] == number]])
-                where = (clip.camera, AREAS[number], *_box(clip.source_size, number))
+                where = (clip.camera, NAMES[number], *_box(clip.source_size, number))
                 alarms.append((*where, frames / clip.fps, unlabelled / clip.fps))
     # put together once, since every table costs a millisecond
     by_event = pd.concat(events or [table("", [], 1.0, *[np.zeros(0)] * 2)], ignore_index=True)
     by_event[["camera", *AMOUNTS, "area"]] = pd.DataFrame(
         of_events, columns=["camera", *AMOUNTS, "area"], index=by_event.index
     )
-    by_place = pd.DataFrame(alarms, columns=ALARMS).groupby(ALARMS[:-2], as_index=False).sum()
-    by_place = by_place.sort_values(AMOUNTS[::-1], ascending=False, kind="stable")
-    return by_event[EVENTS], by_place, alarm_places(outside_labels)
+    by_area = pd.DataFrame(alarms, columns=ALARMS).groupby(ALARMS[:-2], as_index=False).sum()
+    by_area = by_area.sort_values(AMOUNTS[::-1], ascending=False, kind="stable")
+    return by_event[EVENTS], by_area, alarm_hotspots(outside_labels)
 
 
 def _boxes(clip: ScoredClip, alarmed: np.ndarray, calibration: Calibration) -> np.ndarray:
@@ -125,9 +120,7 @@ def _box_of_cells(clip: ScoredClip, t: int, calibration: Calibration) -> np.ndar
 def _areas(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The areas of boxes in a picture of (height, width): int [N], NOWHERE if they are unknown."""
     unknown = np.isnan(boxes[:, 0])
-    centres = np.where(unknown[:, None], 0, (boxes[:, :2] + boxes[:, 2:]) / 2)
-    ninths = np.minimum(centres * SIDE // size[::-1], SIDE - 1).astype(int)
-    return np.where(unknown, NOWHERE, ninths[:, 1] * SIDE + ninths[:, 0])
+    return np.where(unknown, NOWHERE, areas_of(np.where(unknown[:, None], 0, boxes), size))
 
 
 def _box(size: tuple[int, int], area: int) -> tuple[int, int, int, int]:

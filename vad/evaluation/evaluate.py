@@ -125,10 +125,10 @@ def write(
         result: the figures.
     """
     threshold = calibration.threshold
-    events, alarms, places = alarm_tables(clips, calibration)
+    events, alarms, hotspots = alarm_tables(clips, calibration)
     _write_csv(folder / "events.csv", events)
     _write_csv(folder / "alarms.csv", alarms)
-    _write_csv(folder / "places.csv", places)
+    _write_csv(folder / "hotspots.csv", hotspots)
     write_json(folder / "metrics.json", _without_none(result))
     _write_csv(folder / "frames.csv", pd.concat([_frame_table(clip, threshold) for clip in clips]))
     write_listing(

@@ -105,10 +105,10 @@ def _threshold(card: Card, calibration: Calibration) -> str:
 
 def _pictures(calibration: Calibration | None) -> str:
     if calibration is None:
-        return "Single pictures cannot be judged by this model."
+        return "Single pictures cannot be scored by this model."
     branches = ", ".join(f"`{branch}`" for branch in calibration.branches)
     return (
-        f"Single pictures are judged by {branches} alone, which need no motion, and alarmed above a score of "
+        f"Single pictures are scored by {branches} alone, which need no motion, and alarmed above a score of "
         f"{calibration.threshold:.4g}, which is not comparable with scores of videos."
     )
 

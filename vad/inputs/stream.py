@@ -1,4 +1,4 @@
-"""A camera or network stream, of which the newest picture counts."""
+"""A camera or network stream, of which the newest frame counts."""
 
 import random
 import threading
@@ -9,15 +9,12 @@ from typing import Literal, NamedTuple
 
 from vad import UserError
 from vad.footage.decode import Decoded
-from vad.inputs.feeds import Break, Feed, Picture, open_feed
+from vad.inputs.captures import Capture, CapturedFrame, CaptureError, open_capture
 from vad.inputs.redaction import printable
 from vad.inputs.source import Source
 from vad.inputs.stream_clock import StreamClock
 
-STALE_AFTER, STALE_FRAMES = (
-    2.0,
-    5,
-)  # seconds and frame intervals without a picture, both, and a stream is stale
+STALE_AFTER, STALE_FRAMES = 2.0, 5  # seconds and frame intervals without a frame, both, and a stream is stale
 STABLE = 10.0  # seconds after which a connection counts as good, and the pauses before reopening begin anew
 JOIN = 0.5  # seconds to wait for the reader at the end
 
@@ -25,11 +22,11 @@ State = Literal["opening", "live", "stale", "down"]
 
 
 class Arrival(NamedTuple):
-    """A picture that came from a stream.
+    """A frame that came from a stream.
 
     Attributes:
-        decoded: the frame. Its `number` counts the pictures received, and its `seconds` grow steadily from
-            the first picture on, across breaks too (`StreamClock`).
+        decoded: the frame. Its `number` counts the frames received, and its `seconds` grow steadily from
+            the first frame on, across breaks too (`StreamClock`).
         at: when it arrived, by the wall clock, with the offset from UTC.
         monotonic: when it arrived, as `time.monotonic`.
         broken: whether it is the first since a break that its reader has seen: the stream was reopened, the
@@ -49,14 +46,14 @@ class Stream:
             while not stream.ended:
                 if arrival := stream.read(timeout=1.0): ...
 
-    A thread reads and decodes, and keeps the newest picture alone: what is not read in time is dropped and
+    A thread reads and decodes, and keeps only the newest frame: what is not read in time is dropped and
     counted. A stream that ends, breaks or falls silent is opened again, after pauses that double and vary.
     The end of a file, or of one that a server sends, is the end. No text has credentials in it.
 
     Args:
         source: of the kind camera, stream, video or sequence.
         open_timeout: seconds until a connection must stand; some cameras take 40.
-        read_timeout: seconds without a picture after which the connection is given up.
+        read_timeout: seconds without a frame after which the connection is given up.
         shortest_pause: seconds before a stream is opened again, at first.
         longest_pause: seconds, at most.
 
@@ -65,10 +62,10 @@ class Stream:
 
     Attributes:
         source: as given.
-        received: number of pictures received.
+        received: number of frames received.
         dropped: number of those that a newer one replaced before they were read.
         reconnects: how often the stream has come back after a break.
-        reason: why there is no picture: the last error; empty while the stream is live.
+        reason: why there is no frame: the last error; empty while the stream is live.
     """
 
     def __init__(
@@ -89,9 +86,9 @@ class Stream:
         self._changed = threading.Condition()  # guards all that follows
         self._stopped = threading.Event()
         self._newest: Arrival | None = None
-        self._feed: Feed | None = None
+        self._capture: Capture | None = None
         self._clock = StreamClock()
-        self._since: float | None = None  # when the first picture of this connection arrived
+        self._since: float | None = None  # when the first frame of this connection arrived
         self._last = 0.0  # when the last one did
         self._size: tuple[int, int] | None = None
         self._damaged = 0  # in earlier connections
@@ -101,7 +98,7 @@ class Stream:
         self._thread.start()
 
     def read(self, timeout: float) -> Arrival | None:
-        """The newest picture that has not been read.
+        """The newest frame that has not been read.
 
         Args:
             timeout: seconds to wait for it at most.
@@ -118,7 +115,7 @@ class Stream:
 
     @property
     def state(self) -> State:
-        """`opening` at first; `live`; `stale` if no picture has come for a while; `down`, see `reason`."""
+        """`opening` at first; `live`; `stale` if no frame has come for a while; `down`, see `reason`."""
         with self._changed:
             if self._since is None:
                 return "down" if self.reason or self._ended else "opening"
@@ -127,7 +124,7 @@ class Stream:
 
     @property
     def ended(self) -> bool:
-        """Whether no picture will come: a file has ended or cannot be read, or the stream was closed."""
+        """Whether no frame will come: a file has ended or cannot be read, or the stream was closed."""
         with self._changed:
             return self._ended and self._newest is None
 
@@ -139,9 +136,9 @@ class Stream:
 
     @property
     def damaged(self) -> int:
-        """Number of pictures that came damaged, and were left out."""
+        """Number of frames that came damaged, and were left out."""
         with self._changed:
-            return self._damaged + (self._feed.damaged if self._feed else 0)
+            return self._damaged + (self._capture.damaged if self._capture else 0)
 
     def close(self) -> None:
         """Ends reading; a reader that waits for the network is left to end by its timeout."""
@@ -164,11 +161,11 @@ class Stream:
         try:
             while not self._stopped.is_set():
                 try:
-                    self._read_feed()
+                    self._read_capture()
                     self._end("the end of the file")
                 except UserError as e:
                     self._end(printable(str(e)))
-                except Break as e:
+                except CaptureError as e:
                     if self._break(str(e)) >= STABLE:
                         pause = self._pauses[0]
                     # cameras that went down together should not all be asked at the same moment
@@ -179,30 +176,30 @@ class Stream:
                 self._bug = e
                 self._changed.notify_all()
 
-    def _read_feed(self) -> None:
-        feed = open_feed(self.source, *self._timeouts, self._stopped)
+    def _read_capture(self) -> None:
+        capture = open_capture(self.source, *self._timeouts, self._stopped)
         with self._changed:
-            self._feed = feed
-            self._clock.restart(feed.rate)
+            self._capture = capture
+            self._clock.restart(capture.rate)
         try:
-            with closing(iter(feed)) as pictures:
-                for picture in pictures:
+            with closing(iter(capture)) as frames:
+                for captured in frames:
                     if self._stopped.is_set():
                         return
-                    self._take(picture)
+                    self._take(captured)
         finally:
-            feed.close()
+            capture.close()
             with self._changed:
-                self._feed, self._damaged = None, self._damaged + feed.damaged
+                self._capture, self._damaged = None, self._damaged + capture.damaged
 
-    def _take(self, picture: Picture) -> None:
-        """Puts a picture in the place of the newest."""
+    def _take(self, captured: CapturedFrame) -> None:
+        """Puts a frame in the place of the newest."""
         now, at = time.monotonic(), datetime.now().astimezone()
-        size = picture.frame.width, picture.frame.height
+        size = captured.frame.width, captured.frame.height
         with self._changed:
             if self._ended:  # closed meanwhile
                 return
-            seconds, jumped = self._clock.time(picture.stamp, now)
+            seconds, jumped = self._clock.time(captured.stamp, now)
             broken = self.received > 0 and (jumped or self._since is None or size != self._size)
             if self._since is None:
                 self._since, self.reason = now, ""
@@ -210,7 +207,7 @@ class Stream:
             if self._newest is not None:
                 self.dropped += 1
                 broken |= self._newest.broken
-            self._newest = Arrival(Decoded(self.received, seconds, picture.frame), at, now, broken)
+            self._newest = Arrival(Decoded(self.received, seconds, captured.frame), at, now, broken)
             self._size, self._last = size, now
             self.received += 1
             self._changed.notify_all()

@@ -1,8 +1,8 @@
 """Live use: a trained model at work on a camera or a file, frame by frame, without the stages.
 
-`trained_model` loads what the pipeline trained, `deployed_model` what it exported; `session`, `picture` and
-`measuring` feed frames through the processors of all packages and compute nothing themselves, so that scores
-equal those of the pipeline. Imports all packages up to `scoring`.
+`trained_model` loads what the pipeline trained, `deployed_model` what it exported; `session` and `picture`
+feed frames through the processors of all packages and compute nothing themselves, so that scores equal those
+of the pipeline. Imports all packages up to `scoring`.
 """
 
 from vad.live.deployed_model import load_deployed

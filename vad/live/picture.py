@@ -61,7 +61,7 @@ class PictureScorer:
 
     Attributes:
         threshold: above which a picture is alarmed.
-        branches: the branches by which pictures are judged.
+        branches: the branches by which pictures are scored.
 
     Raises:
         UserError: if the mode finds no regions in single pictures, the model has no threshold for them, or

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from vad import UserError
-from vad.branches.measuring import Measuring
+from vad.branches.frame_measurement import FrameMeasurement
 from vad.footage.decode import Convert, Decoded, Resample
 from vad.live.trained_model import TrainedModel
 from vad.scoring.events import Events, branch_shares
@@ -199,7 +199,7 @@ class Scoring(Processor[Frame, FrameResult]):
         concurrent: bool,
     ):
         cv2.setNumThreads(1)  # the work is divided by processors, and small pictures gain nothing
-        self._measuring = Measuring(
+        self._measuring = FrameMeasurement(
             model.flow,
             model.mode,
             TensorSpec.of(model.resize, model.window.at(fps)),

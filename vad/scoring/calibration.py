@@ -54,7 +54,7 @@ class Calibration:
             by a model that had not learned from it.
         border_gains: gain of regions at the border of the frame by branch; empty without
             `calibrate.border_gain`.
-        picture: the calibration of single pictures (`vad.scoring.pictures`); None if they cannot be judged.
+        picture: the calibration of single pictures (`vad.scoring.pictures`); None if they cannot be scored.
     """
 
     params: CalibrateParams

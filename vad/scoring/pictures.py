@@ -30,7 +30,7 @@ def calibrate_pictures(
 
     Returns:
         A calibration without smoothing; its evidence says how many normal pictures of other clips it alarms.
-        None if pictures cannot be judged, with the reason in the log.
+        None if pictures cannot be scored, with the reason in the log.
     """
     if not normal:
         return None
@@ -38,12 +38,12 @@ def calibrate_pictures(
     if params.branches != "all":
         chosen = [branch for branch in chosen if branch in params.branches]
     if not chosen:
-        log("single pictures cannot be judged: all branches need motion")
+        log("single pictures cannot be scored: all branches need motion")
         return None
     try:
         calibration = calibrate(normal, of_pictures(params, chosen), log)
-    except UserError as e:  # too few frames, or all of them alike: no reason to stop, as videos can be judged
-        log(f"single pictures cannot be judged: {e}")
+    except UserError as e:  # too few frames, or all of them alike: no reason to stop, as videos can be scored
+        log(f"single pictures cannot be scored: {e}")
         return None
     log(
         f"single pictures: threshold {calibration.threshold:.4f} (percentile "

@@ -7,7 +7,7 @@ import cv2
 
 from vad.branches.base import Branch
 from vad.branches.error_files import write_frame_errors
-from vad.branches.measuring import Measuring
+from vad.branches.frame_measurement import FrameMeasurement
 from vad.branches.params import MeasureParams
 from vad.flow import FlowMethod
 from vad.regions import RegionMode
@@ -60,7 +60,7 @@ def measure_passage(
     cv2.setNumThreads(1)  # the work is divided by processors
     stored = StoredFrames(frames)
     spec = TensorSpec.of(resize, window.at(stored.fps))
-    measuring = Measuring(
+    measurement = FrameMeasurement(
         flow,
         mode,
         spec,
@@ -74,7 +74,7 @@ def measure_passage(
         skip_warm_up=False,
         concurrent=threads > 1,
     )
-    errors = list(results(measuring, passage.shown(stored, stored.video)))
+    errors = list(results(measurement, passage.shown(stored, stored.video)))
     card = {
         "frames": len(passage),
         "stride": spec.stride,
@@ -83,4 +83,4 @@ def measure_passage(
         "cell": params.cell,
         "lookahead": 0,  # not used: the calibration has that of whole clips
     }
-    write_frame_errors(stem, errors, measuring.measurement.learned, card)
+    write_frame_errors(stem, errors, measurement.measurement.learned, card)

@@ -1,4 +1,4 @@
-"""Hints at zones: small places of a camera from which most of its alarms come."""
+"""Hints at zones: hotspots, small parts of a camera's picture from which most of its alarms come."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.evaluation.test_alarm_tables import CELL, HEIGHT, WIDTH, alarm, scored, section
-from vad.evaluation.alarm_places import PLACES, Alarms, alarm_places
+from vad.evaluation.alarm_hotspots import HOTSPOTS, Alarms, alarm_hotspots
 from vad.store.zones import read_zones
 
 CLOCK = (0.7, 0.02, 0.85, 0.1)
@@ -30,7 +30,7 @@ def test_a_clock_is_found_wherever_the_other_alarms_are(others, seed):
     rng = np.random.default_rng(seed)
     clock = np.array(CLOCK) + rng.uniform(-0.01, 0.01, (100, 4))
     boxes = rng.permutation(np.concatenate([clock, elsewhere(others, seed)]))
-    found = alarm_places([alarms(boxes)])
+    found = alarm_hotspots([alarms(boxes)])
     share = 100 / (100 + others)
     if share < 0.6:
         assert not len(found)
@@ -47,7 +47,7 @@ def test_a_clock_is_found_wherever_the_other_alarms_are(others, seed):
 def test_time_counts_not_frames():
     """Thirty alarms of a slow camera's clock are longer than forty of people in a clip of twice the rate."""
     clock, people = alarms([CLOCK] * 30, fps=5.0), alarms(elsewhere(40), clip="b", fps=10.0)
-    (row,) = alarm_places([clock, people]).to_dict("records")
+    (row,) = alarm_hotspots([clock, people]).to_dict("records")
     assert (row["time_share"], row["events"], row["clips"]) == (pytest.approx(0.6), 3, 1)
 
 
@@ -60,19 +60,19 @@ def test_time_counts_not_frames():
         ([(0.2, 0.2, 0.5, 0.5)] * 20, None),  # a large part of the picture
         (np.full((20, 4), np.nan), None),  # unknown, as of whole frames without maps
         ([CLOCK] * 10 + [(np.nan,) * 4] * 10, None),  # half of the time
-        ([(0.1, 0.1, 0.2, 0.2)] * 10 + [(0.8, 0.8, 0.9, 0.9)] * 10, None),  # two places
+        ([(0.1, 0.1, 0.2, 0.2)] * 10 + [(0.8, 0.8, 0.9, 0.9)] * 10, None),  # two hotspots
         ([], None),
     ],
 )
 def test_there_is_no_hint_without_a_small_place_that_raises_most_alarms(boxes, events):
-    found = alarm_places([alarms(boxes, events)])
-    assert (list(found), len(found)) == (PLACES, 0)
+    found = alarm_hotspots([alarms(boxes, events)])
+    assert (list(found), len(found)) == (HOTSPOTS, 0)
 
 
-def test_every_camera_has_its_own_place():
+def test_every_camera_has_its_own_hotspot():
     other = (0.1, 0.8, 0.2, 0.9)
     parts = [alarms([CLOCK] * 20), alarms(elsewhere(20), camera="door"), alarms([other] * 20, camera="yard")]
-    found = alarm_places(parts)
+    found = alarm_hotspots(parts)
     assert found["camera"].tolist() == ["hall", "yard"]
     assert (found.loc[1, ["x0", "y0"]] <= other[:2]).all()
 
@@ -107,5 +107,5 @@ def test_alarms_that_labels_call_right_are_no_hint(tmp_path):
 
 
 def test_a_place_at_the_border_stays_in_the_picture():
-    (row,) = alarm_places([alarms([(0.9, 0.0, 1.0, 0.05)] * 20)]).to_dict("records")
+    (row,) = alarm_hotspots([alarms([(0.9, 0.0, 1.0, 0.05)] * 20)]).to_dict("records")
     assert (row["y0"], row["x1"]) == (0, 1)

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from tests.detect.shots import origin, play, regions, result
 from vad import UserError
-from vad.detect import files
-from vad.detect.overlay import Overlay, minutes
+from vad.detect import output_file
+from vad.detect.overlay import Overlay
 from vad.detect.score_strip import ALARM, ScoreStrip, scale
 from vad.detect.shot import Origin, Shot
 from vad.detect.snapshots import SnapshotOutput
 from vad.detect.video import VideoOutput
+from vad.detect.wording import clip_time
 from vad.scoring.params import EventParams
 
 
@@ -119,8 +120,9 @@ def test_higher_scores_are_drawn_higher(a: float, b: float) -> None:
     assert (scale(a) > 0.5) == (a > 1)
 
 
-def test_minutes() -> None:
-    assert [minutes(x) for x in (0, 59.99, 60, 3661)] == ["0:00", "0:59", "1:00", "61:01"]
+def test_times_within_a_clip() -> None:
+    expected = ["0:00.0", "0:59.9", "1:00.0", "1:02.5", "1:01:01.0"]
+    assert [clip_time(x) for x in (0, 59.94, 59.99, 62.5, 3661)] == expected
 
 
 def record(path: Path, of: Origin, seconds: Sequence[float], **options: Any) -> None:
@@ -213,7 +215,7 @@ class _FullDisk:
 
 
 def test_a_full_disk_leaves_a_video_that_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "open", lambda *a, **k: _FullDisk(open(*a, **k), 600_000), raising=False)
+    monkeypatch.setattr(output_file, "open", lambda *a, **k: _FullDisk(open(*a, **k), 600_000), raising=False)
     output, of = VideoOutput(tmp_path / "a.mp4"), origin()
     rng = np.random.default_rng(0)
     with pytest.raises(UserError, match=r"a\.mp4: the disk is full") as caught:  # noqa: PT012
@@ -226,7 +228,7 @@ def test_a_full_disk_leaves_a_video_that_plays(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_disk_that_is_full_at_the_end_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "open", lambda *a, **k: _FullDisk(open(*a, **k), 3000), raising=False)
+    monkeypatch.setattr(output_file, "open", lambda *a, **k: _FullDisk(open(*a, **k), 3000), raising=False)
     output, of = VideoOutput(tmp_path / "a.mp4"), origin()
     output.frame(shot_of(of))
     with pytest.raises(UserError, match=r"a\.mp4: the disk is full"):

@@ -27,7 +27,7 @@ def _font(height: int) -> ImageFont.FreeTypeFont:
     return font
 
 
-def measure(text: str, height: int) -> tuple[int, int]:
+def text_size(text: str, height: int) -> tuple[int, int]:
     """Size of a text in pixels, (width, height).
 
     Args:
@@ -38,7 +38,7 @@ def measure(text: str, height: int) -> tuple[int, int]:
     return columns, rows
 
 
-def write(picture: np.ndarray, text: str, x: int, y: int, height: int, color: Color) -> None:
+def draw_text(picture: np.ndarray, text: str, x: int, y: int, height: int, color: Color) -> None:
     """Writes a text; what lies outside the picture is cut off.
 
     Args:
@@ -59,7 +59,9 @@ def write(picture: np.ndarray, text: str, x: int, y: int, height: int, color: Co
     part[:] = (part * (255 - weight) + weight * np.array(color, np.uint16)) // 255
 
 
-def tag(picture: np.ndarray, text: str, x: int, y: int, height: int, color: Color, ground: Color) -> None:
+def draw_tag(
+    picture: np.ndarray, text: str, x: int, y: int, height: int, color: Color, ground: Color
+) -> None:
     """Writes a text on a filled box, moved into the picture where it would leave it.
 
     Args:
@@ -70,9 +72,9 @@ def tag(picture: np.ndarray, text: str, x: int, y: int, height: int, color: Colo
         color: of the letters.
         ground: of the box.
     """
-    width, rows = measure(text, height)
+    width, rows = text_size(text, height)
     pad = max(2, height // 5)
     x = max(0, min(x, picture.shape[1] - width - 2 * pad))
     y = max(0, min(y, picture.shape[0] - rows))
     cv2.rectangle(picture, (x, y), (x + width + 2 * pad - 1, y + rows - 1), ground, cv2.FILLED)
-    write(picture, text, x + pad, y, height, color)
+    draw_text(picture, text, x + pad, y, height, color)

@@ -1,4 +1,4 @@
-"""What of a picture is judged: the effect of a camera's zones on regions and cells."""
+"""The effect of a camera's zones on regions and cells: which of them are judged."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from vad.windows.spec import placement
 LEAST_SHARE = 0.5  # of a box or a cell that must lie in the judged part of the picture
 
 
-class Judged:
+class ZoneMask:
     """The regions and cells of a camera that are judged.
 
     A region counts if at least half of its box does. So a person who passes in front of a TV is judged, but
@@ -38,7 +38,7 @@ class Judged:
         self.cells = (self._shares(boxes) >= LEAST_SHARE).reshape(rows, columns)
 
     def regions(self, boxes: np.ndarray) -> np.ndarray:
-        """Which regions are judged.
+        """Tells which regions are judged.
 
         Args:
             boxes: int [N, 4], x0, y0, x1, y1 in pixels of the frame, end exclusive, inside the frame.
@@ -49,7 +49,14 @@ class Judged:
         return self.whole(boxes) | (self._shares(boxes) >= LEAST_SHARE)
 
     def whole(self, boxes: np.ndarray) -> np.ndarray:
-        """Which regions are the whole frame: bool [N] of boxes, int [N, 4]."""
+        """Tells which regions are the whole frame.
+
+        Args:
+            boxes: int [N, 4], as of `regions`.
+
+        Returns:
+            bool [N].
+        """
         height, width = self.frame
         return (boxes == (0, 0, width, height)).all(1)
 

@@ -1,4 +1,4 @@
-"""Feeds: one connection to a camera or a stream, or one playing of a file, as pictures with time stamps."""
+"""Captures: an open camera, network connection or file, as frames with time stamps."""
 
 import errno
 import threading
@@ -15,28 +15,25 @@ from vad.footage.decode import decode, from_array
 from vad.inputs.redaction import printable, redact
 from vad.inputs.source import Source
 
-# FFmpeg looks this long at a stream before its first picture: enough to find the rate, where it is not stated
+# FFmpeg looks this long at a stream before its first frame: enough to find the rate, where it is not stated
 ANALYSIS = 0.5  # seconds
 # of network streams; not "file": what a server sends must not make FFmpeg read files of this machine
 PROTOCOLS = "rtsp,rtsps,rtp,rtcp,srtp,tcp,udp,tls,http,https,httpproxy,hls,crypto,data,rtmp,rtmps,rtmpt,rtmpe"
-LATE = (
-    0.95  # share of a timeout after which FFmpeg must have hit it, although it gives another error, or none
-)
+# share of a timeout after which FFmpeg must have hit it, although it gives another error, or none
+LATE = 0.95
 SEGMENTED = ("hls", "dash")  # formats that deliver seconds of video at once
 NO_TIMESTAMPS = 0x80  # flag of formats whose stamps FFmpeg makes up
 RATES = (0.1, 240.0)  # frames per second that may be true
-LATEST, EARLIEST = (
-    0.5,
-    10.0,
-)  # seconds by which a picture that is played may be late or early, or time restarts
+# seconds by which a frame that is played may be late or early, or time restarts
+LATEST, EARLIEST = 0.5, 10.0
 
 
-class Break(Exception):
-    """A feed has broken or could not be opened. The text says why, on one line and without credentials."""
+class CaptureError(Exception):
+    """A capture broke off or could not be opened. The text says why, on one line and without credentials."""
 
 
-class Picture(NamedTuple):
-    """A picture of a feed.
+class CapturedFrame(NamedTuple):
+    """A frame of a capture.
 
     Attributes:
         stamp: its time in seconds, from any zero; None if the source gives none.
@@ -47,19 +44,19 @@ class Picture(NamedTuple):
     frame: av.VideoFrame
 
 
-class Feed(Protocol):
-    """An open source of pictures.
+class Capture(Protocol):
+    """An open source of frames.
 
     Attributes:
         rate: frames per second as stated; None if nothing is stated that can be true.
-        damaged: number of pictures left out, since data was lost.
+        damaged: number of frames left out, since data was lost.
     """
 
     rate: float | None
     damaged: int
 
-    def __iter__(self) -> Generator[Picture, None, None]:
-        """Yields pictures as they come; ends with the file, raises Break otherwise."""
+    def __iter__(self) -> Generator[CapturedFrame, None, None]:
+        """Yields frames as they come; ends with the file, raises CaptureError otherwise."""
         ...
 
     def close(self) -> None:
@@ -67,27 +64,29 @@ class Feed(Protocol):
         ...
 
 
-def open_feed(source: Source, open_timeout: float, read_timeout: float, stopped: threading.Event) -> Feed:
+def open_capture(
+    source: Source, open_timeout: float, read_timeout: float, stopped: threading.Event
+) -> Capture:
     """Opens a camera or stream, or a file that is to be played at its own pace.
 
     Args:
         source: of any kind but `picture`.
         open_timeout: seconds until a connection must stand.
-        read_timeout: seconds within which a picture must come.
-        stopped: ends the wait for the time of the next picture.
+        read_timeout: seconds within which a frame must come.
+        stopped: ends the wait for the time of the next frame.
 
     Raises:
-        Break: if it cannot be opened.
+        CaptureError: if it cannot be opened.
         UserError: for a file that cannot be read.
     """
     if isinstance(source.address, Path):
-        return FileFeed(source.address, stopped)
+        return FileCapture(source.address, stopped)
     if source.kind == "camera":
-        return CameraFeed(source)
-    return NetworkFeed(str(source.address), open_timeout, read_timeout, stopped)
+        return CameraCapture(source)
+    return NetworkCapture(str(source.address), open_timeout, read_timeout, stopped)
 
 
-class FileFeed:
+class FileCapture:
     """A video or a folder of pictures, played at its own pace."""
 
     def __init__(self, path: Path, stopped: threading.Event):
@@ -96,42 +95,41 @@ class FileFeed:
         self.damaged = 0
         self._stopped = stopped
 
-    def __iter__(self) -> Generator[Picture, None, None]:
-        return _paced((Picture(item.seconds, item.frame) for item in self._frames), self._stopped)
+    def __iter__(self) -> Generator[CapturedFrame, None, None]:
+        return _paced((CapturedFrame(item.seconds, item.frame) for item in self._frames), self._stopped)
 
     def close(self) -> None:
         """Nothing is left to be closed: the frames close their file."""
 
 
-class CameraFeed:
+class CameraCapture:
     """A camera of this machine, read by OpenCV."""
 
     def __init__(self, source: Source):
-        cv2.utils.logging.setLogLevel(
-            cv2.utils.logging.LOG_LEVEL_SILENT
-        )  # or OpenCV writes to stderr what is said here
+        # or OpenCV writes to stderr what is said here
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         address = source.address
         assert isinstance(address, int | str)
         self._capture = cv2.VideoCapture(address)
         self.damaged = 0
         if not self._capture.isOpened():
-            raise Break("no such camera, or another program uses it")
+            raise CaptureError("no such camera, or another program uses it")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if RATES[0] <= rate <= RATES[1] else None
 
-    def __iter__(self) -> Generator[Picture, None, None]:
+    def __iter__(self) -> Generator[CapturedFrame, None, None]:
         while True:
             there, pixels = self._capture.read()
             if not there:
-                raise Break("the camera gives no more pictures")
-            # number and time 0: whoever reads the feed counts
-            yield Picture(None, from_array(0, 0.0, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)).frame)
+                raise CaptureError("the camera gives no more frames")
+            # number and time are 0, since `Stream` counts
+            yield CapturedFrame(None, from_array(0, 0.0, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)).frame)
 
     def close(self) -> None:
         self._capture.release()
 
 
-class NetworkFeed:
+class NetworkCapture:
     """A stream from the network, read by PyAV."""
 
     def __init__(self, address: str, open_timeout: float, read_timeout: float, stopped: threading.Event):
@@ -141,18 +139,18 @@ class NetworkFeed:
         scheme = address.partition("://")[0].lower()
         options = {"protocol_whitelist": PROTOCOLS, "analyzeduration": str(round(ANALYSIS * 1e6))}
         if scheme in ("rtsp", "rtsps"):
-            options["rtsp_transport"] = "tcp"  # by UDP, pictures come damaged, and firewalls stop them
+            options["rtsp_transport"] = "tcp"  # by UDP, frames come damaged, and firewalls stop them
         start = time.monotonic()
         try:
             self._container = av.open(address, options=options, timeout=(open_timeout, read_timeout))
         except (av.FFmpegError, OSError, ValueError) as e:
-            raise Break(self._describe(e, start, open_timeout)) from None
+            raise CaptureError(self._describe(e, start, open_timeout)) from None
         stream = self._container.streams.best("video")
         if not isinstance(stream, av.VideoStream) or stream.codec_context is None:
             self._container.close()
-            raise Break("there is no video in it")
+            raise CaptureError("there is no video in it")
         self._stream = stream
-        stream.codec_context.thread_count = 1  # more would each hold a picture back
+        stream.codec_context.thread_count = 1  # more would each hold a frame back
         stream.codec_context.copy_opaque = True
         self._without_stamps = bool(self._container.format.flags & NO_TIMESTAMPS)
         rate = float(stream.average_rate or 0)
@@ -163,37 +161,37 @@ class NetworkFeed:
         self._is_file &= not self._without_stamps
         self._duration = duration / av.time_base
 
-    def __iter__(self) -> Generator[Picture, None, None]:
+    def __iter__(self) -> Generator[CapturedFrame, None, None]:
         if self._is_file or self._container.format.name.split(",")[0] in SEGMENTED:
-            return _paced(self._pictures(), self._stopped)
-        return self._pictures()
+            return _paced(self._read(), self._stopped)
+        return self._read()
 
-    def _pictures(self) -> Generator[Picture, None, None]:
+    def _read(self) -> Generator[CapturedFrame, None, None]:
         tick = float(video.tick(self._stream))
         first: float | None = None
         last = 0.0
-        # the first picture may have to wait for a key frame
+        # the first frame may have to wait for a key frame
         start, limit = time.monotonic(), max(self._open_timeout, self._read_timeout)
         waiting = start  # since when for data
         try:
             for packet in self._container.demux(self._stream):
                 if time.monotonic() - waiting >= LATE * self._read_timeout:
                     # what FFmpeg had kept back; a further read would wait as long again
-                    raise Break(f"no answer for {self._read_timeout:g} s")
+                    raise CaptureError(f"no answer for {self._read_timeout:g} s")
                 for frame in self._decode(packet):
                     stamp = None if frame.pts is None or self._without_stamps else frame.pts * tick
                     if stamp is not None:
                         first = stamp if first is None else first
                         last = stamp - first
-                    yield Picture(stamp, frame)
+                    yield CapturedFrame(stamp, frame)
                     start, limit = time.monotonic(), self._read_timeout
                 if time.monotonic() - start > limit:
-                    raise Break(f"data comes, but no picture for {limit:g} s")
+                    raise CaptureError(f"data comes, but no frame for {limit:g} s")
                 waiting = time.monotonic()
         except (av.FFmpegError, OSError) as e:
-            raise Break(self._describe(e, waiting, self._read_timeout)) from None
+            raise CaptureError(self._describe(e, waiting, self._read_timeout)) from None
         if not self._is_file or last < self._duration - max(1.0, 0.05 * self._duration):
-            raise Break("the stream has ended")
+            raise CaptureError("the stream has ended")
 
     def _decode(self, packet: "av.Packet[av.VideoStream]") -> list[av.VideoFrame]:
         packet.opaque = packet.is_corrupt or None  # goes on to its frame
@@ -226,15 +224,17 @@ class NetworkFeed:
         self._container.close()
 
 
-def _paced(pictures: Iterator[Picture], stopped: threading.Event) -> Generator[Picture, None, None]:
-    """Yields each picture when it is due by its stamp, counted from the first."""
+def _paced(
+    captured: Iterator[CapturedFrame], stopped: threading.Event
+) -> Generator[CapturedFrame, None, None]:
+    """Yields each frame when it is due by its stamp, counted from the first."""
     start: float | None = None  # when stamp 0 is due
-    for picture in pictures:
-        if picture.stamp is not None:
+    for item in captured:
+        if item.stamp is not None:
             now = time.monotonic()
-            ahead = 0.0 if start is None else start + picture.stamp - now
+            ahead = 0.0 if start is None else start + item.stamp - now
             if start is None or not -LATEST <= ahead <= EARLIEST:
-                start = now - picture.stamp
+                start = now - item.stamp
             elif ahead > 0 and stopped.wait(ahead):
                 return
-        yield picture
+        yield item

@@ -1,4 +1,4 @@
-"""Small places that raise most alarms of a camera: where a zone that is not judged may be wanted."""
+"""Hotspots: small parts of a camera's picture that raise most of its alarms, where a zone may be wanted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from itertools import groupby
 import numpy as np
 import pandas as pd
 
-LEAST_TIME = 0.6  # share of a camera's alarmed time that comes from the place
+LEAST_TIME = 0.6  # share of a camera's alarmed time that comes from the hotspot
 LARGEST = 0.05  # share of the picture that it covers
 LEAST_EVENTS = 2  # number of events that it raises: a single one may well be what is looked for
 REACH = 0.15  # largest distance from the median alarm, in shares of width and height
 MARGIN = 0.01  # on each side, in shares of width and height
-PLACES = ["camera", "x0", "y0", "x1", "y1", "seconds", "time_share", "events", "clips"]
+HOTSPOTS = ["camera", "x0", "y0", "x1", "y1", "seconds", "time_share", "events", "clips"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,32 +35,32 @@ class Alarms:
     events: np.ndarray
 
 
-def alarm_places(alarms: Sequence[Alarms]) -> pd.DataFrame:
-    """The small place of each camera from which most of its alarms come.
+def alarm_hotspots(alarms: Sequence[Alarms]) -> pd.DataFrame:
+    """The hotspot of each camera from which most of its alarms come.
 
     Args:
         alarms: of all clips.
 
     Returns:
-        A row per camera that has such a place, with the columns PLACES: its box in shares of width and
+        A row per camera that has such a hotspot, with the columns HOTSPOTS: its box in shares of width and
         height, the alarmed seconds from it and their share of all, its events and their clips.
     """
     rows = []
     for camera, group in groupby(sorted(alarms, key=lambda a: a.camera), key=lambda a: a.camera):
-        if (place := _place(list(group))) is not None:
-            rows.append((camera, *place))
-    return pd.DataFrame(rows, columns=PLACES)
+        if (hotspot := _hotspot(list(group))) is not None:
+            rows.append((camera, *hotspot))
+    return pd.DataFrame(rows, columns=HOTSPOTS)
 
 
-def _place(alarms: Sequence[Alarms]) -> tuple[float, ...] | None:
-    """A row of the table, without the camera; None if there is no such place."""
+def _hotspot(alarms: Sequence[Alarms]) -> tuple[float, ...] | None:
+    """A row of the table, without the camera; None if there is no such hotspot."""
     boxes = np.concatenate([a.boxes for a in alarms])
     seconds = np.concatenate([np.full(len(a.boxes), 1 / a.fps) for a in alarms])
     known = np.isfinite(boxes[:, 0])
     if not known.any():
         return None
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    # if most alarms come from a place, their median does, wherever the others are
+    # if most alarms come from a hotspot, their median does, wherever the others are
     median = _quantile(centres[known], 0.5, seconds[known])
     near = known & (np.abs(centres - median) <= REACH).all(1)
     if not near.any():

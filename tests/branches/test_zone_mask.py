@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.branches.measured import branches_of, measure, write_inputs
-from vad.branches.judged import Judged
+from vad.branches.zone_mask import ZoneMask
 from vad.store.arrays import write_array
 from vad.store.body_heights import BodyHeight
 from vad.store.zones import CameraZones, Zone
@@ -25,15 +25,15 @@ def test_half_of_a_box_or_cell_is_enough(zones, seed, cell):
     corners = rng.integers(0, (WIDTH, HEIGHT), (50, 2))
     boxes = np.hstack([corners, np.minimum(corners + rng.integers(1, 30, (50, 2)), (WIDTH, HEIGHT))])
     boxes[0] = 0, 0, WIDTH, HEIGHT
-    mask = CameraZones(tuple(zones)).mask(HEIGHT, WIDTH)
-    judged = Judged(CameraZones(tuple(zones)), (HEIGHT, WIDTH), cell)
-    expected = [mask[y0:y1, x0:x1].mean() >= 0.5 for x0, y0, x1, y1 in boxes]
+    pixels = CameraZones(tuple(zones)).mask(HEIGHT, WIDTH)
+    mask = ZoneMask(CameraZones(tuple(zones)), (HEIGHT, WIDTH), cell)
+    expected = [pixels[y0:y1, x0:x1].mean() >= 0.5 for x0, y0, x1, y1 in boxes]
     expected[0] = True  # the whole frame
-    assert judged.regions(boxes).tolist() == expected
-    for (row, column), kept in np.ndenumerate(judged.cells):
-        pixels = mask[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell]
-        assert kept == (pixels.mean() >= 0.5)
-    assert judged.regions(boxes[:0]).tolist() == []
+    assert mask.regions(boxes).tolist() == expected
+    for (row, column), kept in np.ndenumerate(mask.cells):
+        part = pixels[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell]
+        assert kept == (part.mean() >= 0.5)
+    assert mask.regions(boxes[:0]).tolist() == []
 
 
 def test_regions_that_are_not_judged_are_no_rows_and_the_others_are_as_before(tmp_path):

@@ -20,7 +20,7 @@ WITHOUT_TRACK = -1
 _at = itemgetter(0)
 
 
-class HiddenBoxes:
+class PrivacyBoxes:
     """The boxes of a source by time. Memory is bounded by HOLD."""
 
     def __init__(self) -> None:

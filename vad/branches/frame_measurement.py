@@ -20,8 +20,8 @@ from vad.stream.processor import Threaded
 from vad.windows.spec import TensorSpec
 
 
-class Measuring(Processor[Frame, FrameErrors]):
-    """Measures the errors of each frame: flow, regions, windows and branches, one after another.
+class FrameMeasurement(Processor[Frame, FrameErrors]):
+    """Measures the errors of each frame by flow, regions, windows and branches, one after another.
 
     Each of these processors has its own lookahead, so a frame waits in a queue until its flow has come, then
     in another until its regions have.
