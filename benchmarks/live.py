@@ -185,6 +185,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--recipes", nargs="+", default=["weight_free", "objects"])
+    parser.add_argument("--footage", nargs="+", choices=FOOTAGE, default=[*FOOTAGE], metavar="NAME")
     parser.add_argument("--projects", nargs="+", type=Path, help="trained before, instead of training here")
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -197,9 +198,9 @@ def main() -> None:
         )
         print(json.dumps(speed))
         return
-    footage = {name: path for name, path in FOOTAGE.items() if path.exists()}
+    footage = {name: FOOTAGE[name] for name in args.footage if FOOTAGE[name].exists()}
     recipes = [r for r in args.recipes if r != "objects" or WEIGHTS.is_file()]
-    for what in sorted({*FOOTAGE} - {*footage}) + sorted({*args.recipes} - {*recipes}):
+    for what in sorted({*args.footage} - {*footage}) + sorted({*args.recipes} - {*recipes}):
         print(f"{what}: skipped, its files are not under VAD_DATASETS ({DATA})")
     named = [(str(path), path) for path in args.projects] if args.projects else [(r, None) for r in recipes]
     for name, given in named:

@@ -16,6 +16,8 @@ from vad.export import ModelParts, export
 from vad.export.training_footage import cameras
 from vad.flow import FlowParams
 from vad.footage.extract_params import ExtractParams
+from vad.footage.params import SourceParams
+from vad.live.trained_model import picture_rate
 from vad.pipeline import stage
 from vad.regions import PreprocessParams
 from vad.store.manifest import read_manifest
@@ -40,7 +42,9 @@ def main(run: stage.Run) -> None:
     window = run.params(f"model.{name}.window", WindowParams)
     branches = run.each("branches", BranchesParams)
     of_mode = {"mode": preprocess.mode, preprocess.mode: mode_params.model_dump(mode="json")}
+    clips = read_manifest(MANIFEST)
     parameters = {
+        "data": {"fps": picture_rate(clips), "bits": run.params("data", SourceParams).bits},
         "extract": run.params("extract", ExtractParams).model_dump(mode="json"),
         "flow": {"method": flow.method, flow.method: flow_params.model_dump(mode="json")},
         "preprocess": {"foreground": preprocess.foreground.model_dump(mode="json"), **of_mode},
@@ -65,7 +69,7 @@ def main(run: stage.Run) -> None:
             calibration=CALIBRATION,
             zones=ZONES,
             licence=LICENCE,
-            cameras=cameras(read_manifest(MANIFEST), TENSORS),
+            cameras=cameras(clips, TENSORS),
             windows=windows[np.unique(np.linspace(0, len(windows) - 1, WINDOWS).astype(int))],
         ),
     )

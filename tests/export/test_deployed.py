@@ -93,7 +93,7 @@ def test_parameters_are_those_in_force_with_all_defaults(project, folder, monkey
     stated, raw = params.read(folder / "parameters.yaml"), params.read(project / "params.yaml")
     assert stated["branches"]["motion"] == {"neighbours": 100.0, "prior": 20.0, "rate": 4.0}  # all defaults
     assert stated["preprocess"]["person_crop"]["onnx"]["weights"] == "detector.onnx"
-    assert set(stated) == {"extract", "flow", "preprocess", "resize", "model", "branches", "measure"}
+    assert set(stated) == {"data", "extract", "flow", "preprocess", "resize", "model", "branches", "measure"}
     monkeypatch.chdir(project.folder)
     ours, theirs = load_deployed(folder), TrainedModel.load()
     for name in ("extract", "resize", "window", "body_heights", "cell"):

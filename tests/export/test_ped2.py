@@ -1,4 +1,4 @@
-"""UCSD Ped2: the deployed model reaches the AUC of the pipeline."""
+"""UCSD Ped2: `vad detect` reaches the AUC of the pipeline."""
 
 import json
 import os
@@ -7,23 +7,20 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests import project as tiny
 from tests.live.test_session import DEPLOYED_TOLERANCE, RUN, UP_TO_SCORE
-from tests.project import Project
+from tests.project import ROOT, Project, environment
 from vad import recipe
-from vad.footage.decode import decode
-from vad.footage.pictures import PictureFormat
-from vad.live import Session, load_deployed
 from vad.scoring.scores import read_scores
 from vad.store import manifest
 from vad.store.downloads import hash_file
 
 DATASETS = Path(os.environ.get("VAD_DATASETS", "../shared/data")).resolve()
 DETECTOR = DATASETS / "weights/yolox_nano.onnx"
-FPS = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -42,37 +39,31 @@ def project(tmp_path_factory) -> Project:
 
 @pytest.mark.datasets
 @pytest.mark.slow
-def test_the_deployed_model_has_the_scores_and_the_auc_of_the_pipeline(project, capsys):
-    model = load_deployed(project / "models/deployed")
+def test_vad_detect_has_the_scores_events_and_auc_of_the_pipeline(project, tmp_path, capsys):
+    clips = [c for c in manifest.read_manifest(project / "data/manifest.csv") if c.split == "test"]
+    sources = [str(DATASETS / "ucsd_ped2" / clip.source) for clip in clips]
+    command = [sys.executable, "-m", "vad.cli", "detect", *sources, "--csv", "s.csv", "--jsonl", "e.jsonl"]
+    model = ["--model", str(project / "models/deployed")]
+    subprocess.run([*command, *model], cwd=tmp_path, env=environment(PYTHONPATH=str(ROOT)), check=True)
+    table = pd.read_csv(tmp_path / "s.csv")
+    ended = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
     labels = manifest.read_labels(project / "data/labels.csv")
-    live: list[np.ndarray] = []
-    stored: list[np.ndarray] = []
-    anomalous: list[np.ndarray] = []
-    events = []
-    for clip in manifest.read_manifest(project / "data/manifest.csv"):
-        if clip.split != "test":
-            continue
-        session, seen = Session(model, fps=FPS, camera=clip.camera), []
-        source = DATASETS / "ucsd_ped2" / clip.source
-        frames = decode(source, "gray", 1, clip.first, clip.end, PictureFormat(fps=FPS))[1]
-        for decoded in frames:
-            seen += session.process(decoded)
-        seen += session.finish()
+    live, stored, truth = [], [], []
+    for clip, source in zip(clips, sources, strict=True):
         scored = read_scores(project / "data/scores" / clip.clip)
-        live.append(np.array([result.score for result in seen]))
+        live.append(table.loc[table["source"] == source, "score"].to_numpy())
         stored.append(scored.scores)
-        anomalous.append(np.zeros(len(seen), bool))
+        truth.append(np.zeros(len(scored.scores), bool))
         for start, end in labels.get(clip.clip, []):
-            anomalous[-1][start:end] = True
-        updates = [*(update for result in seen for update in result.events), *session.final_updates]
-        ended = [update.event for update in updates if update.kind == "end"]
-        events.append(([(e.start, e.end) for e in ended], [(e.start, e.end) for e in scored.events]))
+            truth[-1][start:end] = True
         np.testing.assert_allclose(live[-1], stored[-1], atol=DEPLOYED_TOLERANCE)
-    truth = np.concatenate(anomalous)
-    graph, torch = (roc_auc_score(truth, np.concatenate(scores)) for scores in (live, stored))
+        mine = [event for event in ended if event["source"] == source and event["state"] == "end"]
+        assert [(event["start_frame"], event["end_frame"]) for event in mine] == [
+            (event.start, event.end) for event in scored.events
+        ]
+    graph, torch = (roc_auc_score(np.concatenate(truth), np.concatenate(scores)) for scores in (live, stored))
     difference = max(np.abs(a - b).max() for a, b in zip(live, stored, strict=True))
     with capsys.disabled():
         print(f"\nPed2, micro AUC: graph {graph:.6f}, torch {torch:.6f}; scores differ by {difference:.1e}")
     assert graph == pytest.approx(torch, abs=1e-4)
     assert torch > 0.97
-    assert all(ours == theirs for ours, theirs in events)

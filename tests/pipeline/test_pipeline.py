@@ -67,6 +67,7 @@ def test_the_first_run_computes_everything(first):
         "resize val": 1,
         "resize test": 2,
         "measure": 3,
+        "pictures": 1,
         "validate": 11,
         "score": 2,
     }

@@ -47,7 +47,7 @@ def score_clip(
     Raises:
         UserError: if the clip cannot be read, the model does not fit it, or an output cannot be written.
     """
-    opened = open_file(source, model.extract.color)
+    opened = open_file(source, model.extract.color, pictures=model.pictures)
     first = next(opened.decoded)
     observer, note = observe(model, source, camera, opened.fps, first, outputs, printer.event, live=False)
     if note:

@@ -42,7 +42,7 @@ class SinglePictures:
                 written.
         """
         scorer: PictureScorer = self._scorer(camera)
-        (decoded,) = open_file(source, "rgb").decoded
+        (decoded,) = open_file(source, "rgb", pictures=self._model.pictures).decoded
         pixels = Convert("rgb", None).process(decoded)[0].pixels
         result = scorer.score(pixels)
         self.scored += 1

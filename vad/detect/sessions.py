@@ -94,7 +94,6 @@ def observe(
     report: Callable[[EventRecord], None],
     *,
     live: bool,
-    concurrent: bool = True,
     events: int = 0,
 ) -> tuple[Observer, str | None]:
     """Opens a session for a source, and an observer that feeds it.
@@ -108,7 +107,6 @@ def observe(
         outputs: what is written about it.
         report: takes the records of events.
         live: whether it is a camera.
-        concurrent: whether the heavy processors run in threads.
         events: number of events that the source had before, in an earlier session.
 
     Returns:
@@ -119,7 +117,7 @@ def observe(
     """
     height, width = _shape(Convert("rgb", None), first)
     max_side, note = fit_size(model, camera, width, height)
-    session = Session(model, fps=fps, camera=camera, live=live, concurrent=concurrent, max_side=max_side)
+    session = Session(model, fps=fps, camera=camera, live=live, max_side=max_side)
     sides = [side for side in (max_side, model.extract.max_side) if side is not None]
     origin = Origin.of(
         model,

@@ -1,7 +1,7 @@
 """A model that the pipeline trained, with the parameters of all processors."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,14 @@ from vad.branches.graph import Graph
 from vad.branches.params import BranchesParams, MeasureParams
 from vad.flow import FlowMethod, FlowParams
 from vad.footage.extract_params import ExtractParams
+from vad.footage.params import SourceParams
+from vad.footage.pictures import PICTURE_FPS, PictureFormat
+from vad.footage.video import VIDEOS
 from vad.pipeline import params
 from vad.regions import PreprocessParams, RegionMode
 from vad.scoring.calibration import Calibration
 from vad.store.body_heights import BodyHeights, read_body_heights
+from vad.store.manifest import Clip, read_manifest
 from vad.store.zones import Zones, read_zones
 from vad.windows import stride
 from vad.windows.spec import ModelName, ResizeParams, WindowParams
@@ -27,6 +31,7 @@ STAGES = ("extract", "flow", "preprocess", "resize", "train", "statistics", "mea
 SCORING = ("extract", "flow", "preprocess", "resize", "model", "branches", "measure", "calibrate")
 WITHOUT_EFFECT = ("weights", "batch_size")  # the detector's hash counts, not its path
 AUTOENCODER, STATISTICS = Path("models/autoencoder"), Path("models/branches")
+MANIFEST = Path("data/manifest.csv")
 BODY_HEIGHTS, CALIBRATION = Path("data/body_height.json"), Path("models/calibration.json")
 ZONES = Path("data/zones.yaml")
 CACHE = Path(".cache")
@@ -41,6 +46,7 @@ class TrainedModel:
     """Everything that scoring needs. Several sessions may share a model.
 
     Attributes:
+        pictures: frame rate and bits of folders of pictures.
         extract: rate, size and colour of the frames.
         flow: the method of optical flow.
         mode: the mode of preprocessing, with its weights.
@@ -54,6 +60,7 @@ class TrainedModel:
         warnings: what is to be said before scores are shown, in lines.
     """
 
+    pictures: PictureFormat
     extract: ExtractParams
     flow: FlowMethod
     mode: RegionMode
@@ -85,6 +92,7 @@ class TrainedModel:
         raw = params.read(folder / PARAMS)
         lock = params.read(folder / LOCK) if (folder / LOCK).is_file() else {}
         _require_unchanged(raw, lock)
+        raw["data"]["fps"] = picture_rate(read_manifest(folder / MANIFEST))
         calibration = Calibration.load(folder / CALIBRATION)
         return cls.assemble(
             raw,
@@ -115,7 +123,7 @@ class TrainedModel:
         """Puts a model together from its parts.
 
         Args:
-            raw: the parameters, as in params.yaml.
+            raw: the parameters, as in params.yaml; `data.fps` must be a number.
             folds: numbers of the folds whose models are loaded.
             autoencoder: folder of the autoencoders, or their graph.
             statistics: folder of the statistics of branches.
@@ -137,7 +145,10 @@ class TrainedModel:
         name = params.load("model", ModelName, raw).name
         classes = params.load_each("branches", BranchesParams, raw).values()
         branches, _ = open_members(classes, folds, autoencoder, statistics)
+        data = params.load("data", SourceParams, raw)
+        assert data.fps is not None
         return cls(
+            pictures=PictureFormat(data.fps, data.bits),
             extract=params.load("extract", ExtractParams, raw),
             flow=flow(flow_params),
             mode=mode,
@@ -160,6 +171,19 @@ class TrainedModel:
         # windows and regions wait for the same frames
         windows = max(self.window.at(fps).lookahead, self.mode.lookahead(fps))
         return stride.lookahead(self.resize.stride) + windows + self.calibration.smoothing(fps).lookahead
+
+
+def picture_rate(clips: Iterable[Clip]) -> float:
+    """Frames per second of folders of pictures.
+
+    Args:
+        clips: of the manifest, whose folders of pictures all have the same rate.
+
+    Returns:
+        That rate; the default if all clips are videos.
+    """
+    rates = {clip.fps for clip in clips if Path(clip.source).suffix.lower() not in VIDEOS}
+    return max(rates, default=PICTURE_FPS)
 
 
 def _folds(folder: Path, calibration: Calibration, fold: int | None) -> list[int]:
