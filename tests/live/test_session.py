@@ -21,6 +21,7 @@ from vad import UserError, recipe, synthetic
 from vad.branches.base import BRANCHES
 from vad.flow import FLOW_METHODS
 from vad.footage.decode import Decoded, decode
+from vad.footage.extract_params import ExtractParams
 from vad.live import FrameResult, Session, TrainedModel, load_deployed
 from vad.models.base import MODELS
 from vad.pipeline import params
@@ -83,7 +84,7 @@ def clips_of(project: Project) -> list[manifest.Clip]:
 
 def frames_of(project: Project, clip: manifest.Clip) -> Iterator[Decoded]:
     """The frames of a clip, from its video file."""
-    color = TrainedModel.load().extract.color
+    color = params.load("extract", ExtractParams, params.read(project / "params.yaml")).color
     return decode(project / "data/tiny" / clip.source, color, 1, clip.first, clip.end)[1]
 
 
