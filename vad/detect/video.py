@@ -21,6 +21,7 @@ from vad.stream import Processor, Threaded
 
 PENDING = 4  # shots that wait for the encoder at most
 TICK = Fraction(1, 90_000)  # seconds
+PRESET = "veryfast"  # of x264; slower ones would hold up the scoring
 SUFFIXES = (".mp4", ".m4v")
 # recorded in fragments, so that what was written plays if the process is killed or the disk is full; closing
 # makes it an ordinary MP4
@@ -37,7 +38,6 @@ class VideoOutput(Output):
         path: of the file, *.mp4.
         live: whether the source is a stream, so that the file is visible while it is recorded.
         overwrite: whether an existing file may be replaced.
-        preset: of x264; a slower one gives smaller files.
 
     Raises:
         UserError: if the suffix is not one of MP4, the file exists or cannot be made.
@@ -45,17 +45,17 @@ class VideoOutput(Output):
 
     wants_pictures: ClassVar[bool] = True
 
-    def __init__(self, path: Path, *, live: bool = False, overwrite: bool = False, preset: str = "veryfast"):
+    def __init__(self, path: Path, *, live: bool = False, overwrite: bool = False):
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"{path}: the video is written as MP4; name a file that ends in .mp4")
-        self.path, self._preset = path, preset
+        self.path = path
         self._file = OutputFile(path, visible=live, overwrite=overwrite)
         self._recording: _Recording | None = None
         self._thread: Threaded[Shot, None] | None = None  # in which it runs
 
     def frame(self, shot: Shot) -> None:
         if self._recording is None:
-            self._recording = _Recording(self._file, shot.origin, self._preset)
+            self._recording = _Recording(self._file, shot.origin)
             # drawing and encoding overlap with scoring
             self._thread = Threaded(self._recording, PENDING)
         if self._thread is not None:
@@ -84,10 +84,9 @@ class _Recording(Processor[Shot, None]):
     Args:
         file: to which the container is written.
         origin: of the first shot.
-        preset: of x264.
     """
 
-    def __init__(self, file: OutputFile, origin: Origin, preset: str):
+    def __init__(self, file: OutputFile, origin: Origin):
         self._file = file
         self._overlay, self._of = Overlay(origin), origin
         self._size = height, width = self._overlay.size
@@ -103,7 +102,7 @@ class _Recording(Processor[Shot, None]):
         codec.gop_size = max(1, round(origin.fps))
         codec.color_range, codec.colorspace = ColorRange.MPEG, Colorspace.SMPTE170M
         # without B-frames, whose delay would shift all times of a video in fragments
-        stream.options = {"preset": preset, "bf": "0"}
+        stream.options = {"preset": PRESET, "bf": "0"}
         self._stream = stream
         # after an error of one frame the thread may still be at work on the next when the container is closed
         self._use, self._abandoned = Lock(), False

@@ -27,9 +27,7 @@ class FileFrames(NamedTuple):
     decoded: Iterator[Decoded]
 
 
-def open_file(
-    source: Source, color: Color, *, threads: int = 1, pictures: PictureFormat = DEFAULT_FORMAT
-) -> FileFrames:
+def open_file(source: Source, color: Color, *, pictures: PictureFormat = DEFAULT_FORMAT) -> FileFrames:
     """Opens a picture, a video or a folder of pictures.
 
     The packets of a video are read first, to measure its rate; where they do not tell, as in recordings with
@@ -38,7 +36,6 @@ def open_file(
     Args:
         source: of the kind picture, video or sequence.
         color: of pictures; videos come as they are coded.
-        threads: of the decoder.
         pictures: frame rate and bits of pictures.
 
     Raises:
@@ -56,7 +53,7 @@ def open_file(
             picture = from_array(0, 0.0, read_picture(path, color, pictures.bits))
             return FileFrames(pictures.fps, 1, iter([picture]))
         info = probe(path, pictures)
-        _, frames = decode(path, color, threads, 0, None, pictures)
+        _, frames = decode(path, color, 1, 0, None, pictures)
     except UserError as e:
         raise _on_one_line(e) from None
     return FileFrames(info.fps, info.frames, _checked(frames))

@@ -155,14 +155,13 @@ class Card(_Entry):
             raise UserError(f"{folder / CARD}: damaged at {where}; copy the folder again") from None
 
 
-def load_deployed(folder: Path, threads: int = 1) -> TrainedModel:
+def load_deployed(folder: Path) -> TrainedModel:
     """Loads a deployed model.
 
     Its zones may be edited; the model then warns that the threshold was fitted with others.
 
     Args:
         folder: of the model.
-        threads: maximum number of threads of the graph.
 
     Raises:
         UserError: if the folder is missing, is no deployed model, has another format, is damaged, or holds a
@@ -181,7 +180,7 @@ def load_deployed(folder: Path, threads: int = 1) -> TrainedModel:
         model = TrainedModel.assemble(
             raw,
             folds=card.folds,
-            autoencoder=Graph(folder / GRAPH, threads),
+            autoencoder=Graph(folder / GRAPH),
             statistics=folder / STATISTICS,
             body_heights=read_body_heights(folder / BODY_HEIGHTS),
             calibration=Calibration.load(folder / CALIBRATION),
