@@ -103,7 +103,7 @@ class Watch:
         self._observer: Observer | None = None
         self._size = (0, 0)  # width and height of the frames
         self._fed = 0  # number of frames
-        # when frames came, by time.monotonic; before the first, when the run began
+        # when the first and the latest frame came, by time.monotonic; before the first, when the run began
         self._first = self._latest = time.monotonic()
         self._told = ""  # state that was last told
         self._too_slow = False  # whether that was told
@@ -120,6 +120,8 @@ class Watch:
                         self._take(arrival, stream)
                     elif self._observer is not None:
                         self._observer.poll()
+                        if time.monotonic() - self._latest > LONGEST_BREAK:
+                            self._end_session()
                     self._tell(stream)
                 if not self._fed and not stopped():
                     raise UserError(stream.reason or "no frame came")
@@ -135,15 +137,13 @@ class Watch:
 
     def _is_over(self) -> bool:
         seconds = self._options.seconds
-        now = self._latest if self._fed else time.monotonic()
-        return seconds is not None and now - self._first >= seconds
+        return seconds is not None and time.monotonic() - self._first >= seconds
 
     def _take(self, arrival: Arrival, stream: Stream) -> None:
         """Feeds a frame."""
         frame = arrival.decoded.frame
         size = (frame.width, frame.height)
-        lasted = arrival.monotonic - self._latest if self._fed else 0.0
-        if size != self._size or lasted > LONGEST_BREAK:
+        if size != self._size:
             self._end_session()
         if self._observer is None:
             if stream.fps is None:
