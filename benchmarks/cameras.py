@@ -33,13 +33,13 @@ import numpy as np
 
 from benchmarks._deployed import FOOTAGE, WEIGHTS, child, load, project_of
 from tests.inputs.rtsp_server import RtspServer, missing
-from vad.detect.all_outputs import AllOutputs
 from vad.detect.cameras import Camera, watch
 from vad.detect.options import Options
 from vad.detect.outputs import Output
 from vad.detect.printing import CameraState, Printer
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.detect.sessions import choose_camera
-from vad.detect.shot import Origin, Shot
+from vad.detect.source_outputs import SourceOutputs
 from vad.inputs.source import find_sources
 from vad.live import TrainedModel
 
@@ -116,17 +116,17 @@ class Latency(Output):
         self.seconds, self.times = array("d"), array("d")  # small, as memory is measured too
         self._model = model
 
-    def frame(self, shot: Shot) -> None:
-        if shot.result.warming_up:
+    def frame(self, scored: ScoredFrame) -> None:
+        if scored.result.warming_up:
             return
-        assert shot.time is not None
-        now, delay = datetime.now(UTC), self._model.lookahead(shot.origin.fps) / shot.origin.fps
-        self.seconds.append((now - shot.time).total_seconds() - delay)
+        assert scored.time is not None
+        now, delay = datetime.now(UTC), self._model.lookahead(scored.info.fps) / scored.info.fps
+        self.seconds.append((now - scored.time).total_seconds() - delay)
         self.times.append(now.timestamp())
 
-    def end(self, origin: Origin) -> None:
+    def end(self, info: SessionInfo) -> None:
         # the last scores waited for no further frames
-        ahead = self._model.lookahead(origin.fps)
+        ahead = self._model.lookahead(info.fps)
         del self.seconds[-ahead:], self.times[-ahead:]
 
     @property
@@ -210,7 +210,7 @@ def measure(project: Path, rows: int, seconds: float, addresses: Sequence[str]) 
     sources = find_sources(addresses)
     latencies = [Latency(model) for _ in sources]
     cameras = [
-        Camera(source, choose_camera(model, source, None), AllOutputs([latency]))
+        Camera(source, choose_camera(model, source, None), SourceOutputs([latency]))
         for source, latency in zip(sources, latencies, strict=True)
     ]
     printer = Minutes(latencies)

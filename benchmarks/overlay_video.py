@@ -18,53 +18,53 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks._deployed import DEPLOYED, FOOTAGE, WEIGHTS, child, project_of
-from vad.detect.all_outputs import AllOutputs
 from vad.detect.outputs import Output
-from vad.detect.sessions import choose_camera, observe
-from vad.detect.shot import Shot
+from vad.detect.scored_frame import ScoredFrame
+from vad.detect.sessions import choose_camera, open_scorer
+from vad.detect.source_outputs import SourceOutputs
 from vad.detect.video import VideoOutput
 from vad.inputs.files import open_file
 from vad.inputs.source import find_sources
 from vad.live import load_deployed
 
 CLIP = FOOTAGE["one-by-one 768x432"]
-SHOTS = 200  # kept in memory
+FRAMES = 200  # kept in memory
 
 
-class Shots(Output):
-    """Keeps shots with their pictures."""
+class KeptFrames(Output):
+    """Keeps scored frames with their pictures."""
 
     wants_pictures = True
 
     def __init__(self) -> None:
-        self.shots: list[Shot] = []
+        self.scored_frames: list[ScoredFrame] = []
 
-    def frame(self, shot: Shot) -> None:
-        self.shots.append(shot)
+    def frame(self, scored: ScoredFrame) -> None:
+        self.scored_frames.append(scored)
 
 
 def drawing_speed(project: Path, clip: Path) -> dict[str, float]:
     """Frames per second of drawing and encoding, and the size of the video in bytes per frame."""
-    model, (source,), output = load_deployed(project / DEPLOYED), find_sources([str(clip)]), Shots()
+    model, (source,), output = load_deployed(project / DEPLOYED), find_sources([str(clip)]), KeptFrames()
     frames = open_file(source, model.extract.color)
     first = next(frames.decoded)
     camera = choose_camera(model, source, None)
-    observer, _ = observe(
-        model, source, camera, frames.fps, first, AllOutputs([output]), lambda record: None, live=False
+    scorer, _ = open_scorer(
+        model, source, camera, frames.fps, first, SourceOutputs([output]), lambda record: None, live=False
     )
-    observer.process(first)
-    for decoded in islice(frames.decoded, SHOTS):
-        observer.process(decoded)
-    observer.finish()
+    scorer.process(first)
+    for decoded in islice(frames.decoded, FRAMES):
+        scorer.process(decoded)
+    scorer.finish()
     with TemporaryDirectory() as folder:
         path = Path(folder) / "video.mp4"
         start = time.process_time()
         video = VideoOutput(path)
-        for shot in output.shots:
-            video.frame(shot)
+        for scored in output.scored_frames:
+            video.frame(scored)
         video.close()
-        fps = len(output.shots) / (time.process_time() - start)
-        return {"fps": fps, "bytes": path.stat().st_size / len(output.shots)}
+        fps = len(output.scored_frames) / (time.process_time() - start)
+        return {"fps": fps, "bytes": path.stat().st_size / len(output.scored_frames)}
 
 
 def command_seconds(project: Path, clip: Path, video: Path | None) -> float:

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 import pytest
 
-from tests.detect.shots import origin, result
-from vad.detect.shot import Shot
+from tests.detect.scored_frames import info, result
+from vad.detect.scored_frame import ScoredFrame
 from vad.detect.video import VideoOutput
 
 CHROMIUM = shutil.which("chromium")
@@ -63,11 +63,11 @@ def facts_of(video: Path, at: float, folder: Path) -> dict[str, str]:
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 @pytest.mark.parametrize("killed", [False, True])
 def test_videos_play_and_seek_in_a_browser(tmp_path: Path, killed: bool) -> None:
-    path, of = tmp_path / "a.mp4", origin(picture_size=(132, 176), size=(132, 176))
+    path, of = tmp_path / "a.mp4", info(picture_size=(132, 176), size=(132, 176))
     output = VideoOutput(path, live=killed)
     rng = np.random.default_rng(0)
     for i in range(80):
-        output.frame(Shot(of, result(i, of=of), rng.integers(0, 255, (132, 176, 3), np.uint8)))
+        output.frame(ScoredFrame(of, result(i, of=of), rng.integers(0, 255, (132, 176, 3), np.uint8)))
     if killed:  # as it is on the disk by then
         path = Path(shutil.copy(path, tmp_path / "killed.mp4"))
     output.close()

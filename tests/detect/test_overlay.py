@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.detect.shots import origin, play, regions, result
+from tests.detect.scored_frames import info, play, regions, result
 from vad import UserError
 from vad.detect import output_file
 from vad.detect.overlay import Overlay
 from vad.detect.score_strip import ALARM, ScoreStrip, scale
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.detect.snapshots import SnapshotOutput
 from vad.detect.video import VideoOutput
 from vad.detect.wording import clip_time
@@ -32,8 +32,8 @@ def gray(height: int = 48, width: int = 64, value: int = 128) -> np.ndarray:
     return np.full((height, width, 3), value, np.uint8)
 
 
-def shot_of(of: Origin, index: int = 0, score: float = 0.0, **known: Any) -> Shot:
-    return Shot(of, result(index, score, of=of, **known), gray(*of.picture_size))
+def scored_frame(of: SessionInfo, index: int = 0, score: float = 0.0, **known: Any) -> ScoredFrame:
+    return ScoredFrame(of, result(index, score, of=of, **known), gray(*of.picture_size))
 
 
 def decoded(path: Path) -> tuple[list[np.ndarray], list[float]]:
@@ -51,9 +51,9 @@ def colored(picture: np.ndarray, color: Sequence[int], tolerance: int = 0) -> np
     ("height", "width", "factor"), [(48, 64, 8), (132, 176, 3), (432, 768, 1), (99, 501, 1)]
 )
 def test_small_pictures_are_magnified_by_a_whole_factor(height: int, width: int, factor: int) -> None:
-    of = origin(picture_size=(height, width))
+    of = info(picture_size=(height, width))
     overlay = Overlay(of)
-    drawn = overlay.draw(shot_of(of))
+    drawn = overlay.draw(scored_frame(of))
     assert drawn.shape == (*overlay.size, 3)
     assert drawn.shape[1] == width * factor + width * factor % 2
     assert drawn.shape[0] > height * factor
@@ -63,9 +63,9 @@ def test_small_pictures_are_magnified_by_a_whole_factor(height: int, width: int,
 
 
 def test_alarming_regions_are_thick_and_quiet_ones_thin() -> None:
-    of = origin(picture_size=(432, 768), size=(216, 384))
+    of = info(picture_size=(432, 768), size=(216, 384))
     found = regions([[20, 20, 60, 100], [200, 20, 240, 100]])
-    quiet = Overlay(of).draw(shot_of(of, score=2, found=found, region_scores=[0.2, 3]))[:432]
+    quiet = Overlay(of).draw(scored_frame(of, score=2, found=found, region_scores=[0.2, 3]))[:432]
     # halfway down the left sides, at twice the coordinates of the frame
     left, right = quiet[120, 30:60], quiet[120, 390:420]
     assert (~colored(left, (128, 128, 128))).sum() == 1
@@ -74,10 +74,10 @@ def test_alarming_regions_are_thick_and_quiet_ones_thin() -> None:
 
 
 def test_cells_above_their_threshold_are_tinted_where_they_are() -> None:
-    of = origin(picture_size=(96, 480), size=(48, 240), cell_threshold=2.0)
+    of = info(picture_size=(96, 480), size=(48, 240), cell_threshold=2.0)
     cells = np.zeros((6, 30), np.float32)
     cells[2, 5], cells[0, 0] = 4, 2
-    drawn = Overlay(of).draw(shot_of(of, cells=cells))[:96]
+    drawn = Overlay(of).draw(scored_frame(of, cells=cells))[:96]
     expected = np.zeros((96, 480), bool)
     expected[32:48, 80:96] = True
     np.testing.assert_array_equal(~colored(drawn, (128, 128, 128)), expected)
@@ -95,9 +95,9 @@ def test_any_result_can_be_drawn(
     size: tuple[int, int], scaled: int, score: float, boxes: list[Any], threshold: float
 ) -> None:
     picture_size = (size[0] * scaled, size[1] * scaled)
-    of = origin(size=size, picture_size=picture_size, threshold=threshold, cell_threshold=threshold)
+    of = info(size=size, picture_size=picture_size, threshold=threshold, cell_threshold=threshold)
     cells = np.full((-(-size[0] // 8), -(-size[1] // 8)), score, np.float32)
-    drawn = Overlay(of).draw(shot_of(of, score=score, found=regions(boxes), cells=cells))
+    drawn = Overlay(of).draw(scored_frame(of, score=score, found=regions(boxes), cells=cells))
     assert drawn.dtype == np.uint8
 
 
@@ -125,16 +125,16 @@ def test_times_within_a_clip() -> None:
     assert [clip_time(x) for x in (0, 59.94, 59.99, 62.5, 3661)] == expected
 
 
-def record(path: Path, of: Origin, seconds: Sequence[float], **options: Any) -> None:
+def record(path: Path, of: SessionInfo, seconds: Sequence[float], **options: Any) -> None:
     output = VideoOutput(path, **options)
     for i, at in enumerate(seconds):
         picture = gray(*of.picture_size, value=(i * 20) % 250)
-        output.frame(Shot(of, result(i, of=of, seconds=at), picture))
+        output.frame(ScoredFrame(of, result(i, of=of, seconds=at), picture))
     output.close()
 
 
 def test_a_video_holds_every_frame_at_its_time(tmp_path: Path) -> None:
-    of = origin(picture_size=(47, 63))  # odd sides
+    of = info(picture_size=(47, 63))  # odd sides
     record(tmp_path / "new" / "a.mp4", of, [i / 10 for i in range(12)])
     pictures, times = decoded(tmp_path / "new" / "a.mp4")
     np.testing.assert_allclose(times, np.arange(12) / 10, atol=1e-4)
@@ -148,7 +148,7 @@ def test_a_video_holds_every_frame_at_its_time(tmp_path: Path) -> None:
 
 
 def test_time_in_a_video_is_real_time_across_gaps_and_goes_on_where_times_go_back(tmp_path: Path) -> None:
-    of = origin()
+    of = info()
     # a gap of 4 seconds, a frame that resampling has repeated, and a clock that restarts
     record(tmp_path / "a.mp4", of, [100, 100.1, 104.1, 104.1, 104.2, 3.0, 3.2])
     _, times = decoded(tmp_path / "a.mp4")
@@ -159,7 +159,7 @@ def test_time_in_a_video_is_real_time_across_gaps_and_goes_on_where_times_go_bac
 @settings(max_examples=25)
 def test_times_of_a_video_always_rise(tmp_path_factory: pytest.TempPathFactory, seconds: list[float]) -> None:
     path = tmp_path_factory.mktemp("video") / "a.mp4"
-    record(path, origin(), seconds)
+    record(path, info(), seconds)
     with av.open(str(path)) as container:
         stamps = sorted(p.pts for p in container.demux(video=0) if p.size)
         kept = 1 + sum(a != b for a, b in pairwise(seconds))
@@ -170,8 +170,8 @@ def test_times_of_a_video_always_rise(tmp_path_factory: pytest.TempPathFactory, 
 def test_a_later_session_of_another_size_goes_into_the_same_video(tmp_path: Path) -> None:
     output = VideoOutput(tmp_path / "a.mp4")
     for i, size in enumerate([(48, 64), (48, 64), (90, 70)]):
-        of = origin(picture_size=size, size=size)
-        output.frame(Shot(of, result(i, of=of), gray(*size)))
+        of = info(picture_size=size, size=size)
+        output.frame(ScoredFrame(of, result(i, of=of), gray(*size)))
     output.close()
     pictures, _ = decoded(tmp_path / "a.mp4")
     assert len({picture.shape for picture in pictures}) == 1
@@ -188,10 +188,10 @@ def test_a_video_without_frames_leaves_no_file(tmp_path: Path, live: bool) -> No
 
 def test_a_stream_that_is_killed_leaves_a_video_that_plays(tmp_path: Path) -> None:
     output = VideoOutput(tmp_path / "a.mp4", live=True)
-    of = origin()
+    of = info()
     noise = np.random.default_rng(0).integers(0, 255, (80, 48, 64, 3), np.uint8)
     for i, picture in enumerate(noise):
-        output.frame(Shot(of, result(i, of=of), picture))
+        output.frame(ScoredFrame(of, result(i, of=of), picture))
     copy = shutil.copy(tmp_path / "a.mp4", tmp_path / "killed.mp4")  # as it is on the disk now
     output.close()
     _, times = decoded(Path(copy))
@@ -216,11 +216,11 @@ class _FullDisk:
 
 def test_a_full_disk_leaves_a_video_that_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output_file, "open", lambda *a, **k: _FullDisk(open(*a, **k), 600_000), raising=False)
-    output, of = VideoOutput(tmp_path / "a.mp4"), origin()
+    output, of = VideoOutput(tmp_path / "a.mp4"), info()
     rng = np.random.default_rng(0)
     with pytest.raises(UserError, match=r"a\.mp4: the disk is full") as caught:  # noqa: PT012
         for i in range(400):
-            output.frame(Shot(of, result(i, of=of), rng.integers(0, 255, (48, 64, 3), np.uint8)))
+            output.frame(ScoredFrame(of, result(i, of=of), rng.integers(0, 255, (48, 64, 3), np.uint8)))
     assert "\n" not in str(caught.value)
     output.close(complete=False)
     assert [path.name for path in tmp_path.iterdir()] == ["a.incomplete.mp4"]
@@ -229,8 +229,8 @@ def test_a_full_disk_leaves_a_video_that_plays(tmp_path: Path, monkeypatch: pyte
 
 def test_a_disk_that_is_full_at_the_end_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output_file, "open", lambda *a, **k: _FullDisk(open(*a, **k), 3000), raising=False)
-    output, of = VideoOutput(tmp_path / "a.mp4"), origin()
-    output.frame(shot_of(of))
+    output, of = VideoOutput(tmp_path / "a.mp4"), info()
+    output.frame(scored_frame(of))
     with pytest.raises(UserError, match=r"a\.mp4: the disk is full"):
         output.close()
     assert [path.name for path in tmp_path.iterdir()] == ["a.incomplete.mp4"]
@@ -245,19 +245,19 @@ def test_videos_are_mp4(tmp_path: Path) -> None:
 def test_a_snapshot_shows_the_peak_of_each_event(tmp_path: Path, late: int) -> None:
     # runs that are too short for an event, a gap that is merged, a second event right after the first
     scores = [0, 9, 0, 0, 0, 0, 0, 2, 4, 6, 3, 0, 5, 2, 0, 0, 0, 0, 0, 8, 7, 6, 6, 0]
-    of = origin(events=EventParams(merge_gap=0.2, min_duration=0.3))
+    of = info(events=EventParams(merge_gap=0.2, min_duration=0.3))
     pictures = [gray(value=10 * i) for i in range(len(scores))]
     output = SnapshotOutput(tmp_path / "new")
-    shots: list[Shot] = []
-    for shot, records in play(of, scores, pictures=pictures):
-        if shot is not None:
-            shots.append(shot)
-            if len(shots) > late:  # as privacy holds them back
-                output.frame(shots[-1 - late])
+    scored_frames: list[ScoredFrame] = []
+    for scored, records in play(of, scores, pictures=pictures):
+        if scored is not None:
+            scored_frames.append(scored)
+            if len(scored_frames) > late:  # as privacy holds them back
+                output.frame(scored_frames[-1 - late])
         for each in records:
             output.event(each)
-    for shot in shots[max(0, len(shots) - late) :]:
-        output.frame(shot)
+    for scored in scored_frames[max(0, len(scored_frames) - late) :]:
+        output.frame(scored)
     output.end(of)
     output.close()
     files = {path.name: cv2.imread(str(path)) for path in (tmp_path / "new").iterdir()}
@@ -268,13 +268,13 @@ def test_a_snapshot_shows_the_peak_of_each_event(tmp_path: Path, late: int) -> N
 
 
 def test_snapshots_of_streams_have_the_time_of_day_in_their_name(tmp_path: Path) -> None:
-    of = origin()
+    of = info()
     output = SnapshotOutput(tmp_path)
-    for shot, records in play(
+    for scored, records in play(
         of, [0, 2], pictures=[gray()] * 2, start=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     ):
-        if shot is not None:
-            output.frame(shot)
+        if scored is not None:
+            output.frame(scored)
         for each in records:
             output.event(each)
     assert [path.name for path in tmp_path.iterdir()] == ["hall_2026-01-02T030405.100+0000_event-1.jpg"]

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.detect.shots import origin, regions, result
+from tests.detect.scored_frames import info, regions, result
 from vad import UserError
-from vad.detect.all_outputs import AllOutputs
 from vad.detect.learned_background import GRAY
 from vad.detect.outputs import Output
 from vad.detect.privacy import CELLS, SILHOUETTE, Privacy, blurred, processor, require_possible
 from vad.detect.privacy_boxes import HOLD, MARGIN
-from vad.detect.shot import Shot
+from vad.detect.scored_frame import ScoredFrame
+from vad.detect.source_outputs import SourceOutputs
 from vad.regions import REGION_MODES
 from vad.stream import Regions
 
@@ -59,17 +59,17 @@ def private(
     warming_up: int = 0,
 ) -> list[np.ndarray]:
     """The pictures after privacy, all of them, in order."""
-    of = origin(size=SIZE, picture_size=SIZE, fps=FPS)
-    of_pictures, shots = processor(privacy), []
+    of = info(size=SIZE, picture_size=SIZE, fps=FPS)
+    of_pictures, scored_frames = processor(privacy), []
     originals = [picture.copy() for picture in pictures]
     for i, (picture, here) in enumerate(zip(pictures, found, strict=True)):
         at = i / FPS if seconds is None else seconds[i]
-        scored = result(i, of=of, found=here, seconds=at, warming_up=i < warming_up)
-        shots += of_pictures.process(Shot(of, scored, picture))
-    shots += of_pictures.finish()
-    assert [shot.result.index for shot in shots] == list(range(len(pictures)))
+        outcome = result(i, of=of, found=here, seconds=at, warming_up=i < warming_up)
+        scored_frames += of_pictures.process(ScoredFrame(of, outcome, picture))
+    scored_frames += of_pictures.finish()
+    assert [scored.result.index for scored in scored_frames] == list(range(len(pictures)))
     assert all((a == b).all() for a, b in zip(pictures, originals, strict=True))  # not changed in place
-    return [shot.picture for shot in shots if shot.picture is not None]
+    return [scored.picture for scored in scored_frames if scored.picture is not None]
 
 
 def detail(picture: np.ndarray) -> np.ndarray:
@@ -147,13 +147,13 @@ def test_blur_also_hides_people_shortly_before_and_after_they_are_detected() -> 
 def test_people_in_ignored_zones_are_hidden_as_well() -> None:
     boxes = walk(15)
     pictures = scene(boxes)
-    of, of_pictures, shots = origin(size=SIZE, picture_size=SIZE, fps=FPS), processor("blur"), []
+    of, of_pictures, scored_frames = info(size=SIZE, picture_size=SIZE, fps=FPS), processor("blur"), []
     for i, picture in enumerate(pictures):
-        scored = replace(result(i, of=of), not_judged=regions([boxes[i]]))
-        shots += of_pictures.process(Shot(of, scored, picture))
-    for shot, picture, box in zip([*shots, *of_pictures.finish()], pictures, boxes, strict=True):
-        assert shot.picture is not None
-        assert likeness(picture, shot.picture, box) < 0.2
+        outcome = replace(result(i, of=of), not_judged=regions([boxes[i]]))
+        scored_frames += of_pictures.process(ScoredFrame(of, outcome, picture))
+    for scored, picture, box in zip([*scored_frames, *of_pictures.finish()], pictures, boxes, strict=True):
+        assert scored.picture is not None
+        assert likeness(picture, scored.picture, box) < 0.2
 
 
 def test_boxes_without_tracks_are_held_as_well() -> None:
@@ -281,29 +281,29 @@ def test_silhouettes_are_refused_by_name_where_a_model_judges_whole_frames() -> 
 
 @given(seconds=st.lists(st.floats(0, 100), max_size=30), kind=st.sampled_from(["blur", "silhouette"]))
 @settings(max_examples=30)
-def test_no_shot_is_lost_or_late_whatever_the_times(seconds: list[float], kind: Privacy) -> None:
-    of, out = origin(), []
+def test_no_frame_is_lost_or_late_whatever_the_times(seconds: list[float], kind: Privacy) -> None:
+    of, out = info(), []
     of_pictures = processor(kind)
     box = regions([(5, 5, 20, 40)])
     for i, at in enumerate(seconds):
         picture = np.full((48, 64, 3), 200, np.uint8)
-        out += of_pictures.process(Shot(of, result(i, of=of, found=box, seconds=at), picture))
-        latest = [shot.result.index for shot in out]
+        out += of_pictures.process(ScoredFrame(of, result(i, of=of, found=box, seconds=at), picture))
+        latest = [scored.result.index for scored in out]
         late = [j for j in range(i + 1) if j not in latest and seconds[j] + HOLD < at]
         assert not late
     out += of_pictures.finish()
-    assert [shot.result.index for shot in out] == list(range(len(seconds)))
+    assert [scored.result.index for scored in out] == list(range(len(seconds)))
 
 
 class _Pictures(Output):
     wants_pictures: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        self.shots: list[Shot] = []
+        self.scored_frames: list[ScoredFrame] = []
         self.complete: bool | None = None
 
-    def frame(self, shot: Shot) -> None:
-        self.shots.append(shot)
+    def frame(self, scored: ScoredFrame) -> None:
+        self.scored_frames.append(scored)
 
     def close(self, *, complete: bool = True) -> None:
         self.complete = complete
@@ -320,21 +320,21 @@ class _Broken(_Pictures):
 
 def test_pictures_reach_outputs_only_after_privacy(tmp_path: Path) -> None:
     pictures, numbers, broken = _Pictures(), _Numbers(), _Broken()
-    outputs = AllOutputs([numbers, broken, pictures], "blur")
+    outputs = SourceOutputs([numbers, broken, pictures], "blur")
     assert outputs.need_pictures
-    assert not AllOutputs([numbers]).need_pictures
-    of = origin(size=SIZE, picture_size=SIZE, fps=FPS)
+    assert not SourceOutputs([numbers]).need_pictures
+    of = info(size=SIZE, picture_size=SIZE, fps=FPS)
     boxes = walk(15)
     originals = scene(boxes)
     for i, picture in enumerate(originals):
-        outputs.frame(Shot(of, result(i, of=of, found=regions([boxes[i]])), picture))
-        assert len(numbers.shots) == i + 1  # at once
-    assert all(shot.picture is None for shot in numbers.shots)
+        outputs.frame(ScoredFrame(of, result(i, of=of, found=regions([boxes[i]])), picture))
+        assert len(numbers.scored_frames) == i + 1  # at once
+    assert all(scored.picture is None for scored in numbers.scored_frames)
     outputs.end(of)
-    assert len(pictures.shots) == 15
-    for shot, original, box in zip(pictures.shots, originals, boxes, strict=True):
-        assert shot.picture is not None
-        assert likeness(shot.picture, original, box) < 0.2
+    assert len(pictures.scored_frames) == 15
+    for scored, original, box in zip(pictures.scored_frames, originals, boxes, strict=True):
+        assert scored.picture is not None
+        assert likeness(scored.picture, original, box) < 0.2
     with pytest.raises(UserError, match="the disk is full"):
         outputs.close(complete=False)
     assert (pictures.complete, numbers.complete) == (False, False)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.detect.shots import BRANCHES, CELL, origin, play, regions, result
+from tests.detect.scored_frames import BRANCHES, CELL, info, play, regions, result
 from vad import UserError
 from vad.detect import output_file
 from vad.detect.output_file import OutputFile, require_new
 from vad.detect.outputs import Output
 from vad.detect.records import EventRecord, EventRecorder, area_of, peak_box
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.detect.tables import CsvOutput, JsonlOutput, harmless
 from vad.scoring.events import find
 from vad.scoring.params import EventParams
@@ -25,10 +25,10 @@ from vad.scoring.params import EventParams
 SCORES = [0.5, 2, 3, 0, 0, 2.5, 0, 0, 0, 0, 0, 4, 0.5]  # a gap of 2 frames is merged, one of 5 is not
 
 
-def write(output: Output, of: Origin, scores: list[float], start: datetime | None = None) -> None:
-    for shot, records in play(of, scores, start=start):
-        if shot is not None:
-            output.frame(shot)
+def write(output: Output, of: SessionInfo, scores: list[float], start: datetime | None = None) -> None:
+    for scored, records in play(of, scores, start=start):
+        if scored is not None:
+            output.frame(scored)
         for record in records:
             output.event(record)
     output.end(of)
@@ -39,13 +39,13 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def records_of(of: Origin, scores: list[float], start: datetime | None = None) -> list[EventRecord]:
+def records_of(of: SessionInfo, scores: list[float], start: datetime | None = None) -> list[EventRecord]:
     return [record for _, records in play(of, scores, start=start) for record in records]
 
 
 def test_csv_has_a_row_per_frame_with_the_event_to_which_it_belongs(tmp_path: Path) -> None:
     output = CsvOutput(path := tmp_path / "new" / "frames.csv", BRANCHES)
-    write(output, origin(), SCORES)
+    write(output, info(), SCORES)
     assert not path.exists()  # before it is complete
     output.close()
     rows = read_csv(path)
@@ -78,7 +78,7 @@ def test_events_of_csv_and_records_are_those_of_the_whole_clip(
     tmp_path_factory: pytest.TempPathFactory, scores: list[float], gap: float, shortest: float
 ) -> None:
     path = tmp_path_factory.mktemp("csv") / "frames.csv"
-    of = origin(events=EventParams(merge_gap=gap, min_duration=shortest))
+    of = info(events=EventParams(merge_gap=gap, min_duration=shortest))
     output = CsvOutput(path, BRANCHES)
     write(output, of, scores)
     output.close()
@@ -95,19 +95,19 @@ def test_events_of_csv_and_records_are_those_of_the_whole_clip(
 
 def test_sources_share_a_table_and_each_is_complete_when_it_ends(tmp_path: Path) -> None:
     output = CsvOutput(path := tmp_path / "frames.csv", BRANCHES, live=True)
-    write(output, origin(source="a"), SCORES)
+    write(output, info(source="a"), SCORES)
     assert [row["source"] for row in read_csv(path)] == ["a"] * len(SCORES)
-    write(output, origin(source="b"), SCORES)
+    write(output, info(source="b"), SCORES)
     output.close()
     assert [row["source"] for row in read_csv(path)] == ["a"] * len(SCORES) + ["b"] * len(SCORES)
 
 
 def test_rows_of_streams_are_on_the_disk_while_they_come(tmp_path: Path) -> None:
-    of = origin()
+    of = info()
     output = CsvOutput(path := tmp_path / "frames.csv", BRANCHES, live=True)
-    for number, (shot, _) in enumerate(play(of, [0.0] * 20)):
-        if shot is not None:
-            output.frame(shot)
+    for number, (scored, _) in enumerate(play(of, [0.0] * 20)):
+        if scored is not None:
+            output.frame(scored)
             assert len(read_csv(path)) == max(0, number + 1 - of.undecided)
     output.close()
 
@@ -115,7 +115,7 @@ def test_rows_of_streams_are_on_the_disk_while_they_come(tmp_path: Path) -> None
 @pytest.mark.parametrize("source", ["=1+1", "+a", "-a", "@a", "\t=a", "\n=a", '=HYPERLINK("x","y")'])
 def test_no_name_is_a_formula_of_a_spreadsheet(tmp_path: Path, source: str) -> None:
     output = CsvOutput(path := tmp_path / "frames.csv", BRANCHES)
-    write(output, origin(source=source), [0.0])
+    write(output, info(source=source), [0.0])
     output.close()
     (row,) = read_csv(path)
     assert row["source"] == f"'{source}"
@@ -125,8 +125,8 @@ def test_no_name_is_a_formula_of_a_spreadsheet(tmp_path: Path, source: str) -> N
 def test_names_of_sources_come_back(tmp_path_factory: pytest.TempPathFactory, source: str) -> None:
     folder = tmp_path_factory.mktemp("names")
     output, lines = CsvOutput(folder / "a.csv", BRANCHES), JsonlOutput(folder / "a.jsonl")
-    write(output, origin(source=source), SCORES)
-    write(lines, origin(source=source), SCORES)
+    write(output, info(source=source), SCORES)
+    write(lines, info(source=source), SCORES)
     output.close()
     lines.close()
     assert {row["source"] for row in read_csv(folder / "a.csv")} == {harmless(source)}
@@ -137,8 +137,8 @@ def test_names_of_sources_come_back(tmp_path_factory: pytest.TempPathFactory, so
 def test_names_that_are_not_text_are_written(tmp_path: Path) -> None:
     source = b"\xff.mp4".decode("utf-8", "surrogateescape")
     output, lines = CsvOutput(tmp_path / "a.csv", BRANCHES), JsonlOutput(tmp_path / "a.jsonl")
-    write(output, origin(source=source), SCORES)
-    write(lines, origin(source=source), SCORES)
+    write(output, info(source=source), SCORES)
+    write(lines, info(source=source), SCORES)
     output.close()
     lines.close()
     assert read_csv(tmp_path / "a.csv")[0]["source"] == "\\udcff.mp4"
@@ -148,7 +148,7 @@ def test_names_that_are_not_text_are_written(tmp_path: Path) -> None:
 def test_lines_of_events_are_on_the_disk_at_once(tmp_path: Path) -> None:
     output = JsonlOutput(path := tmp_path / "events.jsonl", live=True)
     states = []
-    for _, records in play(origin(), SCORES):
+    for _, records in play(info(), SCORES):
         for record in records:
             output.event(record)
             states.append(json.loads(path.read_text("ascii").splitlines()[-1])["state"])
@@ -180,22 +180,22 @@ def test_lines_of_events_are_on_the_disk_at_once(tmp_path: Path) -> None:
 
 def test_times_of_streams_have_an_offset() -> None:
     start = datetime(2026, 3, 29, 1, 59, 59, 950_000, timezone(timedelta(hours=1)))
-    end = records_of(origin(), SCORES, start)[1]
+    end = records_of(info(), SCORES, start)[1]
     assert end.start_time == "2026-03-29T02:00:00.050+01:00"
     assert end.end_time is not None
     assert datetime.fromisoformat(end.end_time) - start.astimezone(UTC) == timedelta(seconds=0.6)
 
 
 def test_an_event_is_where_its_highest_region_is() -> None:
-    of = origin(picture_size=(96, 128))  # twice the size of the frames
+    of = info(picture_size=(96, 128))  # twice the size of the frames
     found = regions([[0, 0, 10, 10], [50, 30, 60, 46]])
-    scored = result(0, 5, of=of, found=found, region_scores=[1.5, 4])
-    assert peak_box(of, scored) == (100, 60, 120, 92)
+    outcome = result(0, 5, of=of, found=found, region_scores=[1.5, 4])
+    assert peak_box(of, outcome) == (100, 60, 120, 92)
     assert area_of((100, 60, 120, 92), of.picture_size) == "lower right"
 
 
 def test_an_event_without_a_high_region_is_where_its_highest_cell_is() -> None:
-    of = origin()
+    of = info()
     cells = np.zeros((6, 8), np.float32)
     cells[0, 3] = 3
     low = result(0, 5, of=of, found=regions([[50, 30, 60, 46]]), region_scores=[0.5], cells=cells)
@@ -220,10 +220,10 @@ def test_areas_in_words(box: tuple[int, int, int, int] | None, words: str) -> No
 
 
 def test_numbers_of_events_go_on_in_a_later_session() -> None:
-    of = origin()
+    of = info()
     recorder = EventRecorder(of, events=7)
-    (update,) = (u for shot, _ in play(of, [2.0]) if shot is not None for u in shot.result.events)
-    (record,) = recorder.records(Shot(of, result(0, 2, of=of, events=[update])))
+    (update,) = (u for scored, _ in play(of, [2.0]) if scored is not None for u in scored.result.events)
+    (record,) = recorder.records(ScoredFrame(of, result(0, 2, of=of, events=[update])))
     assert (record.event, recorder.current, recorder.events) == (8, 8, 8)
 
 
@@ -254,14 +254,14 @@ def test_folders_and_files_in_the_way_are_one_line(tmp_path: Path) -> None:
 
 def test_devices_are_written_to_and_stay() -> None:
     output = CsvOutput(Path("/dev/null"), BRANCHES, overwrite=True)
-    write(output, origin(), SCORES)
+    write(output, info(), SCORES)
     output.close()
     assert Path("/dev/null").is_char_device()
 
 
 def test_an_incomplete_file_says_so_in_its_name(tmp_path: Path) -> None:
     output = CsvOutput(tmp_path / "frames.csv", BRANCHES)
-    write(output, origin(), SCORES)
+    write(output, info(), SCORES)
     output.close(complete=False)
     assert [path.name for path in tmp_path.iterdir()] == ["frames.incomplete.csv"]
     assert len(read_csv(tmp_path / "frames.incomplete.csv")) == len(SCORES)
@@ -298,12 +298,12 @@ def test_what_was_written_before_the_disk_was_full_is_readable(
     monkeypatch.setattr(output_file, "open", lambda *a, **k: _FullDisk(open(*a, **k), room), raising=False)
     output = JsonlOutput(path := tmp_path / "events.jsonl", live=True)
     with pytest.raises(UserError, match=r"events\.jsonl: the disk is full") as caught:
-        write(output, origin(), SCORES * 10)
+        write(output, info(), SCORES * 10)
     assert "\n" not in str(caught.value)
     output.close(complete=False)
     # a file without a line is removed
     lines = path.read_text("ascii").splitlines(keepends=True) if path.exists() else []
-    length = len(records_of(origin(), SCORES)[0].to_json()) + 1
+    length = len(records_of(info(), SCORES)[0].to_json()) + 1
     assert len(lines) >= room // length - 1
     assert all(line.endswith("\n") and json.loads(line) for line in lines)
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vad import UserError
-from vad.detect.all_outputs import AllOutputs
-from vad.detect.observer import Observer
 from vad.detect.options import Options
 from vad.detect.printing import CameraState, Printer
-from vad.detect.sessions import observe
+from vad.detect.sessions import open_scorer
+from vad.detect.source_outputs import SourceOutputs
+from vad.detect.source_scorer import SourceScorer
 from vad.inputs.source import Source
 from vad.inputs.stream import Arrival, Stream
 from vad.live import TrainedModel
@@ -36,7 +36,7 @@ class Camera:
 
     source: Source
     name: str
-    outputs: AllOutputs
+    outputs: SourceOutputs
 
 
 def watch(
@@ -61,23 +61,23 @@ def watch(
     Raises:
         UserError: if there is a single camera, and it fails.
     """
-    watches = [Watch(camera, model, options, printer, alone=len(cameras) == 1) for camera in cameras]
-    threads = [threading.Thread(target=w.run, args=(stopped,), daemon=True) for w in watches]
+    watchers = [Watcher(camera, model, options, printer, alone=len(cameras) == 1) for camera in cameras]
+    threads = [threading.Thread(target=w.run, args=(stopped,), daemon=True) for w in watchers]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         time.sleep(WAIT)
-        printer.states([w.state for w in watches])
-        for w in watches:
+        printer.states([w.state for w in watchers])
+        for w in watchers:
             if w.error is not None and not isinstance(w.error, UserError):
                 raise w.error  # a bug
-    errors = [w.error for w in watches if w.error is not None]
-    if errors and len(watches) == 1:
+    errors = [w.error for w in watchers if w.error is not None]
+    if errors and len(watchers) == 1:
         raise errors[0]
     return len(errors)
 
 
-class Watch:
+class Watcher:
     """Watches a camera.
 
     Args:
@@ -100,13 +100,13 @@ class Watch:
         self.error: Exception | None = None
         self._camera, self._model, self._options = camera, model, options
         self._printer, self._alone = printer, alone
-        self._observer: Observer | None = None
+        self._scorer: SourceScorer | None = None
         self._size = (0, 0)  # width and height of the frames
-        self._fed = 0  # number of frames
+        self._taken = 0  # number of frames
         # when the first and the latest frame came, by time.monotonic; before the first, when the run began
         self._first = self._latest = time.monotonic()
-        self._told = ""  # state that was last told
-        self._too_slow = False  # whether that was told
+        self._said = ""  # state that was last said
+        self._too_slow = False  # whether that was said
         self._events = 0  # in earlier sessions
         self._counted = (0.0, 0)  # when results were last counted, and how many there were
 
@@ -115,15 +115,15 @@ class Watch:
         try:
             with Stream(self._camera.source, open_timeout=self._options.open_timeout) as stream:
                 while not (stopped() or stream.ended or self._is_over()):
-                    in_work = self._observer is not None and time.monotonic() - self._latest < IN_WORK
+                    in_work = self._scorer is not None and time.monotonic() - self._latest < IN_WORK
                     if (arrival := stream.read(POLL if in_work else WAIT)) is not None:
                         self._take(arrival, stream)
-                    elif self._observer is not None:
-                        self._observer.poll()
+                    elif self._scorer is not None:
+                        self._scorer.poll()
                         if time.monotonic() - self._latest > LONGEST_BREAK:
                             self._end_session()
-                    self._tell(stream)
-                if not self._fed and not stopped():
+                    self._report_state(stream)
+                if not self._taken and not stopped():
                     raise UserError(stream.reason or "no frame came")
             self._end_session()
         except UserError as e:
@@ -145,20 +145,20 @@ class Watch:
         size = (frame.width, frame.height)
         if size != self._size:
             self._end_session()
-        if self._observer is None:
+        if self._scorer is None:
             if stream.fps is None:
                 return  # not yet measured
             self._begin_session(arrival, stream.fps)
-        assert self._observer is not None
-        if not self._fed:
+        assert self._scorer is not None
+        if not self._taken:
             self._first = arrival.monotonic
-        self._fed, self._latest = self._fed + 1, arrival.monotonic
-        self._observer.process(arrival.decoded, arrival.at, arrival.monotonic)
+        self._taken, self._latest = self._taken + 1, arrival.monotonic
+        self._scorer.process(arrival.decoded, arrival.at, arrival.monotonic)
 
     def _begin_session(self, arrival: Arrival, fps: float) -> None:
         camera, frame = self._camera, arrival.decoded.frame
         self._size = (frame.width, frame.height)
-        self._observer, note = observe(
+        self._scorer, note = open_scorer(
             self._model,
             camera.source,
             camera.name,
@@ -169,7 +169,7 @@ class Watch:
             live=True,
             events=self._events,
         )
-        session = self._observer.session
+        session = self._scorer.session
         text = f"{frame.width}x{frame.height} at {fps:.4g} frames per second; scores come "
         text += f"{session.delay:.1f} s after their frames"
         if session.warm_up:
@@ -179,19 +179,19 @@ class Watch:
             self._note(note)
 
     def _end_session(self) -> None:
-        if self._observer is not None:
-            self._observer.finish()
-            self._events = self._observer.events
-            self._observer = None
+        if self._scorer is not None:
+            self._scorer.finish()
+            self._events = self._scorer.events
+            self._scorer = None
 
-    def _tell(self, stream: Stream) -> None:
+    def _report_state(self, stream: Stream) -> None:
         """Says what has changed, and renews the state."""
         if stream.ended:
             if not stream.received:
                 raise UserError(stream.reason)
             return
-        if stream.state != self._told:
-            self._told = stream.state
+        if stream.state != self._said:
+            self._said = stream.state
             if stream.state == "down":
                 if self._alone and not stream.received:
                     raise UserError(stream.reason)
@@ -200,22 +200,22 @@ class Watch:
                 self._note("no frames come")
             elif stream.state == "live" and stream.reconnects:
                 self._note("live again")
-        now, observer = time.monotonic(), self._observer
-        seconds, results = now - self._counted[0], observer.results if observer else 0
+        now, scorer = time.monotonic(), self._scorer
+        seconds, results = now - self._counted[0], scorer.results if scorer else 0
         if seconds < STATE_EVERY and stream.state == self.state.state:
             return
         self.state = CameraState(
             self._camera.source.text,
             stream.state,
             fps=max(0, results - self._counted[1]) / seconds,
-            delay=observer.delay if observer else None,
+            delay=scorer.delay if scorer else None,
             dropped=stream.dropped,
             reconnects=stream.reconnects,
-            warming_up=observer is not None and observer.latest is not None and observer.latest.warming_up,
-            score=observer.latest.score if observer and observer.latest else None,
+            warming_up=scorer is not None and scorer.latest is not None and scorer.latest.warming_up,
+            score=scorer.latest.score if scorer and scorer.latest else None,
         )
         self._counted = (now, results)
-        if not self._too_slow and self._fed >= MEASURED and stream.dropped > TOO_SLOW * stream.received:
+        if not self._too_slow and self._taken >= MEASURED and stream.dropped > TOO_SLOW * stream.received:
             self._too_slow = True
             dropped = stream.dropped / stream.received
             rate = max(1, int((1 - dropped) * (stream.fps or 1)))

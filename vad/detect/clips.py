@@ -4,9 +4,9 @@ from collections.abc import Callable
 from itertools import chain
 from typing import NamedTuple
 
-from vad.detect.all_outputs import AllOutputs
 from vad.detect.printing import Printer
-from vad.detect.sessions import observe
+from vad.detect.sessions import open_scorer
+from vad.detect.source_outputs import SourceOutputs
 from vad.inputs.files import open_file
 from vad.inputs.source import Source
 from vad.live import TrainedModel
@@ -30,7 +30,7 @@ def score_clip(
     source: Source,
     camera: str,
     model: TrainedModel,
-    outputs: AllOutputs,
+    outputs: SourceOutputs,
     printer: Printer,
     stopped: Callable[[], bool],
 ) -> ClipResult:
@@ -49,7 +49,7 @@ def score_clip(
     """
     opened = open_file(source, model.extract.color, pictures=model.pictures)
     first = next(opened.decoded)
-    observer, note = observe(model, source, camera, opened.fps, first, outputs, printer.event, live=False)
+    scorer, note = open_scorer(model, source, camera, opened.fps, first, outputs, printer.event, live=False)
     if note:
         printer.note(f"{source.text}: {note}")
     frames, complete = 0, True
@@ -59,10 +59,10 @@ def score_clip(
             if stopped():
                 complete = False
                 break
-            observer.process(decoded)
+            scorer.process(decoded)
             frames += 1
             printer.advance()
-        observer.finish()
+        scorer.finish()
     finally:
         printer.end()
-    return ClipResult(frames / opened.fps, observer.events, complete)
+    return ClipResult(frames / opened.fps, scorer.events, complete)

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import FrameType
 
 from vad import UserError
-from vad.detect.all_outputs import AllOutputs
 from vad.detect.cameras import Camera, watch
 from vad.detect.clips import ClipResult, score_clip
 from vad.detect.options import Options
@@ -18,6 +17,7 @@ from vad.detect.printing import Printer
 from vad.detect.privacy import require_possible
 from vad.detect.sessions import choose_camera, known_cameras, limit_rate
 from vad.detect.snapshots import SnapshotOutput
+from vad.detect.source_outputs import SourceOutputs
 from vad.detect.tables import CsvOutput, JsonlOutput
 from vad.detect.video import VideoOutput
 from vad.detect.wording import clip_time
@@ -144,8 +144,8 @@ class _Run:
             self.failed += watch(cameras, self.model, self.options, self.printer, self.stopped)
             completed()
 
-    def _all(self, video: Sequence[Output]) -> AllOutputs:
-        return AllOutputs([*self._shared, *video], self.options.privacy)
+    def _all(self, video: Sequence[Output]) -> SourceOutputs:
+        return SourceOutputs([*self._shared, *video], self.options.privacy)
 
     def _video(self, source: Source) -> list[Output]:
         """The video with overlays, if one is wanted."""

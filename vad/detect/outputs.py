@@ -3,37 +3,37 @@
 from typing import ClassVar
 
 from vad.detect.records import EventRecord
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
 
 
 class Output:
-    """Where shots and events go. Calls for several sources may come from several threads.
+    """Where scored frames and events go. Calls for several sources may come from several threads.
 
     Attributes:
-        wants_pictures: whether shots need pictures.
+        wants_pictures: whether scored frames need pictures.
     """
 
     wants_pictures: ClassVar[bool] = False
 
-    def frame(self, shot: Shot) -> None:
-        """Takes the next shot of a source.
+    def frame(self, scored: ScoredFrame) -> None:
+        """Takes the next scored frame of a source.
 
         Raises:
             UserError: if it cannot be written.
         """
 
     def event(self, record: EventRecord) -> None:
-        """Takes a record of an event, after the shot that gave rise to it, or before if pictures are late.
+        """Takes a record of an event, after the frame that gave rise to it, or before if pictures are late.
 
         Raises:
             UserError: if it cannot be written.
         """
 
-    def end(self, origin: Origin) -> None:
-        """Takes note that a source has no more shots and events; others may.
+    def end(self, info: SessionInfo) -> None:
+        """Takes note that a source has no more scored frames and events; others may.
 
         Args:
-            origin: that of the source's shots.
+            info: of the source's session.
 
         Raises:
             UserError: if it cannot be written.
@@ -43,7 +43,7 @@ class Output:
         """Ends the output; call it also after errors.
 
         Args:
-            complete: whether all shots of the sources have come.
+            complete: whether all scored frames of the sources have come.
 
         Raises:
             UserError: if it cannot be written.

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from vad.detect.score_strip import ALARM, FAINT, GROUND, LINE, ScoreStrip
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.detect.text import Color, draw_tag, draw_text, text_size
 from vad.detect.wording import clip_time, share_texts
 
@@ -22,22 +22,22 @@ LEAST_WIDTH = 480  # pixels; smaller pictures are magnified, so that text has ro
 
 
 class Overlay:
-    """Draws the shots of a source, one after another.
+    """Draws the scored frames of a source, one after another.
 
     Args:
-        origin: of the shots.
+        info: of their session.
     """
 
-    def __init__(self, origin: Origin):
-        self.origin = origin
-        height, width = origin.picture_size
+    def __init__(self, info: SessionInfo):
+        self.info = info
+        height, width = info.picture_size
         self._factor = math.ceil(LEAST_WIDTH / width) if width < LEAST_WIDTH else 1
         self._height, self._width = height * self._factor, width * self._factor
         self._letters = max(13, round(self._width / 55))
         self._line = max(1, round(self._width / 640))
         self._bar = round(1.7 * self._letters)
         rows = max(round(6.5 * self._letters), self._height // 6)
-        self._strip = ScoreStrip(self._width, rows, round(0.8 * self._letters), origin.threshold)
+        self._strip = ScoreStrip(self._width, rows, round(0.8 * self._letters), info.threshold)
         # sides are even, as H.264 needs them
         self._canvas = (even(self._height + self._bar + rows), even(self._width))
 
@@ -46,11 +46,11 @@ class Overlay:
         """(height, width) of the drawn pictures in pixels; both are even."""
         return self._canvas
 
-    def draw(self, shot: Shot) -> np.ndarray:
-        """The picture of a shot with boxes and cells, below it a bar of text and the scores so far.
+    def draw(self, scored: ScoredFrame) -> np.ndarray:
+        """The picture of a scored frame with boxes and cells, below it a bar of text and the scores so far.
 
         Args:
-            shot: the next one, with a picture.
+            scored: the next one, with a picture.
 
         Returns:
             uint8 [height, width, 3] RGB, of `size`.
@@ -58,40 +58,40 @@ class Overlay:
         canvas = np.empty((*self._canvas, 3), np.uint8)
         canvas[-1], canvas[:, -1] = GROUND, GROUND
         end = self._height + self._bar
-        self._annotate(canvas[:end, : self._width], shot)
-        strip = self._strip.draw(shot.result.seconds, shot.result.score)
+        self._annotate(canvas[:end, : self._width], scored)
+        strip = self._strip.draw(scored.result.seconds, scored.result.score)
         canvas[end : end + len(strip), : self._width] = strip
         return canvas
 
-    def still(self, shot: Shot) -> np.ndarray:
-        """The picture of a shot as `draw` gives it, without the scores before; any shot with a picture.
+    def still(self, scored: ScoredFrame) -> np.ndarray:
+        """The picture of any scored frame as `draw` gives it, without the scores before.
 
         Returns:
             uint8 [height, width, 3] RGB.
         """
         canvas = np.empty((self._height + self._bar, self._width, 3), np.uint8)
-        self._annotate(canvas, shot)
+        self._annotate(canvas, scored)
         return canvas
 
-    def _annotate(self, canvas: np.ndarray, shot: Shot) -> None:
-        assert shot.picture is not None
+    def _annotate(self, canvas: np.ndarray, scored: ScoredFrame) -> None:
+        assert scored.picture is not None
         height, width, line = self._height, self._width, self._line
-        picture, result = canvas[:height], shot.result
-        picture[:] = resized(shot.picture, height, width)
+        picture, result = canvas[:height], scored.result
+        picture[:] = resized(scored.picture, height, width)
         self._cells(picture, result.cells)
-        self._boxes(picture, shot)
+        self._boxes(picture, scored)
         if result.alarmed:
             cv2.rectangle(picture, (0, 0), (width - 1, height - 1), ALARM, 4 * line)
             draw_tag(picture, "ALARM", 4 * line, 4 * line, round(1.4 * self._letters), WHITE, ALARM)
-        self._text(canvas[height:], shot)
+        self._text(canvas[height:], scored)
 
     def _cells(self, picture: np.ndarray, cells: np.ndarray | None) -> None:
         """Tints the cells above their threshold, the higher the more."""
-        limit = self.origin.cell_threshold
+        limit = self.info.cell_threshold
         if cells is None or not (cells > limit).any():
             return
         alpha = np.where(cells > limit, np.clip(cells / max(limit, 1e-6) - 0.5, 0.5, 1) * HEAT, 0)
-        size, cell = self.origin.size, self.origin.cell
+        size, cell = self.info.size, self.info.cell
         rows, columns = size[0] / cell, size[1] / cell  # the last cells may reach out of the picture
         # the cell of each row and column of the picture
         y = (np.arange(picture.shape[0]) * rows / picture.shape[0]).astype(int)
@@ -101,14 +101,14 @@ class Overlay:
         part, weight = picture[y0:y1, x0:x1], alpha[y[y0:y1, None], x[None, x0:x1], None].astype(np.float32)
         part[:] = part + (np.array(ALARM, np.float32) - part) * weight
 
-    def _boxes(self, picture: np.ndarray, shot: Shot) -> None:
+    def _boxes(self, picture: np.ndarray, scored: ScoredFrame) -> None:
         """Outlines regions; the highest come last and lie above."""
-        result = shot.result
-        boxes = self.origin.on_picture(result.regions.boxes) * self._factor
+        result = scored.result
+        boxes = self.info.on_picture(result.regions.boxes) * self._factor
         for i in np.argsort(result.region_scores):
             if result.regions.sources[i] == "frame":
                 continue
-            ratio = result.region_scores[i] / max(self.origin.threshold, 1e-6)
+            ratio = result.region_scores[i] / max(self.info.threshold, 1e-6)
             x0, y0, x1, y1 = np.rint(boxes[i]).astype(int).tolist()
             corners = (x0, y0), (x1 - 1, y1 - 1)
             if ratio > 1:
@@ -119,14 +119,14 @@ class Overlay:
             else:
                 cv2.rectangle(picture, *corners, RAISED if ratio > 0.5 else QUIET, self._line)
 
-    def _text(self, bar: np.ndarray, shot: Shot) -> None:
+    def _text(self, bar: np.ndarray, scored: ScoredFrame) -> None:
         """Writes time, state and score."""
-        result, letters = shot.result, self._letters
+        result, letters = scored.result, self._letters
         ground, ink = (ALARM, WHITE) if result.alarmed else (GROUND, LINE)
         bar[:] = ground
         y, pad = round(0.25 * letters), letters // 2
-        time = moment(shot)
-        score = f"score {result.score:.1f}, threshold {self.origin.threshold:.1f}"
+        time = moment(scored)
+        score = f"score {result.score:.1f}, threshold {self.info.threshold:.1f}"
         wide = text_size(score, letters)[0]
         left = 2 * pad + text_size(time, letters)[0] + pad
         room = max(0, bar.shape[1] - wide - 2 * pad - left)
@@ -139,8 +139,8 @@ class Overlay:
             color = WHITE
         elif result.warming_up:
             state, color = "warming up: no motion yet", RAISED
-        elif shot.event is not None:
-            state, color = f"event {shot.event}", RAISED
+        elif scored.event is not None:
+            state, color = f"event {scored.event}", RAISED
         draw_text(bar, time, pad, y, letters, ink)
         draw_text(bar[:, left : left + room], state, 0, y, letters, color)
         draw_text(bar, score, bar.shape[1] - wide - pad, y, letters, ink)
@@ -164,8 +164,8 @@ def even(side: int) -> int:
     return side + side % 2
 
 
-def moment(shot: Shot) -> str:
-    """Time of a shot: date and time of day for streams, time since the start for files."""
-    if shot.time is not None:
-        return f"{shot.time:%Y-%m-%d %H:%M:%S}"
-    return clip_time(shot.result.seconds)
+def moment(scored: ScoredFrame) -> str:
+    """Time of a scored frame: date and time of day for streams, time since the start for files."""
+    if scored.time is not None:
+        return f"{scored.time:%Y-%m-%d %H:%M:%S}"
+    return clip_time(scored.result.seconds)

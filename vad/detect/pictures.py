@@ -2,10 +2,10 @@
 
 from functools import cache
 
-from vad.detect.all_outputs import AllOutputs
 from vad.detect.printing import Printer
 from vad.detect.records import EventRecord, area_of, peak_box
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
+from vad.detect.source_outputs import SourceOutputs
 from vad.footage.decode import Convert
 from vad.inputs.files import open_file
 from vad.inputs.source import Source
@@ -29,7 +29,7 @@ class SinglePictures:
         self._model, self._printer = model, printer
         self._scorer = cache(lambda camera: PictureScorer(model, camera))
 
-    def score(self, source: Source, camera: str, outputs: AllOutputs) -> None:
+    def score(self, source: Source, camera: str, outputs: SourceOutputs) -> None:
         """Scores a picture.
 
         Args:
@@ -47,7 +47,7 @@ class SinglePictures:
         result = scorer.score(pixels)
         self.scored += 1
         self.alarmed += result.alarmed
-        origin = Origin(
+        info = SessionInfo(
             source=source.text,
             name=source.name,
             camera=camera,
@@ -60,13 +60,13 @@ class SinglePictures:
             branches=tuple(scorer.branches),
             events=self._model.calibration.params.events,
         )
-        shot = Shot(origin, _frame_result(result), pixels, event=1 if result.alarmed else None)
-        record = _record(shot) if result.alarmed else None
+        scored = ScoredFrame(info, _frame_result(result), pixels, event=1 if result.alarmed else None)
+        record = _record(scored) if result.alarmed else None
         self._printer.picture(source.text, result, record)
-        outputs.frame(shot)
+        outputs.frame(scored)
         if record is not None:
             outputs.event(record)
-        outputs.end(origin)
+        outputs.end(info)
 
     def summarize(self) -> None:
         """Says how many pictures were scored, if any."""
@@ -96,13 +96,13 @@ def _frame_result(result: PictureResult) -> FrameResult:
     )
 
 
-def _record(shot: Shot) -> EventRecord:
+def _record(scored: ScoredFrame) -> EventRecord:
     """The record of a picture that is alarmed."""
-    origin, result = shot.origin, shot.result
-    box = peak_box(origin, result)
+    info, result = scored.info, scored.result
+    box = peak_box(info, result)
     return EventRecord(
-        source=origin.source,
-        camera=origin.camera,
+        source=info.source,
+        camera=info.camera,
         event=1,
         state="end",
         start=0.0,
@@ -115,8 +115,8 @@ def _record(shot: Shot) -> EventRecord:
         end_frame=1,
         peak_frame=0,
         score=result.score,
-        threshold=origin.threshold,
+        threshold=info.threshold,
         shares={name: round(share, 4) for name, share in result.shares.items()},
         box=box,
-        where=area_of(box, origin.picture_size),
+        where=area_of(box, info.picture_size),
     )

@@ -15,7 +15,7 @@ import numpy as np
 from vad import UserError
 from vad.detect.learned_background import LearnedBackground
 from vad.detect.privacy_boxes import HOLD, PrivacyBoxes
-from vad.detect.shot import Shot
+from vad.detect.scored_frame import ScoredFrame
 from vad.stream import Processor
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def require_possible(privacy: Privacy, mode: "RegionMode") -> None:
         )
 
 
-def processor(privacy: Privacy) -> Processor[Shot, Shot]:
-    """Makes the processor through which all shots of a session go before an output sees their pictures.
+def processor(privacy: Privacy) -> Processor[ScoredFrame, ScoredFrame]:
+    """Makes the processor through which scored frames of a session go before an output sees their pictures.
 
     Args:
         privacy: what is done to pictures.
@@ -55,20 +55,20 @@ def processor(privacy: Privacy) -> Processor[Shot, Shot]:
     return {"none": _Unchanged, "blur": Blur, "silhouette": Silhouettes}[privacy]()
 
 
-class _Unchanged(Processor[Shot, Shot]):
-    def process(self, item: Shot) -> list[Shot]:
+class _Unchanged(Processor[ScoredFrame, ScoredFrame]):
+    def process(self, item: ScoredFrame) -> list[ScoredFrame]:
         return [item]
 
 
-class _Hiding(Processor[Shot, Shot]):
-    """Holds shots back until the boxes of the next HOLD seconds are there. Shots need pictures."""
+class _Hiding(Processor[ScoredFrame, ScoredFrame]):
+    """Holds scored frames, which need pictures, back until the boxes of the next HOLD seconds are there."""
 
     def __init__(self) -> None:
         self._boxes = PrivacyBoxes()
-        self._waiting: deque[Shot] = deque()
+        self._waiting: deque[ScoredFrame] = deque()
 
-    def process(self, item: Shot) -> list[Shot]:
-        out: list[Shot] = []
+    def process(self, item: ScoredFrame) -> list[ScoredFrame]:
+        out: list[ScoredFrame] = []
         if self._waiting and item.result.seconds < self._waiting[-1].result.seconds:
             out = self.finish()  # times go back: of what was there before nothing is known any more
             self._boxes = PrivacyBoxes()
@@ -78,22 +78,24 @@ class _Hiding(Processor[Shot, Shot]):
             out.append(self._next())
         return out
 
-    def finish(self) -> list[Shot]:
+    def finish(self) -> list[ScoredFrame]:
         return [self._next() for _ in range(len(self._waiting))]
 
-    def _next(self) -> Shot:
-        shot = self._waiting.popleft()
-        assert shot.picture is not None
-        seconds, (height, width) = shot.result.seconds, shot.picture.shape[:2]
-        hidden = self._hidden(shot, shot.picture, *self._boxes.at(seconds, height, width))
+    def _next(self) -> ScoredFrame:
+        scored = self._waiting.popleft()
+        assert scored.picture is not None
+        seconds, (height, width) = scored.result.seconds, scored.picture.shape[:2]
+        hidden = self._hidden(scored, scored.picture, *self._boxes.at(seconds, height, width))
         self._boxes.forget(seconds)
-        return shot._replace(picture=hidden)
+        return scored._replace(picture=hidden)
 
-    def _hidden(self, shot: Shot, picture: np.ndarray, boxes: np.ndarray, present: np.ndarray) -> np.ndarray:
+    def _hidden(
+        self, scored: ScoredFrame, picture: np.ndarray, boxes: np.ndarray, present: np.ndarray
+    ) -> np.ndarray:
         """A new picture in which people are hidden.
 
         Args:
-            shot: with the picture.
+            scored: with the picture.
             picture: uint8 [H, W, 3].
             boxes, present: as from `PrivacyBoxes.at`.
         """
@@ -106,8 +108,10 @@ class Blur(_Hiding):
     The whole picture is blurred where regions are whole frames, and while what moves is not known yet.
     """
 
-    def _hidden(self, shot: Shot, picture: np.ndarray, boxes: np.ndarray, present: np.ndarray) -> np.ndarray:
-        if shot.result.warming_up or _of_whole_frames(shot):
+    def _hidden(
+        self, scored: ScoredFrame, picture: np.ndarray, boxes: np.ndarray, present: np.ndarray
+    ) -> np.ndarray:
+        if scored.result.warming_up or _of_whole_frames(scored):
             return blurred(picture, CELLS_OF_PICTURE)
         picture = picture.copy()
         # from the largest to the smallest, so that a smaller one shows no more of what both cover
@@ -127,17 +131,19 @@ class Silhouettes(_Hiding):
         super().__init__()
         self._background: LearnedBackground | None = None
 
-    def _hidden(self, shot: Shot, picture: np.ndarray, boxes: np.ndarray, present: np.ndarray) -> np.ndarray:
+    def _hidden(
+        self, scored: ScoredFrame, picture: np.ndarray, boxes: np.ndarray, present: np.ndarray
+    ) -> np.ndarray:
         height, width = size = picture.shape[:2]
         if self._background is None:
-            still = min(max(round(shot.origin.fps), LEAST_STILL), MOST_STILL)
+            still = min(max(round(scored.info.fps), LEAST_STILL), MOST_STILL)
             self._background = LearnedBackground(height, width, still)
         background = self._background
-        result = shot.result
+        result = scored.result
         if result.warming_up:
             return background.picture.copy()  # what moves is not known, so nothing can be learned
         foreground = result.regions.foreground
-        if foreground is None and _of_whole_frames(shot):
+        if foreground is None and _of_whole_frames(scored):
             return np.full_like(picture, SILHOUETTE)
         inside = within(boxes, size)
         if foreground is None:
@@ -153,9 +159,9 @@ class Silhouettes(_Hiding):
         return out
 
 
-def _of_whole_frames(shot: Shot) -> bool:
+def _of_whole_frames(scored: ScoredFrame) -> bool:
     """Whether regions are whole frames, so that nobody knows where people are."""
-    result = shot.result
+    result = scored.result
     parts = [result.regions] if result.not_judged is None else [result.regions, result.not_judged]
     return any((regions.sources == "frame").any() for regions in parts)
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 import numpy as np
 
 from vad.boxes import crop_boxes
-from vad.detect.shot import Shot
+from vad.detect.scored_frame import ScoredFrame
 
 HOLD = 1.0  # seconds
 MARGIN = 0.3  # of its sides by which a box is grown, on each side
@@ -27,15 +27,15 @@ class PrivacyBoxes:
         # by track: seconds and boxes in pixels of the picture, in order
         self._tracks: dict[int, list[tuple[float, np.ndarray]]] = {}
 
-    def add(self, shot: Shot) -> None:
-        """Takes the boxes of a shot, also those that zones leave out; times must not go back."""
-        result = shot.result
+    def add(self, scored: ScoredFrame) -> None:
+        """Takes the boxes of a scored frame, also those that zones leave out; times must not go back."""
+        result = scored.result
         if result.source != result.index:
-            return  # regions of another frame, which has a shot of its own
+            return  # regions of another frame, which comes by itself
         for regions in (result.regions, result.not_judged):
             if regions is None:
                 continue
-            boxes = shot.origin.on_picture(regions.boxes)
+            boxes = scored.info.on_picture(regions.boxes)
             for track, source, box in zip(regions.tracks.tolist(), regions.sources, boxes, strict=True):
                 if source != "frame":
                     self._tracks.setdefault(track, []).append((result.seconds, box))

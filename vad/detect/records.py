@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.scoring.areas import AREAS, areas_of
 from vad.scoring.items import Event, EventUpdate
 
@@ -79,17 +79,17 @@ class EventRecorder:
     """Makes records from the updates of a session's events.
 
     Args:
-        origin: what the session's frames come from.
+        info: of the session.
         events: number of events that the source had before, in an earlier session.
 
     Attributes:
         events: number of events that have begun.
     """
 
-    def __init__(self, origin: Origin, events: int = 0):
-        self.origin, self.events = origin, events
+    def __init__(self, info: SessionInfo, events: int = 0):
+        self.info, self.events = info, events
         # an event that begins started at most so many frames ago
-        self._recent: deque[_Moment] = deque(maxlen=origin.undecided + 1)
+        self._recent: deque[_Moment] = deque(maxlen=info.undecided + 1)
         self._start: _Moment | None = None
         self._peak: _Moment | None = None
 
@@ -98,16 +98,16 @@ class EventRecorder:
         """Number of the event that has begun and not ended; None outside of events."""
         return self.events if self._start is not None else None
 
-    def records(self, shot: Shot) -> list[EventRecord]:
-        """Takes the next shot.
+    def records(self, scored: ScoredFrame) -> list[EventRecord]:
+        """Takes the next scored frame.
 
         Returns:
             The records that its result gives rise to.
         """
-        result = shot.result
-        moment = _Moment(result.index, result.number, result.seconds, shot.time, None)
+        result = scored.result
+        moment = _Moment(result.index, result.number, result.seconds, scored.time, None)
         if result.alarmed:
-            moment = moment._replace(box=peak_box(self.origin, result))
+            moment = moment._replace(box=peak_box(self.info, result))
         self._recent.append(moment)
         return self._of(result.events)
 
@@ -141,14 +141,14 @@ class EventRecorder:
         return next(moment for moment in self._recent if moment.position == position)
 
     def _record(self, kind: Literal["begin", "end"], event: Event) -> EventRecord:
-        start, peak, origin = self._start, self._peak, self.origin
+        start, peak, info = self._start, self._peak, self.info
         assert start is not None
         assert peak is not None
         last = self._moment(event.end - 1) if kind == "end" else None
-        interval = 1 / origin.fps
+        interval = 1 / info.fps
         return EventRecord(
-            source=origin.source,
-            camera=origin.camera,
+            source=info.source,
+            camera=info.camera,
             event=self.events,
             state=kind,
             start=round(start.seconds, 3),
@@ -161,21 +161,21 @@ class EventRecorder:
             end_frame=None if last is None else last.number + 1,
             peak_frame=peak.number,
             score=float(event.score),
-            threshold=float(origin.threshold),
+            threshold=float(info.threshold),
             shares={name: round(float(share), 4) for name, share in event.shares.items()},
             box=peak.box,
-            where=area_of(peak.box, origin.picture_size),
+            where=area_of(peak.box, info.picture_size),
         )
 
 
-def peak_box(origin: Origin, result: "FrameResult") -> Box | None:
+def peak_box(info: SessionInfo, result: "FrameResult") -> Box | None:
     """What has the highest score in a frame.
 
     That is the highest region, unless regions are whole frames or below the threshold and a cell is above
     that of cells: branches such as `speed` have cells only.
 
     Args:
-        origin: what the frame comes from.
+        info: of the session.
         result: of the frame.
 
     Returns:
@@ -185,14 +185,14 @@ def peak_box(origin: Origin, result: "FrameResult") -> Box | None:
     parts = np.flatnonzero(regions.sources != "frame")
     best = parts[np.argmax(result.region_scores[parts])] if len(parts) else None
     box = None if best is None else regions.boxes[best]
-    if cells is not None and (box is None or result.region_scores[best] <= origin.threshold):
+    if cells is not None and (box is None or result.region_scores[best] <= info.threshold):
         row, column = np.unravel_index(np.argmax(cells), cells.shape)
-        if cells[row, column] > origin.cell_threshold:
-            box = np.array([column, row, column + 1, row + 1]) * origin.cell
+        if cells[row, column] > info.cell_threshold:
+            box = np.array([column, row, column + 1, row + 1]) * info.cell
     if box is None:
         return None
-    height, width = origin.picture_size
-    x0, y0, x1, y1 = np.clip(np.rint(origin.on_picture(box)[0]), 0, (width, height) * 2).astype(int).tolist()
+    height, width = info.picture_size
+    x0, y0, x1, y1 = np.clip(np.rint(info.on_picture(box)[0]), 0, (width, height) * 2).astype(int).tolist()
     return x0, y0, x1, y1
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from vad import UserError
-from vad.detect.all_outputs import AllOutputs
-from vad.detect.observer import Observer
 from vad.detect.options import Options
 from vad.detect.records import EventRecord
-from vad.detect.shot import Origin
+from vad.detect.scored_frame import SessionInfo
+from vad.detect.source_outputs import SourceOutputs
+from vad.detect.source_scorer import SourceScorer
 from vad.footage.decode import Convert, Decoded
 from vad.inputs.source import Source
 from vad.live import Session, TrainedModel
@@ -84,33 +84,33 @@ def limit_rate(model: TrainedModel, options: Options) -> TrainedModel:
     return replace(model, extract=model.extract.model_copy(update={"fps": fps}))
 
 
-def observe(
+def open_scorer(
     model: TrainedModel,
     source: Source,
     camera: str,
     fps: float,
     first: Decoded,
-    outputs: AllOutputs,
+    outputs: SourceOutputs,
     report: Callable[[EventRecord], None],
     *,
     live: bool,
     events: int = 0,
-) -> tuple[Observer, str | None]:
-    """Opens a session for a source, and an observer that feeds it.
+) -> tuple[SourceScorer, str | None]:
+    """Opens a session for a source, and a scorer that feeds it with frames.
 
     Args:
         model: the deployed model.
         source: where the frames come from.
         camera: name of the camera in training.
         fps: frames per second of the source.
-        first: its first frame, which the observer has still to be given.
+        first: its first frame, which the scorer has still to be given.
         outputs: what is written about it.
         report: takes the records of events.
         live: whether it is a camera.
         events: number of events that the source had before, in an earlier session.
 
     Returns:
-        (the observer, a note for the user or None).
+        (the scorer, a note for the user or None).
 
     Raises:
         UserError: if the model does not fit the source.
@@ -119,7 +119,7 @@ def observe(
     max_side, note = fit_size(model, camera, width, height)
     session = Session(model, fps=fps, camera=camera, live=live, max_side=max_side)
     sides = [side for side in (max_side, model.extract.max_side) if side is not None]
-    origin = Origin.of(
+    info = SessionInfo.of(
         model,
         source=source.text,
         name=source.name,
@@ -128,7 +128,7 @@ def observe(
         size=_shape(Convert("rgb", min(sides, default=None)), first),
         picture_size=(height, width),
     )
-    return Observer(origin, session, outputs, report, events), note
+    return SourceScorer(info, session, outputs, report, events), note
 
 
 def _shape(convert: Convert, frame: Decoded) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from vad.detect.output_file import OutputFile, make_folder
 from vad.detect.outputs import Output
 from vad.detect.overlay import Overlay
 from vad.detect.records import EventRecord
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
 
 QUALITY = 90  # of JPEG
 MOST = 256  # pictures of a source that may wait for an event to begin or end
@@ -34,7 +34,7 @@ class _Source:
         self.overlay: Overlay | None = None
         self.waiting: list[_Candidate] = []
         self.start: int | None = None  # first frame of the event that has begun
-        self.due: dict[int, EventRecord] = {}  # events that have ended, by a frame whose shot has not come
+        self.due: dict[int, EventRecord] = {}  # events that have ended, by a frame that is still to come
 
 
 class SnapshotOutput(Output):
@@ -62,16 +62,16 @@ class SnapshotOutput(Output):
         self._lock = Lock()
         self._sources: dict[str, _Source] = {}
 
-    def frame(self, shot: Shot) -> None:
-        if not shot.result.alarmed:
+    def frame(self, scored: ScoredFrame) -> None:
+        if not scored.result.alarmed:
             return
         with self._lock:
-            source = self._sources.setdefault(shot.origin.source, _Source())
-            if source.overlay is None or shot.origin != source.overlay.origin:
-                source.overlay = Overlay(shot.origin)
-            number, score, name = shot.result.number, shot.result.score, shot.origin.name
+            source = self._sources.setdefault(scored.info.source, _Source())
+            if source.overlay is None or scored.info != source.overlay.info:
+                source.overlay = Overlay(scored.info)
+            number, score, name = scored.result.number, scored.result.score, scored.info.name
             if record := source.due.pop(number, None):
-                self._write(name, record, _jpeg(source.overlay, shot))
+                self._write(name, record, _jpeg(source.overlay, scored))
                 return
             while source.waiting and source.waiting[-1].score < score:
                 source.waiting.pop()
@@ -79,7 +79,7 @@ class SnapshotOutput(Output):
                 return  # the event has a picture with a higher score, or an earlier one with the same
             source.waiting = [
                 *source.waiting[1 - MOST :],
-                _Candidate(number, score, name, _jpeg(source.overlay, shot)),
+                _Candidate(number, score, name, _jpeg(source.overlay, scored)),
             ]
 
     def event(self, record: EventRecord) -> None:
@@ -98,9 +98,9 @@ class SnapshotOutput(Output):
             assert record.end_frame is not None
             source.waiting = [item for item in source.waiting if item.number >= record.end_frame]
 
-    def end(self, origin: Origin) -> None:
+    def end(self, info: SessionInfo) -> None:
         with self._lock:
-            self._sources.pop(origin.source, None)
+            self._sources.pop(info.source, None)
 
     def _write(self, name: str, record: EventRecord, jpeg: bytes) -> None:
         path = self.folder / f"{name}_{_time(record)}_event-{record.event}.jpg"
@@ -113,8 +113,8 @@ class SnapshotOutput(Output):
         file.close()
 
 
-def _jpeg(overlay: Overlay, shot: Shot) -> bytes:
-    picture = cv2.cvtColor(overlay.still(shot), cv2.COLOR_RGB2BGR)
+def _jpeg(overlay: Overlay, scored: ScoredFrame) -> bytes:
+    picture = cv2.cvtColor(overlay.still(scored), cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from vad.detect.output_file import OutputFile
 from vad.detect.outputs import Output
 from vad.detect.records import EventRecord
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
 
 COLUMNS = ("source", "frame", "seconds", "time", "score", "threshold", "alarmed", "warming_up", "event")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so may be executed by a spreadsheet
@@ -61,7 +61,7 @@ class CsvOutput(Output):
 
     `event` is the number of the event to which the frame belongs. Branches that had no part in the score, as
     with single pictures, leave their column empty. As this is certain only a while later, rows
-    come by `Origin.undecided` frames late.
+    come by `SessionInfo.undecided` frames late.
 
     Args:
         path: of the file, which several sources share.
@@ -80,11 +80,11 @@ class CsvOutput(Output):
         self._write([*COLUMNS, *(f"{branch}_score" for branch in branches)])
         self._header = self._file.tell()  # its length
 
-    def frame(self, shot: Shot) -> None:
+    def frame(self, scored: ScoredFrame) -> None:
         with self._lock:
-            rows = self._rows.setdefault(shot.origin.source, _Rows())
-            rows.waiting.append((shot.result.number, self._row(shot)))
-            while len(rows.waiting) > shot.origin.undecided:
+            rows = self._rows.setdefault(scored.info.source, _Rows())
+            rows.waiting.append((scored.result.number, self._row(scored)))
+            while len(rows.waiting) > scored.info.undecided:
                 self._release(rows)
 
     def event(self, record: EventRecord) -> None:
@@ -94,9 +94,9 @@ class CsvOutput(Output):
                 spans.pop()
             spans.append(_Span(record.event, record.start_frame, record.end_frame))
 
-    def end(self, origin: Origin) -> None:
+    def end(self, info: SessionInfo) -> None:
         with self._lock:
-            self._release_all(origin.source)
+            self._release_all(info.source)
 
     def close(self, *, complete: bool = True) -> None:
         with self._lock:
@@ -114,13 +114,13 @@ class CsvOutput(Output):
         while rows.waiting:
             self._release(rows)
 
-    def _row(self, shot: Shot) -> list[str]:
-        result, threshold = shot.result, shot.origin.threshold
+    def _row(self, scored: ScoredFrame) -> list[str]:
+        result, threshold = scored.result, scored.info.threshold
         return [
-            harmless(shot.origin.source),
+            harmless(scored.info.source),
             str(result.number),
             f"{result.seconds:.3f}",
-            "" if shot.time is None else shot.time.isoformat(timespec="milliseconds"),
+            "" if scored.time is None else scored.time.isoformat(timespec="milliseconds"),
             *(f"{value:.8g}" for value in (result.score, threshold)),
             *(str(int(value)) for value in (result.alarmed, result.warming_up)),
             "",

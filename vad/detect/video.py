@@ -15,11 +15,11 @@ from vad import UserError
 from vad.detect.output_file import OutputFile
 from vad.detect.outputs import Output
 from vad.detect.overlay import Overlay, resized
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.footage.encode import to_yuv420p
 from vad.stream import Processor, Threaded
 
-PENDING = 4  # shots that wait for the encoder at most
+PENDING = 4  # scored frames that wait for the encoder at most
 TICK = Fraction(1, 90_000)  # seconds
 PRESET = "veryfast"  # of x264; slower ones would hold up the scoring
 SUFFIXES = (".mp4", ".m4v")
@@ -29,7 +29,7 @@ FLAGS = "hybrid_fragmented+frag_keyframe"
 
 
 class VideoOutput(Output):
-    """The shots of a source with their overlay, as a video.
+    """The scored frames of a source with their overlay, as a video.
 
     Frames have the times of the source, so that time in the video is real time also where a camera dropped
     frames. There is a key frame about every second.
@@ -51,16 +51,16 @@ class VideoOutput(Output):
         self.path = path
         self._file = OutputFile(path, visible=live, overwrite=overwrite)
         self._recording: _Recording | None = None
-        self._thread: Threaded[Shot, None] | None = None  # in which it runs
+        self._thread: Threaded[ScoredFrame, None] | None = None  # in which it runs
 
-    def frame(self, shot: Shot) -> None:
+    def frame(self, scored: ScoredFrame) -> None:
         if self._recording is None:
-            self._recording = _Recording(self._file, shot.origin)
+            self._recording = _Recording(self._file, scored.info)
             # drawing and encoding overlap with scoring
             self._thread = Threaded(self._recording, PENDING)
         if self._thread is not None:
             try:
-                self._thread.process(shot)
+                self._thread.process(scored)
             except BaseException:
                 self._thread = None  # it has ended
                 raise
@@ -78,28 +78,28 @@ class VideoOutput(Output):
                 self._file.discard()
 
 
-class _Recording(Processor[Shot, None]):
+class _Recording(Processor[ScoredFrame, None]):
     """The encoder and the container of a video.
 
     Args:
         file: to which the container is written.
-        origin: of the first shot.
+        info: of the session of the first frame.
     """
 
-    def __init__(self, file: OutputFile, origin: Origin):
+    def __init__(self, file: OutputFile, info: SessionInfo):
         self._file = file
-        self._overlay, self._of = Overlay(origin), origin
+        self._overlay, self._of = Overlay(info), info
         self._size = height, width = self._overlay.size
         self._container: OutputContainer = av.open(
             file, "w", format="mp4", options={"movflags": FLAGS, "fflags": "+bitexact"}
         )
-        rate = Fraction(origin.fps).limit_denominator(1000)
+        rate = Fraction(info.fps).limit_denominator(1000)
         stream = self._container.add_stream("libx264", rate)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         codec = stream.codec_context
         codec.time_base, codec.thread_count = TICK, 1
-        codec.gop_size = max(1, round(origin.fps))
+        codec.gop_size = max(1, round(info.fps))
         codec.color_range, codec.colorspace = ColorRange.MPEG, Colorspace.SMPTE170M
         # without B-frames, whose delay would shift all times of a video in fragments
         stream.options = {"preset": PRESET, "bf": "0"}
@@ -110,12 +110,12 @@ class _Recording(Processor[Shot, None]):
         self._stamp_before = -1
         self._zero = 0.0  # seconds where the video begins
 
-    def process(self, item: Shot) -> list[None]:
+    def process(self, item: ScoredFrame) -> list[None]:
         stamp = self._stamp(item.result.seconds)
         if stamp is None:
             return []
-        if item.origin != self._of:  # a later session of the same source, perhaps of another size
-            self._overlay, self._of = Overlay(item.origin), item.origin
+        if item.info != self._of:  # a later session of the same source, perhaps of another size
+            self._overlay, self._of = Overlay(item.info), item.info
         frame = to_yuv420p(resized(self._overlay.draw(item), *self._size))
         frame.pts, frame.time_base = stamp, TICK
         self._mux(frame)

@@ -1,4 +1,4 @@
-"""A shot: the result for a frame together with its picture, as it goes to the outputs."""
+"""Scored frames: the results for frames together with their pictures, as they go to the outputs."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What a session's frames come from, and what their scores are compared with.
+class SessionInfo:
+    """A session: what its frames come from, and what their scores are compared with.
 
     Attributes:
         source: the source as text, without credentials.
@@ -53,8 +53,8 @@ class Origin:
         fps: float,
         size: tuple[int, int],
         picture_size: tuple[int, int],
-    ) -> "Origin":
-        """The origin of frames that `model` scores; arguments as the attributes."""
+    ) -> "SessionInfo":
+        """What is known about a session of `model`; arguments as the attributes."""
         calibration = model.calibration
         return cls(
             source=source,
@@ -88,18 +88,18 @@ class Origin:
         return np.asarray(boxes, np.float64).reshape(-1, 4) * np.tile([width / columns, height / rows], 2)
 
 
-class Shot(NamedTuple):
-    """The result for a frame with its picture.
+class ScoredFrame(NamedTuple):
+    """The result for a frame, with its picture.
 
     Attributes:
-        origin: what the frame comes from.
+        info: of the session.
         result: of the session.
         picture: uint8 [H, W, 3] RGB, upright, in the size of the source; None if no output wants pictures.
         time: of the frame by the wall clock, with offset; None for files.
         event: number of the event that has begun and not ended with this frame; None outside of events.
     """
 
-    origin: Origin
+    info: SessionInfo
     result: "FrameResult"
     picture: np.ndarray | None = None
     time: datetime | None = None

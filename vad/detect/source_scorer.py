@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vad.detect.all_outputs import AllOutputs
 from vad.detect.records import EventRecord, EventRecorder
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
+from vad.detect.source_outputs import SourceOutputs
 from vad.footage.decode import Convert, Decoded
 from vad.live import FrameResult, Session
 
@@ -29,11 +29,11 @@ class _Pending(NamedTuple):
     at: float
 
 
-class Observer:
-    """Observes a source with a session.
+class SourceScorer:
+    """Scores a source by a session.
 
     Args:
-        origin: what is known about the source before its first frame is scored.
+        info: of the session.
         session: at work on the source.
         outputs: what is written about it.
         report: takes the records of events, as they begin and end.
@@ -48,9 +48,9 @@ class Observer:
 
     def __init__(
         self,
-        origin: Origin,
+        info: SessionInfo,
         session: Session,
-        outputs: AllOutputs,
+        outputs: SourceOutputs,
         report: Callable[[EventRecord], None],
         events: int = 0,
     ):
@@ -58,8 +58,8 @@ class Observer:
         self.latest: FrameResult | None = None
         self.delay: float | None = None
         self.results = 0
-        self._origin, self._outputs, self._report = origin, outputs, report
-        self._recorder = EventRecorder(origin, events)
+        self._info, self._outputs, self._report = info, outputs, report
+        self._recorder = EventRecorder(info, events)
         self._to_picture = Convert("rgb", None) if outputs.need_pictures else None
         self._pending: deque[_Pending] = deque()
 
@@ -87,7 +87,7 @@ class Observer:
         """Ends the session: takes the results still owed, and ends an event that goes on."""
         self._handle(self.session.finish())
         self._hand_on(self._recorder.finish(self.session.final_updates))
-        self._outputs.end(self._origin)
+        self._outputs.end(self._info)
 
     def _handle(self, results: Sequence[FrameResult]) -> None:
         for result in results:
@@ -97,9 +97,9 @@ class Observer:
             pending = self._pending[0]
             self.latest, self.delay = result, time.monotonic() - pending.at
             self.results += 1
-            shot = Shot(self._origin, result, self._picture(pending.decoded), pending.time)
-            records = self._recorder.records(shot)
-            self._outputs.frame(shot._replace(event=self._recorder.current))
+            scored = ScoredFrame(self._info, result, self._picture(pending.decoded), pending.time)
+            records = self._recorder.records(scored)
+            self._outputs.frame(scored._replace(event=self._recorder.current))
             self._hand_on(records)
 
     def _picture(self, decoded: Decoded) -> np.ndarray | None:

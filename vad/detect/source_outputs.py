@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from vad.detect.outputs import Output
 from vad.detect.privacy import Privacy, processor
 from vad.detect.records import EventRecord
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
 
 
-class AllOutputs(Output):
-    """Hands shots on to outputs: with pictures after the privacy, otherwise at once and without pictures.
+class SourceOutputs(Output):
+    """Hands scored frames on to outputs: with pictures after the privacy, or at once and without pictures.
 
     Args:
         outputs: of the source; some may be shared with other sources.
@@ -20,31 +20,31 @@ class AllOutputs(Output):
         self._pictures = [output for output in outputs if output.wants_pictures]
         self._others = [output for output in outputs if not output.wants_pictures]
         self._privacy, self._processor = privacy, processor(privacy)
-        self._origin: Origin | None = None
+        self._info: SessionInfo | None = None
 
     @property
     def need_pictures(self) -> bool:
-        """Whether shots need pictures."""
+        """Whether scored frames need pictures."""
         return bool(self._pictures)
 
-    def frame(self, shot: Shot) -> None:
+    def frame(self, scored: ScoredFrame) -> None:
         for output in self._others:
-            output.frame(shot._replace(picture=None))
+            output.frame(scored._replace(picture=None))
         if not self._pictures:
             return
-        if self._origin is not None and shot.origin != self._origin:
+        if self._info is not None and scored.info != self._info:
             self._flush()  # a later session
-        self._origin = shot.origin
-        self._show(self._processor.process(shot))
+        self._info = scored.info
+        self._show(self._processor.process(scored))
 
     def event(self, record: EventRecord) -> None:
         for output in (*self._others, *self._pictures):
             output.event(record)
 
-    def end(self, origin: Origin) -> None:
+    def end(self, info: SessionInfo) -> None:
         self._flush()
         for output in (*self._others, *self._pictures):
-            output.end(origin)
+            output.end(info)
 
     def close(self, *, complete: bool = True) -> None:
         """Closes the outputs, those of other sources too; all of them, even if one fails."""
@@ -61,7 +61,7 @@ class AllOutputs(Output):
         self._show(self._processor.finish())
         self._processor = processor(self._privacy)
 
-    def _show(self, shots: Sequence[Shot]) -> None:
-        for shot in shots:
+    def _show(self, scored_frames: Sequence[ScoredFrame]) -> None:
+        for scored in scored_frames:
             for output in self._pictures:
-                output.frame(shot)
+                output.frame(scored)

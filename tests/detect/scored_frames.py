@@ -1,4 +1,4 @@
-"""Shots with chosen scores, for tests of outputs."""
+"""Scored frames with chosen scores, for tests of outputs."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from vad.detect.records import EventRecord, EventRecorder
-from vad.detect.shot import Origin, Shot
+from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.live.session import FrameResult
 from vad.scoring.events import Events
 from vad.scoring.params import EventParams
@@ -28,8 +28,8 @@ def regions(boxes: Sequence[Sequence[int]] = (), source: str = "detector") -> Re
     )
 
 
-def origin(**changes: Any) -> Origin:
-    """An origin of 64x48 pixels, of 10 frames per second and with a threshold of 1."""
+def info(**changes: Any) -> SessionInfo:
+    """A session of 64x48 pixels, of 10 frames per second and with a threshold of 1."""
     chosen: dict[str, Any] = {
         "source": "hall.mp4",
         "name": "hall",
@@ -44,14 +44,14 @@ def origin(**changes: Any) -> Origin:
         "events": EventParams(merge_gap=0.3, min_duration=0),
         **changes,
     }
-    return Origin(**chosen)
+    return SessionInfo(**chosen)
 
 
 def result(
     index: int,
     score: float = 0.0,
     *,
-    of: Origin,
+    of: SessionInfo,
     seconds: float | None = None,
     found: Regions | None = None,
     region_scores: Sequence[float] | None = None,
@@ -80,26 +80,26 @@ def result(
 
 
 def play(
-    of: Origin,
+    of: SessionInfo,
     scores: Sequence[float],
     *,
     found: Sequence[Regions] | None = None,
     pictures: Sequence[np.ndarray] | None = None,
     start: datetime | None = None,
-) -> Iterator[tuple[Shot | None, list[EventRecord]]]:
-    """Shots of these scores with the records that each gives rise to, and at the end (None, the rest)."""
+) -> Iterator[tuple[ScoredFrame | None, list[EventRecord]]]:
+    """Frames of these scores with the records that each gives rise to, and at the end (None, the rest)."""
     recorder, events = EventRecorder(of), Events(of.threshold, of.fps, of.events, of.branches)
     for i, score in enumerate(scores):
-        scored = result(i, score, of=of, found=None if found is None else found[i])
-        updates = events.process(_Scored(score, scored.branch_scores))
-        shot = Shot(
+        outcome = result(i, score, of=of, found=None if found is None else found[i])
+        updates = events.process(_Scored(score, outcome.branch_scores))
+        scored = ScoredFrame(
             of,
             result(i, score, of=of, found=None if found is None else found[i], events=updates),
             None if pictures is None else pictures[i],
             None if start is None else start + timedelta(seconds=i / of.fps),
         )
-        records = recorder.records(shot)
-        yield shot._replace(event=recorder.current), records
+        records = recorder.records(scored)
+        yield scored._replace(event=recorder.current), records
     yield None, recorder.finish(events.finish())
 
 
