@@ -1,10 +1,11 @@
 """The command `vad`: uses a deployed model. No stage of the pipeline calls it.
 
 Exit status: 0 success, 2 an error that the user can fix (a single line on stderr), 130 interrupted before all
-files were scored. Any other exception is a bug and keeps its traceback.
+files were scored, 141 nobody reads the output. Any other exception is a bug and keeps its traceback.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -50,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # who read the output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 def _add_detect(commands: "argparse._SubParsersAction[Parser]") -> None:

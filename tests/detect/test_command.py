@@ -201,6 +201,7 @@ def test_hostile_names_are_names(project, vad, tmp_path, name):
 
 
 REFUSED = {  # arguments, parts of the message; files are made by `test_bad_input…`
+    "empty": ([""], ["an empty source"]),
     "nothing": (["missing.mp4"], ["missing.mp4", "does not exist"]),
     "no video": (["notes.txt"], ["notes.txt", "suffix"]),
     "text in a video": (["text.mp4"], ["text.mp4"]),
@@ -234,6 +235,46 @@ def test_bad_input_is_one_line_and_loses_nothing(project, vad, tmp_path, case):
     for part in parts:
         assert part in error
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_outputs_in_the_folder_of_the_model_are_refused(project, vad):
+    card = project / "models/deployed/model.json"
+    before = card.read_bytes()
+    assert "folder of the model" in refusal(vad(footage(project), "--csv", card, "--overwrite"))
+    assert card.read_bytes() == before
+
+
+def test_a_rate_above_that_of_the_source_adds_no_frames(project, vad, tmp_path):
+    assert vad(footage(project), "--fps", "100", "--csv", "all.csv").status == 0
+    assert vad(footage(project), "--csv", "same.csv").status == 0
+    assert (tmp_path / "all.csv").read_bytes() == (tmp_path / "same.csv").read_bytes()
+    assert vad(footage(project), "--fps", "1.25", "--csv", "half.csv").status == 0
+    assert len(rows(tmp_path / "half.csv")) == len(rows(tmp_path / "all.csv")) // 2
+
+
+def test_files_beside_a_camera_are_scored_meanwhile(project, vad, tmp_path):
+    camera = long_clip(project, tmp_path / "camera.mp4", repeats=1)
+    # a sequence is no camera, so it is scored as a file
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for frame in frames(camera, "gray"):
+        cv2.imwrite(str(pictures / f"{frame.number:03d}.png"), frame.pixels)
+    done = vad(camera, pictures, "--realtime", "--csv", "s.csv")
+    assert done.status == 0
+    assert {row["source"] for row in rows(tmp_path / "s.csv")} == {str(camera), str(pictures)}
+    assert any("frames scored" in line for line in done.err)
+
+
+@pytest.mark.parametrize("reader", ["| head -1", "> /dev/full"])
+def test_an_output_that_nobody_reads_is_no_bug(project, tmp_path, reader):
+    long_clip(project, tmp_path / "long.mp4", repeats=4)
+    model = project / "models/deployed"
+    line = f"{sys.executable} -m vad.cli detect long.mp4 --quiet --model {model} {reader}"
+    done = subprocess.run(
+        line, shell=True, cwd=tmp_path, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 1
 
 
 def test_models_that_cannot_be_used_are_refused_by_name(project, vad, tmp_path):

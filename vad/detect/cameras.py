@@ -11,6 +11,7 @@ from vad.detect.printing import CameraState, Printer
 from vad.detect.sessions import open_scorer
 from vad.detect.source_outputs import SourceOutputs
 from vad.detect.source_scorer import SourceScorer
+from vad.detect.wording import clip_time
 from vad.inputs.source import Source
 from vad.inputs.stream import Arrival, Stream
 from vad.live import TrainedModel
@@ -20,8 +21,10 @@ POLL = 0.005  # seconds between looks at results while frames are in work
 IN_WORK = 1.0  # seconds after a frame during which its results may become ready
 LONGEST_BREAK = 10.0  # seconds without frames, after which the scene may have changed and all begins anew
 STATE_EVERY = 1.0  # seconds
+LEAVE = 5.0  # seconds that a camera may take to end
 TOO_SLOW = 0.1  # share of frames that are dropped, from which the computer is said to be too slow
 MEASURED = 250  # frames after which that is judged
+WRONG_RATE = 1.3  # factor by which a rate that was measured at first may be off
 
 
 @dataclass(frozen=True)
@@ -39,42 +42,70 @@ class Camera:
     outputs: SourceOutputs
 
 
-def watch(
-    cameras: Sequence[Camera],
-    model: TrainedModel,
-    options: Options,
-    printer: Printer,
-    stopped: Callable[[], bool],
-) -> int:
-    """Watches cameras until all have ended or the user stops.
+class Watch:
+    """Watches cameras, each in a thread of its own; a context manager, which stops them at the end.
+
+        with Watch(cameras, model, options, printer, stopped) as watch:
+            failed = watch.wait()
 
     Args:
-        cameras: at least one.
+        cameras: the cameras; there may be none.
         model: the deployed model, which they share.
         options: of the command.
         printer: prints events, states and notes.
         stopped: whether the user wants to stop.
-
-    Returns:
-        The number of cameras that failed.
-
-    Raises:
-        UserError: if there is a single camera, and it fails.
+        alone: whether there is nothing else to do, so that it is an error if the only camera fails.
     """
-    watchers = [Watcher(camera, model, options, printer, alone=len(cameras) == 1) for camera in cameras]
-    threads = [threading.Thread(target=w.run, args=(stopped,), daemon=True) for w in watchers]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        time.sleep(WAIT)
-        printer.states([w.state for w in watchers])
-        for w in watchers:
-            if w.error is not None and not isinstance(w.error, UserError):
-                raise w.error  # a bug
-    errors = [w.error for w in watchers if w.error is not None]
-    if errors and len(watchers) == 1:
-        raise errors[0]
-    return len(errors)
+
+    def __init__(
+        self,
+        cameras: Sequence[Camera],
+        model: TrainedModel,
+        options: Options,
+        printer: Printer,
+        stopped: Callable[[], bool],
+        *,
+        alone: bool,
+    ):
+        self._printer, self._left = printer, threading.Event()
+        self._alone = alone and len(cameras) == 1
+        self._watchers = [Watcher(camera, model, options, printer, alone=self._alone) for camera in cameras]
+        stop = lambda: stopped() or self._left.is_set()  # noqa: E731
+        self._threads = [threading.Thread(target=w.run, args=(stop,), daemon=True) for w in self._watchers]
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self) -> int:
+        """Waits until all cameras have ended or the user stops.
+
+        Returns:
+            The number of cameras that failed.
+
+        Raises:
+            UserError: if the only camera fails.
+        """
+        while any(thread.is_alive() for thread in self._threads):
+            time.sleep(WAIT)
+            self._printer.states([w.state for w in self._watchers])
+            self._raise_bugs()
+        self._raise_bugs()
+        errors = [w.error for w in self._watchers if w.error is not None]
+        if errors and self._alone:
+            raise errors[0]
+        return len(errors)
+
+    def _raise_bugs(self) -> None:
+        for watcher in self._watchers:
+            if watcher.error is not None and not isinstance(watcher.error, UserError):
+                raise watcher.error
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        for thread in self._threads:
+            thread.join(LEAVE)
 
 
 class Watcher:
@@ -102,6 +133,8 @@ class Watcher:
         self._printer, self._alone = printer, alone
         self._scorer: SourceScorer | None = None
         self._size = (0, 0)  # width and height of the frames
+        self._rate = 0.0  # of the session, in frames per second
+        self._begun = 0  # number of frames before the session
         self._taken = 0  # number of frames
         # when the first and the latest frame came, by time.monotonic; before the first, when the run began
         self._first = self._latest = time.monotonic()
@@ -126,6 +159,8 @@ class Watcher:
                 if not self._taken and not stopped():
                     raise UserError(stream.reason or "no frame came")
             self._end_session()
+            if self._taken:
+                self._note(self._summary(stream))
         except UserError as e:
             self.error = UserError(f"{self._camera.source.text}: {e}")
             if not self._alone:
@@ -143,7 +178,7 @@ class Watcher:
         """Feeds a frame."""
         frame = arrival.decoded.frame
         size = (frame.width, frame.height)
-        if size != self._size:
+        if size != self._size or self._has_wrong_rate(stream.fps):
             self._end_session()
         if self._scorer is None:
             if stream.fps is None:
@@ -158,6 +193,7 @@ class Watcher:
     def _begin_session(self, arrival: Arrival, fps: float) -> None:
         camera, frame = self._camera, arrival.decoded.frame
         self._size = (frame.width, frame.height)
+        self._rate, self._begun = fps, self._taken
         self._scorer, note = open_scorer(
             self._model,
             camera.source,
@@ -167,16 +203,24 @@ class Watcher:
             camera.outputs,
             self._printer.event,
             live=True,
+            most=self._options.fps,
             events=self._events,
         )
         session = self._scorer.session
         text = f"{frame.width}x{frame.height} at {fps:.4g} frames per second; scores come "
         text += f"{session.delay:.1f} s after their frames"
         if session.warm_up:
-            text += f"; the background is learned for {session.warm_up / session.fps:.0f} s"
+            seconds = session.warm_up / session.fps
+            text += f"; the background is learned for {seconds:.0f} s, in which nothing moves for the model"
         self._note(text)
         if note:
             self._note(note)
+
+    def _has_wrong_rate(self, fps: float | None) -> bool:
+        """Whether the camera turned out to have another rate than it had seemed; asked once per session."""
+        if self._scorer is None or fps is None or self._taken != self._begun + MEASURED:
+            return False
+        return not 1 / WRONG_RATE < fps / self._rate < WRONG_RATE
 
     def _end_session(self) -> None:
         if self._scorer is not None:
@@ -223,6 +267,12 @@ class Watcher:
                 f"this computer is too slow for all frames and drops {100 * dropped:.0f} %; --fps {rate} is "
                 "a rate that it can keep up with"
             )
+
+    def _summary(self, stream: Stream) -> str:
+        """How long the camera was watched, and what came of it."""
+        s = "s" * (self._events != 1)
+        text = f"{self._events} event{s} in {clip_time(self._latest - self._first)}"
+        return f"{text}, {self._taken} of {stream.received} frames scored"
 
     def _note(self, text: str) -> None:
         self._printer.note(f"{self._camera.source.text}: {text}")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import NamedTuple
 
+from vad.detect.options import Options
 from vad.detect.printing import Printer
 from vad.detect.sessions import open_scorer
 from vad.detect.source_outputs import SourceOutputs
@@ -31,6 +32,7 @@ def score_clip(
     camera: str,
     model: TrainedModel,
     outputs: SourceOutputs,
+    options: Options,
     printer: Printer,
     stopped: Callable[[], bool],
 ) -> ClipResult:
@@ -41,6 +43,7 @@ def score_clip(
         camera: name of the camera in training.
         model: the deployed model.
         outputs: what is written about it.
+        options: of the command.
         printer: shows events and progress.
         stopped: whether the user wants to stop.
 
@@ -49,7 +52,9 @@ def score_clip(
     """
     opened = open_file(source, model.extract.color, pictures=model.pictures)
     first = next(opened.decoded)
-    scorer, note = open_scorer(model, source, camera, opened.fps, first, outputs, printer.event, live=False)
+    scorer, note = open_scorer(
+        model, source, camera, opened.fps, first, outputs, printer.event, live=False, most=options.fps
+    )
     if note:
         printer.note(f"{source.text}: {note}")
     frames, complete = 0, True

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 from vad import UserError
-from vad.detect.cameras import Camera, watch
+from vad.detect.cameras import Camera, Watch
 from vad.detect.clips import ClipResult, score_clip
 from vad.detect.options import Options
 from vad.detect.output_file import require_new
@@ -15,7 +15,7 @@ from vad.detect.outputs import Output
 from vad.detect.pictures import SinglePictures
 from vad.detect.printing import Printer
 from vad.detect.privacy import require_possible
-from vad.detect.sessions import choose_camera, known_cameras, limit_rate
+from vad.detect.sessions import choose_camera, known_cameras
 from vad.detect.snapshots import SnapshotOutput
 from vad.detect.source_outputs import SourceOutputs
 from vad.detect.tables import CsvOutput, JsonlOutput
@@ -46,7 +46,7 @@ def detect(options: Options) -> int:
     sources = find_sources(options.sources, separate_pictures=options.pictures)
     _require_new(options, sources)
     printer = Printer(options.quiet)
-    model = limit_rate(load_deployed(options.model), options)
+    model = load_deployed(options.model)
     for text in [*model.warnings, warning(model.calibration.evidence)]:
         if text:
             printer.note(f"warning: {text}")
@@ -62,7 +62,7 @@ def detect(options: Options) -> int:
 
 
 class _Run:
-    """A run over all sources: pictures and clips first, then cameras.
+    """A run over all sources: cameras from the beginning, pictures and clips one after another beside them.
 
     Args:
         options: of the command line.
@@ -92,18 +92,23 @@ class _Run:
         self._shared: list[Output] = []
 
     def run(self) -> int:
+        for source, camera in self.files:
+            if source.kind == "picture":
+                self._pictures.require(source, camera)
         with _closing(self._shared) as completed:
             self._open_shared()
-            for source, camera in self.files:
-                if self.stopped():
-                    break
-                self._score(source, camera)
-            interrupted = bool(self.files) and self.stopped()
-            if self.live and not interrupted:
-                self._watch()
+            with self._watch() as watch:
+                for source, camera in self.files:
+                    if self.stopped():
+                        break
+                    self._score(source, camera)
+                interrupted = bool(self.files) and self.stopped()
+                self.failed += watch.wait()
             if not interrupted:
                 completed()
         self._summarize()
+        if interrupted:
+            self.printer.note("interrupted: files that are not complete have `.incomplete` in their names")
         return INTERRUPTED if interrupted else FAILED if self.failed else OK
 
     def _open_shared(self) -> None:
@@ -124,24 +129,31 @@ class _Run:
                 self._pictures.score(source, camera, self._all([]))
                 return
             with _closing(video := self._video(source)) as completed:
-                result = score_clip(source, camera, self.model, self._all(video), self.printer, self.stopped)
+                result = score_clip(
+                    source, camera, self.model, self._all(video), self.options, self.printer, self.stopped
+                )
                 self.clips.append(result)
                 if result.complete:
                     completed()
         except UserError as e:
+            text = str(e) if source.text in str(e) else f"{source.text}: {e}"
             if self.sources == 1:
-                raise
+                raise UserError(text) from None
             self.failed += 1
-            self.printer.error(str(e))
+            self.printer.error(text)
 
-    def _watch(self) -> None:
+    @contextmanager
+    def _watch(self) -> Iterator[Watch]:
+        """Watches the cameras."""
         cameras: list[Camera] = []
         videos: list[Output] = []
         with _closing(videos) as completed:
             for source, name in self.live:
                 videos += (video := self._video(source))
                 cameras.append(Camera(source, name, self._all(video)))
-            self.failed += watch(cameras, self.model, self.options, self.printer, self.stopped)
+            alone = not self.files
+            with Watch(cameras, self.model, self.options, self.printer, self.stopped, alone=alone) as watch:
+                yield watch
             completed()
 
     def _all(self, video: Sequence[Output]) -> SourceOutputs:
@@ -158,10 +170,11 @@ class _Run:
         """Says how much was scored, and how many events it had."""
         if self.clips:
             count, events = len(self.clips), sum(clip.events for clip in self.clips)
+            cut = "" if all(clip.complete for clip in self.clips) else ", the last one cut off"
             seconds = sum(clip.seconds for clip in self.clips)
             self.printer.note(
                 f"{events} event{'s' * (events != 1)} in {count} clip{'s' * (count != 1)}, "
-                f"{clip_time(seconds)} of footage"
+                f"{clip_time(seconds)} of footage{cut}"
             )
         self._pictures.summarize()
 
@@ -200,6 +213,8 @@ def _require_new(options: Options, sources: Sequence[Source]) -> None:
     for i, path in enumerate(files):
         if path in files[:i]:
             raise UserError(f"{path}: is named for two outputs; name another file for one")
+        if options.model.resolve() in path.resolve().parents:
+            raise UserError(f"{path}: lies in the folder of the model; name another file")
         inputs = [source.address for source in sources if isinstance(source.address, Path)]
         require_new(path, overwrite=options.overwrite, inputs=inputs)
 
@@ -219,8 +234,8 @@ def _cameras(options: Options, sources: Sequence[Source], model: TrainedModel, p
     cameras = [choose_camera(model, *pair) for pair in zip(sources, names, strict=True)]
     if (unnamed := cameras.count(OTHER_CAMERAS)) and (known := known_cameras(model)):
         printer.note(
-            f"{unnamed} of {len(sources)} sources have no camera that the model knows ({', '.join(known)}) "
-            "and are scored by what it learned from all of them; --camera names one"
+            f"no camera of the model ({', '.join(known)}) is named for {unnamed} of {len(sources)} sources: "
+            "they are scored by what it learned from all of them; --camera names one"
         )
     return cameras
 
@@ -239,7 +254,7 @@ def _closing(outputs: Sequence[Output]) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Turns SIGINT and SIGTERM into a wish to stop; the second one stops at once."""
+    """Turns Ctrl-C, `kill` and the end of the terminal into a wish to stop; the second one stops at once."""
     received: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -247,7 +262,11 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Windows has no SIGHUP
+    numbers = [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, handle)
     try:
         yield lambda: bool(received)
     finally:

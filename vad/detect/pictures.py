@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from vad import UserError
 from vad.detect.printing import Printer
 from vad.detect.records import EventRecord, area_of, peak_box
 from vad.detect.scored_frame import ScoredFrame, SessionInfo
@@ -28,6 +29,17 @@ class SinglePictures:
         self.scored = self.alarmed = 0
         self._model, self._printer = model, printer
         self._scorer = cache(lambda camera: PictureScorer(model, camera))
+
+    def require(self, source: Source, camera: str) -> None:
+        """Refuses a picture that the model cannot score, before anything is computed.
+
+        Raises:
+            UserError: as `PictureScorer`.
+        """
+        try:
+            self._scorer(camera)
+        except UserError as e:
+            raise UserError(f"{source.text}: {e}") from None
 
     def score(self, source: Source, camera: str, outputs: SourceOutputs) -> None:
         """Scores a picture.

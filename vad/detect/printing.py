@@ -11,6 +11,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from vad import UserError
 from vad.detect.records import EventRecord
 from vad.detect.wording import clip_time, share_texts
 from vad.live import PictureResult
@@ -172,11 +173,16 @@ class Printer:
             states = self._states
             self._clear()
             sys.stderr.flush()
-            if self._bar is not None:
-                tqdm.write(text, file=file)
-                file.flush()
-            else:
-                print(text, file=file, flush=True)
+            try:
+                if self._bar is not None:
+                    tqdm.write(text, file=file)
+                    file.flush()
+                else:
+                    print(text, file=file, flush=True)
+            except BrokenPipeError:
+                raise
+            except OSError as e:
+                raise UserError(f"standard output cannot be written ({e.strerror})") from None
             if states:
                 self._show(states)
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from vad import UserError
-from vad.detect.options import Options
 from vad.detect.records import EventRecord
 from vad.detect.scored_frame import SessionInfo
 from vad.detect.source_outputs import SourceOutputs
@@ -76,12 +75,20 @@ def fit_size(model: TrainedModel, camera: str, width: int, height: int) -> tuple
     return side, f"frames of {width}x{height} pixels are reduced to {scaled}, as tall as in training"
 
 
-def limit_rate(model: TrainedModel, options: Options) -> TrainedModel:
-    """The model with the frame rate that the user asked for, if it is lower."""
-    fps = options.fps
-    if fps is None or (model.extract.fps is not None and model.extract.fps <= fps):
+def limit_rate(model: TrainedModel, fps: float, most: float | None) -> TrainedModel:
+    """The model with a lower frame rate.
+
+    Args:
+        model: the deployed model.
+        fps: frames per second of the source.
+        most: frames per second that are scored at most; None for all.
+
+    Returns:
+        The model itself if the rate is low enough.
+    """
+    if most is None or most >= (model.extract.fps or fps):
         return model
-    return replace(model, extract=model.extract.model_copy(update={"fps": fps}))
+    return replace(model, extract=model.extract.model_copy(update={"fps": most}))
 
 
 def open_scorer(
@@ -94,6 +101,7 @@ def open_scorer(
     report: Callable[[EventRecord], None],
     *,
     live: bool,
+    most: float | None = None,
     events: int = 0,
 ) -> tuple[SourceScorer, str | None]:
     """Opens a session for a source, and a scorer that feeds it with frames.
@@ -107,6 +115,7 @@ def open_scorer(
         outputs: what is written about it.
         report: takes the records of events.
         live: whether it is a camera.
+        most: frames per second that are scored at most; None for all.
         events: number of events that the source had before, in an earlier session.
 
     Returns:
@@ -115,6 +124,7 @@ def open_scorer(
     Raises:
         UserError: if the model does not fit the source.
     """
+    model = limit_rate(model, fps, most)
     height, width = _shape(Convert("rgb", None), first)
     max_side, note = fit_size(model, camera, width, height)
     session = Session(model, fps=fps, camera=camera, live=live, max_side=max_side)

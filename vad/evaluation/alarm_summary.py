@@ -128,7 +128,8 @@ def _zones(hotspots: pd.DataFrame) -> list[str]:
             f"{100 * hotspot['time_share']:.0f} % of the alarmed time of camera `{camera}` comes from "
             f"the same {100 * (x1 - x0) * (y1 - y0):.1f} % of its picture, in {hotspot['events']} events. If "
             "nothing that happens there matters (a clock in the picture, a TV, a tree), leave it out: paste "
-            "this into data/zones.yaml, and run `dvc repro`.",
+            "this into data/zones.yaml, move the corners until the whole of it lies inside (this is only "
+            "where scores are highest), and run `dvc repro`.",
             "",
             "```yaml",
             f"{json.dumps(camera, ensure_ascii=False)}:",

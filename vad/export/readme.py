@@ -91,7 +91,7 @@ def _learned(card: Card) -> str:
 
 def _row(entry: CameraEntry) -> str:
     sizes = ", ".join(f"{width}x{height}" for width, height in entry.sizes)
-    rates = ", ".join(f"{rate:g}" for rate in entry.rates)
+    rates = ", ".join(dict.fromkeys(f"{rate:.3g}" for rate in entry.rates))
     return f"| {entry.camera or '(unnamed)'} | {entry.clips} | {duration(entry.hours)} | {sizes} | {rates} |"
 
 

@@ -80,6 +80,8 @@ def find_sources(texts: Sequence[str], *, separate_pictures: bool = False) -> li
 
 
 def _find(text: str, separate_pictures: bool) -> Iterator[_Candidate]:
+    if not text.strip():
+        raise UserError(f"an empty source; expected {KINDS}")
     if url := URL.fullmatch(text):
         yield _stream(text, url[1].lower(), url[2])
     elif re.fullmatch(r"[0-9]{1,4}", text):

@@ -186,7 +186,7 @@ def load_deployed(folder: Path) -> TrainedModel:
             calibration=Calibration.load(folder / CALIBRATION),
             zones=zones,
             cache=folder,
-            warnings=[STALE_ZONES.format(folder / ZONES)] * (zones.hash != card.zones),
+            warnings=_zone_warnings(zones, card, folder / ZONES),
         )
     except UserError as e:
         raise UserError(f"{folder}: cannot be used by this version ({e}); export it again") from None
@@ -196,6 +196,17 @@ def load_deployed(folder: Path) -> TrainedModel:
             f"{len(card.classes)}; copy the folder again, or run `dvc repro` with the new detector"
         )
     return model
+
+
+def _zone_warnings(zones: Zones, card: Card, path: Path) -> list[str]:
+    """What is to be said about zones that are others than those of training."""
+    if zones.hash == card.zones:
+        return []
+    try:
+        zones.require([entry.camera for entry in card.cameras], path)
+    except UserError as e:
+        return [STALE_ZONES.format(path), str(e)]
+    return [STALE_ZONES.format(path)]
 
 
 def check_files(folder: Path, card: Card) -> None:

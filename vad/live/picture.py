@@ -73,9 +73,10 @@ class PictureScorer:
         calibration = model.calibration.picture
         if calibration is None:
             raise UserError(
-                "the model has no threshold for single pictures: none of its branches "
-                f"({', '.join(model.calibration.branches)}) works without motion, or there were too few "
-                "normal frames for calibrate.threshold.percentile; `python -m stages.calibrate` says which"
+                "the model has no threshold for single pictures: either none of its branches "
+                f"({', '.join(model.calibration.branches)}) works without motion, or it was trained with too "
+                "little normal footage for one (calibrate.threshold.percentile: 99 needs 40 s); the log of "
+                "the stage calibrate says which"
             )
         calibration.require_camera(camera)
         cv2.setNumThreads(1)
