@@ -1,5 +1,6 @@
 """What `vad detect` prints: events to standard output, progress and notes to standard error."""
 
+import os
 import shutil
 import sys
 import threading
@@ -179,9 +180,11 @@ class Printer:
                     file.flush()
                 else:
                     print(text, file=file, flush=True)
-            except BrokenPipeError:
-                raise
             except OSError as e:
+                # what is still in the buffer must not fail again at the end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+                if isinstance(e, BrokenPipeError):
+                    raise
                 raise UserError(f"standard output cannot be written ({e.strerror})") from None
             if states:
                 self._show(states)
