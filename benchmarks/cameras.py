@@ -3,7 +3,7 @@
     python -m benchmarks.cameras [--project DIR] [--seconds 60]
     python -m benchmarks.cameras [--project DIR] --hour [--fps 25]
 
-Servers on loopback send looped footage as RTSP cameras do, and `vad.detect.cameras.watch`, which is all of
+Servers on loopback send looped footage as RTSP cameras do, and `vad.detect.cameras.Watch`, which is all of
 `vad detect` but for the command line, watches them on two cores that it shares with the servers. The latency
 of a score is the time since the arrival of its frame, beyond the stated lookahead; it is taken after the
 warm-up. The background is learned for the first 16 s.
@@ -33,7 +33,7 @@ import numpy as np
 
 from benchmarks._deployed import FOOTAGE, WEIGHTS, child, load, project_of
 from tests.inputs.rtsp_server import RtspServer, missing
-from vad.detect.cameras import Camera, watch
+from vad.detect.cameras import Camera, Watch
 from vad.detect.options import Options
 from vad.detect.outputs import Output
 from vad.detect.printing import CameraState, Printer
@@ -216,7 +216,8 @@ def measure(project: Path, rows: int, seconds: float, addresses: Sequence[str]) 
     printer = Minutes(latencies)
     options = Options([*addresses], project, [], seconds=seconds)
     start, used = time.monotonic(), time.process_time()
-    failed = watch(cameras, model, options, printer, lambda: False)
+    with Watch(cameras, model, options, printer, lambda: False, alone=True) as watch:
+        failed = watch.wait()
     lasted = time.monotonic() - start
     assert not failed, f"{failed} cameras failed"
     all_seconds = np.concatenate([latency.seconds for latency in latencies])
