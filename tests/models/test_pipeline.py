@@ -114,6 +114,7 @@ def project(tmp_path_factory) -> Project:
     return made
 
 
+@pytest.mark.slow
 def test_a_change_of_the_model_runs_resize_and_what_follows_it(project):
     """The tensors get the windows of the new model, and those of the first model after changing back."""
     project.reset()
@@ -131,6 +132,7 @@ def test_a_change_of_the_model_runs_resize_and_what_follows_it(project):
     assert project.read("dvc.lock") == before
 
 
+@pytest.mark.slow
 def test_dvc_resumes_a_training_interrupted_by_ctrl_c(project):
     """tests/test_resume.py does it with kill -9."""
     project.reset()

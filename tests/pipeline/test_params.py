@@ -341,6 +341,7 @@ def test_the_command_checks_the_whole_file(tmp_path, bad):
     (tmp_path / RAW["data"]["root"]).mkdir(parents=True)
     (tmp_path / RAW["data"]["root"] / "train").mkdir()
     (tmp_path / RAW["evaluate"]["identity"]).write_text("clip,track,person\n")
+    (tmp_path / "data/zones.yaml").touch()
     command = [sys.executable, "-m", "vad.check"]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -50,7 +50,7 @@ def push_and_continue(first: Project, folder: Path, prepare: Prepare) -> None:
     assert not (pulled / "data/frames").exists()
     pulled.run("dvc", "pull")
     assert same_files(first / "data", pulled / "data") > 30
-    assert same_files(first / "models", pulled / "models") == 7
+    assert same_files(first / "models", pulled / "models") == 18
     output = pulled.repro()
     assert ran(output) == restored(output) == set()
     assert pulled.run("git", "status", "--short") == ""

@@ -103,6 +103,7 @@ def test_adding_a_clip_computes_that_clip_only(project, tmp_path):
     assert counts.get("resize train", 0) + counts.get("resize val", 0) == 1
 
 
+@pytest.mark.slow
 def test_the_pipeline_runs_with_silhouettes(project):
     project.set({"preprocess.mode": "silhouette", "flow.method": "none", "resize.channels": ["picture"]})
     output = project.repro()

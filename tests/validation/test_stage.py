@@ -117,6 +117,7 @@ def run(tmp_path_factory) -> tuple[Project, str]:
     return project, project.repro()
 
 
+@pytest.mark.slow
 def test_dvc_runs_the_stage_and_the_summary_shows_it(run):
     project, output = run
     result, summary = read_json(project / METRICS), project.read("reports/summary.md").decode()
@@ -129,6 +130,7 @@ def test_dvc_runs_the_stage_and_the_summary_shows_it(run):
     assert computed(output)["validate"] > 0
 
 
+@pytest.mark.slow
 def test_another_calibration_scores_anew_but_measures_nothing(run):
     project, _ = run
     before = read_json(project / METRICS)
@@ -139,6 +141,7 @@ def test_another_calibration_scores_anew_but_measures_nothing(run):
     assert read_json(project / METRICS)["auc"] != before["auc"]
 
 
+@pytest.mark.slow
 def test_another_seed_runs_only_what_depends_on_the_check(run):
     project, _ = run
     project.set({"validate.seed": 1})
