@@ -26,6 +26,7 @@ from vad.detect.snapshots import SnapshotOutput
 from vad.detect.video import VideoOutput
 from vad.detect.wording import clip_time
 from vad.scoring.params import EventParams
+from vad.store.zones import CameraZones, Zone
 
 
 def gray(height: int = 48, width: int = 64, value: int = 128) -> np.ndarray:
@@ -71,6 +72,14 @@ def test_alarming_regions_are_thick_and_quiet_ones_thin() -> None:
     assert (~colored(left, (128, 128, 128))).sum() == 1
     assert colored(right, ALARM).sum() >= 3
     assert colored(quiet, ALARM)[0].all()  # the frame of an alarmed picture
+
+
+def test_what_zones_leave_out_is_darkened() -> None:
+    left = Zone("ignore", ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)))
+    of = info(picture_size=(480, 640), zones=CameraZones((left,)))
+    drawn = Overlay(of).still(scored_frame(of))[:480]
+    assert (drawn[:, :320] == 64).all()
+    assert (drawn[:, 320:640] == 128).all()
 
 
 def test_cells_above_their_threshold_are_tinted_where_they_are() -> None:

@@ -38,6 +38,9 @@ class Overlay:
         self._bar = round(1.7 * self._letters)
         rows = max(round(6.5 * self._letters), self._height // 6)
         self._strip = ScoreStrip(self._width, rows, round(0.8 * self._letters), info.threshold)
+        # darkened, so that one sees where nothing can alarm
+        zones = info.zones
+        self._not_judged = ~zones.mask(self._height, self._width) if zones else None
         # sides are even, as H.264 needs them
         self._canvas = (even(self._height + self._bar + rows), even(self._width))
 
@@ -78,6 +81,8 @@ class Overlay:
         height, width, line = self._height, self._width, self._line
         picture, result = canvas[:height], scored.result
         picture[:] = resized(scored.picture, height, width)
+        if self._not_judged is not None:
+            picture[self._not_judged] //= 2
         self._cells(picture, result.cells)
         self._boxes(picture, scored)
         if result.alarmed:

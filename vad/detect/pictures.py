@@ -71,6 +71,7 @@ class SinglePictures:
             cell=self._model.cell,
             branches=tuple(scorer.branches),
             events=self._model.calibration.params.events,
+            zones=self._model.zones.of(camera),
         )
         scored = ScoredFrame(info, _frame_result(result), pixels, event=1 if result.alarmed else None)
         record = _record(scored) if result.alarmed else None

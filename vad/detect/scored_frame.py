@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from vad.scoring.params import EventParams
+from vad.store.zones import ALL_JUDGED, CameraZones
 
 if TYPE_CHECKING:
     from vad.live import FrameResult, TrainedModel
@@ -28,6 +29,7 @@ class SessionInfo:
         cell: pixels of the frame per cell, in each direction.
         branches: names of the fused branches.
         events: how alarmed frames become events.
+        zones: what of the picture is judged.
     """
 
     source: str
@@ -41,6 +43,7 @@ class SessionInfo:
     cell: int
     branches: tuple[str, ...]
     events: EventParams
+    zones: CameraZones = ALL_JUDGED
 
     @classmethod
     def of(
@@ -68,6 +71,7 @@ class SessionInfo:
             cell=model.cell,
             branches=tuple(calibration.branches),
             events=calibration.params.events,
+            zones=model.zones.of(camera),
         )
 
     @property
