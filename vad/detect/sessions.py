@@ -128,14 +128,13 @@ def open_scorer(
     height, width = _shape(Convert("rgb", None), first)
     max_side, note = fit_size(model, camera, width, height)
     session = Session(model, fps=fps, camera=camera, live=live, max_side=max_side)
-    sides = [side for side in (max_side, model.extract.max_side) if side is not None]
     info = SessionInfo.of(
         model,
         source=source.text,
         name=source.name,
         camera=camera,
         fps=session.fps,
-        size=_shape(Convert("rgb", min(sides, default=None)), first),
+        size=_shape(Convert("rgb", session.max_side), first),
         picture_size=(height, width),
     )
     return SourceScorer(info, session, outputs, report, events), note

@@ -94,6 +94,7 @@ class Session(Processor[Decoded, FrameResult]):
         fps: frames per second after resampling.
         lookahead: frames, after resampling, that results look ahead.
         warm_up: number of frames from which the background is learned.
+        max_side: length in pixels to which the longer side of frames is reduced; None keeps the size.
         final_updates: after `finish`, the end of the event that was not over, if there was one.
     """
 
@@ -116,7 +117,8 @@ class Session(Processor[Decoded, FrameResult]):
         self.warm_up = model.mode.warm_up(self.fps)
         self._resample = Resample(model.extract.fps)
         sides = [side for side in (max_side, model.extract.max_side) if side is not None]
-        self._convert = Convert(model.extract.color, min(sides, default=None))
+        self.max_side = min(sides, default=None)
+        self._convert = Convert(model.extract.color, self.max_side)
         self._gaps = Gaps(self.fps)
         self.final_updates: Sequence[EventUpdate] = ()
         self._finished = False
