@@ -98,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for path in draw(FIGURES, run, chosen):
             stems.setdefault(path.with_suffix("").as_posix(), []).append(path.suffix[1:])
     except UserError as e:
-        sys.exit(f"error: {e}")
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(2)
     for stem, forms in stems.items():
         print(f"{stem}.{{{','.join(forms)}}}")
     if note:
