@@ -13,7 +13,7 @@ from vad.store.intervals import intervals_of
 POINTS = 1500  # of a curve; of more, each run of neighbouring frames is drawn by its highest score
 FEW = 4  # clips that fit into one column of text, one below the other
 ROWS, COLUMNS = 7, 3  # of curves on a page
-LINES = 42  # clips of a page of events
+LINE, PAGE = 5.0, 215.0  # mm of a figure of events: of a line of text, and of all lines of a page
 
 
 def curves(clips: Sequence[ClipCurve], threshold: float) -> Iterator[Figure]:
@@ -78,15 +78,22 @@ def events(clips: Sequence[ClipCurve]) -> Iterator[Figure]:
     Args:
         clips: the clips.
     """
-    for start in range(0, len(clips), LINES):
-        yield _events_page(clips[start : start + LINES])
-
-
-def _events_page(clips: Sequence[ClipCurve]) -> Figure:
     width = paper.ONE_COLUMN if len(clips) <= 2 * FEW else paper.TWO_COLUMNS
-    names = [paper.wrapped(clip.name, width * 0.3, paper.SIZE - 1) for clip in clips]
-    lines = sum(1 + 0.6 * name.count("\n") for name in names)
-    drawn = paper.figure(width, 22 + 5 * lines)
+    page: list[tuple[ClipCurve, str]] = []
+    height = 0.0
+    for clip in clips:
+        name = paper.wrapped(clip.name, width * 0.3, paper.SIZE - 1)
+        needed = LINE * (1 + 0.6 * name.count("\n"))
+        if page and height + needed > PAGE:
+            yield _events_page(page, width, height)
+            page, height = [], 0.0
+        page.append((clip, name))
+        height += needed
+    yield _events_page(page, width, height)
+
+
+def _events_page(page: Sequence[tuple[ClipCurve, str]], width: float, height: float) -> Figure:
+    drawn = paper.figure(width, 22 + height)
     axes = drawn.subplots()
     shown: set[str] = set()
 
@@ -95,7 +102,7 @@ def _events_page(clips: Sequence[ClipCurve]) -> Figure:
         shown.add(name)
         return name if new else "_"
 
-    for i, clip in enumerate(clips):
+    for i, (clip, _) in enumerate(page):
         end = clip.seconds[-1] + clip.step
         axes.plot([clip.seconds[0], end], [i, i], color=paper.GRAY, lw=0.6, label=once("clip"))
         if clip.anomalous is not None:
@@ -113,10 +120,10 @@ def _events_page(clips: Sequence[ClipCurve]) -> Figure:
                 )
         for start, stop, _ in clip.events:
             axes.barh(i, stop - start, left=start, height=0.4, color=paper.ALARM, label=once("event"))
-    axes.set_yticks(range(len(clips)), names)
+    axes.set_yticks(range(len(page)), [name for _, name in page])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(clips) - 0.4, -0.6)
+    axes.set_ylim(len(page) - 0.4, -0.6)
     axes.set_xlim(left=0)
     axes.set_xlabel("time in seconds")
     paper.legend(drawn, axes)
