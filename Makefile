@@ -94,9 +94,8 @@ parameters: $(VENV)/ready  ## generate docs/parameters.md from the models of the
 architecture: $(VENV)/ready-test  ## draw docs/architecture.svg from the imports
 	@python -m docs.draw_architecture
 
-plots: $(VENV)/ready  ## draw the plots of the workspace and of the last commit: dvc_plots/index.html
-	@set -o pipefail; dvc plots diff HEAD -o dvc_plots 2>&1 | sed "s/^DVC failed to load some plots for following \
-	revisions: 'HEAD'\.$$/the results of the last commit are not here, so the page has those of this folder alone/"
+plots: $(VENV)/ready  ## draw plots beside those of the last commit: dvc_plots/index.html (ARGS=--experiments: all)
+	@python -m vad.plots $(ARGS)
 
 figures: $(VENV)/ready  ## draw the figures for a thesis, as PDF, SVG and PNG: reports/figures
 	@python -m vad.figures $(ARGS)
