@@ -6,7 +6,6 @@ import math
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -33,7 +32,7 @@ def lines() -> Iterator[tuple[str, str]]:
 
 
 def commands(*begin: str) -> list[list[str]]:
-    """The commands of all pages that begin with these words, as lists of words, without those left to fill in."""
+    """The commands of all pages that begin with these words, as lists of words, if nothing is left open."""
     found = []
     for _, line in lines():
         for part in re.split(r"&&|\|", line):
@@ -60,13 +59,13 @@ def test_every_make_target_exists():
 
 
 def test_every_module_exists():
-    texts = [*lines(), *((n, (ROOT / n).read_text("utf-8")) for n in ("Makefile", ".pre-commit-config.yaml"))]
-    named = {
-        (page, m) for page, line in texts for m in re.findall(r"python -m ([a-z_][\w.]*)(?=[^\w$.]|$)", line)
-    }
+    files = ("Makefile", ".pre-commit-config.yaml")
+    texts = [*lines(), *((name, (ROOT / name).read_text("utf-8")) for name in files)]
+    module = r"python -m ([a-z_]\w*(?:\.\w+)*)(?=[^\w$.]|\.?$)"
+    named = {(page, name) for page, text in texts for name in re.findall(module, text, re.M)}
     assert len(named) > 20
     named -= {(page, "stages.NAME") for page, _ in named}
-    assert {(page, module) for page, module in named if not importlib.util.find_spec(module)} == set()
+    assert {(page, name) for page, name in named if not importlib.util.find_spec(name)} == set()
 
 
 def test_every_parameter_exists():
