@@ -37,11 +37,11 @@ from vad.detect.cameras import Camera, Watch
 from vad.detect.options import Options
 from vad.detect.outputs import Output
 from vad.detect.printing import CameraState, Printer
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.detect.sessions import choose_camera
 from vad.detect.source_outputs import SourceOutputs
 from vad.inputs.source import find_sources
 from vad.live import TrainedModel
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 
 PED2, INDOOR = "Ped2 360x240", "one-by-one 768x432"
 CLIPS = 6  # of Ped2 that are shown in turn

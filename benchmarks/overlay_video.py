@@ -19,13 +19,13 @@ from tempfile import TemporaryDirectory
 
 from benchmarks._deployed import DEPLOYED, FOOTAGE, WEIGHTS, child, project_of
 from vad.detect.outputs import Output
-from vad.detect.scored_frame import ScoredFrame
 from vad.detect.sessions import choose_camera, open_scorer
 from vad.detect.source_outputs import SourceOutputs
 from vad.detect.video import VideoOutput
 from vad.inputs.files import open_file
 from vad.inputs.source import find_sources
 from vad.live import load_deployed
+from vad.overlay.scored_frame import ScoredFrame
 
 CLIP = FOOTAGE["one-by-one 768x432"]
 FRAMES = 200  # kept in memory

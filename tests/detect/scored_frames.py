@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from vad.detect.records import EventRecord, EventRecorder
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.live.session import FrameResult
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 from vad.scoring.events import Events
 from vad.scoring.params import EventParams
 from vad.stream import Regions

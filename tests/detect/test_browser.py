@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.detect.scored_frames import info, result
-from vad.detect.scored_frame import ScoredFrame
 from vad.detect.video import VideoOutput
+from vad.overlay.scored_frame import ScoredFrame
 
 CHROMIUM = shutil.which("chromium")
 # loads the video, seeks into its middle, plays it on to the end, and reports over HTTP

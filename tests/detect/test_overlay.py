@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from tests.detect.scored_frames import info, play, regions, result
 from vad import UserError
 from vad.detect import output_file
-from vad.detect.overlay import Overlay
-from vad.detect.score_strip import ALARM, ScoreStrip, scale
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.detect.snapshots import SnapshotOutput
 from vad.detect.video import VideoOutput
-from vad.detect.wording import clip_time
+from vad.overlay.overlay import Overlay
+from vad.overlay.score_strip import ALARM, ScoreStrip, scale
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
+from vad.overlay.wording import clip_time
 from vad.scoring.params import EventParams
 from vad.store.zones import CameraZones, Zone
 

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from tests.detect.scored_frames import info, regions, result
 from vad import UserError
-from vad.detect.learned_background import GRAY
+from vad.detect.options import require_possible
 from vad.detect.outputs import Output
-from vad.detect.privacy import CELLS, SILHOUETTE, Privacy, blurred, processor, require_possible
-from vad.detect.privacy_boxes import HOLD, MARGIN
-from vad.detect.scored_frame import ScoredFrame
 from vad.detect.source_outputs import SourceOutputs
+from vad.overlay.learned_background import GRAY
+from vad.overlay.privacy import CELLS, SILHOUETTE, Privacy, blurred, processor
+from vad.overlay.privacy_boxes import HOLD, MARGIN
+from vad.overlay.scored_frame import ScoredFrame
 from vad.regions import REGION_MODES
 from vad.stream import Regions
 

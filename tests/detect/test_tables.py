@@ -16,9 +16,10 @@ from vad import UserError
 from vad.detect import output_file
 from vad.detect.output_file import OutputFile, require_new
 from vad.detect.outputs import Output
-from vad.detect.records import EventRecord, EventRecorder, area_of, peak_box
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
+from vad.detect.records import EventRecord, EventRecorder
 from vad.detect.tables import CsvOutput, JsonlOutput, harmless
+from vad.overlay.peak import area_of, peak_box
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 from vad.scoring.events import find
 from vad.scoring.params import EventParams
 

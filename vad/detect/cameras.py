@@ -11,10 +11,10 @@ from vad.detect.printing import CameraState, Printer
 from vad.detect.sessions import open_scorer
 from vad.detect.source_outputs import SourceOutputs
 from vad.detect.source_scorer import SourceScorer
-from vad.detect.wording import clip_time
 from vad.inputs.source import Source
 from vad.inputs.stream import Arrival, Stream
 from vad.live import TrainedModel
+from vad.overlay.wording import clip_time
 
 WAIT = 0.25  # seconds for the next frame, after which a stop is noticed
 POLL = 0.005  # seconds between looks at results while frames are in work

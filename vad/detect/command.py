@@ -9,21 +9,20 @@ from types import FrameType
 from vad import UserError
 from vad.detect.cameras import Camera, Watch
 from vad.detect.clips import ClipResult, score_clip
-from vad.detect.options import Options
+from vad.detect.options import Options, require_possible
 from vad.detect.output_file import require_new
 from vad.detect.outputs import Output
 from vad.detect.pictures import SinglePictures
 from vad.detect.printing import Printer
-from vad.detect.privacy import require_possible
 from vad.detect.sessions import choose_camera, known_cameras
 from vad.detect.snapshots import SnapshotOutput
 from vad.detect.source_outputs import SourceOutputs
 from vad.detect.tables import CsvOutput, JsonlOutput
 from vad.detect.video import VideoOutput
-from vad.detect.wording import clip_time
 from vad.inputs.source import Source, find_sources
 from vad.live import TrainedModel
 from vad.live.deployed_model import load_deployed
+from vad.overlay.wording import clip_time
 from vad.scoring.evidence import warning
 from vad.store.body_heights import OTHER_CAMERAS
 

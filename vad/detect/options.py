@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vad import UserError
-from vad.detect.privacy import Privacy
+from vad.overlay.privacy import Privacy
+from vad.regions import RegionMode
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,20 @@ class Options:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UserError(f"--{name.replace('_', '-')} {value:g}: a number above 0 is expected")
+
+
+def require_possible(privacy: Privacy, mode: RegionMode) -> None:
+    """Refuses a privacy for which a model finds nothing to hide.
+
+    Args:
+        privacy: the privacy asked for.
+        mode: the mode of preprocessing of the model.
+
+    Raises:
+        UserError: if silhouettes are asked for and regions do not depend on what frames show.
+    """
+    if privacy == "silhouette" and not mode.reads_frames:
+        raise UserError(
+            f"--privacy silhouette: the model scores whole frames (preprocess.mode: {mode.name}) and does "
+            "not know where people are; use --privacy blur, which blurs the whole picture"
+        )

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from vad.detect.records import EventRecord
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 
 
 class Output:

@@ -5,12 +5,12 @@ from functools import cache
 from vad import UserError
 from vad.detect.printing import Printer
 from vad.detect.records import EventRecord, area_of, peak_box
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.detect.source_outputs import SourceOutputs
 from vad.footage.decode import Convert
 from vad.inputs.files import open_file
 from vad.inputs.source import Source
 from vad.live import FrameResult, PictureResult, PictureScorer, TrainedModel
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 
 
 class SinglePictures:

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from vad import UserError
 from vad.detect.records import EventRecord
-from vad.detect.wording import clip_time, share_texts
 from vad.live import PictureResult
+from vad.overlay.wording import clip_time, share_texts
 
 LINE_EVERY = 10.0  # seconds between lines of progress where there is no terminal
 STATES_EVERY = 60.0  # seconds between lines about cameras where there is no terminal

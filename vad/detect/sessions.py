@@ -6,12 +6,12 @@ from pathlib import Path
 
 from vad import UserError
 from vad.detect.records import EventRecord
-from vad.detect.scored_frame import SessionInfo
 from vad.detect.source_outputs import SourceOutputs
 from vad.detect.source_scorer import SourceScorer
 from vad.footage.decode import Convert, Decoded
 from vad.inputs.source import Source
 from vad.live import Session, TrainedModel
+from vad.overlay.scored_frame import SessionInfo
 from vad.store.body_heights import OTHER_CAMERAS
 
 TOLERANCE = 0.02  # share by which frames may be taller or shorter than in training and still count as equal
@@ -129,13 +129,15 @@ def open_scorer(
     max_side, note = fit_size(model, camera, width, height)
     session = Session(model, fps=fps, camera=camera, live=live, max_side=max_side)
     info = SessionInfo.of(
-        model,
+        model.calibration,
         source=source.text,
         name=source.name,
         camera=camera,
         fps=session.fps,
         size=_shape(Convert("rgb", session.max_side), first),
         picture_size=(height, width),
+        cell=model.cell,
+        zones=model.zones.of(camera),
     )
     return SourceScorer(info, session, outputs, report, events), note
 

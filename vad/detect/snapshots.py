@@ -9,9 +9,9 @@ import cv2
 from vad import UserError
 from vad.detect.output_file import OutputFile, make_folder
 from vad.detect.outputs import Output
-from vad.detect.overlay import Overlay
 from vad.detect.records import EventRecord
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
+from vad.overlay.overlay import Overlay
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 
 QUALITY = 90  # of JPEG
 MOST = 256  # pictures of a source that may wait for an event to begin or end

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from vad.detect.outputs import Output
-from vad.detect.privacy import Privacy, processor
 from vad.detect.records import EventRecord
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
+from vad.overlay.privacy import Privacy, processor
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 
 
 class SourceOutputs(Output):

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from vad.detect.records import EventRecord, EventRecorder
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.detect.source_outputs import SourceOutputs
 from vad.footage.decode import Convert, Decoded
 from vad.live import FrameResult, Session
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 
 
 class _Pending(NamedTuple):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from vad.detect.output_file import OutputFile
 from vad.detect.outputs import Output
 from vad.detect.records import EventRecord
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 
 COLUMNS = ("source", "frame", "seconds", "time", "score", "threshold", "alarmed", "warming_up", "event")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so may be executed by a spreadsheet

@@ -14,9 +14,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from vad import UserError
 from vad.detect.output_file import OutputFile
 from vad.detect.outputs import Output
-from vad.detect.overlay import Overlay, resized
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
 from vad.footage.encode import to_yuv420p
+from vad.overlay.overlay import Overlay, resized
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 from vad.stream import Processor, Threaded
 
 PENDING = 4  # scored frames that wait for the encoder at most

@@ -7,7 +7,8 @@ of the pipeline. Imports all packages up to `scoring`.
 
 from vad.live.deployed_model import load_deployed
 from vad.live.picture import PictureResult, PictureScorer
-from vad.live.session import FrameResult, Session
+from vad.live.session import Session
 from vad.live.trained_model import TrainedModel
+from vad.scoring.items import FrameResult
 
 __all__ = ["FrameResult", "PictureResult", "PictureScorer", "Session", "TrainedModel", "load_deployed"]

@@ -1,6 +1,6 @@
 """What the processors of this package hand on: scores of frames and updates of events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -70,3 +70,42 @@ class EventUpdate:
 
     kind: Literal["begin", "grow", "end"]
     event: Event
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """The result of a session for a frame.
+
+    Attributes:
+        index: of the frame in the session, from 0, after resampling.
+        number: index of the frame in its source.
+        seconds: time since the first frame of the source.
+        score: smoothed score of all branches; higher is more anomalous.
+        alarmed: whether the score is above the threshold.
+        warming_up: whether the background is still being learned, so that there is no motion.
+        source: index of the frame whose regions these are; with `resize.stride` 1 its own.
+        regions: those regions, N of them.
+        region_scores: float64 [N].
+        cells: scores of the cells, float32 [rows, columns].
+        branch_scores: smoothed score of each branch alone.
+        branch_errors: error of the frame by branch, before standardisation.
+        shares: share of each branch in the score, the largest first; empty if no branch is above 0.
+        events: updates of events: they begin, grow and end. Their frames are counted as `index`.
+        not_judged: further regions of the frame `source`, which zones leave out; None without zones.
+    """
+
+    index: int
+    number: int
+    seconds: float
+    score: float
+    alarmed: bool
+    warming_up: bool
+    source: int
+    regions: Regions
+    region_scores: np.ndarray
+    cells: np.ndarray | None
+    branch_scores: Mapping[str, float]
+    branch_errors: Mapping[str, float]
+    shares: Mapping[str, float]
+    events: Sequence[EventUpdate]
+    not_judged: Regions | None = None

@@ -9,10 +9,10 @@ import math
 import cv2
 import numpy as np
 
-from vad.detect.score_strip import ALARM, FAINT, GROUND, LINE, ScoreStrip
-from vad.detect.scored_frame import ScoredFrame, SessionInfo
-from vad.detect.text import Color, draw_tag, draw_text, text_size
-from vad.detect.wording import clip_time, share_texts
+from vad.overlay.score_strip import ALARM, FAINT, GROUND, LINE, ScoreStrip
+from vad.overlay.scored_frame import ScoredFrame, SessionInfo
+from vad.overlay.text import Color, draw_tag, draw_text, text_size
+from vad.overlay.wording import clip_time, share_texts
 
 QUIET: Color = (86, 180, 233)
 RAISED: Color = (240, 228, 66)

@@ -5,7 +5,7 @@ from collections import deque
 import cv2
 import numpy as np
 
-from vad.detect.text import Color, draw_text, text_size
+from vad.overlay.text import Color, draw_text, text_size
 
 SPAN = 10.0  # seconds
 GROUND: Color = (24, 24, 28)

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from vad.scoring.calibration import Calibration
+from vad.scoring.items import FrameResult
 from vad.scoring.params import EventParams
 from vad.store.zones import ALL_JUDGED, CameraZones
-
-if TYPE_CHECKING:
-    from vad.live import FrameResult, TrainedModel
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class SessionInfo:
     @classmethod
     def of(
         cls,
-        model: "TrainedModel",
+        calibration: Calibration,
         *,
         source: str,
         name: str,
@@ -56,9 +55,10 @@ class SessionInfo:
         fps: float,
         size: tuple[int, int],
         picture_size: tuple[int, int],
+        cell: int,
+        zones: CameraZones,
     ) -> "SessionInfo":
-        """What is known about a session of `model`; arguments as the attributes."""
-        calibration = model.calibration
+        """A session whose scores are those of `calibration`; other arguments as the attributes."""
         return cls(
             source=source,
             name=name,
@@ -68,10 +68,10 @@ class SessionInfo:
             picture_size=picture_size,
             threshold=calibration.threshold,
             cell_threshold=calibration.cell_threshold,
-            cell=model.cell,
+            cell=cell,
             branches=tuple(calibration.branches),
             events=calibration.params.events,
-            zones=model.zones.of(camera),
+            zones=zones,
         )
 
     @property
@@ -104,7 +104,7 @@ class ScoredFrame(NamedTuple):
     """
 
     info: SessionInfo
-    result: "FrameResult"
+    result: FrameResult
     picture: np.ndarray | None = None
     time: datetime | None = None
     event: int | None = None

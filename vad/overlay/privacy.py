@@ -7,19 +7,15 @@ for a second where the background was not known, otherwise only what keeps still
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from vad import UserError
-from vad.detect.learned_background import LearnedBackground
-from vad.detect.privacy_boxes import HOLD, PrivacyBoxes
-from vad.detect.scored_frame import ScoredFrame
+from vad.overlay.learned_background import LearnedBackground
+from vad.overlay.privacy_boxes import HOLD, PrivacyBoxes
+from vad.overlay.scored_frame import ScoredFrame
 from vad.stream import Processor
-
-if TYPE_CHECKING:
-    from vad.regions import RegionMode
 
 Privacy = Literal["none", "blur", "silhouette"]
 CELLS = 4  # across the shorter side of a blurred box
@@ -27,23 +23,6 @@ CELLS_OF_PICTURE = 12  # the same of a blurred picture, in which people are smal
 LEAST_CELL = 3  # pixels
 LEAST_STILL, MOST_STILL = 8, 25  # frames; a second, within these limits, after which a pixel is background
 SILHOUETTE = (204, 121, 167)  # of Okabe and Ito
-
-
-def require_possible(privacy: Privacy, mode: "RegionMode") -> None:
-    """Refuses a privacy for which a model finds nothing to hide.
-
-    Args:
-        privacy: the privacy asked for.
-        mode: the mode of preprocessing of the model.
-
-    Raises:
-        UserError: if silhouettes are asked for and regions do not depend on what frames show.
-    """
-    if privacy == "silhouette" and not mode.reads_frames:
-        raise UserError(
-            f"--privacy silhouette: the model scores whole frames (preprocess.mode: {mode.name}) and does "
-            "not know where people are; use --privacy blur, which blurs the whole picture"
-        )
 
 
 def processor(privacy: Privacy) -> Processor[ScoredFrame, ScoredFrame]:

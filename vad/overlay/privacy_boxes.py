@@ -10,7 +10,7 @@ from operator import itemgetter
 import numpy as np
 
 from vad.boxes import crop_boxes
-from vad.detect.scored_frame import ScoredFrame
+from vad.overlay.scored_frame import ScoredFrame
 
 HOLD = 1.0  # seconds
 MARGIN = 0.3  # of its sides by which a box is grown, on each side
