@@ -52,6 +52,11 @@ class Overlay:
         """(height, width) of the drawn pictures in pixels; both are even."""
         return self._canvas
 
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """(height, width) of the part that shows the frame, in pixels."""
+        return self._height, self._width
+
     def draw(self, scored: ScoredFrame) -> np.ndarray:
         """The picture of a scored frame with boxes and cells, below it a bar of text, and the scores so far.
 
