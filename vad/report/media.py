@@ -164,9 +164,7 @@ def video_size(info: SessionInfo) -> tuple[int, int]:
     return Overlay(info, strip=False).size
 
 
-def _hidden(
-    clip: StoredClip, scores: ClipScores | dict[int, float], wanted: Wanted
-) -> Iterator[ScoredFrame]:
+def _hidden(clip: StoredClip, scores: ClipScores | dict[int, float], wanted: Wanted) -> Iterator[ScoredFrame]:
     """The scored frames, at least those that have pictures, with people hidden as asked for."""
     if wanted.video or wanted.privacy != "none":
         yield from results(processor(wanted.privacy), clip.each(scores))

@@ -11,13 +11,14 @@ class ReportParams(Section):
 
     videos: Literal["all", "events", "none"] = Field(
         "all",
-        description="test clips with a video of their boxes and scores: `all`, those with an event or a labelled "
-        "anomaly (`events`), or `none`, which is faster",
+        description="test clips with a video of their boxes and scores: `all`, those with an event or a "
+        "labelled anomaly (`events`), or `none`, which is faster",
     )
     privacy: Privacy = Field(
         "none",
-        description="what becomes of people in all pictures and videos of the page: `none` shows them, `blur` "
-        "blurs them, `silhouette` leaves only their silhouettes; neither hides people whom the model misses",
+        description="what becomes of people in all pictures and videos of the page: `none` shows them, "
+        "`blur` blurs them, `silhouette` leaves only their silhouettes; neither hides people whom the model "
+        "misses",
     )
     moments: int = Field(
         24,

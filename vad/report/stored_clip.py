@@ -48,27 +48,15 @@ class StoredClip:
         UserError: if a file is missing or broken.
     """
 
-    def __init__(
-        self, stems: Stems, clip: str, camera: str, calibration: Calibration, zones: CameraZones
-    ):
+    def __init__(self, stems: Stems, clip: str, camera: str, calibration: Calibration, zones: CameraZones):
         self.errors: ClipErrors = read_clip(stems.errors, clip, camera)
         self._calibration = calibration
         self._video, _ = open_array(stems.frames)
         times = read_table(stems.frames)
         self.numbers, self.seconds = times["source_frame"].to_numpy(), times["seconds"].to_numpy()
         self._regions = StoredRegions(stems.regions, self.errors.frames, silhouettes=True)
-        name = clip.partition("/")[2]
-        self.info = SessionInfo.of(
-            calibration,
-            source=name,
-            name=name,
-            camera=camera,
-            fps=self.errors.fps,
-            size=self.errors.size,
-            picture_size=self.errors.size,
-            cell=self.errors.cell,
-            zones=zones,
-        )
+        errors = self.errors
+        self.info = session_info(clip, camera, errors.fps, errors.size, errors.cell, calibration, zones)
         # rows of the table of regions that have errors; zones leave the others out
         self._judged = np.zeros(len(self._regions.table), bool)
         self._judged[self.errors.table["region"].to_numpy()] = True
@@ -94,8 +82,8 @@ class StoredClip:
         span = first, len(self) if end is None else end
         numbers = np.zeros(len(self), int)  # of the events, from 1
         if isinstance(scores, ClipScores):
-            for number, event in enumerate(scores.events, 1):
-                numbers[event.start : event.end] = number
+            for number, found in enumerate(scores.events, 1):
+                numbers[found.start : found.end] = number
         for rows, cells in self._calibration.cell_scores(self.errors, span):
             items = self.errors.each_frame(rows.start, rows.stop)
             for item, of_cells in zip(items, cells, strict=True):
@@ -127,7 +115,7 @@ class StoredClip:
             seconds=float(self.seconds[t]),
             score=score,
             alarmed=score > self.info.threshold,
-            warming_up=False,  # in stored clips, the first frames get the background that is learned from them
+            warming_up=False,  # the first frames of clips get the background that is learned from them
             source=item.source,
             # the foreground is that of the frame itself
             regions=replace(regions, foreground=self._regions[t].foreground),
@@ -144,3 +132,37 @@ class StoredClip:
         """The regions of frame t that are judged, and the others."""
         regions, judged = self._regions[t], self._judged[self._ends[t] : self._ends[t + 1]]
         return regions.select(judged), regions.select(~judged)
+
+
+def session_info(
+    clip: str,
+    camera: str,
+    fps: float,
+    size: tuple[int, int],
+    cell: int,
+    calibration: Calibration,
+    zones: CameraZones,
+) -> SessionInfo:
+    """A session on the extracted frames of a clip.
+
+    Args:
+        clip: id of the clip.
+        camera: the camera that filmed it.
+        fps: frames per second.
+        size: (height, width) of a frame in pixels.
+        cell: pixels of the frame per cell, in each direction.
+        calibration: by which the clip was scored.
+        zones: of the camera.
+    """
+    name = clip.partition("/")[2]
+    return SessionInfo.of(
+        calibration,
+        source=name,
+        name=name,
+        camera=camera,
+        fps=fps,
+        size=size,
+        picture_size=size,
+        cell=cell,
+        zones=zones,
+    )
