@@ -35,6 +35,7 @@ CHOOSES: dict[str, list[Registry]] = {  # the stages that run chosen alternative
     "pictures": [FLOW_METHODS, REGION_MODES, MODELS],
     "export": [FLOW_METHODS, REGION_MODES, MODELS],
     "validate": [FLOW_METHODS, REGION_MODES, MODELS],
+    "report": [MODELS],
 }
 ALL_OF = {  # the stages that use several alternatives at once
     "statistics": BRANCHES.names(defines("fit")),
