@@ -9,15 +9,13 @@ from pathlib import Path
 
 from vad.evaluation.params import EvaluateParams
 from vad.pipeline import stage
-from vad.pipeline.clipwise import Job, each_clip
+from vad.pipeline.clipwise import each_clip
 from vad.report import page
-from vad.report.footage import Footage, Sources, read_footage, require_possible
+from vad.report.footage import Sources, read_footage, require_possible
 from vad.report.gather import gather
 from vad.report.media import draw_clip
 from vad.report.params import ReportParams
-from vad.report.plan import Plan, make_plan
-from vad.report.scripts import safe_name
-from vad.store.digests import digest_files
+from vad.report.plan import coded_clips, make_plan, picture_jobs
 
 SOURCES = Sources(
     manifest=Path("data/manifest.csv"),
@@ -50,9 +48,15 @@ def main(run: stage.Run) -> None:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        _draw(run, footage, plan, params, part)
-        if params.videos != "none" and params.privacy == "none":
-            _reconstruct(run, footage, plan, part)
+        # a few pictures are drawn faster than processes start
+        drawn = params.videos != "none" or params.privacy != "none"
+        each_clip(run, draw_clip, picture_jobs(footage, plan), part / "media", parallel=drawn)
+        if coded := coded_clips(footage, plan, params):
+            from vad.report.reconstruction import draw_reconstruction, reconstruction_jobs  # loads torch
+
+            jobs, label = reconstruction_jobs(coded, footage), f"{run.name} reconstruction"
+            # torch already uses all cores
+            each_clip(run, draw_reconstruction, jobs, part / "reconstruction", label=label, parallel=False)
         page.write(part, gather(part, footage, plan, evaluate, params))
         shutil.rmtree(PAGE, ignore_errors=True)
         part.replace(PAGE)
@@ -62,45 +66,6 @@ def main(run: stage.Run) -> None:
     videos = sum(path.suffix == ".mp4" for path in files)
     size = sum(path.stat().st_size for path in files) / 1e6
     run.log(f"open {PAGE / 'index.html'} in a browser; {videos} videos, {size:.1f} MB in all")
-
-
-def _draw(run: stage.Run, footage: Footage, plan: Plan, params: ReportParams, folder: Path) -> None:
-    """Pictures, videos and data of the clips."""
-    version, jobs = digest_files([SOURCES.calibration]), []
-    for clip, wanted in plan.wanted.items():
-        stems = [SOURCES.errors / clip, SOURCES.frames / clip, SOURCES.regions / clip]
-        normal = clip in footage.normal  # which has no scores
-        scores, args = ([], [None]) if normal else ([SOURCES.scores / clip], [])
-        parts = (*args, wanted, footage.calibration)
-        jobs.append(
-            Job.on(clip, [*stems, *scores], *parts, name=safe_name(clip), also=[version, wanted.hash])
-        )
-    drawn = params.videos != "none" or params.privacy != "none"
-    # a few pictures are drawn faster than processes start
-    each_clip(run, draw_clip, jobs, folder / "media", parallel=drawn)
-
-
-def _reconstruct(run: stage.Run, footage: Footage, plan: Plan, folder: Path) -> None:
-    """Videos of what the autoencoders made of whole frames, if these are the regions."""
-    clips = [
-        clip.id
-        for clip in footage.tested
-        if plan.wanted[clip.id].video and footage.open(clip.id).whole_frames()
-    ]
-    if not clips:
-        return
-    from vad.report.reconstruction import draw_reconstruction, load_autoencoders  # loads torch
-
-    autoencoders, hashes = load_autoencoders(SOURCES.autoencoder)
-    jobs = []
-    for clip in clips:
-        zones = plan.wanted[clip].zones
-        stems = [SOURCES.tensors / clip.partition("/")[2], SOURCES.frames / clip]
-        also = [*hashes, zones.hash]
-        jobs.append(Job.on(clip, stems, autoencoders, zones, name=safe_name(clip), also=also))
-    label = f"{run.name} reconstruction"
-    # torch already uses all cores
-    each_clip(run, draw_reconstruction, jobs, folder / "reconstruction", label=label, parallel=False)
 
 
 if __name__ == "__main__":

@@ -171,8 +171,8 @@ def require_possible(footage: Footage, privacy: Privacy) -> None:
         stored = footage.open(clip.id)
         if stored.whole_frames() and not stored.has_silhouettes:
             raise UserError(
-                "report.privacy = silhouette: the model scores whole frames (preprocess.mode: none) and does not "
-                "know where people are; use report.privacy: blur, which blurs the whole picture"
+                "report.privacy = silhouette: the model scores whole frames (preprocess.mode: none) and does "
+                "not know where people are; use report.privacy: blur, which blurs the whole picture"
             )
 
 

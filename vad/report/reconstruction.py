@@ -19,7 +19,10 @@ from vad.models.base import Autoencoder, fingerprint, load, to_input
 from vad.overlay.overlay import even, resized
 from vad.overlay.score_strip import GROUND, LINE
 from vad.overlay.text import draw_text
+from vad.pipeline.clipwise import Job
 from vad.report.clip_video import ClipVideo
+from vad.report.footage import Footage, TestedClip
+from vad.report.scripts import safe_name
 from vad.store.cards import read_card
 from vad.store.tables import read_table
 from vad.store.zones import CameraZones
@@ -68,6 +71,26 @@ def load_autoencoders(folder: Path) -> tuple[tuple[Autoencoder, ...], list[str]]
     """
     folds = sorted((card.parent for card in folder.glob("[0-9]*/card.json")), key=lambda fold: int(fold.name))
     return tuple(load(fold)[0] for fold in folds), [fingerprint(fold) for fold in folds]
+
+
+def reconstruction_jobs(clips: Sequence[TestedClip], footage: Footage) -> list[Job]:
+    """The work of drawing reconstructions (`draw_reconstruction`), a job per clip.
+
+    Args:
+        clips: the clips.
+        footage: with the files.
+
+    Raises:
+        UserError: if a file is missing or broken.
+    """
+    sources, jobs = footage.sources, []
+    autoencoders, hashes = load_autoencoders(sources.autoencoder)
+    for clip in clips:
+        zones = footage.zones.of(clip.row.camera)
+        stems = [sources.tensors / clip.name, sources.frames / clip.id]
+        also = [*hashes, zones.hash]
+        jobs.append(Job.on(clip.id, stems, autoencoders, zones, name=safe_name(clip.id), also=also))
+    return jobs
 
 
 def draw_reconstruction(
