@@ -189,7 +189,7 @@ def row(clip: Clip, threshold: float) -> Row:
 
 
 def _shares(item: Event | Moment) -> str:
-    return ", ".join(share_texts(item.shares))
+    return ", ".join(share_texts(item.shares)).replace(" %", "\u00a0%")
 
 
 def _ratio(score: float, threshold: float) -> str:
