@@ -8,6 +8,7 @@ PYTHON ?= python3
 NAME =
 ROOT =
 WEIGHTS =
+SHA256 =
 TORCH =
 ARGS =
 SOURCE =
@@ -65,7 +66,8 @@ recipes: $(VENV)/ready  ## list the named configurations
 	@python -m vad.recipe
 
 quoted = '$(subst ','\'',$(value $(1)))'
-OPTIONS = $(if $(ROOT),--root $(call quoted,ROOT)) $(if $(WEIGHTS),--weights $(call quoted,WEIGHTS))
+OPTIONS = $(if $(ROOT),--root $(call quoted,ROOT)) $(if $(WEIGHTS),--weights $(call quoted,WEIGHTS)) \
+	$(if $(SHA256),--sha256 $(call quoted,SHA256))
 
 recipe: $(VENV)/ready  ## write recipes into params.yaml: make recipe NAME="ped2 weight_free" ROOT=path/to/ucsd_ped2
 	@python -m vad.recipe $(NAME) $(OPTIONS) --write

@@ -25,7 +25,7 @@ def main(run: stage.Run) -> None:
     skipped = {clip: reason for path in SKIPPED for clip, reason in manifest.read_skipped(path).items()}
     cards.write_json(METRICS, summary.metrics(result))
     gaps, stored = manifest.read_gaps(GAPS), cards.read_json(CALIBRATION)["evidence"]
-    evidence = Evidence(**stored) if stored else None
+    evidence = Evidence.from_json(stored) if stored else None
     SUMMARY.write_text(summary.markdown(result, EVALUATION, events, skipped, gaps, evidence), "utf-8")
 
 

@@ -115,6 +115,28 @@ def test_the_detector_is_named_with_its_hash(project, tmp_path):
     assert recipe.overrides(["objects"], None, "../my detector.onnx") == changes
 
 
+@pytest.mark.parametrize("scheme", ["https://host/", "http://user:word@host:80/a b/", "file:///"])
+def test_the_address_of_a_detector_is_kept_with_its_hash(project, scheme):
+    address = f"{scheme}detector.onnx"
+    changes = recipe.overrides(["objects"], None, address, HASH)
+    assert (changes[recipe.WEIGHTS], changes[recipe.SHA256]) == (address, HASH)
+    recipe.write(changes)
+    assert flat(params.read())[recipe.WEIGHTS] == address
+
+
+@pytest.mark.parametrize("sha256", [None, "", HASH[:-1], "g" * 64])
+def test_the_address_of_a_detector_needs_a_hash(project, sha256):
+    with pytest.raises(UserError, match=r"^WEIGHTS is a URL: add SHA256=… .*64 hexadecimal digits"):
+        recipe.overrides(["objects"], None, "https://user:word@host/detector.onnx", sha256)
+
+
+def test_a_detector_with_another_hash_is_refused(project):
+    changes = recipe.overrides(["objects"], None, "footage/detector.onnx", HASH.upper())
+    assert changes[recipe.SHA256] == HASH
+    with pytest.raises(UserError, match=f"its sha256 is {HASH}, but SHA256 says {'0' * 64}"):
+        recipe.overrides(["objects"], None, "footage/detector.onnx", "0" * 64)
+
+
 def test_a_recipe_says_which_kind_it_is():
     kinds = {name: text.partition(":")[0] for name, text in recipe.names().items()}
     assert [name for name, kind in kinds.items() if kind == "footage"] == FOOTAGE

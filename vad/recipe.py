@@ -32,7 +32,7 @@ RECIPES = Path("recipes")
 WEIGHTS, SHA256 = (f"preprocess.person_crop.onnx.{key}" for key in ("weights", "sha256"))
 GIVEN_BY_USER = {  # keys that are null in a recipe because only the user knows their values
     "data.root": "the folder of the footage: add ROOT=path (--root path)",
-    WEIGHTS: "a detector, YOLOX or YOLOv8 exported to ONNX: add WEIGHTS=file (--weights file)",
+    WEIGHTS: "a detector, YOLOX or YOLOv8 exported to ONNX: add WEIGHTS=file or URL (--weights)",
 }
 _NULL = "tag:yaml.org,2002:null"  # to write `null`, as ruamel writes nothing by default
 
@@ -43,7 +43,9 @@ def names() -> dict[str, str]:
     return {f.stem: f.read_text("utf-8").partition("\n")[0].lstrip("# ") for f in files}
 
 
-def overrides(chosen: Sequence[str], root: str | None = None, detector: str | None = None) -> dict[str, Any]:
+def overrides(
+    chosen: Sequence[str], root: str | None = None, detector: str | None = None, sha256: str | None = None
+) -> dict[str, Any]:
     """The changes of recipes to params.yaml, `{"data.root": …, "train.epochs": …}`.
 
     They include the defaults of all keys that other recipes of the same kinds set. Of two recipes of a kind
@@ -52,10 +54,11 @@ def overrides(chosen: Sequence[str], root: str | None = None, detector: str | No
     Args:
         chosen: names of recipes; later recipes override earlier recipes.
         root: folder of the footage, for `data.root`.
-        detector: file of the detector's weights.
+        detector: file of the detector's weights, or the URL of one.
+        sha256: of that file, 64 hexadecimal digits. A URL needs it; of a file it is computed, and compared.
 
     Raises:
-        UserError: if a recipe does not exist, or needs `root` or `detector`.
+        UserError: if a recipe does not exist, or needs `root`, `detector` or `sha256`.
     """
     texts = names()
     for name in chosen:
@@ -74,10 +77,7 @@ def overrides(chosen: Sequence[str], root: str | None = None, detector: str | No
     if root is not None:
         changes["data.root"] = _root(root)
     if detector is not None:
-        path = Path(detector).expanduser().resolve()
-        if not path.is_file():
-            raise UserError(f"WEIGHTS={detector}: no such file")
-        changes |= {WEIGHTS: path.as_posix(), SHA256: hash_file(path)}
+        changes |= _detector(detector, sha256)
     for key, what in required.items():
         if changes[key] is None:
             raise UserError(f"recipe {' '.join(chosen)!r} needs {what}")
@@ -144,6 +144,23 @@ def _read(name: str) -> dict[str, Any]:
     return dict(experiments.flat(params.read(RECIPES / f"{name}.yaml")))
 
 
+def _detector(source: str, sha256: str | None) -> dict[str, Any]:
+    """The keys of the detector's weights; a URL is kept, and downloaded once by the stage that needs it."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
+        if not re.fullmatch("[0-9a-fA-F]{64}", sha256 or ""):
+            raise UserError(
+                "WEIGHTS is a URL: add SHA256=… (--sha256 …), the 64 hexadecimal digits of its file"
+            )
+        return {WEIGHTS: source, SHA256: sha256}
+    path = Path(source).expanduser().resolve()
+    if not path.is_file():
+        raise UserError(f"WEIGHTS={source}: no such file")
+    actual = hash_file(path)
+    if sha256 is not None and sha256.lower() != actual:
+        raise UserError(f"WEIGHTS={source}: its sha256 is {actual}, but SHA256 says {sha256}")
+    return {WEIGHTS: path.as_posix(), SHA256: actual}
+
+
 def _root(root: str) -> str:
     """The path of the footage for `data.root`.
 
@@ -183,7 +200,8 @@ def main() -> None:
     )
     parser.add_argument("name", nargs="*", help="recipes; without a name, all recipes are listed")
     parser.add_argument("--root", help="folder of the footage, for data.root")
-    parser.add_argument("--weights", help="weights of a detector, for recipes that use a detector")
+    parser.add_argument("--weights", help="file or URL of a detector, for recipes that use a detector")
+    parser.add_argument("--sha256", help="sha256 of the detector's file; a URL needs it")
     parser.add_argument("--write", action="store_true", help="write into params.yaml")
     parser.add_argument(
         "--exp", nargs=argparse.REMAINDER, help="run an experiment; further arguments are DVC's"
@@ -194,7 +212,7 @@ def main() -> None:
             raise UserError(f"which recipe? add NAME=name; there are: {', '.join(names())}")
         print("\n".join(f"{name:12} {text}" for name, text in names().items()))
         return
-    changes = overrides(args.name, args.root, args.weights)
+    changes = overrides(args.name, args.root, args.weights, args.sha256)
     if args.exp is not None:
         command, (raw, *_) = experiments.command([*flags(changes), *args.exp])
         print(f"experiment: {' '.join(args.name) or 'params.yaml'}, {_footage(changes, raw)}", flush=True)

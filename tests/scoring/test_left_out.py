@@ -1,7 +1,7 @@
 """What a threshold rests on: compared with calibrations of the other clips, one by one."""
 
 import time
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +17,7 @@ from vad.scoring import left_out
 from vad.scoring.calibrate import calibrate
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.events import find
-from vad.scoring.evidence import Evidence
+from vad.scoring.evidence import MOST_ALARMS, Evidence
 from vad.scoring.left_out import gather_evidence
 from vad.scoring.params import CalibrateParams
 from vad.scoring.poisson import poisson_interval
@@ -62,14 +62,20 @@ def clips_of(seed: int, number: int, cameras: int = 2) -> list[ClipErrors]:
 
 
 def expected(clips: list[ClipErrors], groups: list[list[int]], chosen: CalibrateParams) -> list[tuple]:
-    """Share of alarmed frames and number of events of each clip, by a calibration of the other groups."""
+    """Share of alarmed frames of each clip, and its events, by a calibration of the other groups."""
     out = {}
     for group in groups:
         others = calibrate([clip for i, clip in enumerate(clips) if i not in group], chosen)
         for i in group:
             scores = others.frame_scores(clips[i])
             events = find(scores, others.threshold, clips[i].fps, chosen.events)
-            out[i] = (float((scores > others.threshold).mean()), len(events))
+            name, _, frames = clips[i].clip.partition(", frames ")
+            first = int(frames.split()[0]) if frames else 0
+            alarms = [
+                (name, first + e.start, first + e.end, first + e.peak, e.score, others.threshold)
+                for e in events
+            ]
+            out[i] = (float((scores > others.threshold).mean()), alarms)
     return [out[i] for i in range(len(clips))]
 
 
@@ -80,7 +86,13 @@ def check(evidence: Evidence | None, clips: list[ClipErrors], results: list[tupl
     assert evidence.mean_share == pytest.approx(sum(shares) / len(shares))
     assert evidence.worst_share == max(shares)
     assert evidence.worst == clips[shares.index(max(shares))].clip
-    assert evidence.left_out_events == sum(events for _, events in results)
+    alarms = sorted(alarm for _, alarms in results for alarm in alarms)
+    assert evidence.left_out_events == len(alarms)
+    highest = sorted((score - threshold for *_, score, threshold in alarms), reverse=True)[:MOST_ALARMS]
+    assert [alarm.score - alarm.threshold for alarm in evidence.alarms] == pytest.approx(highest, abs=1e-9)
+    if len(alarms) <= MOST_ALARMS:
+        kept = sorted(astuple(alarm) for alarm in evidence.alarms)
+        assert [alarm[:4] for alarm in kept] == [alarm[:4] for alarm in alarms]
 
 
 @given(st.integers(0, 99), st.integers(2, 4), CHOSEN)

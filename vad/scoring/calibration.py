@@ -302,7 +302,7 @@ class Calibration:
             "params": CalibrateParams(**raw["params"]),
             "standardisation": {camera: _norms(norms) for camera, norms in raw["standardisation"].items()},
             "cell_standardisation": _norms(raw["cell_standardisation"]),
-            "evidence": evidence and Evidence(**evidence),
+            "evidence": evidence and Evidence.from_json(evidence),
             "picture": picture and cls._from_json(picture),
         }
         return cls(**{**raw, **read})

@@ -1,7 +1,9 @@
 """What a threshold rests on, in figures and in words."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 # There is a warning if left-out footage has more alarms than TOO_MANY times what was asked for, or if the
 # upper bound of false alarms is above TOO_VAGUE times that.
@@ -10,6 +12,26 @@ TOO_MANY, TOO_VAGUE = 2, 10
 # of a count of 7 is 14. Scores that are INDEPENDENT seconds apart are taken to be independent.
 ABOVE, INDEPENDENT = 7, 2.0
 NONE_SEEN = 3.0  # the 95 % bound of a count of 0 (rule of three)
+MOST_ALARMS = 100  # false alarms that are kept, for people to look at
+
+
+@dataclass(frozen=True)
+class LeftOutAlarm:
+    """A false alarm: an event of normal footage, by a calibration that was fitted without this footage.
+
+    Attributes:
+        clip: id of the clip.
+        start, end, peak: indices of extracted frames; `end` is exclusive.
+        score: of the frame `peak`.
+        threshold: with which the scores were compared.
+    """
+
+    clip: str
+    start: int
+    end: int
+    peak: int
+    score: float
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +58,8 @@ class Evidence:
         left_out_events: number of events in them, all of which are false alarms.
         low_per_day, high_per_day: 95 % confidence interval of false alarms per day: the exact, two-sided one
             of a Poisson distribution; without an event one-sided, from 0 to 3 in that time.
+        alarms: these false alarms, at most the MOST_ALARMS highest above their thresholds, the highest
+            first.
     """
 
     clips: int
@@ -51,6 +75,16 @@ class Evidence:
     left_out_events: int = 0
     low_per_day: float = 0.0
     high_per_day: float = 0.0
+    alarms: tuple[LeftOutAlarm, ...] = ()
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> "Evidence":
+        """Reads what `dataclasses.asdict` made of it.
+
+        Raises:
+            TypeError: if it has other fields.
+        """
+        return cls(**{**raw, "alarms": tuple(LeftOutAlarm(**alarm) for alarm in raw.get("alarms", ()))})
 
     @property
     def too_many(self) -> bool:

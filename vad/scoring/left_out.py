@@ -9,9 +9,10 @@ import numpy as np
 from vad.scoring.calibration import ALL_CAMERAS, Calibration, compress_negative
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.events import find
-from vad.scoring.evidence import Evidence
+from vad.scoring.evidence import MOST_ALARMS, Evidence, LeftOutAlarm
 from vad.scoring.filters import filtered, radius
 from vad.scoring.gains import Gains, fit_gains
+from vad.scoring.items import Event
 from vad.scoring.norms import Norm
 from vad.scoring.poisson import poisson_interval
 from vad.scoring.pooling import frame_errors
@@ -28,10 +29,10 @@ Standardisations = Mapping[str, Mapping[str, Norm | None]]  # by camera and bran
 
 @dataclass(frozen=True)
 class _Result:
-    """Of footage that was left out: the share of its frames that was alarmed, and the number of events."""
+    """Of footage that was left out: the share of its frames that was alarmed, and its false alarms."""
 
     share: float
-    events: int
+    alarms: list[LeftOutAlarm]
 
 
 def gather_evidence(normal: Sequence[NormalErrors], calibration: Calibration) -> Evidence:
@@ -63,8 +64,9 @@ def gather_evidence(normal: Sequence[NormalErrors], calibration: Calibration) ->
     if missing or not given:
         return replace(unknown, worst=missing[0] if missing else "")
     worst = max(range(len(parts)), key=lambda i: given[i].share)
-    hours, events = sum(part.seconds for part in parts) / 3600, sum(result.events for result in given)
-    low, high = poisson_interval(events)
+    hours = sum(part.seconds for part in parts) / 3600
+    alarms = [alarm for result in given for alarm in result.alarms]
+    low, high = poisson_interval(len(alarms))
     return replace(
         unknown,
         left_out=len(parts),
@@ -72,9 +74,11 @@ def gather_evidence(normal: Sequence[NormalErrors], calibration: Calibration) ->
         worst_share=given[worst].share,
         worst=_name(parts[worst]),
         left_out_hours=hours,
-        left_out_events=events,
+        left_out_events=len(alarms),
         low_per_day=24 * low / hours,
         high_per_day=24 * high / hours,
+        # `sorted` is stable, so the order is the same on every machine
+        alarms=tuple(sorted(alarms, key=lambda alarm: alarm.threshold - alarm.score)[:MOST_ALARMS]),
     )
 
 
@@ -135,7 +139,8 @@ def _without(
         for i in group:
             alone = scores[i][:, column]
             events = find(alone, threshold, parts[i].clip.fps, params.events)
-            results[i] = _Result(float((alone > threshold).mean()), len(events))
+            alarms = [_alarm(parts[i], event, threshold) for event in events]
+            results[i] = _Result(float((alone > threshold).mean()), alarms)
     return results
 
 
@@ -177,6 +182,11 @@ def _of_frames(part: NormalErrors) -> ClipErrors:
     table = clip.table[inside]
     table = table.assign(frame=table["frame"] - part.start)
     return replace(clip, table=table, maps=maps, frames=part.frames)
+
+
+def _alarm(part: NormalErrors, event: Event, threshold: float) -> LeftOutAlarm:
+    start, end, peak = (part.start + frame for frame in (event.start, event.end, event.peak))
+    return LeftOutAlarm(part.clip.clip, start, end, peak, event.score, threshold)
 
 
 def _name(part: NormalErrors) -> str:
