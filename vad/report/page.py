@@ -192,4 +192,3 @@ def row(clip: Clip, threshold: float) -> Row:
 
 def _shares(item: Event | Moment) -> str:
     return ", ".join(share_texts(item.shares)).replace(" %", "\u00a0%")
-

@@ -159,6 +159,7 @@ const viewer = (() => {
     const state = (alarmed ? "alarm" : "normal") + (event ? `, event ${event.number} of ${clip.events.length}` : "");
     byId("now-state").textContent = state;
     byId("now-state").classList.toggle("alarm", alarmed);
+    byId("readout").classList.toggle("alarm", alarmed);
     const limit = wording.number(contents.threshold);
     const ratio = contents.threshold > 0 ? `${wording.number(score / contents.threshold)} times` : "above";
     byId("now-score").textContent = `score ${wording.number(score)}, ${alarmed ? ratio : "not above"} the threshold of ${limit}`;
