@@ -139,7 +139,9 @@ def make(
         if labelled and spans:
             labels = [(float(times[22]), float(times[40]))]
             # in even clips the second event is labelled as well; in odd ones a label is missed
-            labels.append((float(times[58]), float(times[72])) if i % 2 == 0 else (float(times[80]), float(times[90])))
+            labels.append(
+                (float(times[58]), float(times[72])) if i % 2 == 0 else (float(times[80]), float(times[90]))
+            )
         if i < videos:
             write_video(media / f"clip{i}.mp4", times.tolist())
             if reconstruction:

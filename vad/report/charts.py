@@ -202,9 +202,7 @@ def roc(curves: Sequence[Curve], point: tuple[float, float, float, float] | None
     return LineChart("ROC curves", x, y, _lines(curves, x, y), at, _path([(x(0), y(0)), (x(1), y(1))]))
 
 
-def precision_recall(
-    curves: Sequence[Curve], point: tuple[float, float, float, float] | None
-) -> LineChart:
+def precision_recall(curves: Sequence[Curve], point: tuple[float, float, float, float] | None) -> LineChart:
     """The curves of precision over recall, with the point at the threshold."""
     x, y = _unit_square("recall: share of anomalous frames found", "precision: share of alarms right")
     at = None if point is None else (x(point[2]), y(point[3]), "threshold")

@@ -1,7 +1,8 @@
 """The page: index.html, made from the templates, and data.js with what its clip viewer needs.
 
-Browsers do not fetch files from the disk, so the data are scripts: data.js calls `report.data`, and the script
-of a clip calls `report.clip`. Both files have the same run id, so that the page notices if they are mixed.
+Browsers do not fetch files from the disk, so the data are scripts: data.js calls `report.data`, and the
+script of a clip calls `report.clip`. Both files have the id of the run, so that the page notices if they are
+mixed.
 """
 
 import json
@@ -24,8 +25,10 @@ from vad.store.digests import digest
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("report.js", "list.js", "curve.js", "player.js", "viewer.js")  # in this order
 MOST_EVENTS = 500  # rows of the table of all events
-VIEWER = ("id", "name", "camera", "subject", "frames", "fps", "seconds", "highest", "peak", "auc", "labels")
-VIEWER += ("curve", "data", "video", "reconstruction", "size")  # attributes of clips that the viewer needs
+VIEWER = (  # attributes of clips that the viewer needs
+    *("id", "name", "camera", "subject", "frames", "fps", "seconds", "highest", "peak", "auc", "labels"),
+    *("curve", "data", "video", "reconstruction", "size"),
+)
 ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
@@ -119,7 +122,6 @@ def html(contents: Contents, run: str) -> str:
         "duration": duration,
         "time": clip_time,
         "shares": _shares,
-        "ratio": lambda score: _ratio(score, contents.threshold),
     }
     environment.globals |= {"styles": charts.styles}
     ids = {clip.id for clip in contents.clips}
@@ -189,11 +191,4 @@ def row(clip: Clip, threshold: float) -> Row:
 
 
 def _shares(item: Event | Moment) -> str:
-    return ", ".join(share_texts(item.shares))
-
-
-def _ratio(score: float, threshold: float) -> str:
-    """How a score compares with the threshold, in words; empty where a ratio says nothing."""
-    if threshold <= 0:
-        return ""
-    return f"{number(score / threshold)} times the threshold"
+    return ", ".join(share_texts(item.shares)).replace(" %", "\u00a0%")

@@ -155,7 +155,7 @@ class Curve {
   }
 
   _axes(svg) {
-    const rows = this._ticks(this.most, Math.max(2, Math.floor((this.bottom - this.top) / 40)));
+    const rows = this._ticks(this.most, Math.max(2, Math.floor((this.bottom - this.top) / 30)));
     for (let value = 0; value <= this.most; value += rows) {
       const y = this._y(value);
       svg.append(drawing("line", {class: "grid", x1: this.left, x2: this.right, y1: y, y2: y}));

@@ -49,7 +49,22 @@ const list = (() => {
     byId("filter-count").textContent = shown === rows.length ? "" : `${shown} of ${wording.count(rows.length)} clips`;
   }
 
+  // Of a long gallery the first ten, until the button is pressed.
+  function shorten(gallery) {
+    const count = gallery.children.length;
+    if (count <= 10) return;
+    gallery.classList.add("short");
+    const more = () => {
+      gallery.classList.remove("short");
+      button.remove();
+      gallery.children[10].firstElementChild.focus();
+    };
+    const button = element("button", {type: "button", class: "more", click: more}, `Show all ${count}`);
+    gallery.after(button);
+  }
+
   function start() {
+    document.querySelectorAll(".gallery").forEach(shorten);
     sortable(byId("clip-list"));
     if (byId("event-list")) sortable(byId("event-list"));
     byId("filter").hidden = false;

@@ -98,7 +98,6 @@ window.report = (() => {
         item.open = true;
         item.dataset.closed = "";
       }
-      for (const picture of document.querySelectorAll("img[loading]")) picture.loading = "eager";
     });
     window.addEventListener("afterprint", () => {
       for (const item of document.querySelectorAll("details[data-closed]")) {
@@ -106,6 +105,10 @@ window.report = (() => {
         delete item.dataset.closed;
       }
     });
+    // pictures load as they come into view, and the rest when all else is done, so that it is there for printing
+    window.addEventListener("load", () => setTimeout(() => {
+      for (const picture of document.querySelectorAll("img[loading]")) picture.loading = "eager";
+    }, 1000));
     const missing = () => {
       if (!contents) tell("The clips cannot be opened: the file data.js is missing beside this page, or broken. Copy " +
         "the whole folder of the page, or make it again (dvc repro report).");
@@ -137,7 +140,7 @@ const wording = {
   },
   shares(shares) {
     return Object.entries(shares).filter(([, share]) => share >= 0.01)
-      .map(([name, share]) => `${name} ${Math.round(100 * share)} %`).join(", ");
+      .map(([name, share]) => `${name} ${Math.round(100 * share)}\u00a0%`).join(", ");
   },
 };
 

@@ -112,7 +112,7 @@ const viewer = (() => {
       element("td", {class: "number"}, goes(event.peak, `peak of event ${event.number}`)),
       element("td", {class: "number"}, wording.number(event.score)),
       element("td", {}, event.where),
-      element("td", {}, wording.shares(event.shares)),
+      element("td", {class: "why"}, wording.shares(event.shares)),
       ...(labelled ? [element("td", {}, event.labelled === null ? "" : event.labelled ? "labelled" : "false alarm")] : []),
       element("td", {}, event.picture ? element("img", {src: event.picture, loading: "lazy",
         alt: `Frame of the peak of event ${event.number}`}) : "–")));
@@ -159,8 +159,10 @@ const viewer = (() => {
     const state = (alarmed ? "alarm" : "normal") + (event ? `, event ${event.number} of ${clip.events.length}` : "");
     byId("now-state").textContent = state;
     byId("now-state").classList.toggle("alarm", alarmed);
-    const ratio = contents.threshold > 0 ? `, ${wording.number(score / contents.threshold)} times the threshold` : "";
-    byId("now-score").textContent = `score ${wording.number(score)}${ratio} (${wording.number(contents.threshold)})`;
+    byId("readout").classList.toggle("alarm", alarmed);
+    const limit = wording.number(contents.threshold);
+    const ratio = contents.threshold > 0 ? `${wording.number(score / contents.threshold)} times` : "above";
+    byId("now-score").textContent = `score ${wording.number(score)}, ${alarmed ? ratio : "not above"} the threshold of ${limit}`;
     byId("plot").setAttribute("aria-valuenow", index);
     byId("plot").setAttribute("aria-valuetext", `${wording.time(time, 2)}, score ${wording.number(score)}, ${state}`);
     showShares(event);
