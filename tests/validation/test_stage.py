@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests import project as tiny
-from tests.live.test_session import trained
 from tests.project import Project, computed, ran
+from tests.trained import trained
 from vad.branches.params import MeasureParams
 from vad.live import TrainedModel
 from vad.pipeline import params
