@@ -18,6 +18,12 @@ settings.load_profile("vad")
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # not in the processes of pytest-xdist
         shared.begin()
+        config.option.loadscopereorder = False  # else files with the fewest tests come last
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that run stages come first: they take longest, and at the end one process would wait for them."""
+    items.sort(key=lambda item: not {"Project", "tiny"} & vars(item.module).keys())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
