@@ -15,6 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from tests import shared
 from vad import recipe, synthetic
 from vad.pipeline import params
 from vad.synthetic import clips as scripts
@@ -199,6 +200,28 @@ def make(
     if commit:
         project.commit("tiny project")
     return project
+
+
+def make_and_run(folder: Path) -> tuple[Project, str]:
+    """A project as of `make`, whole frames, that has run once, results committed; and what the run printed.
+
+    It runs once for all tests; each caller has a copy, with a DVC remote of its own.
+    """
+
+    def run(made: Path) -> None:
+        project = make(made)
+        (made / "output").write_text(project.repro(), "utf-8")
+        project.commit("results")
+
+    shared.copy("results", run, folder)
+    project = Project(folder / "project", DVC_SITE_CACHE_DIR=str(folder / "site"))
+    config = project / ".dvc/config"
+    remote = f"url = {folder / 'remote'}"
+    config.write_text(
+        re.sub("(?<=^    )url = .*", lambda _: remote, config.read_text("utf-8"), flags=re.M), "utf-8"
+    )
+    project.run("git", "commit", "-q", "--all", "--amend", "--no-edit")
+    return project, (folder / "output").read_text("utf-8")
 
 
 def generate(folder: Path, clips: tuple[synthetic.Script, ...], frames: int = 24) -> Path:

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests import project as tiny
-from tests.live.test_session import trained
 from tests.project import Project, computed, ran
+from tests.trained import trained
 from vad.branches.params import MeasureParams
 from vad.live import TrainedModel
 from vad.pipeline import params
@@ -113,8 +113,7 @@ def test_a_background_that_is_not_for_live_use_can_be_checked(project):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> tuple[Project, str]:
     """A tiny project of whole frames that DVC has run, and what it printed."""
-    project = tiny.make(tmp_path_factory.mktemp("validate"))
-    return project, project.repro()
+    return tiny.make_and_run(tmp_path_factory.mktemp("validate"))
 
 
 @pytest.mark.slow
