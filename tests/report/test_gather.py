@@ -133,7 +133,9 @@ def test_cameras_have_heights_zones_and_a_picture(contents: Contents) -> None:
     assert (hall.name, hall.size, hall.height_near, hall.origin) == ("hall", (96, 160), 60, "fit")
     assert [(kind, name) for kind, name, _ in hall.zones] == [("ignore", "clock")]
     assert (yard.name, yard.zones, yard.origin) == ("yard", [], "default")
-    assert hall.picture == "media/test/walk." + hall.picture.split(".")[1] + ".plain.jpg"
+    # of normal footage if there is some
+    assert hall.picture == "media/train/a.20.plain.jpg"
+    assert yard.picture == "media/test/lost.20.plain.jpg"
 
 
 def test_the_summary_says_what_was_found_and_what_to_expect(contents: Contents) -> None:
