@@ -69,11 +69,11 @@ def whole_frames() -> dict[str, Any]:
 def following(stage: str) -> set[str]:
     """The stage and all stages that a change of its results re-runs."""
     # of `resize`, `statistics` reads only the list of clips that are too short, and of `train` nothing;
-    # the check without labels changes no score, and no stage reads the deployed model
+    # the check without labels changes no score, and only `report` reads the deployed model
     others = {
         "resize": {"statistics"},
         "train": {"statistics"},
-        "export": {*STAGES[STAGES.index("export") + 1 :]},
+        "export": {*STAGES[STAGES.index("export") + 1 :]} - {"report"},
         "validate": {"score", "evaluate"},
     }.get(stage, set())
     return set(STAGES[STAGES.index(stage) :]) - others
