@@ -9,15 +9,13 @@ from pathlib import Path
 
 from vad.evaluation.params import EvaluateParams
 from vad.pipeline import stage
-from vad.pipeline.clipwise import Job, each_clip
+from vad.pipeline.clipwise import each_clip
 from vad.report import page
-from vad.report.footage import Sources, read_footage
+from vad.report.footage import Sources, read_footage, require_possible
 from vad.report.gather import gather
 from vad.report.media import draw_clip
 from vad.report.params import ReportParams
-from vad.report.plan import make_plan
-from vad.report.scripts import safe_name
-from vad.store.digests import digest_files
+from vad.report.plan import coded_clips, make_plan, picture_jobs
 
 SOURCES = Sources(
     manifest=Path("data/manifest.csv"),
@@ -43,32 +41,22 @@ PAGE = Path("reports/page")
 def main(run: stage.Run) -> None:
     params, evaluate = run.params("report", ReportParams), run.params("evaluate", EvaluateParams)
     footage = read_footage(SOURCES)
+    require_possible(footage, params.privacy)
     plan = make_plan(footage, params)
     # the earlier page stays until the new one is whole
     part = PAGE.with_name(f"{PAGE.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        version = digest_files([SOURCES.calibration])
-        jobs = []
-        for clip, wanted in plan.wanted.items():
-            stems = [SOURCES.errors / clip, SOURCES.frames / clip, SOURCES.regions / clip]
-            normal = clip in footage.normal  # which has no scores
-            scores, args = ([], [None]) if normal else ([SOURCES.scores / clip], [])
-            also = [version, wanted.hash]
-            jobs.append(
-                Job.on(
-                    clip,
-                    [*stems, *scores],
-                    *args,
-                    wanted,
-                    footage.calibration,
-                    name=safe_name(clip),
-                    also=also,
-                )
-            )
+        # a few pictures are drawn faster than processes start
         drawn = params.videos != "none" or params.privacy != "none"
-        each_clip(run, draw_clip, jobs, part / "media", parallel=drawn)  # a few pictures need no processes
+        each_clip(run, draw_clip, picture_jobs(footage, plan), part / "media", parallel=drawn)
+        if coded := coded_clips(footage, plan, params):
+            from vad.report.reconstruction import draw_reconstruction, reconstruction_jobs  # loads torch
+
+            jobs, label = reconstruction_jobs(coded, footage), f"{run.name} reconstruction"
+            # torch already uses all cores
+            each_clip(run, draw_reconstruction, jobs, part / "reconstruction", label=label, parallel=False)
         page.write(part, gather(part, footage, plan, evaluate, params))
         shutil.rmtree(PAGE, ignore_errors=True)
         part.replace(PAGE)

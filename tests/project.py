@@ -37,6 +37,7 @@ STAGES = [
     "score",
     "evaluate",
     "summarize",
+    "report",
 ]  # in their order
 TINY = {  # parameters that make a run short
     "data.root": "data/tiny",
@@ -47,6 +48,7 @@ TINY = {  # parameters that make a run short
     "train.epochs": 1,
     "calibrate.threshold.policy": "percentile",
     "calibrate.threshold.percentile": 90.0,  # of 24 validation frames
+    "report.videos": "none",
     "compute.workers": 1,  # no time for starting processes
 }
 CLIPS = scripts.TRAIN[:4] + scripts.TEST[1:3]

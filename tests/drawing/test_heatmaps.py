@@ -84,11 +84,11 @@ def test_a_title_says_kind_frame_score_threshold_and_label():
     assert heatmaps.title(panel(anomalous=None), 1).endswith("(threshold 1.00), not labelled")
 
 
-def draw(folder: Path, *panels: Panel, map_threshold: float = THRESHOLD, step: int = STEP) -> np.ndarray:
+def draw(folder: Path, *panels: Panel, threshold: float = THRESHOLD, step: int = STEP) -> np.ndarray:
     """The sheet, int [height, width, 3]."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        heatmaps.draw(folder / "new/sheet.png", "hall_$x_1$", panels, 2.0, map_threshold, step)
+        heatmaps.draw(folder / "new/sheet.png", "hall_$x_1$", panels, threshold, step)
     return np.array(Image.open(folder / "new/sheet.png").convert("RGB")).astype(int)
 
 
@@ -125,8 +125,8 @@ def test_the_map_is_drawn_at_the_position_of_its_cells(tmp_path):
 def test_colours_depend_only_on_the_threshold(tmp_path):
     hot = panel().map
 
-    def heat(factor: float, map_threshold: float) -> np.ndarray:
-        return cut(draw(tmp_path, panel(hot * np.float16(factor)), map_threshold=map_threshold), 1)
+    def heat(factor: float, threshold: float) -> np.ndarray:
+        return cut(draw(tmp_path, panel(hot * np.float16(factor)), threshold=threshold), 1)
 
     at_threshold = heat(1, 4.0)
     np.testing.assert_array_equal(at_threshold, heat(0.5, 2.0))
@@ -202,16 +202,16 @@ def test_frames_of_any_size_fit(tmp_path, height, width):
 
 def test_a_threshold_of_0_or_less_can_be_drawn(tmp_path):
     hot = panel().map
-    half, full = (draw(tmp_path, panel(hot * np.float16(f)), map_threshold=-0.5) for f in (0.125, 0.25))
+    half, full = (draw(tmp_path, panel(hot * np.float16(f)), threshold=-0.5) for f in (0.125, 0.25))
     assert cut(half, 1)[96, 144, 1] > cut(full, 1)[96, 144, 1]
-    np.testing.assert_array_equal(cut(full, 1), cut(draw(tmp_path, panel(hot), map_threshold=0.0), 1))
+    np.testing.assert_array_equal(cut(full, 1), cut(draw(tmp_path, panel(hot), threshold=0.0), 1))
 
 
 def test_the_same_panels_give_the_same_bytes(tmp_path):
     truth = np.eye(30, dtype=bool)
     for name in "ab":
         panels = [panel(truth=truth), panel(kind=FALSE, anomalous=False)]
-        heatmaps.draw(tmp_path / name, "hall", panels, 2.0, THRESHOLD, STEP)
+        heatmaps.draw(tmp_path / name, "hall", panels, THRESHOLD, STEP)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert b"matplotlib" not in (tmp_path / "a").read_bytes()
 
@@ -222,5 +222,5 @@ def test_a_map_of_another_size_is_refused(tmp_path):
         match=r"clip 'hall': the map of frame 56 has 15 x 20 cells, but a frame of 120 x 160 pixels in cells "
         r"of 4 has 30 x 40 \(rows x columns\); run `dvc repro`",
     ):
-        heatmaps.draw(tmp_path / "a.png", "hall", [panel()], 2.0, THRESHOLD, 4)
+        heatmaps.draw(tmp_path / "a.png", "hall", [panel()], THRESHOLD, 4)
     assert not list(tmp_path.iterdir())

@@ -304,8 +304,9 @@ def test_a_picture_shows_frame_map_and_mask_of_the_same_frame(footage, tmp_path,
             t = (panel.number - 1) // 2
             assert (panel.number, panel.score) == (2 * t + 1, t / 4)
             assert panel.frame.ravel()[0] == t * 240 % 251
-            expected = s[10 * i + t].reshape(24, 40)[::8, ::8]
-            np.testing.assert_allclose(panel.map, expected, atol=2e-3)
+            cells = np.maximum(s[10 * i + t].reshape(24, 40)[::8, ::8], 0)
+            # the scores of the cells, on the scale of the frame's score
+            np.testing.assert_allclose(panel.map, cells / cells.max() * panel.score, atol=1e-2)
             if name == "normal":
                 assert panel.truth is None
             else:

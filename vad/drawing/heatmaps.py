@@ -1,7 +1,7 @@
-"""Heat maps: maps of scores over chosen frames, beside the labelled pixels.
+"""Heat maps: what raised the scores of chosen frames, laid over them, beside the labelled pixels.
 
-All pictures share a colour scale, also between revisions whose scores have the same scale: no colour at 0,
-the median of normal footage, and full colour at twice the threshold of maps.
+All pictures share the colour scale of frame scores, also between revisions whose scores have the same scale:
+no colour at 0, the median of normal footage, and full colour at twice the threshold.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,8 @@ TOP, FALSE, MISSED = "most anomalous", "false alarm", "missed"
 ALARMED, LABELLED = TRACKS[:2]  # colours of outlines
 SIDE, COLUMN = 320, 200  # pixels: longer side of a picture; least width of a column
 MARGIN, LINE, FOOT, DPI = 12, 22, 64, 100
+HIGHEST = "The cell that raised a score most\nhas the score of its frame."
+WHOLE = "There are errors of whole frames alone. For maps:\nbranches.reconstruction.maps: true"
 LEVELS = 12  # colours of the map; the threshold is in the middle
 HEAT = np.column_stack(  # RGBA, from nearly transparent over yellow to red
     [colormaps["YlOrRd"](np.linspace(0.1, 0.85, LEVELS))[:, :3], np.linspace(0, 0.7, LEVELS)]
@@ -41,7 +43,7 @@ class Panel:
         score: score of the frame.
         anomalous: label of the frame; None if it is not labelled.
         frame: uint8 [h, w] or [h, w, 3] RGB.
-        map: scores of the cells, float [rows, columns], higher is more anomalous.
+        map: contributions of the cells to the score, float [rows, columns]; the highest is the score.
         truth: mask of anomalous pixels of the source frame, bool [H, W], possibly of another size than the
             extracted frame; None without mask.
     """
@@ -96,21 +98,17 @@ def title(panel: Panel, threshold: float) -> str:
     return f"{panel.kind}: frame {panel.number}, {score}, {label}"
 
 
-def draw(
-    path: Path, clip_name: str, panels: Sequence[Panel], threshold: float, map_threshold: float, cell: int
-) -> None:
+def draw(path: Path, clip_name: str, panels: Sequence[Panel], threshold: float, cell: int) -> None:
     """Writes a PNG with a row for each panel: the frame, the map over it, and outlines.
 
-    The outlines surround the cells above `map_threshold` and the labelled pixels. The same panels give the
-    same bytes.
+    The outlines surround the cells above the threshold and the labelled pixels. The same panels give the same
+    bytes.
 
     Args:
         path: path of the PNG.
         clip_name: name of the clip, for the title.
         panels: frames of the clip, of the same size.
-        threshold: threshold of frame scores.
-        map_threshold: threshold of cell scores; full colour is at twice this value, or at 1 if it is not
-            above 0.
+        threshold: of frame scores; full colour is at twice this value, or at 1 if it is not above 0.
         cell: pixels of the frame per cell, in each direction.
 
     Raises:
@@ -124,7 +122,7 @@ def draw(
     row = LINE + height + MARGIN
     sheet = _Sheet(lefts[-1] + max(width, COLUMN) + MARGIN, MARGIN + LINE + len(panels) * row + FOOT)
     sheet.text(MARGIN, MARGIN, clip_name, weight="bold", size=11)
-    full = 2 * map_threshold if map_threshold > 0 else 1.0
+    full = 2 * threshold if threshold > 0 else 1.0
     for i, panel in enumerate(panels):
         y = MARGIN + LINE + i * row
         sheet.text(MARGIN, y + 2, title(panel, threshold))
@@ -133,34 +131,41 @@ def draw(
             _show(axes, panel.frame)
         extent = (0, panel.map.shape[1] * cell, panel.map.shape[0] * cell, 0)
         mapped.imshow(panel.map, COLORMAP, vmin=0, vmax=full, extent=extent, interpolation="nearest")
-        above = _enlarge(panel.map > map_threshold, cell)[: size[0], : size[1]]
+        above = _enlarge(panel.map > threshold, cell)[: size[0], : size[1]]
         _outline(outlined, above, size, ALARMED)
         if panel.truth is not None:
             _outline(outlined, panel.truth, size, LABELLED)
         for axes in (mapped, outlined):  # the last cells may reach beyond the frame
             axes.set(xlim=(0, size[1]), ylim=(size[0], 0))
-    outlines = {ALARMED: "map above its threshold"}
+    outlines = {ALARMED: "cells above the threshold"}
     if any(panel.truth is not None for panel in panels):
         outlines[LABELLED] = "labelled anomalous"
-    _legend(sheet, lefts, full, map_threshold, outlines)
+    even = all(panel.map.min() == panel.map.max() for panel in panels) and panels[0].map.any()
+    _legend(sheet, lefts, full, threshold, outlines, WHOLE if even else HIGHEST)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(paper.encode(sheet.pixels(), _palette()))
 
 
 def _legend(
-    sheet: "_Sheet", lefts: Sequence[float], full: float, map_threshold: float, outlines: dict[Color, str]
+    sheet: "_Sheet",
+    lefts: Sequence[float],
+    full: float,
+    threshold: float,
+    outlines: dict[Color, str],
+    note: str,
 ) -> None:
     y = sheet.height - FOOT
-    for left, what in zip(lefts, ("frame", "anomaly map", "outlines"), strict=True):
+    for left, what in zip(lefts, ("frame", "what raised the score", "outlines"), strict=True):
         sheet.text(left, y, what, weight="bold")
+    sheet.text(lefts[0], y + 20, note, size=8)
     for i, (color, meaning) in enumerate(outlines.items()):
         sheet.text(lefts[2], y + 20 + i * 18, "■", color=_hex(color))
         sheet.text(lefts[2] + 18, y + 20 + i * 18, meaning)
     bar = sheet.axes(lefts[1] + 4, y + 20, COLUMN - 20, 12)
     bar.imshow(np.arange(LEVELS)[None], COLORMAP, aspect="auto", extent=(0, full, 0, 1))
     ticks = {0.0: "0", full: f"≥ {full:.3g}"}
-    if map_threshold > 0:
-        ticks[map_threshold] = f"threshold {map_threshold:.3g}"
+    if threshold > 0:
+        ticks[threshold] = f"threshold {threshold:.3g}"
     bar.set_axis_on()
     bar.set_xticks(list(ticks), ticks.values(), size=8)
 

@@ -12,6 +12,7 @@ from vad.evaluation.pixel_metrics import PixelLevel, cell_counts
 from vad.evaluation.region_metrics import RegionLevel
 from vad.evaluation.scored_clip import ScoredClip
 from vad.scoring.calibration import Calibration
+from vad.scoring.contributions import Contributions
 from vad.store.arrays import open_array
 from vad.store.bitmasks import Masks, open_masks
 
@@ -79,12 +80,12 @@ def _counted(
 def draw(
     folder: Path, clips: Sequence[ScoredClip], calibration: Calibration, frames: Path, masks: Path
 ) -> None:
-    """Draws a picture per clip: its most anomalous frame and its worst mistake, with score map and mask.
+    """Draws a picture per clip: its most anomalous frame and its worst mistake, with what raised the score.
 
     Args:
         folder: folder of the pictures.
         clips: all test clips.
-        calibration: turns errors into score maps.
+        calibration: by which the clips were scored.
         frames: folder of the extracted frames.
         masks: folder of the masks that the stage `ingest` wrote.
     """
@@ -92,6 +93,7 @@ def draw(
     for clip in clips:
         chosen = heatmaps.choose(clip.scores, clip.anomalous, clip.scores > threshold, threshold)
         video, masks_of_clip = open_array(frames / clip.clip)[0], _open_masks(clip, masks)
+        cells = Contributions(calibration, clip.regions.region_branches, list(clip.regions.maps), clip.camera)
         panels = [
             heatmaps.Panel(
                 kind=kind,
@@ -99,13 +101,20 @@ def draw(
                 score=float(clip.scores[t]),
                 anomalous=None if clip.anomalous is None else bool(clip.anomalous[t]),
                 frame=video[t],
-                map=next(calibration.cell_scores(clip.regions, (t, t + 1)))[1][0],
+                map=_contributions(clip, t, cells),
                 truth=None if masks_of_clip is None else _mask(clip, masks_of_clip, t),
             )
             for kind, t in chosen.items()
         ]
         path = folder / f"clip_{clip.name}.png"  # DVC fails on pictures whose names are only digits
-        heatmaps.draw(path, clip.name, panels, threshold, calibration.cell_threshold, clip.regions.cell)
+        heatmaps.draw(path, clip.name, panels, threshold, clip.regions.cell)
+
+
+def _contributions(clip: ScoredClip, t: int, cells: Contributions) -> np.ndarray:
+    """The contributions of the cells to the score of frame t, float32 [rows, columns]."""
+    errors = next(cells.calibration.cell_errors(clip.regions, cells.branches, (t, t + 1)))[1][0]
+    alone = {branch: float(scores[t]) for branch, scores in clip.branches.items()}
+    return cells.of_frame(errors, float(clip.scores[t]), alone)
 
 
 def _open_masks(clip: ScoredClip, folder: Path) -> Masks | None:

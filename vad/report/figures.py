@@ -23,8 +23,8 @@ def figures(result: Mapping[str, Any], check: Mapping[str, Any], tested: bool) -
             Figure(
                 "AUC of the check without labels",
                 _decimals(check["auc"]),
-                f"Normal footage was altered in {count(check['stretches'])} stretches; so well scores tell it "
-                "from normal footage as it is. 0.5 would be no better than chance.",
+                f"Normal footage was altered in {count(check['stretches'])} stretches: how well scores tell "
+                "it from normal footage as it is. 0.5 would be no better than chance.",
                 _interval(check["low"], check["high"]),
             )
         )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vad import UserError
+from vad.overlay.privacy import Privacy
 from vad.report.stored_clip import Stems, StoredClip
 from vad.scoring.calibration import Calibration
 from vad.scoring.scores import ClipScores, read_scores
@@ -151,6 +153,27 @@ class Footage:
         if clip in self.normal:
             return self.normal[clip].camera
         return next(tested.row.camera for tested in self.tested if tested.id == clip)
+
+
+def require_possible(footage: Footage, privacy: Privacy) -> None:
+    """Refuses a privacy for which there is nothing to hide.
+
+    Args:
+        footage: the test clips.
+        privacy: `report.privacy`.
+
+    Raises:
+        UserError: if silhouettes are asked for, and nothing tells where people are.
+    """
+    if privacy != "silhouette":
+        return
+    for clip in footage.tested:
+        stored = footage.open(clip.id)
+        if stored.whole_frames() and not stored.has_silhouettes:
+            raise UserError(
+                "report.privacy = silhouette: the model scores whole frames (preprocess.mode: none) and does "
+                "not know where people are; use report.privacy: blur, which blurs the whole picture"
+            )
 
 
 def read_footage(sources: Sources) -> Footage:

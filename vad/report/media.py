@@ -11,20 +11,18 @@ All pictures go through the privacy, which needs the frames before and after; so
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
-import av
 import cv2
 import numpy as np
 
 from vad.overlay.overlay import Overlay, resized
 from vad.overlay.privacy import Privacy, processor
-from vad.overlay.scored_frame import ScoredFrame, SessionInfo
-from vad.overlay.video import TICK, Encoder
+from vad.overlay.scored_frame import ScoredFrame
+from vad.report.clip_video import ClipVideo
 from vad.report.contents import ClipData
 from vad.report.scripts import call
 from vad.report.stored_clip import Stems, StoredClip
@@ -114,19 +112,21 @@ def draw_clip(
         data = clip_data(wanted.clip, scored, calibration)
         Path(f"{stem}.js").write_text(call("report.clip", asdict(data)), "utf-8")
     thresholds = {alarm.frame: alarm.threshold for alarm in wanted.alarms}
-    height, width = Overlay(clip.info).picture_size
+    overlay, video = Overlay(clip.info, strip=False), None
     with ExitStack() as files:
-        video = files.enter_context(_Video(Path(f"{stem}.mp4"), clip.info)) if wanted.video else None
+        if wanted.video:
+            path = Path(f"{stem}.mp4")
+            video = files.enter_context(ClipVideo(path, overlay.size, clip.info.fps))
         for frame in _hidden(clip, scored, wanted):
             t = frame.result.index
             if video is not None:
-                video.add(frame)
+                video.add(overlay.draw(frame), frame.result.seconds)
             if t in wanted.stills or t in thresholds:
                 shown = _compared(frame, thresholds.get(t, clip.info.threshold))
                 _write(Path(f"{stem}.{t}.jpg"), Overlay(shown.info).still(shown))
             if t in wanted.plain:
                 assert frame.picture is not None
-                _write(Path(f"{stem}.{t}.plain.jpg"), resized(frame.picture, height, width))
+                _write(Path(f"{stem}.{t}.plain.jpg"), resized(frame.picture, *overlay.picture_size))
 
 
 def _compared(frame: ScoredFrame, threshold: float) -> ScoredFrame:
@@ -155,15 +155,6 @@ def clip_data(clip: str, scores: ClipScores, calibration: Calibration) -> ClipDa
     )
 
 
-def video_size(info: SessionInfo) -> tuple[int, int]:
-    """(height, width) of the video of a clip.
-
-    Args:
-        info: of the clip.
-    """
-    return Overlay(info, strip=False).size
-
-
 def _hidden(clip: StoredClip, scores: ClipScores | dict[int, float], wanted: Wanted) -> Iterator[ScoredFrame]:
     """The scored frames, at least those that have pictures, with people hidden as asked for."""
     if wanted.video or wanted.privacy != "none":
@@ -171,55 +162,6 @@ def _hidden(clip: StoredClip, scores: ClipScores | dict[int, float], wanted: Wan
     else:
         for t in sorted({*wanted.stills, *wanted.plain, *(alarm.frame for alarm in wanted.alarms)}):
             yield from clip.each(scores, t, t + 1)
-
-
-class _Video:
-    """The video of a clip, which has a frame for each frame of the clip; a context manager.
-
-    Args:
-        path: of the file.
-        info: of the clip.
-    """
-
-    def __init__(self, path: Path, info: SessionInfo):
-        self._overlay = Overlay(info, strip=False)
-        with _errors_of(path):
-            self._encoder = Encoder(path, self._overlay.size, info.fps)
-        self._path = path
-        self._zero: float | None = None  # seconds of the first frame
-        self._stamp = -1
-
-    def add(self, frame: ScoredFrame) -> None:
-        seconds = frame.result.seconds
-        self._zero = seconds if self._zero is None else self._zero
-        # times of frames that resampling has repeated are equal, but those of a video must rise
-        self._stamp = max(self._stamp + 1, round((seconds - self._zero) / TICK))
-        picture = self._overlay.draw(frame)
-        with _errors_of(self._path):
-            self._encoder.encode(picture, self._stamp)
-
-    def __enter__(self) -> "_Video":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                with _errors_of(self._path):
-                    self._encoder.flush()
-                    self._encoder.close()
-        finally:
-            self._encoder.abandon()
-
-
-@contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    """Raises errors of the video library as what they are for the file."""
-    try:
-        yield
-    except av.FFmpegError as e:
-        raise OSError(e.errno, e.strerror, str(path)) from None
 
 
 def _write(path: Path, picture: np.ndarray) -> None:

@@ -7,9 +7,12 @@ from itertools import zip_longest
 
 import numpy as np
 
+from vad.pipeline.clipwise import Job
 from vad.report.footage import Footage, TestedClip
 from vad.report.media import Alarm, Wanted
 from vad.report.params import ReportParams
+from vad.report.scripts import safe_name
+from vad.store.digests import digest_files
 
 EVENTS = 300  # maximum number of events with a picture: those with the highest scores
 
@@ -80,6 +83,39 @@ def make_plan(footage: Footage, params: ReportParams) -> Plan:
         of_clip = wanted.get(clip) or _empty(clip, params, footage)
         wanted[clip] = replace(of_clip, plain=(*of_clip.plain, frame))
     return Plan(anomalous, mistakes, left_out, cameras, wanted)
+
+
+def picture_jobs(footage: Footage, plan: Plan) -> list[Job]:
+    """The work of drawing pictures and videos (`vad.report.media.draw_clip`), a job per clip.
+
+    Args:
+        footage: test clips and normal clips.
+        plan: what is to be drawn.
+    """
+    sources, version, jobs = footage.sources, digest_files([footage.sources.calibration]), []
+    for clip, wanted in plan.wanted.items():
+        stems = [sources.errors / clip, sources.frames / clip, sources.regions / clip]
+        normal = clip in footage.normal  # which has no scores
+        scores, args = ([], [None]) if normal else ([sources.scores / clip], [])
+        parts = (*args, wanted, footage.calibration)
+        also = [version, wanted.hash]
+        jobs.append(Job.on(clip, [*stems, *scores], *parts, name=safe_name(clip), also=also))
+    return jobs
+
+
+def coded_clips(footage: Footage, plan: Plan, params: ReportParams) -> list[TestedClip]:
+    """The clips that get a video of their reconstruction: those with a video whose regions are whole frames.
+
+    None if people are to be hidden, whom a reconstruction shows.
+
+    Args:
+        footage: test clips.
+        plan: what is to be drawn.
+        params: the section `report`.
+    """
+    clips = [clip for clip in footage.tested if plan.wanted[clip.id].video and params.privacy == "none"]
+    # the mode is the same for all clips
+    return clips if clips and footage.open(clips[0].id).whole_frames() else []
 
 
 def _empty(clip: str, params: ReportParams, footage: Footage) -> Wanted:

@@ -62,6 +62,11 @@ class StoredClip:
         self._judged[self.errors.table["region"].to_numpy()] = True
         self._ends = np.searchsorted(self._regions.table["frame"], np.arange(self.errors.frames + 1))
 
+    @property
+    def has_silhouettes(self) -> bool:
+        """Whether the mode of preprocessing kept silhouettes."""
+        return self._regions.has_silhouettes
+
     def __len__(self) -> int:
         return self.errors.frames
 

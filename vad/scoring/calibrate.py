@@ -8,6 +8,7 @@ import numpy as np
 from vad import UserError
 from vad.scoring.calibration import ALL_CAMERAS, Calibration, Standardisation
 from vad.scoring.clip_errors import ClipErrors
+from vad.scoring.contributions import fit_normal_cells
 from vad.scoring.gains import Gains, fit_gains
 from vad.scoring.left_out import gather_evidence
 from vad.scoring.norms import Norm
@@ -58,6 +59,7 @@ def calibrate(
         hours=sum(clip.frames / clip.fps for clip in normal) / 3600,
         lookahead=max(frames for frames, _ in ahead),
         delay=max(frames / fps for frames, fps in ahead),
+        normal_cells=fit_normal_cells(normal, branches, params, gains),
     )
     scores = [
         (calibration.smoothed(part.errors, part.clip.fps, part.clip.camera), part.clip.fps) for part in pooled

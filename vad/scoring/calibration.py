@@ -55,6 +55,8 @@ class Calibration:
         border_gains: gain of regions at the border of the frame by branch; empty without
             `calibrate.border_gain`.
         picture: the calibration of single pictures (`vad.scoring.pictures`); None if they cannot be scored.
+        normal_cells: median errors of cells in normal frames by camera and branch, [rows, columns], where
+            `vad.scoring.contributions` needs them.
     """
 
     params: CalibrateParams
@@ -71,6 +73,7 @@ class Calibration:
     folds: int = 1
     border_gains: dict[str, float] = field(default_factory=dict)
     picture: "Calibration | None" = None
+    normal_cells: dict[str, dict[str, list[list[float]]]] = field(default_factory=dict)
 
     @property
     def branches(self) -> list[str]:
@@ -236,6 +239,22 @@ class Calibration:
             The frames of a chunk, and their maps of scores, float32 [n, rows, columns].
         """
         branches = [branch for branch in self.branches if branch in clip.branches]
+        for frames, maps in self.cell_errors(clip, branches, only):
+            yield frames, self.fuse_cells(maps, branches)
+
+    def cell_errors(
+        self, clip: "ClipErrors", branches: Sequence[str], only: tuple[int, int] | None = None
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Errors of the cells, smoothed over time, in chunks of frames.
+
+        Args:
+            clip: the errors of a clip.
+            branches: names of branches that the clip has.
+            only: start and end (exclusive) of the frames; by default all.
+
+        Yields:
+            The frames of a chunk, and their maps of errors, float32 [n, branches, rows, columns].
+        """
         gaussian = self.smoothing(clip.fps).of_errors()
         start, end = only or (0, clip.frames)
         # with the neighbours that the gaussian reaches, which are dropped below
@@ -244,7 +263,7 @@ class Calibration:
         for maps in results(cells, clip.each_frame(first, last)):
             low, high = max(start, first), min(end, first + len(maps))
             if low < high:
-                yield slice(low, high), self.fuse_cells(maps[low - first : high - first], branches)
+                yield slice(low, high), maps[low - first : high - first]
             first += len(maps)
 
     @cached_property
