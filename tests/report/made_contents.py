@@ -234,7 +234,7 @@ def _contents(clips: Sequence[Clip], labelled: bool, media: Path) -> Contents:
         by_person=[],
         skipped=[("test/hall/broken", "the file holds no frame that can be decoded")],
         trace=Trace(
-            [(f"data/{name}", digest(name)) for name in ("manifest.csv", "labels.csv")],
+            [(name, digest(name)) for name in ("data/manifest.csv", "models/calibration.json")],
             {"train.epochs": "20", "calibrate.smooth": "0.56", "preprocess.mode": "person_crop"},
             [("weights of the detector", digest("weights"))],
         ),
