@@ -93,7 +93,7 @@ def shown(tab: Page, video: str = "#video") -> int:
 
 def index(tab: Page) -> int:
     """The index of the frame that curve and text are about."""
-    return int(tab.get_attribute("#plot", "aria-valuenow") or "-1")
+    return int(tab.get_attribute("#plot", "data-index") or "-1")
 
 
 def click(tab: Page, seconds: float, end: float) -> None:
@@ -167,7 +167,7 @@ def test_video_and_curve_stay_in_step_while_playing(
         f"""() => new Promise((resolve) => {{
           const video = document.getElementById("video"), read = {BARS}, samples = [];
           const sample = () => {{
-            samples.push([read(video), +document.getElementById("plot").getAttribute("aria-valuenow")]);
+            samples.push([read(video), +document.getElementById("plot").dataset.index]);
             if (samples.length < 40 && !video.ended) video.requestVideoFrameCallback(sample);
             else {{ video.pause(); resolve(samples); }}
           }};
@@ -387,10 +387,12 @@ def test_hostile_names_run_no_script(tab: Page, tmp_path: Path) -> None:
     events = [replace(event, where=made_contents.HOSTILE[0], shares=shares) for event in clips[0].events]
     clips[0] = replace(clips[0], events=events)
     report_page.write(tmp_path, replace(contents, clips=clips, branches=made_contents.HOSTILE))
+    tab.set_viewport_size({"width": 390, "height": 800})
     for clip in clips[:5]:
         tab.goto((tmp_path / "index.html").as_uri() + fragment(clip.id))
         tab.wait_for_selector("#plot svg")
         assert tab.text_content("#viewer-title") == clip.name
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
         tab.keyboard.press("n")
         tab.goto("about:blank")
     tab.goto((tmp_path / "index.html").as_uri())
@@ -400,6 +402,8 @@ def test_hostile_names_run_no_script(tab: Page, tmp_path: Path) -> None:
         assert tab.text_content("#viewer-title") == clips[i].name
         assert tab.evaluate("window.hacked") is None
         tab.go_back()
+        tab.wait_for_selector("#viewer", state="hidden")
+        assert tab.evaluate("document.activeElement.textContent") == clips[i].name
     assert tab.errors == []  # type: ignore[attr-defined]
 
 

@@ -252,11 +252,16 @@ def test_curves_lie_where_their_axes_say() -> None:
 
 def test_axis_of_losses_that_fall_steeply_is_logarithmic() -> None:
     chart = charts.losses([Curve("training", [1, 2, 3], [100.0, 1.0, 0.01], True)])
+    assert chart
     heights = [y for _, y in points_of(chart.lines[0].path)]
     assert heights[1] - heights[0] == pytest.approx(heights[2] - heights[1], abs=0.2)
     assert [text for _, text in chart.y.ticks] == ["0.01", "0.1", "1", "10", "100"]
-    flat = charts.losses([Curve("training", [1, 2], [1.0, 0.5], True)])
+    flat = charts.losses([Curve("training", [1, 2, 3], [1.0, float("nan"), 0.5], True)])
+    assert flat
     assert flat.y(0) == charts.HEIGHT - charts.BOTTOM
+    assert [text for _, text in flat.x.ticks] == ["1", "2", "3"]
+    assert len(points_of(flat.lines[0].path)) == 2
+    assert charts.losses([]) is None
 
 
 def test_histogram_counts_by_height() -> None:
