@@ -159,28 +159,38 @@ def test_dragging_takes_the_video_along(tab: Page, made: tuple[Path, Contents], 
     assert index(tab) == before == shown(tab) > 50
 
 
-def test_video_and_curve_stay_in_step_while_playing(
-    tab: Page, made: tuple[Path, Contents], served: str
-) -> None:
-    opened(tab, served, made[1].clips[1].id)
+def played(tab: Page, again: str) -> list[tuple[int, int]]:
+    """Plays the opened clip; the numbers in the frames on the screen, and the indices that the page gives.
+
+    Args:
+        tab: with an opened clip.
+        again: asks for a call of `sample` at the next frame.
+    """
     samples = tab.evaluate(
         f"""() => new Promise((resolve) => {{
           const video = document.getElementById("video"), read = {BARS}, samples = [];
           const sample = () => {{
             samples.push([read(video), +document.getElementById("plot").dataset.index]);
-            if (samples.length < 40 && !video.ended) video.requestVideoFrameCallback(sample);
+            if (samples.length < 40 && !video.ended) {again};
             else {{ video.pause(); resolve(samples); }}
           }};
-          video.requestVideoFrameCallback(sample);
-          document.dispatchEvent(new KeyboardEvent("keydown", {{key: " ", bubbles: true}}));
+          {again};
           document.body.dispatchEvent(new KeyboardEvent("keydown", {{key: " ", bubbles: true}}));
         }})"""
     )
+    settle(tab)
     pairs = [(made_contents.number_in(bars), at) for bars, at in samples]
     assert len(pairs) >= 30
     assert pairs[-1][0] - pairs[0][0] >= 25
+    return pairs
+
+
+def test_video_and_curve_stay_in_step_while_playing(
+    tab: Page, made: tuple[Path, Contents], served: str
+) -> None:
+    opened(tab, served, made[1].clips[1].id)
+    pairs = played(tab, "video.requestVideoFrameCallback(sample)")
     assert max(abs(video - curve) for video, curve in pairs) <= 1
-    settle(tab)
     assert abs(shown(tab, "#reconstruction video") - shown(tab)) <= 1
     assert shown(tab) == index(tab)
 
@@ -214,6 +224,9 @@ def test_keys(tab: Page, made: tuple[Path, Contents], served: str) -> None:
     tab.focus("#video")  # its own keys must not come on top
     at = press("Home")
     assert press("ArrowRight") == at + 1
+    tab.keyboard.press("Space")
+    tab.wait_for_timeout(100)
+    assert tab.evaluate("!document.getElementById('video').paused")
 
 
 def test_the_moment_is_in_the_address(tab: Page, made: tuple[Path, Contents], served: str) -> None:
@@ -263,6 +276,34 @@ def test_the_list_filters_and_sorts(tab: Page, made: tuple[Path, Contents], serv
     assert rows.all_inner_texts()[-2:] == [clip.name for clip in clips if clip.auc is None]
 
 
+def test_browsers_without_frame_callbacks_stay_in_step(
+    tab: Page, made: tuple[Path, Contents], served: str
+) -> None:
+    tab.add_init_script(
+        "window.callback = HTMLVideoElement.prototype.requestVideoFrameCallback;"
+        "delete HTMLVideoElement.prototype.requestVideoFrameCallback;"
+    )
+    clip = made[1].clips[0]
+    opened(tab, served, clip.id, clip.events[0].peak)
+    assert shown(tab) == index(tab) == round(clip.events[0].peak * made_contents.FPS)
+    pairs = played(tab, "window.callback.call(video, sample)")
+    # the time of a video runs ahead of the frame on the screen
+    assert max(abs(video - curve) for video, curve in pairs) <= 2
+    assert shown(tab) == index(tab)
+
+
+def test_a_long_curve_keeps_its_peaks_in_few_points(tab: Page, tmp_path: Path) -> None:
+    contents = made_contents.make(tmp_path, clips=1, frames=50_000, videos=0)
+    report_page.write(tmp_path, contents)
+    clip = contents.clips[0]
+    tab.goto((tmp_path / "index.html").as_uri() + fragment(clip.id, clip.peak))
+    tab.wait_for_selector("#plot svg")
+    path = tab.get_attribute("#plot svg .curve >> nth=0", "d") or ""
+    rows = [float(point.split()[1]) for point in path[1:].split("L")]
+    assert 1000 < len(rows) <= 2000
+    assert min(rows) == float(tab.get_attribute("#plot circle", "cy") or "-1")  # that of the highest score
+
+
 def test_zooming_keeps_the_moment(tab: Page, made: tuple[Path, Contents], served: str) -> None:
     opened(tab, served, made[1].clips[0].id, 4.84)
     assert tab.is_hidden("#plot-overview")
@@ -275,6 +316,10 @@ def test_zooming_keeps_the_moment(tab: Page, made: tuple[Path, Contents], served
     tab.keyboard.press("Home")  # the stretch follows
     settle(tab)
     assert "0:00.0" in tab.locator("#plot svg > text").all_text_contents()
+    box = tab.locator("#plot-overview").bounding_box()
+    assert box
+    tab.mouse.click(box["x"] + box["width"] - 2, box["y"] + 10)
+    assert "0:07.8" in tab.locator("#plot svg > text").all_text_contents()
     tab.click("#zoom-all")
     assert tab.is_hidden("#plot-overview")
     assert index(tab) == 0

@@ -2,6 +2,7 @@
 
 const viewer = (() => {
   const byId = report.byId;
+  const TITLE = document.title;
   const FIELDS = "input, select, textarea, [contenteditable]";
   let contents = null, clip = null, frames = null, index = 0, opened = 0, said = "", timer = 0;
   let player = null, curve = null, row = null;  // row: of the event that is shown
@@ -52,7 +53,7 @@ const viewer = (() => {
     clearTimeout(timer);
     if (player) player.clear();
     clip = frames = null;
-    document.title = document.title.replace(/^.* · /, "");
+    document.title = TITLE;
   }
 
   function complain(text) {
@@ -82,7 +83,7 @@ const viewer = (() => {
       `${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frames`, `${wording.number(clip.fps)} frames per second`,
       `highest score ${wording.number(clip.highest)} at ${wording.time(clip.peak)}`,
       clip.auc !== null && `AUC ${wording.number(clip.auc)}`];
-    document.title = `${clip.name} · ${document.title}`;
+    document.title = `${clip.name} · ${TITLE}`;
     byId("viewer-title").textContent = clip.name;
     byId("viewer-facts").textContent = facts.filter(Boolean).join(", ");
     byId("viewer-message").replaceChildren();
@@ -258,6 +259,7 @@ const viewer = (() => {
     Home: () => step(-Infinity),
     End: () => step(Infinity),
     "+": () => curve.zoom(2),
+    "=": () => curve.zoom(2),  // + without Shift
     "-": () => curve.zoom(0.5),
   };
 
