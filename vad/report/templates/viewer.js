@@ -2,20 +2,26 @@
 
 const viewer = (() => {
   const byId = report.byId;
+  const TITLE = document.title;
   const FIELDS = "input, select, textarea, [contenteditable]";
   let contents = null, clip = null, frames = null, index = 0, opened = 0, said = "", timer = 0;
-  let player = null, curve = null;
+  let player = null, curve = null, row = null;  // row: of the event that is shown
 
   function start() {
     player = new Player(byId("video"), (shown) => show(shown), () => {
       complain(`The video ${clip.video} is missing, broken, or of a kind that this browser cannot play. Copy the folder ` +
         "“media” along with the page, or make the page again (dvc repro report).");
-      byId("video").hidden = true;
+      byId("video").hidden = byId("play").hidden = true;
       show(index);
     });
     curve = new Curve(byId("plot"), byId("plot-overview"), goto);
     document.addEventListener("keydown", key, {capture: true});
-    byId("video").addEventListener("pause", settle);
+    for (const name of ["play", "pause"]) byId("video").addEventListener(name, () => {
+      byId("play").textContent = player.playing ? "pause" : "play";
+      show(index);
+      settle();
+    });
+    byId("play").addEventListener("click", () => player.toggle());
     byId("event-before").addEventListener("click", () => jump(-1));
     byId("event-after").addEventListener("click", () => jump(1));
     byId("zoom-in").addEventListener("click", () => curve.zoom(2));
@@ -47,7 +53,7 @@ const viewer = (() => {
     clearTimeout(timer);
     if (player) player.clear();
     clip = frames = null;
-    document.title = document.title.replace(/^.* · /, "");
+    document.title = TITLE;
   }
 
   function complain(text) {
@@ -77,7 +83,7 @@ const viewer = (() => {
       `${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frames`, `${wording.number(clip.fps)} frames per second`,
       `highest score ${wording.number(clip.highest)} at ${wording.time(clip.peak)}`,
       clip.auc !== null && `AUC ${wording.number(clip.auc)}`];
-    document.title = `${clip.name} · ${document.title}`;
+    document.title = `${clip.name} · ${TITLE}`;
     byId("viewer-title").textContent = clip.name;
     byId("viewer-facts").textContent = facts.filter(Boolean).join(", ");
     byId("viewer-message").replaceChildren();
@@ -91,7 +97,7 @@ const viewer = (() => {
     byId("shares").replaceChildren(...contents.branches.map((name) => element("li", {},
       element("span", {class: "name"}, name), element("span", {class: "track"}, element("i")), element("span", {class: "value"}))));
     listEvents();
-    byId("video").hidden = !clip.video;
+    byId("video").hidden = byId("play").hidden = !clip.video;
     byId("video").style.aspectRatio = clip.size[0] ? `${clip.size[1]} / ${clip.size[0]}` : "";
     byId("reconstruction").hidden = !clip.reconstruction;
   }
@@ -105,7 +111,7 @@ const viewer = (() => {
       `${wording.number(contents.threshold)} long enough. The highest is ${wording.number(clip.highest)} at ${wording.time(clip.peak)}.` : "";
     for (const id of ["event-before", "event-after"]) byId(id).hidden = none;
     const labelled = byId("legend-labels") !== null;
-    const rows = clip.events.map((event) => element("tr", {"data-number": event.number},
+    const rows = clip.events.map((event) => element("tr", {},
       element("th", {scope: "row", class: "number"}, `${event.number}`),
       element("td", {class: "number"}, goes(event.start, `start of event ${event.number}`)),
       element("td", {class: "number"}, wording.time(event.end)),
@@ -117,6 +123,7 @@ const viewer = (() => {
       element("td", {}, event.picture ? element("img", {src: event.picture, loading: "lazy",
         alt: `Frame of the peak of event ${event.number}`}) : "–")));
     byId("viewer-events").querySelector("tbody").replaceChildren(...rows);
+    row = null;
   }
 
   function begin(loaded, time) {
@@ -163,11 +170,18 @@ const viewer = (() => {
     const limit = wording.number(contents.threshold);
     const ratio = contents.threshold > 0 ? `${wording.number(score / contents.threshold)} times` : "above";
     byId("now-score").textContent = `score ${wording.number(score)}, ${alarmed ? ratio : "not above"} the threshold of ${limit}`;
-    byId("plot").setAttribute("aria-valuenow", index);
-    byId("plot").setAttribute("aria-valuetext", `${wording.time(time, 2)}, score ${wording.number(score)}, ${state}`);
+    byId("plot").dataset.index = index;
+    if (!player.playing) {  // a screen reader would read out every frame
+      byId("plot").setAttribute("aria-valuenow", index);
+      byId("plot").setAttribute("aria-valuetext", `${wording.time(time, 2)}, score ${wording.number(score)}, ${state}`);
+    }
     showShares(event);
-    for (const row of byId("viewer-events").querySelectorAll("tbody tr"))
-      row.classList.toggle("current", event !== null && row.dataset.number === `${event.number}`);
+    const current = event && byId("viewer-events").querySelector("tbody").rows[clip.events.indexOf(event)];
+    if (current !== row) {
+      if (row) row.classList.remove("current");
+      if (current) current.classList.add("current");
+      row = current;
+    }
     if (!clip.video || byId("video").hidden) showSnapshot(middle);
     else {
       byId("snapshot").hidden = true;
@@ -212,7 +226,8 @@ const viewer = (() => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       if (!frames || player.playing) return;
-      announce(byId("plot").getAttribute("aria-valuetext"));
+      // the focused curve is read out by itself
+      if (document.activeElement !== byId("plot")) announce(byId("plot").getAttribute("aria-valuetext"));
       report.remember(clip.id, frames.times[index] + frames.first);
     }, 400);
   }
@@ -244,6 +259,7 @@ const viewer = (() => {
     Home: () => step(-Infinity),
     End: () => step(Infinity),
     "+": () => curve.zoom(2),
+    "=": () => curve.zoom(2),  // + without Shift
     "-": () => curve.zoom(0.5),
   };
 
