@@ -113,7 +113,7 @@ def _empty(clip: str, params: ReportParams, footage: Footage) -> Wanted:
 
 
 def _wanted(clip: TestedClip, params: ReportParams, footage: Footage) -> Wanted:
-    """What is to be drawn of a test clip, which does not depend on the others, so that one more costs only one.
+    """What is to be drawn of a test clip, independent of other clips, so that one more costs only one.
 
     The galleries of all clips together hold no more of it than those that it would have alone.
     """
@@ -172,7 +172,7 @@ def _left_out(footage: Footage) -> list[Spot]:
 
 
 def _cameras(footage: Footage) -> dict[str, tuple[str, int]]:
-    """For each camera, the frame with the most regions in the second half of a clip, if possible a normal one.
+    """For each camera, the frame with most regions in the second half of a clip, if possible a normal one.
 
     So there are people to compare heights with; and late in a clip, the background behind hidden people is
     known.
