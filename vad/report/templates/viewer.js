@@ -79,13 +79,15 @@ const viewer = (() => {
   }
 
   function describe(number) {
-    const facts = [clip.camera && `camera ${clip.camera}`, clip.subject && `person ${clip.subject}`,
-      `${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frames`, `${wording.number(clip.fps)} frames per second`,
+    // names of any script and direction keep to themselves
+    const named = (what, name) => name ? [what, element("bdi", {}, name), ", "] : [];
+    const facts = [`${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frames`, `${wording.number(clip.fps)} frames per second`,
       `highest score ${wording.number(clip.highest)} at ${wording.time(clip.peak)}`,
       clip.auc !== null && `AUC ${wording.number(clip.auc)}`];
     document.title = `${clip.name} · ${TITLE}`;
     byId("viewer-title").textContent = clip.name;
-    byId("viewer-facts").textContent = facts.filter(Boolean).join(", ");
+    byId("viewer-facts").replaceChildren(...named("camera ", clip.camera), ...named("person ", clip.subject),
+      facts.filter(Boolean).join(", "));
     byId("viewer-message").replaceChildren();
     byId("viewer-message").hidden = true;
     for (const [id, step] of [["clip-before", -1], ["clip-after", 1]]) {
