@@ -12,8 +12,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.live.configurations import DETECTOR
-from tests.live.test_session import assert_equal, clips_of, trained, watch
+from tests.live.test_session import assert_equal, clips_of, watch
 from tests.project import ROOT, Project
+from tests.trained import trained
 from vad import UserError
 from vad.live import PictureScorer, TrainedModel, load_deployed
 from vad.live.deployed_model import Card

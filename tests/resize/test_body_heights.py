@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.live.test_session import trained
 from tests.project import Project, computed
+from tests.trained import trained
 from vad.store.body_heights import BodyHeight, BodyHeights, write_body_heights
 
 CLIPS = {"resize train": 3, "resize val": 1, "resize test": 2}

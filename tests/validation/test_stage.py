@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests import project as tiny
-from tests.live.test_session import trained
 from tests.project import Project, computed, ran
+from tests.trained import trained
 from vad.branches.params import MeasureParams
 from vad.live import TrainedModel
 from vad.pipeline import params
@@ -113,8 +113,7 @@ def test_a_background_that_is_not_for_live_use_can_be_checked(project):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> tuple[Project, str]:
     """A tiny project of whole frames that DVC has run, and what it printed."""
-    project = tiny.make(tmp_path_factory.mktemp("validate"))
-    return project, project.repro()
+    return tiny.make_and_run(tmp_path_factory.mktemp("validate"))
 
 
 @pytest.mark.slow
@@ -145,4 +144,4 @@ def test_another_calibration_scores_anew_but_measures_nothing(run):
 def test_another_seed_runs_only_what_depends_on_the_check(run):
     project, _ = run
     project.set({"validate.seed": 1})
-    assert ran(project.repro()) == {"validate", "summarize"}
+    assert ran(project.repro()) == {"validate", "summarize", "report"}
