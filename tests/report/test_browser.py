@@ -221,12 +221,33 @@ def test_keys(tab: Page, made: tuple[Path, Contents], served: str) -> None:
     tab.wait_for_function("() => !document.getElementById('video').paused")
     tab.keyboard.press("Space")
     tab.wait_for_function("() => document.getElementById('video').paused")
-    tab.focus("#video")  # its own keys must not come on top
+    tab.focus("#play")
     at = press("Home")
     assert press("ArrowRight") == at + 1
-    tab.keyboard.press("Space")
+    tab.keyboard.press("Space")  # presses the button: the key must not come on top
     tab.wait_for_timeout(100)
     assert tab.evaluate("!document.getElementById('video').paused")
+
+
+def test_buttons(tab: Page, made: tuple[Path, Contents], served: str) -> None:
+    opened(tab, served, made[1].clips[0].id)
+    steps = {"event-after": 20, "frame-after": 21, "frame-before": 20, "event-before": 20}
+    for button, frame in steps.items():
+        tab.click(f"#{button}")
+        settle(tab)
+        assert shown(tab) == index(tab) == frame
+    tab.select_option("#speed", "0.25")
+    for video in ("#video", "#reconstruction video"):
+        assert tab.eval_on_selector(video, "video => video.playbackRate") == 0.25
+    tab.click("#video")
+    tab.wait_for_function("() => document.getElementById('play').textContent.includes('pause')")
+    tab.click("#play")
+    tab.wait_for_function("() => document.getElementById('video').paused")
+    tab.click("#full-screen")
+    tab.wait_for_function("() => document.fullscreenElement === document.getElementById('screen')")
+    assert tab.is_visible("#frame-after")
+    tab.keyboard.press("f")
+    tab.wait_for_function("() => document.fullscreenElement === null")
 
 
 def test_the_moment_is_in_the_address(tab: Page, made: tuple[Path, Contents], served: str) -> None:
