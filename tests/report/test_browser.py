@@ -144,6 +144,17 @@ def test_a_click_at_a_moment_shows_that_frame(
         assert shown(tab, "#reconstruction video") == wanted
 
 
+def test_the_axis_has_the_times_of_the_clip(tab: Page, made: tuple[Path, Contents], served: str) -> None:
+    opened(tab, served, made[1].clips[1].id)  # whose times begin late
+    box = tab.locator("#plot svg > text", has_text="0:02").bounding_box()
+    plot = tab.locator("#plot").bounding_box()
+    assert box
+    assert plot
+    tab.mouse.click(box["x"] + box["width"] / 2, plot["y"] + 100)
+    settle(tab)
+    assert float(tab.inner_text("#now-time").removeprefix("0:")) == pytest.approx(2, abs=0.1)
+
+
 def test_dragging_takes_the_video_along(tab: Page, made: tuple[Path, Contents], served: str) -> None:
     opened(tab, served, made[1].clips[0].id)
     box = tab.locator("#plot").bounding_box()
