@@ -18,6 +18,7 @@ const viewer = (() => {
     document.addEventListener("keydown", key, {capture: true});
     for (const name of ["play", "pause"]) byId("video").addEventListener(name, () => {
       byId("play").textContent = player.playing ? "❚❚ pause" : "▶ play";
+      byId("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
       show(index);
       settle();
     });
