@@ -144,6 +144,17 @@ def test_a_click_at_a_moment_shows_that_frame(
         assert shown(tab, "#reconstruction video") == wanted
 
 
+def test_the_axis_has_the_times_of_the_clip(tab: Page, made: tuple[Path, Contents], served: str) -> None:
+    opened(tab, served, made[1].clips[1].id)  # whose times begin late
+    box = tab.locator("#plot svg > text", has_text="0:02").bounding_box()
+    plot = tab.locator("#plot").bounding_box()
+    assert box
+    assert plot
+    tab.mouse.click(box["x"] + box["width"] / 2, plot["y"] + 100)
+    settle(tab)
+    assert float(tab.inner_text("#now-time").removeprefix("0:")) == pytest.approx(2, abs=0.1)
+
+
 def test_dragging_takes_the_video_along(tab: Page, made: tuple[Path, Contents], served: str) -> None:
     opened(tab, served, made[1].clips[0].id)
     box = tab.locator("#plot").bounding_box()
@@ -221,12 +232,33 @@ def test_keys(tab: Page, made: tuple[Path, Contents], served: str) -> None:
     tab.wait_for_function("() => !document.getElementById('video').paused")
     tab.keyboard.press("Space")
     tab.wait_for_function("() => document.getElementById('video').paused")
-    tab.focus("#video")  # its own keys must not come on top
+    tab.focus("#play")
     at = press("Home")
     assert press("ArrowRight") == at + 1
-    tab.keyboard.press("Space")
+    tab.keyboard.press("Space")  # presses the button: the key must not come on top
     tab.wait_for_timeout(100)
     assert tab.evaluate("!document.getElementById('video').paused")
+
+
+def test_buttons(tab: Page, made: tuple[Path, Contents], served: str) -> None:
+    opened(tab, served, made[1].clips[0].id)
+    steps = {"event-after": 20, "frame-after": 21, "frame-before": 20, "event-before": 20}
+    for button, frame in steps.items():
+        tab.click(f"#{button}")
+        settle(tab)
+        assert shown(tab) == index(tab) == frame
+    tab.select_option("#speed", "0.25")
+    for video in ("#video", "#reconstruction video"):
+        assert tab.eval_on_selector(video, "video => video.playbackRate") == 0.25
+    tab.click("#video")
+    tab.wait_for_function("() => document.getElementById('play').textContent.includes('pause')")
+    tab.click("#play")
+    tab.wait_for_function("() => document.getElementById('video').paused")
+    tab.click("#full-screen")
+    tab.wait_for_function("() => document.fullscreenElement === document.getElementById('screen')")
+    assert tab.is_visible("#frame-after")
+    tab.keyboard.press("f")
+    tab.wait_for_function("() => document.fullscreenElement === null")
 
 
 def test_the_moment_is_in_the_address(tab: Page, made: tuple[Path, Contents], served: str) -> None:

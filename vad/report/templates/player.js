@@ -132,6 +132,10 @@ class Player {
     else this.video.pause();
   }
 
+  setSpeed(speed) {
+    this.video.playbackRate = this.video.defaultPlaybackRate = speed;
+  }
+
   pause() { this.video.pause(); }
   get playing() { return !this.video.paused; }
 }

@@ -11,17 +11,22 @@ const viewer = (() => {
     player = new Player(byId("video"), (shown) => show(shown), () => {
       complain(`The video ${clip.video} is missing, broken, or of a kind that this browser cannot play. Copy the folder ` +
         "“media” along with the page, or make the page again (dvc repro report).");
-      byId("video").hidden = byId("play").hidden = true;
+      moving(false);
       show(index);
     });
     curve = new Curve(byId("plot"), byId("plot-overview"), goto);
     document.addEventListener("keydown", key, {capture: true});
     for (const name of ["play", "pause"]) byId("video").addEventListener(name, () => {
-      byId("play").textContent = player.playing ? "pause" : "play";
+      byId("play").textContent = player.playing ? "❚❚ pause" : "▶ play";
+      byId("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
       show(index);
       settle();
     });
-    byId("play").addEventListener("click", () => player.toggle());
+    for (const id of ["play", "video"]) byId(id).addEventListener("click", () => player.toggle());
+    byId("speed").addEventListener("change", () => player.setSpeed(+byId("speed").value));
+    byId("frame-before").addEventListener("click", () => step(-1));
+    byId("frame-after").addEventListener("click", () => step(1));
+    byId("full-screen").addEventListener("click", fullScreen);
     byId("event-before").addEventListener("click", () => jump(-1));
     byId("event-after").addEventListener("click", () => jump(1));
     byId("zoom-in").addEventListener("click", () => curve.zoom(2));
@@ -79,13 +84,15 @@ const viewer = (() => {
   }
 
   function describe(number) {
-    const facts = [clip.camera && `camera ${clip.camera}`, clip.subject && `person ${clip.subject}`,
-      `${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frames`, `${wording.number(clip.fps)} frames per second`,
+    // names of any script and direction keep to themselves
+    const named = (what, name) => name ? [what, element("bdi", {}, name), ", "] : [];
+    const facts = [`${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frames`, `${wording.number(clip.fps)} frames per second`,
       `highest score ${wording.number(clip.highest)} at ${wording.time(clip.peak)}`,
       clip.auc !== null && `AUC ${wording.number(clip.auc)}`];
     document.title = `${clip.name} · ${TITLE}`;
     byId("viewer-title").textContent = clip.name;
-    byId("viewer-facts").textContent = facts.filter(Boolean).join(", ");
+    byId("viewer-facts").replaceChildren(...named("camera ", clip.camera), ...named("person ", clip.subject),
+      facts.filter(Boolean).join(", "));
     byId("viewer-message").replaceChildren();
     byId("viewer-message").hidden = true;
     for (const [id, step] of [["clip-before", -1], ["clip-after", 1]]) {
@@ -97,9 +104,21 @@ const viewer = (() => {
     byId("shares").replaceChildren(...contents.branches.map((name) => element("li", {},
       element("span", {class: "name"}, name), element("span", {class: "track"}, element("i")), element("span", {class: "value"}))));
     listEvents();
-    byId("video").hidden = byId("play").hidden = !clip.video;
+    moving(Boolean(clip.video));
     byId("video").style.aspectRatio = clip.size[0] ? `${clip.size[1]} / ${clip.size[0]}` : "";
     byId("reconstruction").hidden = !clip.reconstruction;
+  }
+
+  // Shows the video and its buttons, or neither.
+  function moving(there) {
+    for (const id of ["video", "play", "speed", "full-screen"]) byId(id).hidden = !there;
+  }
+
+  function fullScreen() {
+    const screen = byId("screen"), video = byId("video");
+    if (document.fullscreenElement) document.exitFullscreen();
+    else if (screen.requestFullscreen) screen.requestFullscreen().catch(() => {});
+    else if (video.webkitEnterFullscreen) video.webkitEnterFullscreen();  // phones that show only videos so
   }
 
   function listEvents() {
@@ -258,6 +277,7 @@ const viewer = (() => {
     " ": () => player.toggle(),
     Home: () => step(-Infinity),
     End: () => step(Infinity),
+    f: () => { if (!byId("full-screen").hidden) fullScreen(); },
     "+": () => curve.zoom(2),
     "=": () => curve.zoom(2),  // + without Shift
     "-": () => curve.zoom(0.5),
