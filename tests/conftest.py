@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import settings
+
+from tests import shared
 
 # tests run side by side, one per core: threads of torch would only be in each other's way
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,3 +13,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # a busy machine is slow now and then, which says nothing about the code
 settings.register_profile("vad", deadline=None)
 settings.load_profile("vad")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # not in the processes of pytest-xdist
+        shared.begin()
+        config.option.loadscopereorder = False  # else files with the fewest tests come last
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that run stages come first: they take longest, and at the end one process would wait for them."""
+    items.sort(key=lambda item: not {"Project", "tiny"} & vars(item.module).keys())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shared.end()

@@ -15,6 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from tests import shared
 from vad import recipe, synthetic
 from vad.pipeline import params
 from vad.synthetic import clips as scripts
@@ -68,11 +69,11 @@ def whole_frames() -> dict[str, Any]:
 def following(stage: str) -> set[str]:
     """The stage and all stages that a change of its results re-runs."""
     # of `resize`, `statistics` reads only the list of clips that are too short, and of `train` nothing;
-    # the check without labels changes no score, and no stage reads the deployed model
+    # the check without labels changes no score, and only `report` reads the deployed model
     others = {
         "resize": {"statistics"},
         "train": {"statistics"},
-        "export": {*STAGES[STAGES.index("export") + 1 :]},
+        "export": {*STAGES[STAGES.index("export") + 1 :]} - {"report"},
         "validate": {"score", "evaluate"},
     }.get(stage, set())
     return set(STAGES[STAGES.index(stage) :]) - others
@@ -199,6 +200,28 @@ def make(
     if commit:
         project.commit("tiny project")
     return project
+
+
+def make_and_run(folder: Path) -> tuple[Project, str]:
+    """A project as of `make`, whole frames, that has run once, results committed; and what the run printed.
+
+    It runs once for all tests; each caller has a copy, with a DVC remote of its own.
+    """
+
+    def run(made: Path) -> None:
+        project = make(made)
+        (made / "output").write_text(project.repro(), "utf-8")
+        project.commit("results")
+
+    shared.copy("results", run, folder)
+    project = Project(folder / "project", DVC_SITE_CACHE_DIR=str(folder / "site"))
+    config = project / ".dvc/config"
+    remote = f"url = {folder / 'remote'}"
+    config.write_text(
+        re.sub("(?<=^    )url = .*", lambda _: remote, config.read_text("utf-8"), flags=re.M), "utf-8"
+    )
+    project.run("git", "commit", "-q", "--all", "--amend", "--no-edit")
+    return project, (folder / "output").read_text("utf-8")
 
 
 def generate(folder: Path, clips: tuple[synthetic.Script, ...], frames: int = 24) -> Path:

@@ -1,8 +1,7 @@
 """Recipes: written into params.yaml with its comments, or handed to DVC word by word."""
 
-import os
 import re
-import subprocess
+import runpy
 import sys
 from collections.abc import Callable
 from copy import deepcopy
@@ -74,15 +73,22 @@ def comments(text: str) -> list[str]:
 
 
 @pytest.fixture
-def command() -> Callable[..., tuple[int, str, str]]:
-    """`python -m vad.recipe …` in the current folder: status, stdout, stderr."""
+def command(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """`python -m vad.recipe …` in the current folder: status, stdout, stderr.
+
+    In this process, which has imported torch already.
+    """
 
     def run(*words: str) -> tuple[int, str, str]:
-        env = os.environ | {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            [sys.executable, "-m", "vad.recipe", *words], env=env, capture_output=True, text=True
-        )
-        return done.returncode, done.stdout, done.stderr
+        monkeypatch.setattr(sys, "argv", ["vad.recipe", *words])
+        monkeypatch.delitem(sys.modules, "vad.recipe", raising=False)
+        capsys.readouterr()
+        status = 0
+        try:
+            runpy.run_module("vad.recipe", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
 
     return run
 

@@ -17,8 +17,8 @@ from tests.footage.videos import numbered
 from tests.inputs.http_server import MJPEG, HttpServer, Route, mjpeg
 from tests.inputs.http_server import PASSWORD as HTTP_PASSWORD
 from tests.inputs.rtsp_server import ENCODED, PASSWORD, RtspServer, free_port, missing
-from tests.live.test_session import trained
 from tests.project import ROOT, environment
+from tests.trained import trained
 
 pytestmark = pytest.mark.slow
 

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.live.test_session import clips_of, trained
+from tests.live.test_session import clips_of
 from tests.project import ROOT, Project, environment
+from tests.trained import trained
 from vad import cli
 from vad.footage.decode import frames
 from vad.footage.encode import encode

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.detect.test_command import footage, rows
-from tests.live.test_session import clips_of, trained
+from tests.live.test_session import clips_of
 from tests.project import ROOT, environment
+from tests.trained import trained
 
 pytestmark = pytest.mark.slow
 LARGEST = 450  # MiB of packages in the environment

@@ -12,8 +12,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests import project as tiny
-from tests.live.test_session import DEPLOYED_TOLERANCE, RUN, UP_TO_SCORE
+from tests.live.test_session import DEPLOYED_TOLERANCE
 from tests.project import ROOT, Project, environment
+from tests.trained import UP_TO_SCORE, run_stages
 from vad import recipe
 from vad.scoring.scores import read_scores
 from vad.store import manifest
@@ -34,8 +35,7 @@ def project(tmp_path_factory) -> Project:
     project = tiny.copy(tmp_path_factory.mktemp("ped2") / "project")
     overrides = recipe.overrides(["ped2", "objects"], root=str(root), detector=str(DETECTOR))
     project.set(overrides | {"preprocess.person_crop.onnx.sha256": hash_file(DETECTOR)})
-    command = [sys.executable, "-c", RUN, json.dumps(None), *STAGES]
-    subprocess.run(command, cwd=project.folder, env=project.env, check=True)  # takes some minutes
+    run_stages(project.folder, STAGES)  # takes some minutes
     return project
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from stages.statistics import training_clips
-from tests.live.test_session import assert_equal, clips_of, trained, watch
+from tests.live.test_session import assert_equal, clips_of, watch
 from tests.project import Project
+from tests.trained import trained
 from vad import UserError
 from vad.branches.classes import Classes
 from vad.live import TrainedModel

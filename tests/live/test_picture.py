@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tests import project as tiny
-from tests.live.test_session import RUN, clips_of, trained
+from tests.live.test_session import clips_of
 from tests.project import Project
+from tests.trained import run_stages, trained
 from vad import UserError, recipe
 from vad.detection.foreground_params import ForegroundParams
 from vad.live import PictureResult, PictureScorer, TrainedModel
@@ -129,7 +130,7 @@ def test_a_picture_does_not_depend_on_those_before_it(objects, model):
 
 
 def test_the_deployed_model_judges_pictures_alike(objects, model):
-    objects.run("python", "-c", RUN, "{}", "export")
+    run_stages(objects.folder, ["export"])
     scorers = [PictureScorer(m, "hall") for m in (model, load_deployed(Path("models/deployed")))]
     assert scorers[0].branches == scorers[1].branches
     for frame in frames_of(clips_of(objects)[0])[::8]:
@@ -180,8 +181,7 @@ def test_real_normal_frames_are_alarmed_about_as_often_as_asked(tmp_path, monkey
     overrides = recipe.overrides(["ped2", "objects"], root=str(project / "data/ped2"), detector=str(weights))
     hashed = {"preprocess.person_crop.onnx.sha256": hash_file(weights)}
     project.set({**overrides, **hashed, "data.format": "folder", "data.fps": 10.0, "train.epochs": 5})
-    for stage in tiny.STAGES[: tiny.STAGES.index("calibrate") + 1]:
-        project.run("python", "-c", RUN, "{}", stage)
+    run_stages(tmp_path, tiny.STAGES[: tiny.STAGES.index("calibrate") + 1])
     monkeypatch.chdir(project.folder)
     alarmed = []
     for fold in range(4):

@@ -1,23 +1,20 @@
 """Live scores equal those of the pipeline: frame by frame from the file, for every registered plug-in."""
 
 import gc
-import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from tests import project as tiny
-from tests.live.configurations import CONFIGURATIONS, DETECTOR, RATE, choices
+from tests.live.configurations import CONFIGURATIONS, RATE
 from tests.project import Project
-from vad import UserError, recipe, synthetic
+from tests.trained import trained
+from vad import UserError, recipe
 from vad.branches.base import BRANCHES
 from vad.flow import FLOW_METHODS
 from vad.footage.decode import Decoded, decode
@@ -28,52 +25,17 @@ from vad.pipeline import params
 from vad.regions import REGION_MODES
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import read_clip
+from vad.scoring.contributions import Contributions
 from vad.scoring.items import Event
 from vad.scoring.scores import read_scores
 from vad.store import manifest
 from vad.store.body_heights import BodyHeight, BodyHeights
 from vad.store.cards import read_card
 from vad.store.tables import read_table
-from vad.synthetic.clips import TEST as scripts_of_test
-from vad.synthetic.clips import TRAIN as scripts_of_train
 
-UP_TO_SCORE = tiny.STAGES[: tiny.STAGES.index("score") + 1]
-RUN = """
-import importlib, json, sys
-from pathlib import Path
-from vad.pipeline import stage
-heights = json.loads(sys.argv[1])
-for name in sys.argv[2:]:
-    run = stage.Run(name)
-    importlib.import_module(f"stages.{name}").main(run)
-    run.succeed()
-    if name == "preprocess" and heights:
-        Path("data/body_height.json").write_text(json.dumps(heights))
-"""
 Seen = tuple[list[FrameResult], list[Event]]  # results of the frames, and events that have ended
 TOLERANCE = 1e-5  # of a calibrated score
 DEPLOYED_TOLERANCE = 1e-4  # of that of a deployed model
-
-
-def trained(
-    folder: Path, name: str, cameras: int = 1, folds: int = 1, heights: dict[str, Any] | None = None
-) -> Project:
-    """A tiny project with a configuration, in which all stages up to `score` have run.
-
-    It has four training clips, each of which may be a fold. With three cameras, `yard` has one more training
-    clip and `larger` a test clip, with frames of 96x72. `heights` replaces the body heights of the cameras.
-    """
-    project = tiny.make(folder, commit=False, choices={})
-    if cameras > 1:
-        scripts = (scripts_of_train[0], scripts_of_test[1])
-        synthetic.generate(folder / "larger", clips=scripts, frames=24, width=96, height=72)
-        for split, camera in (("train", "yard"), ("test", "larger")):
-            shutil.move(folder / "larger" / split / "hall", project / "data/tiny" / split / camera)
-    chosen = choices(name, project / DETECTOR)
-    changes = {**CONFIGURATIONS[name][1], "data.folds": folds}
-    project.set({**chosen, **tiny.TINY, "data.root": "data/tiny", **changes})
-    project.run("python", "-c", RUN, json.dumps(heights), *UP_TO_SCORE)
-    return project
 
 
 def clips_of(project: Project) -> list[manifest.Clip]:
@@ -138,6 +100,11 @@ def assert_equal(project: Project, clip: manifest.Clip, all_seen: Seen, toleranc
     for frames, maps in calibration.cell_scores(errors):
         cells = np.stack([result.cells for result in seen[frames]])
         np.testing.assert_allclose(cells, maps, rtol=tolerance, atol=tolerance)
+    contributions = Contributions(calibration, errors.region_branches, list(errors.maps), clip.camera)
+    for frames, maps in calibration.cell_errors(errors, contributions.branches):
+        for result, of_frame in zip(seen[frames], maps, strict=True):
+            expected = contributions.of_frame(of_frame, result.score, result.branch_scores)
+            np.testing.assert_allclose(result.contributions, expected, rtol=10 * tolerance, atol=tolerance)
     assert [result.alarmed for result in seen] == [result.score > calibration.threshold for result in seen]
     for result in seen:
         assert sum(result.shares.values()) == pytest.approx(1 if result.shares else 0)

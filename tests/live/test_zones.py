@@ -10,7 +10,8 @@ import pytest
 
 from tests import project as tiny
 from tests.live.configurations import CONFIGURATIONS, DETECTOR, choices
-from tests.live.test_session import RUN, TOLERANCE, clips_of, watch
+from tests.live.test_session import TOLERANCE, clips_of, watch
+from tests.trained import run_stages
 from vad import synthetic
 from vad.footage.decode import decode
 from vad.footage.encode import encode
@@ -66,7 +67,7 @@ class Footage:
     def alarmed(self, first: str, zones: str) -> float:
         """The share of alarmed frames of the test clip, after the stages from `first` on have run."""
         (self.project / "data/zones.yaml").write_text(zones, "utf-8")
-        self.project.run("python", "-c", RUN, "null", *STAGES[STAGES.index(first) :])
+        run_stages(self.project.folder, STAGES[STAGES.index(first) :])
         (clip,) = clips_of(self.project)
         scores = read_scores(self.project / "data/scores" / clip.clip).scores
         return float((scores > Calibration.load(self.project / "models/calibration.json").threshold).mean())
@@ -120,7 +121,7 @@ def test_zones_that_have_changed_since_are_said(footage, model):
 
 
 def test_a_deployed_model_has_the_zones_and_says_if_they_are_others(footage, model):
-    footage.project.run("python", "-c", RUN, "null", "export")
+    run_stages(footage.project.folder, ["export"])
     deployed, (clip,) = load_deployed(Path("models/deployed")), clips_of(footage.project)
     results, _ = watch(footage.project, clip, deployed)
     scored = read_scores(Path("data/scores") / clip.clip)

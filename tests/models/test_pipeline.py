@@ -108,10 +108,7 @@ def test_from_video_to_scores(footage, tmp_path, name):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
-    made = tiny.make(tmp_path_factory.mktemp("models"))
-    made.repro()
-    made.commit("results")
-    return made
+    return tiny.make_and_run(tmp_path_factory.mktemp("models"))[0]
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ def test_comments_and_inactive_sections_change_nothing(project):
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("evaluate.resamples", 500, {"evaluate", "summarize"}),
+        ("evaluate.resamples", 500, {"evaluate", "summarize", "report"}),
         ("calibrate.threshold.percentile", 50.0, following("calibrate")),
         ("branches.reconstruction.reduce", "max", {"statistics", *following("measure")}),
         ("train.epochs", 2, following("train")),

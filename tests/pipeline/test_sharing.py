@@ -20,10 +20,7 @@ Prepare = Callable[[Project], None]  # configures the remote of a clone
 @pytest.fixture(scope="module")
 def first(tmp_path_factory) -> Project:
     """A project that has run, results committed, nothing pushed."""
-    project = tiny.make(tmp_path_factory.mktemp("sharing"))
-    project.repro()
-    project.commit("results")
-    return project
+    return tiny.make_and_run(tmp_path_factory.mktemp("sharing"))[0]
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from tests import project as tiny
-from tests.live.test_session import trained
 from tests.project import Project, computed, ran
+from tests.trained import run_stages, trained
 from vad.branches.params import MeasureParams
 from vad.live import TrainedModel
 from vad.pipeline import params
@@ -56,7 +56,9 @@ def test_a_passage_without_alterations_has_errors_and_scores_of_the_pipeline(pro
 def validate(project: Project, fails: bool = False, **changes) -> str:
     """Runs the stage by hand with changes of its section."""
     project.set({f"validate.{key}": value for key, value in changes.items()})
-    return project.run("python", "-m", "stages.validate", fails=fails)
+    if fails:
+        return project.run("python", "-m", "stages.validate", fails=True)
+    return run_stages(project.folder, ["validate"])
 
 
 def test_with_regions_and_with_silhouettes_there_are_figures_of_all_kinds(project):
@@ -113,8 +115,7 @@ def test_a_background_that_is_not_for_live_use_can_be_checked(project):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> tuple[Project, str]:
     """A tiny project of whole frames that DVC has run, and what it printed."""
-    project = tiny.make(tmp_path_factory.mktemp("validate"))
-    return project, project.repro()
+    return tiny.make_and_run(tmp_path_factory.mktemp("validate"))
 
 
 @pytest.mark.slow
@@ -145,4 +146,4 @@ def test_another_calibration_scores_anew_but_measures_nothing(run):
 def test_another_seed_runs_only_what_depends_on_the_check(run):
     project, _ = run
     project.set({"validate.seed": 1})
-    assert ran(project.repro()) == {"validate", "summarize"}
+    assert ran(project.repro()) == {"validate", "summarize", "report"}

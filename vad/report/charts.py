@@ -135,7 +135,9 @@ def step_of(span: float, most: int = 5) -> float:
     return next(power * m for m in (1, 2, 5, 10) if span / (power * m) <= most * (1 + 1e-9))
 
 
-def linear(low: float, high: float, start: float, end: float, name: str, *, exact: bool = False) -> Scale:
+def linear(
+    low: float, high: float, start: float, end: float, name: str, *, exact: bool = False, whole: bool = False
+) -> Scale:
     """A linear axis with round ticks.
 
     Args:
@@ -143,10 +145,11 @@ def linear(low: float, high: float, start: float, end: float, name: str, *, exac
         start, end: coordinates.
         name: what it shows.
         exact: whether it ends at the range, instead of at the next tick.
+        whole: whether ticks are whole numbers.
     """
     if not high > low:
         high = low + 1
-    step = step_of(high - low)
+    step = max(step_of(high - low), 1.0 if whole else 0.0)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     if exact:
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -183,9 +186,11 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _lines(curves: Sequence[Curve], x: Scale, y: Scale) -> list[Line]:
-    return [
-        Line(c.name, _path([(x(a), y(b)) for a, b in zip(c.x, c.y, strict=True)]), c.emphasis) for c in curves
-    ]
+    def path(curve: Curve) -> str:
+        points = zip(curve.x, curve.y, strict=True)
+        return _path([(x(a), y(b)) for a, b in points if math.isfinite(b)])
+
+    return [Line(curve.name, path(curve), curve.emphasis) for curve in curves]
 
 
 def _unit_square(x_name: str, y_name: str) -> tuple[Scale, Scale]:
@@ -209,11 +214,13 @@ def precision_recall(curves: Sequence[Curve], point: tuple[float, float, float, 
     return LineChart("Precision-recall curves", x, y, _lines(curves, x, y), at)
 
 
-def losses(curves: Sequence[Curve]) -> LineChart:
-    """The losses over epochs; on a logarithmic axis if they fall steeply."""
+def losses(curves: Sequence[Curve]) -> LineChart | None:
+    """The losses over epochs, on a logarithmic axis if they fall steeply; None if there are none."""
     values = [v for curve in curves for v in curve.y if math.isfinite(v)]
     epochs = [v for curve in curves for v in curve.x]
-    x = linear(min(epochs), max(epochs), LEFT, WIDTH - RIGHT, "epoch", exact=True)
+    if not values:
+        return None
+    x = linear(min(epochs), max(epochs), LEFT, WIDTH - RIGHT, "epoch", exact=True, whole=True)
     least, most = min(values), max(values)
     if least > 0 and most / least > STEEP:
         y = logarithmic(least, most, HEIGHT - BOTTOM, TOP, "loss")

@@ -242,6 +242,10 @@ class _Moments:
         if tested is not None:
             alone = {name: float(values[spot.frame]) for name, values in tested.scores.branches.items()}
             shares = branch_shares(alone, self._footage.calibration.branches)
+        start, end = float(stored.seconds[spot.frame]), float(stored.seconds[spot.frame])
+        if spot.end > spot.start:
+            start = float(stored.seconds[spot.start])
+            end = float(stored.seconds[spot.end - 1]) + 1 / stored.info.fps
         return page.Moment(
             clip=spot.clip,
             name=spot.clip.partition("/")[2],
@@ -253,8 +257,8 @@ class _Moments:
             shares=shares,
             picture=media(self._folder, spot.clip, f".{spot.frame}.jpg"),
             kind=spot.kind,
-            start=float(stored.seconds[spot.start]),
-            end=float(stored.seconds[spot.end - 1] + 1 / stored.info.fps) if spot.end > spot.start else 0.0,
+            start=start,
+            end=end,
         )
 
     def _where(self, stored: StoredClip, spot: Spot) -> str:

@@ -145,7 +145,7 @@ def html(contents: Contents, run: str) -> str:
             if contents.precision_recall
             else None
         ),
-        losses=charts.losses(contents.losses) if contents.losses else None,
+        losses=charts.losses(contents.losses),
         histogram=(
             charts.histogram(contents.histogram, contents.threshold, contents.labelled)
             if len(contents.histogram[0]) > 1

@@ -25,5 +25,5 @@ class ReportParams(Section):
         ge=1,
         le=500,
         description="maximum number of pictures in each gallery: the most anomalous moments, the worst "
-        "mistakes, the alarms of left-out normal footage",
+        "mistakes, the alarms of left-out normal footage; and of events with a picture in each clip",
     )

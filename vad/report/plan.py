@@ -1,11 +1,8 @@
 """Chooses what is drawn: the frames of the galleries, the pictures of events and cameras, the videos."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
-
-import numpy as np
 
 from vad.pipeline.clipwise import Job
 from vad.report.footage import Footage, TestedClip
@@ -13,8 +10,6 @@ from vad.report.media import Alarm, Wanted
 from vad.report.params import ReportParams
 from vad.report.scripts import safe_name
 from vad.store.digests import digest_files
-
-EVENTS = 300  # maximum number of events with a picture: those with the highest scores
 
 
 @dataclass(frozen=True)
@@ -68,13 +63,7 @@ def make_plan(footage: Footage, params: ReportParams) -> Plan:
     mistakes = _mistakes(footage.tested, threshold)[:number]
     left_out = _left_out(footage)[:number]
     cameras = _cameras(footage)
-    events = [(clip.id, e.peak, e.score) for clip in footage.tested for e in clip.scores.events]
-    stills = defaultdict(set)
-    for clip, peak, _ in sorted(events, key=lambda event: -event[2])[:EVENTS]:
-        stills[clip].add(peak)
-    for spot in (*anomalous, *mistakes):
-        stills[spot.clip].add(spot.frame)
-    wanted = {clip.id: _wanted(clip, stills[clip.id], params, footage) for clip in footage.tested}
+    wanted = {clip.id: _wanted(clip, params, footage) for clip in footage.tested}
     for spot in left_out:
         normal = wanted.get(spot.clip) or _empty(spot.clip, params, footage)
         alarm = Alarm(spot.frame, spot.score, spot.threshold)
@@ -123,7 +112,14 @@ def _empty(clip: str, params: ReportParams, footage: Footage) -> Wanted:
     return Wanted(clip, camera, footage.zones.of(camera), params.privacy)
 
 
-def _wanted(clip: TestedClip, stills: set[int], params: ReportParams, footage: Footage) -> Wanted:
+def _wanted(clip: TestedClip, params: ReportParams, footage: Footage) -> Wanted:
+    """What is to be drawn of a test clip, independent of other clips, so that one more costs only one.
+
+    The galleries of all clips together hold no more of it than those that it would have alone.
+    """
+    threshold, number = footage.calibration.threshold, params.moments
+    spots = [*_anomalous([clip], threshold)[:number], *_mistakes([clip], threshold)[:number]]
+    stills = {spot.frame for spot in spots}
     of_interest = bool(clip.scores.events) or bool(clip.labels)
     video = params.videos == "all" or (params.videos == "events" and of_interest)
     return replace(_empty(clip.id, params, footage), video=video, stills=tuple(sorted(stills)))
@@ -176,16 +172,16 @@ def _left_out(footage: Footage) -> list[Spot]:
 
 
 def _cameras(footage: Footage) -> dict[str, tuple[str, int]]:
-    """For each camera, a frame in which little happens: of the clip with the lowest scores, late in it.
+    """For each camera, the frame with most regions in the second half of a clip, if possible a normal one.
 
-    Late, since by then the background behind hidden people is known.
+    So there are people to compare heights with; and late in a clip, the background behind hidden people is
+    known.
     """
     chosen: dict[str, tuple[str, int]] = {}
-    for clip in sorted(footage.tested, key=lambda clip: float(clip.scores.scores.max())):
-        late = len(clip.scores.scores) // 2
-        frame = late + int(np.argmin(clip.scores.scores[late:]))
-        chosen.setdefault(clip.row.camera, (clip.id, frame))
-    for clip_id, row in footage.normal.items():
+    rows = [*footage.normal.values(), *(clip.row for clip in footage.tested)]
+    for row in rows:
         if row.camera not in chosen:
-            chosen[row.camera] = clip_id, len(footage.open(clip_id)) - 1
+            counts = footage.open(row.clip).counts()
+            late = len(counts) // 2
+            chosen[row.camera] = row.clip, late + int(counts[late:].argmax())
     return dict(sorted(chosen.items()))

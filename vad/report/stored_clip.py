@@ -70,6 +70,10 @@ class StoredClip:
     def __len__(self) -> int:
         return self.errors.frames
 
+    def counts(self) -> np.ndarray:
+        """Number of regions of each frame, int [T]."""
+        return np.diff(self._ends)
+
     def whole_frames(self) -> bool:
         """Whether all regions are the whole frame."""
         return bool((self._regions.table["source"] == "frame").all()) and len(self._regions.table) > 0

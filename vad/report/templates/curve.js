@@ -22,10 +22,11 @@ class Curve {
     }, {passive: false});
   }
 
-  // frames: times (from 0 on) and scores; clip: its events and labels
+  // frames: times from 0 on, what to add for the time in the clip (first), and scores; clip: events and labels
   set(clip, frames, threshold) {
     this.clip = clip;
     this.times = frames.times;
+    this.first = frames.first;
     this.scores = frames.scores;
     this.threshold = threshold;
     this.end = Math.max(frames.end, 1e-3);
@@ -164,8 +165,9 @@ class Curve {
     const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400];
     const most = Math.max(2, Math.floor((this.right - this.left) / 70));
     const step = steps.find((s) => this.span / s <= most) || Math.ceil(this.span / most / 3600) * 3600;
-    for (let tick = Math.ceil(this.from / step - 1e-9); tick * step <= this.from + this.span + 1e-9; tick++) {
-      const x = this._x(tick * step);
+    const [start, end] = [this.from + this.first, this.from + this.first + this.span];
+    for (let tick = Math.ceil(start / step - 1e-9); tick * step <= end + 1e-9; tick++) {
+      const x = this._x(tick * step - this.first);
       svg.append(drawing("line", {class: "tick", x1: x, x2: x, y1: this.bottom, y2: this.bottom + 5}));
       svg.append(drawing("text", {x, y: this.bottom + 18, "text-anchor": x > this.right - 14 ? "end" : "middle"},
         wording.time(tick * step, step < 1 ? 1 : 0)));

@@ -67,7 +67,7 @@ const list = (() => {
     document.querySelectorAll(".gallery").forEach(shorten);
     sortable(byId("clip-list"));
     if (byId("event-list")) sortable(byId("event-list"));
-    byId("filter").hidden = false;
+    byId("filter").hidden = byId("clip-list").tBodies[0].rows.length < 2;
     byId("filter").addEventListener("submit", (event) => event.preventDefault());
     byId("filter-text").addEventListener("input", filter);
     byId("filter-state").addEventListener("change", filter);

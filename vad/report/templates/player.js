@@ -32,6 +32,8 @@ class Player {
         if (!video.paused) requestAnimationFrame(tick);
       };
       video.addEventListener("play", tick);
+      // the picture on the screen may be that before or after this time
+      video.addEventListener("pause", () => { if (this.times) this.goto(this._last(video.currentTime)); });
       for (const name of ["timeupdate", "seeked"]) video.addEventListener(name, () => this._presented(video.currentTime, true));
     }
   }
@@ -128,6 +130,10 @@ class Player {
     if (!this.video.getAttribute("src")) return;
     if (this.video.paused) this.video.play().catch(() => {});
     else this.video.pause();
+  }
+
+  setSpeed(speed) {
+    this.video.playbackRate = this.video.defaultPlaybackRate = speed;
   }
 
   pause() { this.video.pause(); }

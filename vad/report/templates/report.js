@@ -4,7 +4,7 @@
 window.report = (() => {
   const byId = (id) => document.getElementById(id);
   const waiting = new Map();  // id of a clip -> what to do with its frames
-  let contents = null, scrolled = 0, clipOpen = false;
+  let contents = null, scrolled = 0, clipOpen = false, opener = null;
 
   // Scripts load from the disk, where browsers refuse to fetch files.
   function load(path, failed) {
@@ -72,7 +72,7 @@ window.report = (() => {
     if (wanted && index === undefined)
       tell(`This page has no clip “${wanted.clip}”. The list below has those that it has.`);
     if (index === undefined) return close();
-    if (!clipOpen) scrolled = window.scrollY;
+    if (!clipOpen) [scrolled, opener] = [window.scrollY, document.activeElement];
     clipOpen = true;
     document.body.classList.add("viewing");
     byId("viewer").hidden = false;
@@ -85,6 +85,7 @@ window.report = (() => {
     viewer.close();
     byId("viewer").hidden = true;
     document.body.classList.remove("viewing");
+    opener.focus({preventScroll: true});
     const target = location.hash.length > 1 && byId(location.hash.slice(1));
     if (target) target.scrollIntoView();
     else window.scrollTo(0, scrolled);

@@ -2,20 +2,31 @@
 
 const viewer = (() => {
   const byId = report.byId;
+  const TITLE = document.title;
   const FIELDS = "input, select, textarea, [contenteditable]";
   let contents = null, clip = null, frames = null, index = 0, opened = 0, said = "", timer = 0;
-  let player = null, curve = null;
+  let player = null, curve = null, row = null;  // row: of the event that is shown
 
   function start() {
     player = new Player(byId("video"), (shown) => show(shown), () => {
       complain(`The video ${clip.video} is missing, broken, or of a kind that this browser cannot play. Copy the folder ` +
         "“media” along with the page, or make the page again (dvc repro report).");
-      byId("video").hidden = true;
+      moving(false);
       show(index);
     });
     curve = new Curve(byId("plot"), byId("plot-overview"), goto);
     document.addEventListener("keydown", key, {capture: true});
-    byId("video").addEventListener("pause", settle);
+    for (const name of ["play", "pause"]) byId("video").addEventListener(name, () => {
+      byId("play").textContent = player.playing ? "❚❚ pause" : "▶ play";
+      byId("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
+      show(index);
+      settle();
+    });
+    for (const id of ["play", "video"]) byId(id).addEventListener("click", () => player.toggle());
+    byId("speed").addEventListener("change", () => player.setSpeed(+byId("speed").value));
+    byId("frame-before").addEventListener("click", () => step(-1));
+    byId("frame-after").addEventListener("click", () => step(1));
+    byId("full-screen").addEventListener("click", fullScreen);
     byId("event-before").addEventListener("click", () => jump(-1));
     byId("event-after").addEventListener("click", () => jump(1));
     byId("zoom-in").addEventListener("click", () => curve.zoom(2));
@@ -47,7 +58,7 @@ const viewer = (() => {
     clearTimeout(timer);
     if (player) player.clear();
     clip = frames = null;
-    document.title = document.title.replace(/^.* · /, "");
+    document.title = TITLE;
   }
 
   function complain(text) {
@@ -73,13 +84,15 @@ const viewer = (() => {
   }
 
   function describe(number) {
-    const facts = [clip.camera && `camera ${clip.camera}`, clip.subject && `person ${clip.subject}`,
-      `${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frames`, `${wording.number(clip.fps)} frames per second`,
+    // names of any script and direction keep to themselves
+    const named = (what, name) => name ? [what, element("bdi", {}, name), ", "] : [];
+    const facts = [`${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frames`, `${wording.number(clip.fps)} frames per second`,
       `highest score ${wording.number(clip.highest)} at ${wording.time(clip.peak)}`,
       clip.auc !== null && `AUC ${wording.number(clip.auc)}`];
-    document.title = `${clip.name} · ${document.title}`;
+    document.title = `${clip.name} · ${TITLE}`;
     byId("viewer-title").textContent = clip.name;
-    byId("viewer-facts").textContent = facts.filter(Boolean).join(", ");
+    byId("viewer-facts").replaceChildren(...named("camera ", clip.camera), ...named("person ", clip.subject),
+      facts.filter(Boolean).join(", "));
     byId("viewer-message").replaceChildren();
     byId("viewer-message").hidden = true;
     for (const [id, step] of [["clip-before", -1], ["clip-after", 1]]) {
@@ -91,9 +104,21 @@ const viewer = (() => {
     byId("shares").replaceChildren(...contents.branches.map((name) => element("li", {},
       element("span", {class: "name"}, name), element("span", {class: "track"}, element("i")), element("span", {class: "value"}))));
     listEvents();
-    byId("video").hidden = !clip.video;
+    moving(Boolean(clip.video));
     byId("video").style.aspectRatio = clip.size[0] ? `${clip.size[1]} / ${clip.size[0]}` : "";
     byId("reconstruction").hidden = !clip.reconstruction;
+  }
+
+  // Shows the video and its buttons, or neither.
+  function moving(there) {
+    for (const id of ["video", "play", "speed", "full-screen"]) byId(id).hidden = !there;
+  }
+
+  function fullScreen() {
+    const screen = byId("screen"), video = byId("video");
+    if (document.fullscreenElement) document.exitFullscreen();
+    else if (screen.requestFullscreen) screen.requestFullscreen().catch(() => {});
+    else if (video.webkitEnterFullscreen) video.webkitEnterFullscreen();  // phones that show only videos so
   }
 
   function listEvents() {
@@ -105,7 +130,7 @@ const viewer = (() => {
       `${wording.number(contents.threshold)} long enough. The highest is ${wording.number(clip.highest)} at ${wording.time(clip.peak)}.` : "";
     for (const id of ["event-before", "event-after"]) byId(id).hidden = none;
     const labelled = byId("legend-labels") !== null;
-    const rows = clip.events.map((event) => element("tr", {"data-number": event.number},
+    const rows = clip.events.map((event) => element("tr", {},
       element("th", {scope: "row", class: "number"}, `${event.number}`),
       element("td", {class: "number"}, goes(event.start, `start of event ${event.number}`)),
       element("td", {class: "number"}, wording.time(event.end)),
@@ -117,6 +142,7 @@ const viewer = (() => {
       element("td", {}, event.picture ? element("img", {src: event.picture, loading: "lazy",
         alt: `Frame of the peak of event ${event.number}`}) : "–")));
     byId("viewer-events").querySelector("tbody").replaceChildren(...rows);
+    row = null;
   }
 
   function begin(loaded, time) {
@@ -163,11 +189,18 @@ const viewer = (() => {
     const limit = wording.number(contents.threshold);
     const ratio = contents.threshold > 0 ? `${wording.number(score / contents.threshold)} times` : "above";
     byId("now-score").textContent = `score ${wording.number(score)}, ${alarmed ? ratio : "not above"} the threshold of ${limit}`;
-    byId("plot").setAttribute("aria-valuenow", index);
-    byId("plot").setAttribute("aria-valuetext", `${wording.time(time, 2)}, score ${wording.number(score)}, ${state}`);
+    byId("plot").dataset.index = index;
+    if (!player.playing) {  // a screen reader would read out every frame
+      byId("plot").setAttribute("aria-valuenow", index);
+      byId("plot").setAttribute("aria-valuetext", `${wording.time(time, 2)}, score ${wording.number(score)}, ${state}`);
+    }
     showShares(event);
-    for (const row of byId("viewer-events").querySelectorAll("tbody tr"))
-      row.classList.toggle("current", event !== null && row.dataset.number === `${event.number}`);
+    const current = event && byId("viewer-events").querySelector("tbody").rows[clip.events.indexOf(event)];
+    if (current !== row) {
+      if (row) row.classList.remove("current");
+      if (current) current.classList.add("current");
+      row = current;
+    }
     if (!clip.video || byId("video").hidden) showSnapshot(middle);
     else {
       byId("snapshot").hidden = true;
@@ -212,7 +245,8 @@ const viewer = (() => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       if (!frames || player.playing) return;
-      announce(byId("plot").getAttribute("aria-valuetext"));
+      // the focused curve is read out by itself
+      if (document.activeElement !== byId("plot")) announce(byId("plot").getAttribute("aria-valuetext"));
       report.remember(clip.id, frames.times[index] + frames.first);
     }, 400);
   }
@@ -243,7 +277,9 @@ const viewer = (() => {
     " ": () => player.toggle(),
     Home: () => step(-Infinity),
     End: () => step(Infinity),
+    f: () => { if (!byId("full-screen").hidden) fullScreen(); },
     "+": () => curve.zoom(2),
+    "=": () => curve.zoom(2),  // + without Shift
     "-": () => curve.zoom(0.5),
   };
 
