@@ -1,6 +1,6 @@
 # `make` lists the targets. Each target first makes the virtual environment that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-slow lint format recipes recipe exp table back bench plots parameters architecture \
+.PHONY: help repro test test-slow lint format recipes recipe exp table back bench plots figures parameters architecture \
 	clean-cache sample venv wheel detect
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -41,7 +41,7 @@ venv: $(VENV)/ready  ## make the virtual environment (TORCH=cpu: without the pac
 repro: $(VENV)/ready  ## run the stages that changed, from footage to scores and reports
 	@python -m vad.check $(filter-out -%,$(ARGS))
 	@dvc repro $(ARGS)
-	@sed -n '/^## Clips/q;3,$$p' reports/summary.md; echo "more: reports/summary.md, reports/evaluation/, \`make plots\`"
+	@python -m vad.outcome
 
 detect: $(VENV)/ready  ## score footage with models/deployed: make detect SOURCE=clip.mp4 ARGS="--video scored.mp4"
 	@vad detect $(if $(SOURCE),$(call quoted,SOURCE)) $(ARGS)
@@ -97,6 +97,9 @@ architecture: $(VENV)/ready-test  ## draw docs/architecture.svg from the imports
 plots: $(VENV)/ready  ## draw the plots of the workspace and of the last commit: dvc_plots/index.html
 	@set -o pipefail; dvc plots diff HEAD -o dvc_plots 2>&1 | sed "s/^DVC failed to load some plots for following \
 	revisions: 'HEAD'\.$$/the results of the last commit are not here, so the page has those of this folder alone/"
+
+figures: $(VENV)/ready  ## draw the figures for a thesis, as PDF, SVG and PNG: reports/figures
+	@python -m vad.figures $(ARGS)
 
 bench: $(VENV)/ready-test  ## run the benchmarks: speed compared with alternatives
 	@for b in benchmarks/[a-z]*.py; do python -m benchmarks.$$(basename $$b .py) || exit 1; done

@@ -38,6 +38,7 @@ STAGES = [
     "score",
     "evaluate",
     "summarize",
+    "report",
 ]  # in their order
 TINY = {  # parameters that make a run short
     "data.root": "data/tiny",
@@ -48,6 +49,7 @@ TINY = {  # parameters that make a run short
     "train.epochs": 1,
     "calibrate.threshold.policy": "percentile",
     "calibrate.threshold.percentile": 90.0,  # of 24 validation frames
+    "report.videos": "none",
     "compute.workers": 1,  # no time for starting processes
 }
 CLIPS = scripts.TRAIN[:4] + scripts.TEST[1:3]
@@ -67,11 +69,11 @@ def whole_frames() -> dict[str, Any]:
 def following(stage: str) -> set[str]:
     """The stage and all stages that a change of its results re-runs."""
     # of `resize`, `statistics` reads only the list of clips that are too short, and of `train` nothing;
-    # the check without labels changes no score, and no stage reads the deployed model
+    # the check without labels changes no score, and only `report` reads the deployed model
     others = {
         "resize": {"statistics"},
         "train": {"statistics"},
-        "export": {*STAGES[STAGES.index("export") + 1 :]},
+        "export": {*STAGES[STAGES.index("export") + 1 :]} - {"report"},
         "validate": {"score", "evaluate"},
     }.get(stage, set())
     return set(STAGES[STAGES.index(stage) :]) - others

@@ -19,7 +19,7 @@ from vad.pipeline import params
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted(p.stem for p in (ROOT / "recipes").glob("*.yaml"))
-FOOTAGE, METHODS = ["falls", "ped2", "sample"], ["objects", "weight_free", "whole_frame"]
+FOOTAGE, METHODS = ["falls", "indoors", "ped2", "sample"], ["objects", "weight_free", "whole_frame"]
 DELAYS = ["full_lookahead", "no_lookahead"]
 DETECTOR = b"weights"
 HASH = sha256(DETECTOR).hexdigest()

@@ -40,6 +40,7 @@ SECTIONS = {
     "calibrate": "vad.scoring.params:CalibrateParams",
     "validate": "vad.validation.params:ValidateParams",
     "evaluate": "vad.evaluation.params:EvaluateParams",
+    "report": "vad.report.params:ReportParams",
     "compute": "vad.pipeline.compute_params:ComputeParams",
 }
 

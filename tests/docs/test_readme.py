@@ -23,7 +23,7 @@ WORDS = 2000  # the most that a newcomer is asked to read
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
 KEYS = [p.key for p in parameters()]
 # suffixes of files, which look like keys: train.png, model.json
-FILES = ("png", "json", "csv", "yaml", "py", "jsonl", "npy", "onnx", "parquet")
+FILES = ("png", "json", "csv", "yaml", "py", "jsonl", "npy", "onnx", "parquet", "js", "html", "md")
 
 
 def lines() -> Iterator[tuple[str, str]]:

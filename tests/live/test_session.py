@@ -25,6 +25,7 @@ from vad.pipeline import params
 from vad.regions import REGION_MODES
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import read_clip
+from vad.scoring.contributions import Contributions
 from vad.scoring.items import Event
 from vad.scoring.scores import read_scores
 from vad.store import manifest
@@ -99,6 +100,11 @@ def assert_equal(project: Project, clip: manifest.Clip, all_seen: Seen, toleranc
     for frames, maps in calibration.cell_scores(errors):
         cells = np.stack([result.cells for result in seen[frames]])
         np.testing.assert_allclose(cells, maps, rtol=tolerance, atol=tolerance)
+    contributions = Contributions(calibration, errors.region_branches, list(errors.maps), clip.camera)
+    for frames, maps in calibration.cell_errors(errors, contributions.branches):
+        for result, of_frame in zip(seen[frames], maps, strict=True):
+            expected = contributions.of_frame(of_frame, result.score, result.branch_scores)
+            np.testing.assert_allclose(result.contributions, expected, rtol=10 * tolerance, atol=tolerance)
     assert [result.alarmed for result in seen] == [result.score > calibration.threshold for result in seen]
     for result in seen:
         assert sum(result.shares.values()) == pytest.approx(1 if result.shares else 0)

@@ -32,6 +32,8 @@ ORDER = [
         "check",
         "parameters",
         "experiments",
+        "outcome",
+        "figures",
         "recipe",
         "detect",
         "cli",

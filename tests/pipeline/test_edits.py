@@ -55,7 +55,7 @@ def test_edits_outside_training_retrain_nothing():
         }:
             assert "measure" not in stages, file
         if package in {"evaluation", "drawing"}:
-            assert stages <= {"sheet", "validate", "evaluate", "summarize"}, file
+            assert stages <= {"sheet", "validate", "evaluate", "summarize", "report"}, file
 
 
 @pytest.mark.slow

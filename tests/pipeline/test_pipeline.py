@@ -100,7 +100,7 @@ def test_comments_and_inactive_sections_change_nothing(project):
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("evaluate.resamples", 500, {"evaluate"}),
+        ("evaluate.resamples", 500, {"evaluate", "report"}),
         ("calibrate.threshold.percentile", 50.0, {"calibrate"}),
         (
             "branches.reconstruction.reduce",
@@ -130,7 +130,7 @@ def test_an_edit_of_zones_draws_the_sheet_and_measures_again(project):
     path = project / "data/zones.yaml"
     path.write_text("all: [{kind: ignore, polygon: [[0, 0], [0.3, 0], [0.3, 0.3], [0, 0.3]]}]\n", "utf-8")
     before = project.read("reports/preprocess/test.png")
-    readers = {"sheet", "measure", "pictures", "validate", "export"}
+    readers = {"sheet", "measure", "pictures", "validate", "export", "report"}
     assert changed(project) == readers
     assert ran(project.repro("sheet", "calibrate")) == {"sheet", "measure", "pictures", "calibrate"}
     assert project.read("reports/preprocess/test.png") != before

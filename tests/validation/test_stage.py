@@ -146,4 +146,4 @@ def test_another_calibration_scores_anew_but_measures_nothing(run):
 def test_another_seed_runs_only_what_depends_on_the_check(run):
     project, _ = run
     project.set({"validate.seed": 1})
-    assert ran(project.repro()) == {"validate", "summarize"}
+    assert ran(project.repro()) == {"validate", "summarize", "report"}

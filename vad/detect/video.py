@@ -1,31 +1,23 @@
 """The overlay as a video: H.264 in MP4, which browsers play."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from fractions import Fraction
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import ClassVar
 
 import av
-from av.container import OutputContainer
-from av.video.reformatter import ColorRange, Colorspace
 
 from vad import UserError
 from vad.detect.output_file import OutputFile
 from vad.detect.outputs import Output
-from vad.footage.encode import to_yuv420p
 from vad.overlay.overlay import Overlay, resized
 from vad.overlay.scored_frame import ScoredFrame, SessionInfo
+from vad.overlay.video import TICK, Encoder
 from vad.stream import Processor, Threaded
 
 PENDING = 4  # scored frames that wait for the encoder at most
-TICK = Fraction(1, 90_000)  # seconds
-PRESET = "veryfast"  # of x264; slower ones would hold up the scoring
 SUFFIXES = (".mp4", ".m4v")
-# recorded in fragments, so that what was written plays if the process is killed or the disk is full; closing
-# makes it an ordinary MP4
-FLAGS = "hybrid_fragmented+frag_keyframe"
 
 
 class VideoOutput(Output):
@@ -89,21 +81,8 @@ class _Recording(Processor[ScoredFrame, None]):
     def __init__(self, file: OutputFile, info: SessionInfo):
         self._file = file
         self._overlay, self._of = Overlay(info), info
-        self._size = height, width = self._overlay.size
-        self._container: OutputContainer = av.open(
-            file, "w", format="mp4", options={"movflags": FLAGS, "fflags": "+bitexact"}
-        )
-        rate = Fraction(info.fps).limit_denominator(1000)
-        stream = self._container.add_stream("libx264", rate)
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        codec = stream.codec_context
-        codec.time_base, codec.thread_count = TICK, 1
-        codec.gop_size = max(1, round(info.fps))
-        codec.color_range, codec.colorspace = ColorRange.MPEG, Colorspace.SMPTE170M
-        # without B-frames, whose delay would shift all times of a video in fragments
-        stream.options = {"preset": PRESET, "bf": "0"}
-        self._stream = stream
+        self._size = self._overlay.size
+        self._encoder = Encoder(file, self._size, info.fps)
         # after an error of one frame the thread may still be at work on the next when the container is closed
         self._use, self._abandoned = Lock(), False
         self._before: float | None = None  # seconds of the frame before
@@ -116,22 +95,24 @@ class _Recording(Processor[ScoredFrame, None]):
             return []
         if item.info != self._of:  # a later session of the same source, perhaps of another size
             self._overlay, self._of = Overlay(item.info), item.info
-        frame = to_yuv420p(resized(self._overlay.draw(item), *self._size))
-        frame.pts, frame.time_base = stamp, TICK
-        self._mux(frame)
+        picture = resized(self._overlay.draw(item), *self._size)
+        with self._use, self._failures():
+            if not self._abandoned:
+                self._encoder.encode(picture, stamp)
         return []
 
     def finish(self) -> list[None]:
-        self._mux(None)
         with self._use, self._failures():
-            self._container.close()
+            if not self._abandoned:
+                self._encoder.flush()
+            self._encoder.close()
         return []
 
     def abandon(self) -> None:
         """Frees the encoder, after an error too; does nothing after `finish`."""
-        with self._use, suppress(av.FFmpegError):  # the container remembers the error of the file
+        with self._use:
             self._abandoned = True
-            self._container.close()
+            self._encoder.abandon()
 
     def _stamp(self, seconds: float) -> int | None:
         """The time stamp of a frame in ticks; None for one that resampling has repeated."""
@@ -144,11 +125,6 @@ class _Recording(Processor[ScoredFrame, None]):
         self._before = seconds
         self._stamp_before = max(self._stamp_before + 1, round((seconds - self._zero) / TICK))
         return self._stamp_before
-
-    def _mux(self, frame: av.VideoFrame | None) -> None:
-        with self._use, self._failures():
-            if not self._abandoned:
-                self._container.mux(self._stream.encode(frame))
 
     @contextmanager
     def _failures(self) -> Iterator[None]:

@@ -227,4 +227,5 @@ class Scoring(Processor[Frame, FrameResult]):
             shares=branch_shares(item.branches, self._branches),
             events=self._events.process(item),
             not_judged=item.not_judged,
+            contributions=item.contributions,
         )

@@ -26,9 +26,10 @@ class Overlay:
 
     Args:
         info: of their session.
+        strip: whether the scores of the last seconds are drawn below the picture.
     """
 
-    def __init__(self, info: SessionInfo):
+    def __init__(self, info: SessionInfo, *, strip: bool = True):
         self.info = info
         height, width = info.picture_size
         self._factor = math.ceil(LEAST_WIDTH / width) if width < LEAST_WIDTH else 1
@@ -36,8 +37,10 @@ class Overlay:
         self._letters = max(13, round(self._width / 55))
         self._line = max(1, round(self._width / 640))
         self._bar = round(1.7 * self._letters)
-        rows = max(round(6.5 * self._letters), self._height // 6)
-        self._strip = ScoreStrip(self._width, rows, round(0.8 * self._letters), info.threshold)
+        rows = max(round(6.5 * self._letters), self._height // 6) if strip else 0
+        self._strip = (
+            ScoreStrip(self._width, rows, round(0.8 * self._letters), info.threshold) if strip else None
+        )
         # darkened, so that one sees where nothing can alarm
         zones = info.zones
         self._not_judged = ~zones.mask(self._height, self._width) if zones else None
@@ -49,8 +52,13 @@ class Overlay:
         """(height, width) of the drawn pictures in pixels; both are even."""
         return self._canvas
 
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """(height, width) of the part that shows the frame, in pixels."""
+        return self._height, self._width
+
     def draw(self, scored: ScoredFrame) -> np.ndarray:
-        """The picture of a scored frame with boxes and cells, below it a bar of text and the scores so far.
+        """The picture of a scored frame with boxes and cells, below it a bar of text, and the scores so far.
 
         Args:
             scored: the next one, with a picture.
@@ -62,8 +70,9 @@ class Overlay:
         canvas[-1], canvas[:, -1] = GROUND, GROUND
         end = self._height + self._bar
         self._annotate(canvas[:end, : self._width], scored)
-        strip = self._strip.draw(scored.result.seconds, scored.result.score)
-        canvas[end : end + len(strip), : self._width] = strip
+        if self._strip is not None:
+            strip = self._strip.draw(scored.result.seconds, scored.result.score)
+            canvas[end : end + len(strip), : self._width] = strip
         return canvas
 
     def still(self, scored: ScoredFrame) -> np.ndarray:

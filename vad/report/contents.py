@@ -116,8 +116,8 @@ class Moment:
         where: in the picture, such as `lower right`; "" if unknown.
         shares: of the branches in the score, the largest first; empty if unknown.
         picture: the frame with boxes and cells.
-        kind: `event`, `false alarm`, `missed` (a labelled event without an alarm) or `left out` (normal
-            footage, by a calibration that was fitted without it).
+        kind: `event`, `highest` (of a clip without an event), `false alarm`, `missed` (a labelled event
+            without an alarm) or `left out` (normal footage, by a calibration that was fitted without it).
         start, end: seconds of the stretch around it that was alarmed, or missed; equal if there is none.
     """
 

@@ -35,6 +35,7 @@ class Contributions:
 
     Attributes:
         branches: the branches whose errors are wanted, in this order.
+        pooled: those of them whose frame errors pool pixels.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Contributions:
     ):
         self.calibration = calibration
         self.branches = [b for b in calibration.branches if b in region_branches or b in map_branches]
-        self._pooled = pooled(self.branches, region_branches, map_branches, calibration.params)
+        self.pooled = pooled(self.branches, region_branches, map_branches, calibration.params)
         normal = calibration.normal_cells.get(camera, {})
         self._normal = {branch: np.array(normal[branch], np.float32) for branch in normal}
 
@@ -65,16 +66,16 @@ class Contributions:
         Returns:
             float32 [rows, columns], 0 or more; all 0 if no error is above what is normal.
         """
+        if not self.pooled:
+            return scaled(self.calibration.fuse_cells(errors[None], self.branches)[0], score)
         levels = np.empty_like(errors)
         for i, branch in enumerate(self.branches):
-            if branch in self._pooled:
+            if branch in self.pooled:
                 excess = self._excess(branch, errors[i])
                 levels[i] = excess * (max(branch_scores[branch], 0.0) / max(float(excess.max()), 1e-12))
             else:
                 levels[i] = self.calibration.cell_standardisation[branch].levels(errors[i])
-        fused = self.calibration.combine(np.maximum(levels, 0))
-        highest = float(fused.max(initial=0))
-        return fused * np.float32(max(score, 0.0) / highest) if highest > 0 else fused
+        return scaled(self.calibration.combine(np.maximum(levels, 0)), score)
 
     def _excess(self, branch: str, errors: np.ndarray) -> np.ndarray:
         """Errors above those that are normal at each cell, or of an unknown camera, in the frame."""
@@ -82,6 +83,21 @@ class Contributions:
         if normal is None or normal.shape != errors.shape:
             normal = np.median(errors)
         return np.maximum(errors - normal, 0)
+
+
+def scaled(cells: np.ndarray, score: float) -> np.ndarray:
+    """Scores of cells, scaled so that the highest is the score of their frame.
+
+    Args:
+        cells: float32 [rows, columns].
+        score: of the frame.
+
+    Returns:
+        float32 [rows, columns], 0 or more.
+    """
+    cells = np.maximum(cells, 0)
+    highest = float(cells.max(initial=0))
+    return cells * np.float32(max(score, 0.0) / highest) if highest > 0 else cells
 
 
 def pooled(

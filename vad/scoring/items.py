@@ -25,6 +25,7 @@ class FrameScores:
         region_scores: scores of the regions, not smoothed: float64 [N].
         not_judged: regions of that frame that zones leave out; None without zones.
         cells: scores of the cells, float32 [rows, columns]; None unless they were asked for.
+        contributions: of the cells to `score`, on its scale (`vad.scoring.contributions`); None as `cells`.
     """
 
     index: int
@@ -38,6 +39,7 @@ class FrameScores:
     region_scores: np.ndarray
     not_judged: Regions | None = None
     cells: np.ndarray | None = None
+    contributions: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class FrameResult:
         shares: share of each branch in the score, the largest first; empty if no branch is above 0.
         events: updates of events: they begin, grow and end. Their frames are counted as `index`.
         not_judged: further regions of the frame `source`, which zones leave out; None without zones.
+        contributions: of the cells to `score`, on its scale: the cell that raised it most has that score.
     """
 
     index: int
@@ -109,3 +112,4 @@ class FrameResult:
     shares: Mapping[str, float]
     events: Sequence[EventUpdate]
     not_judged: Regions | None = None
+    contributions: np.ndarray | None = None

@@ -7,6 +7,7 @@ from itertools import repeat
 import numpy as np
 
 from vad.scoring.calibration import ALL_CAMERAS, Calibration
+from vad.scoring.contributions import Contributions, scaled
 from vad.scoring.items import FrameScores
 from vad.scoring.pooling import Pooled, Pooling
 from vad.stream import FrameErrors, Processor
@@ -26,7 +27,7 @@ class Scorer(Processor[FrameErrors, FrameScores]):
         fps: frames per second.
         camera: the camera whose standardisation is used; that of all cameras if it has none.
         learned: the branches that learned from normal footage, which are also scored together.
-        cells: whether to score the cells.
+        cells: whether to score the cells, and to tell what they contribute to the score of their frame.
         chunk: number of frames that are handled at once, which is faster.
     """
 
@@ -51,9 +52,11 @@ class Scorer(Processor[FrameErrors, FrameScores]):
         self._branches: list[str] = []  # all calibrated branches that the frames have
         self._scored: dict[str, list[int]] = {}  # what is scored alone, and the positions of its branches
         self._fused: list[int] = []  # positions of the branches that are fused
-        # of the frames whose scores are owed: their regions, with scores; then errors, score and cells
+        self._contributions: Contributions | None = None
+        # of the frames whose scores are owed: their regions, with scores; then errors, score, cells and, if
+        # contributions need them, the errors of cells
         self._waiting: deque[tuple[FrameErrors, np.ndarray]] = deque()
-        self._pooled: deque[tuple[np.ndarray, float, np.ndarray | None]] = deque()
+        self._pooled: deque[tuple[np.ndarray, float, np.ndarray | None, np.ndarray | None]] = deque()
 
     def process(self, item: FrameErrors) -> list[FrameScores]:
         if self._pooling is None:
@@ -85,6 +88,8 @@ class Scorer(Processor[FrameErrors, FrameScores]):
         if 1 < len(learned) < len(calibration.branches):
             self._scored[LEARNED] = [self._branches.index(branch) for branch in learned]
         self._fused = [self._branches.index(branch) for branch in calibration.branches]
+        if self.cells:
+            self._contributions = Contributions(calibration, list(item.errors), list(item.maps), self.camera)
         return Pooling(
             self._branches,
             list(item.errors),
@@ -106,9 +111,12 @@ class Scorer(Processor[FrameErrors, FrameScores]):
                 self.calibration.combine(levels[at]) for at in (self._fused, *self._scored.values())
             )
             cells: Iterable[np.ndarray | None] = repeat(None, len(errors))
+            kept: Iterable[np.ndarray | None] = repeat(None, len(errors))
             if maps is not None:
                 cells = self.calibration.fuse_cells(maps, self.calibration.branches)
-            self._pooled.extend(zip(errors, unsmoothed.tolist(), cells, strict=True))
+                if self._contributions is not None and self._contributions.pooled:
+                    kept = maps
+            self._pooled.extend(zip(errors, unsmoothed.tolist(), cells, kept, strict=True))
             out += self._results(
                 self._gaussian.extend(self._median.extend(np.stack([unsmoothed, *alone], 1)))
             )
@@ -119,20 +127,25 @@ class Scorer(Processor[FrameErrors, FrameScores]):
         out = []
         for score, *alone in smoothed.tolist():
             item, region_scores = self._waiting.popleft()
-            errors, unsmoothed, cells = self._pooled.popleft()
+            errors, unsmoothed, cells, maps = self._pooled.popleft()
+            branches = dict(zip(self._scored, alone, strict=True))
+            contributions = None if cells is None else scaled(cells, score)
+            if maps is not None and self._contributions is not None:
+                contributions = self._contributions.of_frame(maps, score, branches)
             out.append(
                 FrameScores(
                     index=item.index,
                     score=score,
                     unsmoothed=unsmoothed,
                     alarmed=score > self.calibration.threshold,
-                    branches=dict(zip(self._scored, alone, strict=True)),
+                    branches=branches,
                     errors=dict(zip(self._branches, errors.tolist(), strict=True)),
                     source=item.source,
                     regions=item.regions,
                     region_scores=region_scores,
                     not_judged=item.not_judged,
                     cells=cells,
+                    contributions=contributions,
                 )
             )
         return out
