@@ -60,7 +60,8 @@ def test_headline_events_and_places_of_a_labelled_run(tmp_path, inputs):
     rows = [line for line in lines if "reconstruction 100%" in line]
     expected = report.events.sort_values("score", ascending=False, kind="stable")
     assert [row.split()[:4] for row in rows] == [
-        [e.clip, e["from"], e.to, f"{e.score:.2f}"] for _, e in expected.head(outcome.EVENTS).iterrows()
+        [e["clip"], e["from"], e["to"], f"{e['score']:.2f}"]
+        for _, e in expected.head(outcome.EVENTS).iterrows()
     ]
     assert (f"… and {len(expected) - outcome.EVENTS} more" in text) == (len(expected) > outcome.EVENTS)
     places = [line.split("  ")[1] for line in lines[lines.index("Look at") + 1 :]]

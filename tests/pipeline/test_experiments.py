@@ -30,8 +30,6 @@ def here(project, monkeypatch) -> Project:
     ("words", "says"),
     [
         (["exp", "NAME=typo"], "error: no recipe 'typo'; there are: "),
-        (["exp", "NAME=objects"], "error: recipe 'objects' needs a detector"),
-        (["exp", "NAME=ped2", "ROOT=no where"], "error: ROOT=no where: no such folder"),
         (["exp", "ARGS=-S model.name=conv2"], "'conv2' is unknown; did you mean 'conv2d'? (known: "),
         (["exp", "ARGS=--queue -S 'train.epochs=1,0'"], "error: params.yaml: train.epochs = 0: "),
         (["recipe", "NAME=typo"], "error: no recipe 'typo'; there are: "),

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.project import Project, computed
-from tests.trained import trained
+from tests.trained import run_stages, trained
 from vad.store.body_heights import BodyHeight, BodyHeights, write_body_heights
 
 CLIPS = {"resize train": 3, "resize val": 1, "resize test": 2}
@@ -19,7 +19,7 @@ def rerun(project: Project, stage: str, height: float, others: float = 20.0) -> 
     """Runs a stage with body heights of the camera `hall` and of all others; the clips that it computes."""
     heights = {"hall": BodyHeight(1.0, height, 1.0, 48), "": BodyHeight.constant(others, 48)}
     write_body_heights(project / "data/body_height.json", BodyHeights(heights))
-    return computed(project.run("python", "-m", f"stages.{stage}"))
+    return computed(run_stages(project.folder, [stage]))
 
 
 def test_windows_of_a_camera_are_cut_anew_for_their_flow(project):

@@ -8,7 +8,7 @@ import pytest
 
 from tests import project as tiny
 from tests.project import Project, computed, ran
-from tests.trained import trained
+from tests.trained import run_stages, trained
 from vad.branches.params import MeasureParams
 from vad.live import TrainedModel
 from vad.pipeline import params
@@ -56,7 +56,9 @@ def test_a_passage_without_alterations_has_errors_and_scores_of_the_pipeline(pro
 def validate(project: Project, fails: bool = False, **changes) -> str:
     """Runs the stage by hand with changes of its section."""
     project.set({f"validate.{key}": value for key, value in changes.items()})
-    return project.run("python", "-m", "stages.validate", fails=fails)
+    if fails:
+        return project.run("python", "-m", "stages.validate", fails=True)
+    return run_stages(project.folder, ["validate"])
 
 
 def test_with_regions_and_with_silhouettes_there_are_figures_of_all_kinds(project):
