@@ -88,7 +88,7 @@ const viewer = (() => {
     const named = (what, name) => name ? [what, element("bdi", {}, name), ", "] : [];
     const facts = [`${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frames`, `${wording.number(clip.fps)} frames per second`,
       `highest score ${wording.number(clip.highest)} at ${wording.time(clip.peak)}`,
-      clip.auc !== null && `AUC ${wording.number(clip.auc)}`];
+      clip.auc !== null && `AUC ${clip.auc.toFixed(3)}`];
     document.title = `${clip.name} · ${TITLE}`;
     byId("viewer-title").textContent = clip.name;
     byId("viewer-facts").replaceChildren(...named("camera ", clip.camera), ...named("person ", clip.subject),
