@@ -70,17 +70,23 @@ const viewer = (() => {
   // The frames with times from 0 on. Without them the values of the small curve stand in.
   function usable(loaded) {
     const lists = loaded && [loaded.times, loaded.numbers, loaded.scores, ...Object.values(loaded.shares)];
-    if (loaded && loaded.times.length && lists.every((list) => list.length === clip.frames)) {
+    if (loaded && loaded.times.length && lists.every((list) => list.length === clip.frames) && ofThisRun(loaded)) {
       const first = loaded.times[0], times = loaded.times.map((time) => time - first);
       return {...loaded, times, first, end: times[times.length - 1] + 1 / clip.fps, exact: true};
     }
-    complain(loaded ? `The file ${clip.data} is of another run: it has other frames than this page.` :
+    complain(loaded ? `The file ${clip.data} is of another run: its frames or scores are not those of this page.` :
       `The file ${clip.data} is missing or broken.`);
     complain("The curve is coarse therefore, and shares of the branches are known at events only. Copy the folder " +
       "“media” along with the page, or make the page again (dvc repro report).");
     const count = Math.max(clip.curve.length, 1), end = Math.max(clip.seconds, 1 / clip.fps);
     const times = Array.from({length: count}, (_, i) => end * i / count);
     return {times, first: 0, end, numbers: null, scores: clip.curve.length ? clip.curve : [0], shares: null, exact: false};
+  }
+
+  // Scores in the file are rounded.
+  function ofThisRun(loaded) {
+    const highest = loaded.scores.reduce((a, b) => Math.max(a, b), -Infinity);
+    return Math.abs(highest - clip.highest) <= 1e-3 * Math.max(Math.abs(clip.highest), 1e-9);
   }
 
   function describe(number) {
