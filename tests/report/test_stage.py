@@ -3,6 +3,7 @@
 import errno
 import importlib
 import re
+import shutil
 from pathlib import Path
 
 import av
@@ -79,8 +80,9 @@ def test_the_same_run_gives_the_same_bytes(project: Project, monkeypatch: pytest
     assert files(project) == before
 
 
-def test_another_clip_costs_one_clip(project: Project) -> None:
-    tiny.generate(project / "data/tiny", tiny.scripts.TEST[3:4])
+def test_another_clip_costs_one_clip(project: Project, tmp_path: Path) -> None:
+    tiny.generate(tmp_path / "footage", tiny.SPARE)
+    shutil.copy(tmp_path / "footage/test/hall/walk.mp4", project / "data/tiny/test/hall")
     output = project.repro()
     assert "train" not in ran(output)
     assert "report" in ran(output)
