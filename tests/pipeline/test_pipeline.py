@@ -70,6 +70,7 @@ def test_the_first_run_computes_everything(first):
         "pictures": 1,
         "validate": 11,
         "score": 2,
+        "report": 3,  # and the normal clip with the camera's picture
     }
     metrics = json.loads(project.read(METRICS))
     assert metrics["frame"]["auc_micro"] > 0
@@ -121,7 +122,7 @@ def test_an_edit_of_zones_draws_the_sheet_and_measures_again(project):
     with open(path, "a", encoding="utf-8") as file:
         file.write("# a remark\n")
     output = project.repro()
-    assert ran(output) == {"sheet", "measure", "pictures", "validate", "export"}
+    assert ran(output) == {"sheet", "measure", "pictures", "validate", "export", "report"}
     assert "measure" not in computed(output), "the clips are in the cache"
     path.write_text("all: [{kind: ignore, polygon: [[0, 0], [1, 1]]}]\n", "utf-8")
     assert "data/zones.yaml: camera 'all', zone 1: polygon" in project.make("repro", fails=True)
