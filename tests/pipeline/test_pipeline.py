@@ -138,14 +138,9 @@ def test_an_edit_of_zones_draws_the_sheet_and_measures_again(project):
     assert "score" in changed(project)
     with open(path, "a", encoding="utf-8") as file:
         file.write("# a remark\n")
-<<<<<<< HEAD
     assert changed(project) >= readers
     output = project.repro("sheet", "calibrate")
     assert ran(output) == {"sheet", "measure", "pictures"}
-=======
-    output = project.repro()
-    assert ran(output) == {"sheet", "measure", "pictures", "validate", "export", "report"}
->>>>>>> h-media
     assert "measure" not in computed(output), "the clips are in the cache"
     path.write_text("all: [{kind: ignore, polygon: [[0, 0], [1, 1]]}]\n", "utf-8")
     assert "data/zones.yaml: camera 'all', zone 1: polygon" in project.make("repro", fails=True)
