@@ -1,6 +1,7 @@
 """Where alarms come from: events with their areas, and areas by camera, compared with loops over frames."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -260,3 +261,20 @@ def test_every_report_has_the_section(frames_report, boxes_report):
     assert alarms["seconds"].sum() == pytest.approx((frames["alarm"] / rate).sum())
     free = frames["alarm"] * (frames["anomalous"] != 1)
     assert alarms["seconds_outside_labels"].sum() == pytest.approx((free / rate).sum())
+
+
+def test_alarms_of_whole_frames_come_from_the_cells_that_raised_the_score():
+    """A cell at the upper left has the highest error, in normal frames as well."""
+    scores = [0.0, 0.0, 3.0, 3.0, 0.0]
+    whole = [[(0, 0, WIDTH, HEIGHT, score)] for score in scores]
+    clip = scored("w", scores, whole)
+    normal = np.zeros((HEIGHT // CELL, WIDTH // CELL), np.float16)
+    normal[0, 0] = 5
+    look = np.repeat(normal[None], len(scores), axis=0)
+    look[2:4, 5, 7] += 1
+    maps = {"look": look, "speed": np.zeros_like(look)}
+    alone = {"look": np.array(scores), "speed": np.zeros(len(scores))}
+    clip = replace(clip, regions=replace(clip.regions, maps=maps), branches=alone)
+    by = replace(BY, normal_cells={"a": {"look": normal.tolist()}})
+    (event,) = alarm_tables([clip], by)[0].to_dict("records")
+    assert event["area"] == "lower right"

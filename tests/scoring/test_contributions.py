@@ -109,8 +109,7 @@ def contributions(clip: ClipErrors, calibration: Calibration, t: int) -> tuple[f
     scorer = Scorer(calibration, clip.size, clip.cell, clip.fps, clip.camera)
     scored = list(results(scorer, clip.each_frame()))[t]
     cells = Contributions(calibration, clip.region_branches, list(clip.maps), clip.camera)
-    errors = next(calibration.cell_errors(clip, cells.branches, (t, t + 1)))[1][0]
-    return scored.score, cells.of_frame(errors, scored.score, scored.branches)
+    return scored.score, cells.at(clip, t, scored.score, scored.branches)
 
 
 def around(rows: slice, columns: slice) -> tuple[slice, slice]:

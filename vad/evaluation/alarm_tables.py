@@ -14,6 +14,7 @@ from vad.evaluation.alarm_hotspots import Alarms, alarm_hotspots
 from vad.evaluation.scored_clip import ScoredClip
 from vad.scoring.areas import AREAS, SIDE, areas_of
 from vad.scoring.calibration import Calibration
+from vad.scoring.contributions import Contributions
 from vad.scoring.event_tables import table
 
 NOWHERE = -1  # no cell stands out, such as in scores of whole frames
@@ -107,9 +108,17 @@ def _boxes(clip: ScoredClip, alarmed: np.ndarray, calibration: Calibration) -> n
 
 
 def _box_of_cells(clip: ScoredClip, t: int, calibration: Calibration) -> np.ndarray:
-    """A box of the size of a cell in the middle of the cells with the highest score in frame t: float [4]."""
+    """A box of the size of a cell in the middle of the cells with the highest score in frame t: float [4].
+
+    Where frames are scored as a whole, of the cells that raised the score most.
+    """
     errors = clip.regions
-    scores = next(calibration.cell_scores(errors, (t, t + 1)))[1][0]
+    cells = Contributions(calibration, errors.region_branches, list(errors.maps), errors.camera)
+    if cells.pooled:
+        alone = {branch: float(scores[t]) for branch, scores in clip.branches.items()}
+        scores = cells.at(errors, t, float(clip.scores[t]), alone)
+    else:
+        scores = next(calibration.cell_scores(errors, (t, t + 1)))[1][0]
     highest = scores == scores.max()
     if highest.all():
         return np.full(4, np.nan)

@@ -112,9 +112,8 @@ def draw(
 
 def _contributions(clip: ScoredClip, t: int, cells: Contributions) -> np.ndarray:
     """The contributions of the cells to the score of frame t, float32 [rows, columns]."""
-    errors = next(cells.calibration.cell_errors(clip.regions, cells.branches, (t, t + 1)))[1][0]
     alone = {branch: float(scores[t]) for branch, scores in clip.branches.items()}
-    return cells.of_frame(errors, float(clip.scores[t]), alone)
+    return cells.at(clip.regions, t, float(clip.scores[t]), alone)
 
 
 def _open_masks(clip: ScoredClip, folder: Path) -> Masks | None:

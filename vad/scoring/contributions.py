@@ -79,6 +79,18 @@ class Contributions:
                 levels[i] = self.calibration.cell_standardisation[branch].levels(errors[i])
         return scaled(self.calibration.combine(np.maximum(levels, 0)), score)
 
+    def at(self, clip: "ClipErrors", t: int, score: float, branch_scores: Mapping[str, float]) -> np.ndarray:
+        """The contributions in a frame of a clip, as from `of_frame`.
+
+        Args:
+            clip: the errors of the clip.
+            t: index of the frame.
+            score: of the frame.
+            branch_scores: scores of the frame by each branch alone.
+        """
+        errors = next(self.calibration.cell_errors(clip, self.branches, (t, t + 1)))[1][0]
+        return self.of_frame(errors, score, branch_scores)
+
     def _excess(self, branch: str, errors: np.ndarray) -> np.ndarray:
         """Errors above those that are normal at each cell, or of an unknown camera, in the frame."""
         normal = self._normal.get(branch)
