@@ -115,8 +115,8 @@ class Project:
     def __truediv__(self, path: str) -> Path:
         return self.folder / path
 
-    def run(self, *command: str | Path, fails: bool = False, **env: str) -> str:
-        """Runs a command in the project; it must fail if `fails` is set, else succeed."""
+    def run(self, *command: str | Path, fails: bool = False, timeout: float = 300, **env: str) -> str:
+        """Runs a command in the project; it must fail if `fails` is set, else succeed in `timeout` seconds."""
         done = subprocess.run(
             [str(word) for word in command],
             cwd=self.folder,
@@ -125,7 +125,7 @@ class Project:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             encoding="utf-8",
-            timeout=300,
+            timeout=timeout,
         )
         assert (done.returncode != 0) == fails, f"{command}: exit status {done.returncode}\n{done.stdout}"
         return done.stdout

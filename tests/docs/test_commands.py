@@ -24,7 +24,7 @@ FRAMES = 48
 def run(project: Project, *lines: str) -> str:
     """Runs lines of a shell one after another, each in the environment; none may fail."""
     begin = "set -euo pipefail; source .venv/bin/activate; "
-    return "".join(project.run("bash", "-c", begin + line) for line in lines if line.strip())
+    return "".join(project.run("bash", "-c", begin + line, timeout=900) for line in lines if line.strip())
 
 
 @pytest.fixture(scope="module")
