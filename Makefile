@@ -15,7 +15,7 @@ SOURCE =
 VENV := .venv
 # DVC runs `python` from the PATH, so the environment must come first in it
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-INSTALL = pip install --disable-pip-version-check -q
+INSTALL = pip install --disable-pip-version-check
 # TORCH=cpu installs the build of torch for processors alone, TORCH=cu126 or the like that for a CUDA version
 TORCH_INDEX = https://download.pytorch.org/whl/$(TORCH)
 
@@ -29,11 +29,12 @@ $(VENV)/ready: requirements.txt constraints.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	$(if $(TORCH),@$(INSTALL) --no-deps --index-url $(TORCH_INDEX) $$(grep ^torch== requirements.txt))
 	@$(INSTALL) -r requirements.txt -c constraints.txt
-	@$(INSTALL) --no-deps -e .
+	@$(INSTALL) -q --no-deps -e .
 	@touch $@
+	@echo "the environment is ready"
 
 $(VENV)/ready-test: requirements-test.txt $(VENV)/ready
-	@$(INSTALL) -r requirements-test.txt -c constraints.txt
+	@$(INSTALL) -q -r requirements-test.txt -c constraints.txt
 	@touch $@
 
 venv: $(VENV)/ready  ## make the virtual environment (TORCH=cpu: without the packages for GPUs)
@@ -94,9 +95,8 @@ parameters: $(VENV)/ready  ## generate docs/parameters.md from the models of the
 architecture: $(VENV)/ready-test  ## draw docs/architecture.svg from the imports
 	@python -m docs.draw_architecture
 
-plots: $(VENV)/ready  ## draw the plots of the workspace and of the last commit: dvc_plots/index.html
-	@set -o pipefail; dvc plots diff HEAD -o dvc_plots 2>&1 | sed "s/^DVC failed to load some plots for following \
-	revisions: 'HEAD'\.$$/the results of the last commit are not here, so the page has those of this folder alone/"
+plots: $(VENV)/ready  ## draw plots beside those of the last commit: dvc_plots/index.html (ARGS=--experiments: all)
+	@python -m vad.plots $(ARGS)
 
 figures: $(VENV)/ready  ## draw the figures for a thesis, as PDF, SVG and PNG: reports/figures
 	@python -m vad.figures $(ARGS)

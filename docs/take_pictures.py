@@ -1,4 +1,4 @@
-"""Takes the pictures of README from the results of the sample: docs/heatmap.png and docs/page.png.
+"""Takes the pictures of README and docs/results.md from the results of the sample.
 
     python -m docs.take_pictures
 
@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
-HEATMAP = ROOT / "reports/evaluation/heatmaps/clip_yard_dog.png"
+EVALUATION = ROOT / "reports/evaluation"
 PAGE = ROOT / "reports/page/index.html"
 MOMENT = "#clip=test/hall_fall&t=2.9"
 WIDTH, HEIGHT = 1180, 780  # pixels
@@ -22,7 +22,8 @@ COLORS = 128  # a third of the size of all colours
 
 
 def main() -> None:
-    shutil.copyfile(HEATMAP, ROOT / "docs/heatmap.png")
+    shutil.copyfile(EVALUATION / "heatmaps/clip_yard_dog.png", ROOT / "docs/heatmap.png")
+    shutil.copyfile(EVALUATION / "curves.png", ROOT / "docs/curves.png")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})

@@ -16,16 +16,16 @@ settings.load_profile("vad")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):  # not in the processes of pytest-xdist
-        shared.begin()
-        config.option.loadscopereorder = False  # else files with the fewest tests come last
+    config.option.loadscopereorder = False  # else files with the fewest tests come last
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.getbasetemp()
+    # a process of pytest-xdist has a folder of its own in that of the run
+    shared.folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that run stages come first: they take longest, and at the end one process would wait for them."""
     items.sort(key=lambda item: not {"Project", "tiny"} & vars(item.module).keys())
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        shared.end()

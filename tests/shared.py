@@ -1,21 +1,11 @@
 """Folders that are expensive to make, made once in a run of the tests by the process that first needs one."""
 
 import fcntl
-import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-VARIABLE = "VAD_TESTS_SHARED"  # names the folder of folders, for the processes of pytest-xdist as well
-
-
-def begin() -> None:
-    os.environ[VARIABLE] = tempfile.mkdtemp(prefix="vad-tests-")
-
-
-def end() -> None:
-    shutil.rmtree(os.environ.pop(VARIABLE), ignore_errors=True)
+folder = Path()  # of these folders, the same for all processes of pytest-xdist; set by conftest.py
 
 
 def copy(name: str, make: Callable[[Path], object], target: Path) -> Path:
@@ -26,8 +16,8 @@ def copy(name: str, make: Callable[[Path], object], target: Path) -> Path:
         make: fills the folder, which exists and is empty.
         target: where the copy goes.
     """
-    source = Path(os.environ[VARIABLE], name)
-    source.mkdir(exist_ok=True)
+    source = folder / name
+    source.mkdir(parents=True, exist_ok=True)
     with open(source / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (source / "finished").exists():

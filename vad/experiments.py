@@ -115,10 +115,10 @@ def table(shown: Sequence[Mapping[str, Any]], width: int) -> list[str]:
 
 def _rows(shown: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[str], str]]:
     """(cells, changed parameters) of the workspace, then of each commit and its experiments."""
-    last_commit = _parameters(shown[1]) if len(shown) > 1 else {}
+    last_commit = parameters(shown[1]) if len(shown) > 1 else {}
     # of several commits (-A), those before the last are shown only with experiments
     for commit in [*shown[:2], *(commit for commit in shown[2:] if commit.get("experiments"))]:
-        base = last_commit if commit["rev"] == "workspace" else _parameters(commit)
+        base = last_commit if commit["rev"] == "workspace" else parameters(commit)
         yield _row(commit.get("name") or commit["rev"][:9], commit, base)
         for entry in commit.get("experiments") or []:
             revision = entry["revs"][0]
@@ -130,7 +130,7 @@ def _rows(shown: Sequence[Mapping[str, Any]]) -> Iterator[tuple[list[str], str]]
 def _row(name: str, revision: Mapping[str, Any], base: Mapping[str, Any]) -> tuple[list[str], str]:
     if error := revision.get("error"):
         return [name, *[NONE] * (len(HEADER) - 1)], str(error.get("msg", error))
-    values = _parameters(revision)
+    values = parameters(revision)
     data = ((revision["data"]["metrics"] or {}).get(METRICS) or {}).get("data") or {}
     frame, event = data.get("frame", {}), data.get("event", {})
     labelled = f"{event.get('found')}/{event.get('labelled')}" if "found" in event else NONE
@@ -149,8 +149,12 @@ def _row(name: str, revision: Mapping[str, Any], base: Mapping[str, Any]) -> tup
     return cells, " ".join(changed)
 
 
-def _parameters(revision: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of params.yaml at a revision, by dotted key."""
+def parameters(revision: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of params.yaml at a revision, by dotted key.
+
+    Args:
+        revision: a part of what `dvc exp show --json` prints.
+    """
     data = revision.get("data") or {}
     return dict(flat(((data.get("params") or {}).get(params.FILE.name) or {}).get("data") or {}))
 

@@ -38,7 +38,6 @@ def info(**changes: Any) -> SessionInfo:
         "size": (48, 64),
         "picture_size": (48, 64),
         "threshold": 1.0,
-        "cell_threshold": 2.0,
         "cell": CELL,
         "branches": BRANCHES,
         "events": EventParams(merge_gap=0.3, min_duration=0),
@@ -55,7 +54,7 @@ def result(
     seconds: float | None = None,
     found: Regions | None = None,
     region_scores: Sequence[float] | None = None,
-    cells: np.ndarray | None = None,
+    contributions: np.ndarray | None = None,
     events: Sequence[Any] = (),
     warming_up: bool = False,
 ) -> FrameResult:
@@ -71,11 +70,12 @@ def result(
         source=index,
         regions=found,
         region_scores=np.full(len(found), score) if region_scores is None else np.array(region_scores, float),
-        cells=cells,
+        cells=None,
         branch_scores={"motion": score * 0.75, "shape": score * 0.25},
         branch_errors={"motion": 0.0, "shape": 0.0},
         shares={"motion": 0.75, "shape": 0.25} if score > 0 else {},
         events=events,
+        contributions=contributions,
     )
 
 

@@ -82,11 +82,11 @@ def test_what_zones_leave_out_is_darkened() -> None:
     assert (drawn[:, 320:640] == 128).all()
 
 
-def test_cells_above_their_threshold_are_tinted_where_they_are() -> None:
-    of = info(picture_size=(96, 480), size=(48, 240), cell_threshold=2.0)
+def test_cells_that_raised_the_score_above_the_threshold_are_tinted() -> None:
+    of = info(picture_size=(96, 480), size=(48, 240), threshold=2.0)
     cells = np.zeros((6, 30), np.float32)
     cells[2, 5], cells[0, 0] = 4, 2
-    drawn = Overlay(of).draw(scored_frame(of, cells=cells))[:96]
+    drawn = Overlay(of).draw(scored_frame(of, contributions=cells))[:96]
     expected = np.zeros((96, 480), bool)
     expected[32:48, 80:96] = True
     np.testing.assert_array_equal(~colored(drawn, (128, 128, 128)), expected)
@@ -104,9 +104,9 @@ def test_any_result_can_be_drawn(
     size: tuple[int, int], scaled: int, score: float, boxes: list[Any], threshold: float
 ) -> None:
     picture_size = (size[0] * scaled, size[1] * scaled)
-    of = info(size=size, picture_size=picture_size, threshold=threshold, cell_threshold=threshold)
+    of = info(size=size, picture_size=picture_size, threshold=threshold)
     cells = np.full((-(-size[0] // 8), -(-size[1] // 8)), score, np.float32)
-    drawn = Overlay(of).draw(scored_frame(of, score=score, found=regions(boxes), cells=cells))
+    drawn = Overlay(of).draw(scored_frame(of, score=score, found=regions(boxes), contributions=cells))
     assert drawn.dtype == np.uint8
 
 

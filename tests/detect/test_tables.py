@@ -195,15 +195,21 @@ def test_an_event_is_where_its_highest_region_is() -> None:
     assert area_of((100, 60, 120, 92), of.picture_size) == "lower right"
 
 
-def test_an_event_without_a_high_region_is_where_its_highest_cell_is() -> None:
+def test_an_event_without_a_high_region_is_where_a_cell_raised_its_score_most() -> None:
     of = info()
     cells = np.zeros((6, 8), np.float32)
     cells[0, 3] = 3
-    low = result(0, 5, of=of, found=regions([[50, 30, 60, 46]]), region_scores=[0.5], cells=cells)
+    low = result(0, 5, of=of, found=regions([[50, 30, 60, 46]]), region_scores=[0.5], contributions=cells)
     assert peak_box(of, low) == (3 * CELL, 0, 4 * CELL, CELL)
-    whole = result(0, 5, of=of, found=regions([[0, 0, 64, 48]], "frame"), cells=cells)
+    whole = result(0, 5, of=of, found=regions([[0, 0, 64, 48]], "frame"), contributions=cells)
     assert peak_box(of, whole) == (3 * CELL, 0, 4 * CELL, CELL)
     assert peak_box(of, result(0, 5, of=of, found=regions([[0, 0, 64, 48]], "frame"))) is None
+    # without maps, all of the frame raised the score
+    even = np.full((6, 8), 5, np.float32)
+    assert (
+        peak_box(of, result(0, 5, of=of, found=regions([[0, 0, 64, 48]], "frame"), contributions=even))
+        is None
+    )
 
 
 @pytest.mark.parametrize(

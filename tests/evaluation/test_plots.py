@@ -291,22 +291,23 @@ def test_chromium_draws_the_lines_points_and_colours_of_each_chart(specs, tmp_pa
         (OTHER, "5,3"): 3,
     }
 
-    solid = {(color, "1,0", "2.2"): 1 for color in (MAIN, OTHER)}
-    dashed = {(color, dash, "1"): 1 for color in (MAIN, OTHER) for dash in ("1,3", "4,3")}
-    assert styles(roc["layer_1"], "stroke", "stroke-dasharray", "stroke-width") == solid | dashed
-    assert styles(mixed["layer_1"], "stroke", "stroke-dasharray", "stroke-width") == (
-        solid | {(MAIN, dash, "1"): 1 for dash in ("1,3", "4,3")}
-    )
-    assert [styles(chart["layer_2"], "fill") for chart in (roc, pr, mixed)] == [
+    # scorers that learn nothing are gray, of each revision
+    for chart, revisions in ((roc, 2), (mixed, 1)):
+        assert styles(chart["layer_1"], "stroke", "stroke-dasharray", "stroke-width") == {
+            ("#888888", dash, "1"): revisions for dash in ("1,3", "4,3")
+        }
+        assert styles(chart["layer_2"], "stroke", "stroke-width") == {(MAIN, "2.2"): 1, (OTHER, "2.2"): 1}
+    points = {"roc": roc["layer_3"], "pr": pr["layer_2"], "mixed": mixed["layer_3"]}
+    assert [styles(points[name], "fill") for name in ("roc", "pr", "mixed")] == [
         {(MAIN,): 1, (OTHER,): 1},
         {(MAIN,): 1, (OTHER,): 1},
         {(MAIN,): 1},
     ]
-    for chart, name, (x, y) in ((roc, "roc", ("fpr", "tpr")), (pr, "pr", ("recall", "precision"))):
+    for name, (x, y) in (("roc", ("fpr", "tpr")), ("pr", ("recall", "precision"))):
         rows = [row for row in specs[name]["data"]["values"] if row["point"] == "1"]
         expected = [[row["rev"], *(f"{float(row[axis]):.3f}" for axis in (x, y))] for row in rows]
         labels = [
-            dict(part.split(": ") for part in shape["aria-label"].split("; ")) for shape in chart["layer_2"]
+            dict(part.split(": ") for part in shape["aria-label"].split("; ")) for shape in points[name]
         ]
         assert [[label["rev"], label[x], label[y]] for label in labels] == expected
     assert styles(pr["layer_0"], "stroke-dasharray") == {("4,3",): 2}
@@ -314,3 +315,38 @@ def test_chromium_draws_the_lines_points_and_colours_of_each_chart(specs, tmp_pa
     assert styles(histogram["child_layer_2"], "stroke") == {(MAIN,): 2, (OTHER,): 2}
     assert styles(bars["layer_0"], "fill") == {(MAIN,): 2, (OTHER,): 2}
     assert len(bars["layer_1"]) == 4  # the figures beside them
+
+
+def heights(shapes: list[dict[str, str]]) -> dict[str, float]:
+    """How far each line reaches from top to bottom, in pixels, by colour; the widest of a colour."""
+    out: dict[str, float] = {}
+    for shape in shapes:
+        y = [float(point.split(",")[1]) for point in re.findall(r"-?[\d.]+,-?[\d.]+", shape["d"])]
+        out[shape["stroke"]] = max(out.get(shape["stroke"], 0.0), max(y) - min(y))
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+def test_a_revision_with_values_a_thousand_times_as_high_flattens_no_other(tmp_path):
+    table = charts(0.0)["anomaly_curves"][2]
+    history = pd.DataFrame({"fold": 0, "epoch": range(5), "train_loss": [0.5, 0.3, 0.2, 0.15, 0.1]})
+    scaled = table.assign(score=1000 * table["score"], threshold=1000 * table["threshold"])
+    filled = []
+    for other in (table, scaled):
+        revisions = {"main": table, "other": other, "third": table}
+        filled.append(fill("anomaly_curves", "frame", "score", revisions))
+    for factor in (1, 1000):
+        losses = dict.fromkeys(("main", "third"), history)
+        losses["other"] = history.assign(train_loss=factor * history["train_loss"])
+        filled.append(fill("loss", "epoch", "train_loss", losses))
+    alike, curves, same, loss = drawn(filled, tmp_path)
+    for beside_equals, beside_outlier in (
+        (alike["child_layer_1"], curves["child_layer_1"]),
+        (same["layer_0_layer_0"], loss["layer_0_layer_0"]),
+    ):
+        before, after = heights(beside_equals)[MAIN], heights(beside_outlier)[MAIN]
+        assert before > 50  # pixels
+        assert after > before / 6
+    assert len(loss["layer_1"]) == 5  # a triangle for each value that is cut off
+    assert len(same.get("layer_1", [])) == 0

@@ -32,6 +32,7 @@ ORDER = [
         "check",
         "parameters",
         "experiments",
+        "plots",
         "outcome",
         "figures",
         "recipe",

@@ -18,16 +18,14 @@ from tests.project import STAGES, Project, computed, following, ran, restored
 METRICS, SUMMARY = "metrics/evaluate.json", "reports/summary.md"
 WRITTEN = {"reports/experiments.md", "data/identity.csv", "data/zones.yaml"}  # by people
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+UP_TO_EVALUATE = STAGES[: STAGES.index("evaluate") + 1]
 CACHED = set(STAGES) - {"summarize"}  # git keeps the outputs of summarize, so DVC cannot restore them
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory) -> tuple[Project, str]:
     """A project that has run once, results committed, and what the run printed."""
-    project = tiny.make(tmp_path_factory.mktemp("pipeline"))
-    output = project.repro()
-    project.commit("results")
-    return project, output
+    return tiny.make_and_run(tmp_path_factory.mktemp("pipeline"))
 
 
 @pytest.fixture
@@ -48,6 +46,11 @@ def hook(folder: Path, code: str) -> dict[str, str]:
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(code, "utf-8")
     return {"PYTHONPATH": str(folder)}
+
+
+def changed(project: Project) -> set[str]:
+    """The stages with a dependency or parameter that has changed."""
+    return set(json.loads(project.run("dvc", "status", "--json")))
 
 
 def numbers(value: object) -> list[float]:
@@ -98,18 +101,29 @@ def test_comments_and_inactive_sections_change_nothing(project):
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("evaluate.resamples", 500, {"evaluate", "summarize", "report"}),
-        ("calibrate.threshold.percentile", 50.0, following("calibrate")),
-        ("branches.reconstruction.reduce", "max", {"statistics", *following("measure")}),
-        ("train.epochs", 2, following("train")),
+        ("evaluate.resamples", 500, {"evaluate", "report"}),
+        ("calibrate.threshold.percentile", 50.0, {"calibrate"}),
+        (
+            "branches.reconstruction.reduce",
+            "max",
+            {"statistics", "measure", "pictures", "export", "validate"},
+        ),
+        ("train.epochs", 2, {"train"}),
+        ("resize.height", 32, {"resize", "pictures", "export", "validate"}),
     ],
 )
-def test_a_parameter_reruns_what_depends_on_it(project, key, value, expected):
+def test_a_parameter_changes_the_stages_that_read_it(project, key, value, expected):
     project.set({key: value})
-    before = project.run("dvc", "status")  # says what has changed, should the wrong stages run
-    output = project.repro()
-    assert ran(output) == expected, before
-    assert restored(output) == set(), before
+    assert changed(project) == expected
+
+
+def test_other_weights_are_measured_and_calibrated_again(project):
+    """What follows from another calibration is in `test_experiments_leave_the_workspace_alone…`."""
+    project.set({"train.epochs": 2})
+    output = project.repro("calibrate")
+    assert ran(output) == {"train", "measure", "pictures", "calibrate"}
+    assert restored(output) == set()
+    assert {"export", "validate", "score"} <= changed(project)
 
 
 def test_an_edit_of_zones_draws_the_sheet_and_measures_again(project):
@@ -117,12 +131,16 @@ def test_an_edit_of_zones_draws_the_sheet_and_measures_again(project):
     path = project / "data/zones.yaml"
     path.write_text("all: [{kind: ignore, polygon: [[0, 0], [0.3, 0], [0.3, 0.3], [0, 0.3]]}]\n", "utf-8")
     before = project.read("reports/preprocess/test.png")
-    assert ran(project.repro()) == {"sheet", *following("measure")}
+    readers = {"sheet", "measure", "pictures", "validate", "export", "report"}
+    assert changed(project) == readers
+    assert ran(project.repro("sheet", "calibrate")) == {"sheet", "measure", "pictures", "calibrate"}
     assert project.read("reports/preprocess/test.png") != before
+    assert "score" in changed(project)
     with open(path, "a", encoding="utf-8") as file:
         file.write("# a remark\n")
-    output = project.repro()
-    assert ran(output) == {"sheet", "measure", "pictures", "validate", "export", "report"}
+    assert changed(project) >= readers
+    output = project.repro("sheet", "calibrate")
+    assert ran(output) == {"sheet", "measure", "pictures"}
     assert "measure" not in computed(output), "the clips are in the cache"
     path.write_text("all: [{kind: ignore, polygon: [[0, 0], [1, 1]]}]\n", "utf-8")
     assert "data/zones.yaml: camera 'all', zone 1: polygon" in project.make("repro", fails=True)
@@ -152,9 +170,11 @@ def test_footage_without_labels_ends_with_scores_and_events(project):
 
 def test_an_older_commit_gives_its_own_figures_again(project):
     old, before = project.run("git", "rev-parse", "HEAD").strip(), project.read(METRICS)
-    project.set({"calibrate.threshold.percentile": 60.0})
-    project.repro()
-    project.commit("another threshold")
+    project.set({"evaluate.max_delay": 0.5})
+    output = project.repro()
+    assert ran(output) == following("evaluate")
+    assert restored(output) == set()
+    project.commit("a stricter delay")
     assert project.read(METRICS) != before
     project.run("git", "reset", "-q", "--hard", old)
     project.repro()
@@ -178,12 +198,13 @@ def test_resize_reruns_all_that_follows_and_going_back_runs_nothing_heavy(projec
 
 def test_a_new_test_video_is_processed_alone_and_retrains_nothing(project, spare):
     shutil.copy(spare / "test/hall/walk.mp4", project / "data/tiny/test/hall/Straße mit Bäumen 1.mp4")
-    output = project.repro()
-    assert ran(output) == set(STAGES) - {"train"}
+    output = project.repro("evaluate")
+    assert ran(output) == {*UP_TO_EVALUATE} - {"sheet", "train", "export", "validate"}
+    assert {"sheet", "export", "validate"} <= changed(project)
     assert "7 sources, 1 of them to be read" in output
     once = ("extract", "flow", "preprocess", "resize test", "measure", "score")
     assert computed(output) == dict.fromkeys(once, 1)
-    assert "| hall_Straße_mit_Bäumen_1 |" in project.read(SUMMARY).decode()
+    assert "hall_Straße_mit_Bäumen_1" in project.read("reports/evaluation/clips.csv").decode()
 
 
 @pytest.mark.slow
@@ -296,14 +317,15 @@ def test_a_recipe_as_an_experiment_on_footage_elsewhere(project, tmp_path):
 
 
 def test_the_way_back_from_an_experiment_after_own_commits(project):
-    lock, scores = project.read("dvc.lock"), project.read("data/scores/events.csv")
+    results = "dvc.lock", METRICS, "reports/evaluation/metrics.json"
+    before = [project.read(file) for file in results]
     (project / "reports/experiments.md").write_text("notes of mine\n", "utf-8")
-    project.run("dvc", "exp", "run", "-S", "calibrate.threshold.percentile=60")
-    assert project.read("dvc.lock") != lock
+    project.run("dvc", "exp", "run", "-S", "evaluate.max_delay=0.5")
+    assert all(project.read(file) != content for file, content in zip(results, before, strict=True))
     output = project.make("back")
-    assert re.search(r"calibrate\.threshold\.percentile +90.0 +60", output), "what is undone is shown"
+    assert re.search(r"evaluate\.max_delay +1.0 +0.5", output), "what is undone is shown"
     assert ran(output) == restored(output) == set()
-    assert (project.read("dvc.lock"), project.read("data/scores/events.csv")) == (lock, scores)
+    assert [project.read(file) for file in results] == before
     assert project.run("git", "status", "--short") == " M reports/experiments.md\n"
     assert "the results of the last commit" not in project.make("plots")
     assert '"rev": "HEAD"' in project.read("dvc_plots/index.html").decode()
@@ -322,16 +344,17 @@ def test_the_way_back_in_a_clone_whose_lock_file_names_results_of_another_machin
     (clone / "dvc.lock").write_text(text, "utf-8")
     clone.commit("from another machine")
     assert ran(clone.repro()) == {"train"}
-    before = clone.read("dvc.lock"), clone.read(METRICS), clone.read("data/scores/events.csv")
+    before = clone.read("dvc.lock"), clone.read(METRICS), clone.read("reports/evaluation/metrics.json")
 
     page = clone.make("plots")
     assert "the results of the last commit are not here" in page
     assert "failed" not in page
-    clone.run("dvc", "exp", "run", "-S", "calibrate.threshold.percentile=60")
+    clone.run("dvc", "exp", "run", "-S", "evaluate.max_delay=0.5")
     assert clone.read("dvc.lock") != before[0]
     output = clone.make("back")
     assert ran(output) <= {"summarize"}
-    assert (clone.read("dvc.lock"), clone.read(METRICS), clone.read("data/scores/events.csv")) == before
+    after = clone.read("dvc.lock"), clone.read(METRICS), clone.read("reports/evaluation/metrics.json")
+    assert after == before
     assert clone.run("git", "diff", "HEAD", "--name-only") == "dvc.lock\n"
 
 

@@ -275,11 +275,12 @@ def test_histogram_counts_by_height() -> None:
 
 def test_sparklines_share_a_scale(tmp_path: Path) -> None:
     clip = made_contents.make(tmp_path, videos=0).clips[0]
-    line = charts.sparkline(replace(clip, curve=[0.0, 4.0, 12.0, 500.0], seconds=10.0), 4.0)
-    rows = [y for _, y in points_of(line.curve)]
-    assert rows[1] == line.threshold
-    assert rows[2] == rows[3] == 1.0  # cut off
-    assert rows[1] - rows[2] == pytest.approx(2 * (rows[0] - rows[1]), abs=0.2)
+    line = charts.sparkline(replace(clip, curve=[0.0, 2.0, 4.0, 8.0, 500.0], seconds=10.0), 4.0)
+    zero, half, threshold, double, high = (y for _, y in points_of(line.curve))
+    assert threshold == line.threshold == pytest.approx((zero + 1) / 2, abs=0.1)
+    assert half == pytest.approx((zero + threshold) / 2, abs=0.1)
+    assert double == pytest.approx((threshold + 1) / 2, abs=0.1)  # half of what is left
+    assert 1 <= high < 1.5
     line = charts.sparkline(replace(clip, labels=[(2.5, 5.0)], seconds=10.0), 4.0)
     assert line.labels == [(charts.SPARK_WIDTH / 4, charts.SPARK_WIDTH / 4)]
     charts.sparkline(replace(clip, curve=[], seconds=0.0, labels=None), 0.0)

@@ -57,3 +57,5 @@ def test_stored_frames_are_those_of_a_session(project: Project, monkeypatch: pyt
         # a part of the clip gives the same frames
         for frame in stored.each(scores, 7, 9):
             np.testing.assert_array_equal(frame.result.cells, frames[frame.result.index].result.cells)
+            contributions = frames[frame.result.index].result.contributions
+            np.testing.assert_array_equal(frame.result.contributions, contributions)

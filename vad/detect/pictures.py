@@ -67,7 +67,6 @@ class SinglePictures:
             size=result.size,
             picture_size=(pixels.shape[0], pixels.shape[1]),
             threshold=result.threshold,
-            cell_threshold=self._model.calibration.cell_threshold,
             cell=self._model.cell,
             branches=tuple(scorer.branches),
             events=self._model.calibration.params.events,

@@ -92,7 +92,7 @@ class Overlay:
         picture[:] = resized(scored.picture, height, width)
         if self._not_judged is not None:
             picture[self._not_judged] //= 2
-        self._cells(picture, result.cells)
+        self._cells(picture, result.contributions)
         self._boxes(picture, scored)
         if result.alarmed:
             cv2.rectangle(picture, (0, 0), (width - 1, height - 1), ALARM, 4 * line)
@@ -100,8 +100,8 @@ class Overlay:
         self._text(canvas[height:], scored)
 
     def _cells(self, picture: np.ndarray, cells: np.ndarray | None) -> None:
-        """Tints the cells above their threshold, the higher the more."""
-        limit = self.info.cell_threshold
+        """Tints the cells whose contribution is above the threshold, the higher the more."""
+        limit = self.info.threshold
         if cells is None or not (cells > limit).any():
             return
         alpha = np.where(cells > limit, np.clip(cells / max(limit, 1e-6) - 0.5, 0.5, 1) * HEAT, 0)

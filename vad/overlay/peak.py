@@ -13,8 +13,8 @@ EVERYWHERE = "whole picture"
 def peak_box(info: SessionInfo, result: FrameResult) -> Box | None:
     """What has the highest score in a frame.
 
-    That is the highest region, unless regions are whole frames or below the threshold and a cell is above
-    that of cells: branches such as `speed` have cells only.
+    That is the highest region, unless regions are whole frames or below the threshold. Then it is the cell
+    that raised the score most, if the frame is alarmed: branches such as `speed` have cells only.
 
     Args:
         info: of the session.
@@ -23,13 +23,14 @@ def peak_box(info: SessionInfo, result: FrameResult) -> Box | None:
     Returns:
         x0, y0, x1, y1 in pixels of the source's picture, end exclusive; None if that is the whole picture.
     """
-    regions, cells = result.regions, result.cells
+    regions, cells = result.regions, result.contributions
     parts = np.flatnonzero(regions.sources != "frame")
     best = parts[np.argmax(result.region_scores[parts])] if len(parts) else None
     box = None if best is None else regions.boxes[best]
     if cells is not None and (box is None or result.region_scores[best] <= info.threshold):
         row, column = np.unravel_index(np.argmax(cells), cells.shape)
-        if cells[row, column] > info.cell_threshold:
+        # if all cells contribute the same, there are errors of whole frames alone
+        if cells[row, column] > max(info.threshold, float(cells.min())):
             box = np.array([column, row, column + 1, row + 1]) * info.cell
     if box is None:
         return None

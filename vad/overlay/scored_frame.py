@@ -24,7 +24,6 @@ class SessionInfo:
         size: (height, width) of the frames in the session, to which boxes refer.
         picture_size: (height, width) of the pictures of the source, upright.
         threshold: frames with a higher score are alarmed.
-        cell_threshold: threshold of cell scores.
         cell: pixels of the frame per cell, in each direction.
         branches: names of the fused branches.
         events: how alarmed frames become events.
@@ -38,7 +37,6 @@ class SessionInfo:
     size: tuple[int, int]
     picture_size: tuple[int, int]
     threshold: float
-    cell_threshold: float
     cell: int
     branches: tuple[str, ...]
     events: EventParams
@@ -67,7 +65,6 @@ class SessionInfo:
             size=size,
             picture_size=picture_size,
             threshold=calibration.threshold,
-            cell_threshold=calibration.cell_threshold,
             cell=cell,
             branches=tuple(calibration.branches),
             events=calibration.params.events,

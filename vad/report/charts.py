@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vad.overlay.score_strip import scale
 from vad.overlay.wording import clip_time
 from vad.report.contents import Camera, Clip, Curve
 from vad.report.wording import number
@@ -16,7 +17,6 @@ WIDTH, HEIGHT = 440.0, 300.0  # of a chart
 LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 14.0, 46.0  # margins of its plot
 SPARK_WIDTH, SPARK_HEIGHT = 180.0, 36.0
 SPARK_BAR = 4.0  # height of the bar below a sparkline that marks events
-CUT = 3.0  # thresholds; sparklines are cut off there, so that all have the same scale
 STEEP = 30.0  # ratio of the highest to the lowest loss from which on their axis is logarithmic
 FEET = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)  # rows at which people are drawn, in shares of the frame's height
 ASPECT = 0.36  # width of a drawn person / height
@@ -260,18 +260,20 @@ def histogram(
 
 
 def sparkline(clip: Clip, threshold: float) -> Sparkline:
-    """The scores of a clip over its duration, from 0 to CUT thresholds, in all clips alike.
+    """The scores of a clip over its duration, on a scale that is the same in all clips.
+
+    It is that of the strip below the pictures of `vad detect`, with the threshold at half of the height.
 
     Args:
         clip: the clip.
         threshold: of scores.
     """
     base, seconds = SPARK_HEIGHT - SPARK_BAR - 1, max(clip.seconds, 1e-9)
-    top = CUT * threshold if threshold > 0 else max([*clip.curve, 1e-9])
+    level = max(threshold, 1e-9)
     step = SPARK_WIDTH / max(len(clip.curve), 1)
 
     def row(score: float) -> float:
-        return round(base - (base - 1) * min(max(score / top, 0.0), 1.0), 1)
+        return round(base - (base - 1) * scale(score / level), 1)
 
     def stretches(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
         at = SPARK_WIDTH / seconds

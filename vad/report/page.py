@@ -19,7 +19,7 @@ from markupsafe import Markup
 from vad.overlay.wording import clip_time, share_texts
 from vad.report import charts
 from vad.report.contents import Clip, Contents, Event, Moment
-from vad.report.wording import count, counted, duration, number, share
+from vad.report.wording import auc, count, counted, duration, number, share
 from vad.store.digests import digest
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -116,6 +116,7 @@ def html(contents: Contents, run: str) -> str:
     )
     environment.filters |= {
         "number": number,
+        "auc": auc,
         "count": count,
         "counted": counted,
         "share": share,

@@ -9,6 +9,7 @@ import numpy as np
 from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 from vad.scoring.calibration import Calibration
 from vad.scoring.clip_errors import ClipErrors, read_clip
+from vad.scoring.contributions import Contributions
 from vad.scoring.events import branch_shares
 from vad.scoring.items import FrameResult
 from vad.scoring.scores import ClipScores
@@ -51,6 +52,9 @@ class StoredClip:
     def __init__(self, stems: Stems, clip: str, camera: str, calibration: Calibration, zones: CameraZones):
         self.errors: ClipErrors = read_clip(stems.errors, clip, camera)
         self._calibration = calibration
+        self._contributions = Contributions(
+            calibration, self.errors.region_branches, list(self.errors.maps), camera
+        )
         self._video, _ = open_array(stems.frames)
         times = read_table(stems.frames)
         self.numbers, self.seconds = times["source_frame"].to_numpy(), times["seconds"].to_numpy()
@@ -93,11 +97,13 @@ class StoredClip:
         if isinstance(scores, ClipScores):
             for number, found in enumerate(scores.events, 1):
                 numbers[found.start : found.end] = number
-        for rows, cells in self._calibration.cell_scores(self.errors, span):
+        branches = self._contributions.branches
+        for rows, maps in self._calibration.cell_errors(self.errors, branches, span):
             items = self.errors.each_frame(rows.start, rows.stop)
-            for item, of_cells in zip(items, cells, strict=True):
+            cells = self._calibration.fuse_cells(maps, branches)
+            for item, of_branches, of_cells in zip(items, maps, cells, strict=True):
                 event = int(numbers[item.index]) or None
-                result = self._result(item, of_cells, scores)
+                result = self._result(item, of_branches, of_cells, scores)
                 yield ScoredFrame(self.info, result, self.picture(item.index), None, event)
 
     def picture(self, t: int) -> np.ndarray:
@@ -106,7 +112,11 @@ class StoredClip:
         return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
     def _result(
-        self, item: FrameErrors, cells: np.ndarray, scores: ClipScores | Mapping[int, float]
+        self,
+        item: FrameErrors,
+        maps: np.ndarray,
+        cells: np.ndarray,
+        scores: ClipScores | Mapping[int, float],
     ) -> FrameResult:
         t = item.index
         alone: dict[str, float] = {}
@@ -135,6 +145,7 @@ class StoredClip:
             shares=branch_shares(alone, self.info.branches) if alone else {},
             events=(),
             not_judged=not_judged,
+            contributions=self._contributions.of_frame(maps, score, alone),
         )
 
     def _of_frame(self, t: int) -> tuple[Regions, Regions]:

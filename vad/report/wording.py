@@ -25,6 +25,11 @@ def count(value: int | None) -> str:
     return MISSING if value is None else f"{value:,}"
 
 
+def auc(value: float | None) -> str:
+    """An AUC with three decimals: `0.985`; None gives MISSING."""
+    return MISSING if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
 def share(value: float | None) -> str:
     """A share from 0 to 1 in percent: `36.7 %`; None gives MISSING."""
     if value is None or not math.isfinite(value):

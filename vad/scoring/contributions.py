@@ -61,7 +61,7 @@ class Contributions:
             errors: errors of the cells, smoothed (`Calibration.cell_errors`): float32
                 [branches, rows, columns].
             score: of the frame.
-            branch_scores: scores of the frame by each branch alone.
+            branch_scores: scores of the frame by each branch alone; if one is absent, `score` counts.
 
         Returns:
             float32 [rows, columns], 0 or more; all 0 if no error is above what is normal.
@@ -72,7 +72,9 @@ class Contributions:
         for i, branch in enumerate(self.branches):
             if branch in self.pooled:
                 excess = self._excess(branch, errors[i])
-                levels[i] = excess * (max(branch_scores[branch], 0.0) / max(float(excess.max()), 1e-12))
+                levels[i] = excess * (
+                    max(branch_scores.get(branch, score), 0.0) / max(float(excess.max()), 1e-12)
+                )
             else:
                 levels[i] = self.calibration.cell_standardisation[branch].levels(errors[i])
         return scaled(self.calibration.combine(np.maximum(levels, 0)), score)

@@ -52,7 +52,7 @@ const list = (() => {
   // Of a long gallery the first ten, until the button is pressed.
   function shorten(gallery) {
     const count = gallery.children.length;
-    if (count <= 10) return;
+    if (count <= 15) return;
     gallery.classList.add("short");
     const more = () => {
       gallery.classList.remove("short");

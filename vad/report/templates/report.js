@@ -4,7 +4,7 @@
 window.report = (() => {
   const byId = (id) => document.getElementById(id);
   const waiting = new Map();  // id of a clip -> what to do with its frames
-  let contents = null, scrolled = 0, clipOpen = false, opener = null;
+  let contents = null, scrolled = 0, clipOpen = false, opener = null, mixed = "";
 
   // Scripts load from the disk, where browsers refuse to fetch files.
   function load(path, failed) {
@@ -26,7 +26,7 @@ window.report = (() => {
     contents = value;
     contents.byId = new Map(value.clips.map((clip, index) => [clip.id, index]));
     if (value.run !== document.documentElement.dataset.run)
-      tell("This page is mixed: index.html and data.js are from different runs, so clips may not match the " +
+      tell(mixed = "This page is mixed: index.html and data.js are from different runs, so clips may not match the " +
         "tables. Make the page again (dvc repro report), and copy its whole folder.");
     route();
   }
@@ -70,7 +70,7 @@ window.report = (() => {
     if (wanted && !contents) return;  // comes again when the data are there
     const index = wanted ? contents.byId.get(wanted.clip) : undefined;
     if (wanted && index === undefined)
-      tell(`This page has no clip “${wanted.clip}”. The list below has those that it has.`);
+      tell(`${mixed} This page has no clip “${wanted.clip}”. The list below has those that it has.`.trim());
     if (index === undefined) return close();
     if (!clipOpen) [scrolled, opener] = [window.scrollY, document.activeElement];
     clipOpen = true;

@@ -70,11 +70,11 @@ const viewer = (() => {
   // The frames with times from 0 on. Without them the values of the small curve stand in.
   function usable(loaded) {
     const lists = loaded && [loaded.times, loaded.numbers, loaded.scores, ...Object.values(loaded.shares)];
-    if (loaded && loaded.times.length && lists.every((list) => list.length === clip.frames)) {
+    if (loaded && loaded.times.length && lists.every((list) => list.length === clip.frames) && ofThisRun(loaded)) {
       const first = loaded.times[0], times = loaded.times.map((time) => time - first);
       return {...loaded, times, first, end: times[times.length - 1] + 1 / clip.fps, exact: true};
     }
-    complain(loaded ? `The file ${clip.data} is of another run: it has other frames than this page.` :
+    complain(loaded ? `The file ${clip.data} is of another run: its frames or scores are not those of this page.` :
       `The file ${clip.data} is missing or broken.`);
     complain("The curve is coarse therefore, and shares of the branches are known at events only. Copy the folder " +
       "“media” along with the page, or make the page again (dvc repro report).");
@@ -83,12 +83,18 @@ const viewer = (() => {
     return {times, first: 0, end, numbers: null, scores: clip.curve.length ? clip.curve : [0], shares: null, exact: false};
   }
 
+  // Scores in the file are rounded.
+  function ofThisRun(loaded) {
+    const highest = loaded.scores.reduce((a, b) => Math.max(a, b), -Infinity);
+    return Math.abs(highest - clip.highest) <= 1e-3 * Math.max(Math.abs(clip.highest), 1e-9);
+  }
+
   function describe(number) {
     // names of any script and direction keep to themselves
     const named = (what, name) => name ? [what, element("bdi", {}, name), ", "] : [];
     const facts = [`${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frames`, `${wording.number(clip.fps)} frames per second`,
       `highest score ${wording.number(clip.highest)} at ${wording.time(clip.peak)}`,
-      clip.auc !== null && `AUC ${wording.number(clip.auc)}`];
+      clip.auc !== null && `AUC ${clip.auc.toFixed(3)}`];
     document.title = `${clip.name} · ${TITLE}`;
     byId("viewer-title").textContent = clip.name;
     byId("viewer-facts").replaceChildren(...named("camera ", clip.camera), ...named("person ", clip.subject),
