@@ -14,6 +14,7 @@ from tests.report.made_run import CLIPS, EVIDENCE, HOSTILE, Made, MadeRun, label
 from vad.report import page
 from vad.report.contents import CURVE, Clip, Contents
 from vad.scoring.scores import read_scores
+from vad.store.zones import read_zones
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +227,21 @@ def test_videos_are_of_the_clips_that_were_asked_for(tmp_path: Path) -> None:
     clip = clip_of(run.contents(videos="all"), "walk")
     assert clip.video == "media/test/walk.mp4"
     assert clip.size[0] % 2 == clip.size[1] % 2 == 0
+
+
+def test_a_hotspot_comes_with_a_zone_that_can_be_pasted(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    path = run.sources.evaluation / "hotspots.csv"
+    table = pd.read_csv(path)
+    row = {"camera": "hall", "x0": 0.1, "y0": 0.2, "x1": 0.3, "y1": 0.4, "seconds": 9.0, "time_share": 0.7}
+    pd.concat([table, pd.DataFrame([row | {"events": 5, "clips": 2}])]).to_csv(path, index=False)
+    contents = run.contents()
+    sentence, *lines = contents.notes[0].splitlines()
+    assert sentence.startswith(
+        "70 % of the alarmed time of camera hall comes from the same 4.0 % of its picture"
+    )
+    (tmp_path / "zones.yaml").write_text("\n".join(lines), "utf-8")
+    (zone,) = read_zones(tmp_path / "zones.yaml").of("hall").zones
+    assert zone.polygon == ((0.1, 0.2), (0.3, 0.2), (0.3, 0.4), (0.1, 0.4))
+    assert "The notes below propose a zone" in contents.advice[-1]
+    assert not any("polygon" in sentence or "70 %" in sentence for sentence in contents.advice)
