@@ -140,7 +140,7 @@ def _first(footage: Footage) -> str:
     why = ", ".join(share_texts(event.shares)[:2])
     start, end = clip_time(clip.time(event.start)), clip_time(clip.end(event.end))
     return (
-        f"Look first at {clip.name}, {start} to {end}: its score is the highest, {number(event.score)} at a "
+        f"Look first at clip {clip.name}, {start} to {end}: its score is the highest, {number(event.score)} at a "
         f"threshold of {number(threshold)}" + (f", mainly by {why}." if why else ".")
     )
 

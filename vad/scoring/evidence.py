@@ -119,7 +119,7 @@ def sentences(evidence: Evidence | None) -> list[str]:
         return [rests, f"How it does on other footage is not known: {why}."]
     asked = f" ({_percent(evidence.asked_share)} asked)" if evidence.asked_share is not None else ""
     share = (
-        f"Normal {kind} that it is fitted without are alarmed {_percent(evidence.mean_share)} of the time on "
+        f"Normal {kind} that the threshold is fitted without are alarmed {_percent(evidence.mean_share)} of the time on "
         f"average{asked}, at worst {_percent(evidence.worst_share)} ({evidence.worst})."
     )
     events, hours = evidence.left_out_events, duration(evidence.left_out_hours)
