@@ -242,8 +242,8 @@ def test_keys(tab: Page, made: tuple[Path, Contents], served: str) -> None:
 
 def test_buttons(tab: Page, made: tuple[Path, Contents], served: str) -> None:
     opened(tab, served, made[1].clips[0].id)
-    steps = {"event-after": 20, "frame-after": 21, "frame-before": 20, "event-before": 20}
-    for button, frame in steps.items():
+    steps = [("event-after", 20), ("event-after", 60), ("frame-after", 61), ("frame-before", 60)]
+    for button, frame in [*steps, ("event-before", 20)]:
         tab.click(f"#{button}")
         settle(tab)
         assert shown(tab) == index(tab) == frame

@@ -9,8 +9,8 @@ MEANINGS = {
     "flow": f"How the parts of a body or thing move, such as arms and legs, {_OF_FRAMES}",
     "classes": "The detector sees other kinds of things than in normal footage, such as a bicycle.",
     "motion": "Somebody or something moves faster, slower or elsewhere than is normal at that place.",
-    "shape": "Somebody or something is wider, narrower, taller or lower than is normal at that place, such as "
-    "a person who lies.",
+    "shape": "Somebody or something is wider, narrower, taller or lower than is normal at that place, "
+    "as people who lie are.",
     "speed": "Something moves fast, in body heights per second. Nothing is learned for this branch.",
 }
 

@@ -41,7 +41,7 @@ def _labels(clips: Sequence[TestedClip], result: Mapping[str, Any]) -> list[str]
     if not event:
         return [
             f"{share(result['anomaly_rate'])} of the time is alarmed. No clip is labelled: with labels of "
-            "some anomalies in labels.csv (docs/footage.md), this page would also say how many of them are found."
+            "some anomalies in labels.csv (docs/footage.md), this page would say how many of them are found."
         ]
     alarms, hours = event["false_alarms"], event["hours"]
     raised = counted(alarms, "false alarm") if alarms else "no false alarm"

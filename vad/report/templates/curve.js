@@ -120,22 +120,24 @@ class Curve {
     return "M" + points.map((i) => `${x(this._middle(i)).toFixed(1)} ${y(this.scores[i]).toFixed(1)}`).join("L");
   }
 
-  // Names the threshold where the curve leaves room: above or below the line, at the right, the left, or between.
+  // Names the threshold where the curve leaves room: near the line, as far to the right as possible.
   _level(svg, level, points) {
-    const text = `threshold ${wording.number(this.threshold)}`, wide = 7 * text.length, room = [];
-    for (const y of [level - 5, level + 14]) {
-      for (const share of [1, 0, 0.75, 0.25, 0.5]) {
-        const x = this.left + 4 + share * (this.right - this.left - wide - 4);
+    const text = `threshold ${wording.number(this.threshold)}`, wide = 6.4 * text.length, room = [];
+    for (const y of [level - 5, level + 14, level - 18, level + 27]) {
+      if (y < this.top + 12 || y > this.bottom - 4) continue;
+      for (let step = 0; step <= 16; step++) {
+        const x = this.right - wide - (step / 16) * (this.right - this.left - wide - 4);
         let crossed = 0, before = null;
         for (const i of points) {
           const at = this._x(this._middle(i)), height = this._y(this.scores[i]);
-          if (at > x - 4 && at < x + wide + 4 && Math.max(height, before ?? height) > y - 13 &&
+          if (at > x - 1 && at < x + wide + 1 && Math.max(height, before ?? height) > y - 13 &&
             Math.min(height, before ?? height) < y + 4) crossed++;
           before = height;
         }
         room.push([crossed, x, y]);
       }
     }
+    if (!room.length) return;
     const [, x, y] = room.reduce((best, place) => place[0] < best[0] ? place : best);
     svg.append(drawing("text", {class: "level", x, y}, text));
   }
