@@ -116,7 +116,7 @@ class Project:
         return self.folder / path
 
     def run(self, *command: str | Path, fails: bool = False, timeout: float = 300, **env: str) -> str:
-        """Runs a command in the project; it must fail if `fails` is set, else succeed in `timeout` seconds."""
+        """Runs a command in the project; it must fail if `fails` is set, else succeed, within `timeout` s."""
         done = subprocess.run(
             [str(word) for word in command],
             cwd=self.folder,

@@ -106,11 +106,11 @@ def test_every_recipe_exists():
     assert {(page, name) for page, name in named if not (ROOT / f"recipes/{name}.yaml").exists()} == set()
 
 
-def test_the_detector_of_the_readme_is_written_into_params_yaml(tmp_path, monkeypatch):
+def test_the_detector_of_the_readme_is_written_into_params_yaml(tmp_path):
     words = next(words for words in commands("make", "recipe") if any(w.startswith("SHA256=") for w in words))
     given = dict(word.split("=", 1) for word in words[2:])
     assert given["WEIGHTS"].startswith("https://")
-    changes = recipe.overrides([given["NAME"]], None, given["WEIGHTS"], given["SHA256"])
+    changes = recipe.overrides(given["NAME"].split(), str(tmp_path), given["WEIGHTS"], given["SHA256"])
     assert (changes[recipe.WEIGHTS], changes[recipe.SHA256]) == (given["WEIGHTS"], given["SHA256"])
 
 

@@ -29,7 +29,7 @@ from vad.store.body_heights import read_body_heights
 from vad.store.downloads import hash_file
 from vad.store.zones import Zones, read_zones
 
-FORMAT = 1  # of the folder; raised when older programs could not read a newer folder, or the reverse
+FORMAT = 2  # of the folder; raised when older programs could not read a newer folder, or the reverse
 CARD, README, LICENSE = "model.json", "README.md", "LICENSE"
 PARAMETERS, GRAPH, STATISTICS = "parameters.yaml", "errors.onnx", "branches"
 BODY_HEIGHTS, CALIBRATION, ZONES = "body_height.json", "calibration.json", "zones.yaml"
