@@ -348,8 +348,8 @@ def test_the_name_of_the_threshold_is_clear_of_the_curve(
                   const path = document.querySelector("#plot svg > g > .curve, #plot svg .curve");
                   for (let at = 0; at < path.getTotalLength(); at++) {
                     const p = path.getPointAtLength(at);
-                    if (p.x > box.x && p.x < box.x + box.width && p.y > box.y + 2 && p.y < box.y + box.height - 2)
-                      return true;
+                    const [x, y] = [p.x - box.x, p.y - box.y];
+                    if (x > 0 && x < box.width && y > 2 && y < box.height - 2) return true;
                   }
                   return false;
                 }"""
