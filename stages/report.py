@@ -39,6 +39,7 @@ PAGE = Path("reports/page")
 
 
 def main(run: stage.Run) -> None:
+    run.log("reading scores, errors and frames")  # the first pictures take a while
     params, evaluate = run.params("report", ReportParams), run.params("evaluate", EvaluateParams)
     footage = read_footage(SOURCES)
     require_possible(footage, params.privacy)

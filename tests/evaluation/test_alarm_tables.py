@@ -17,6 +17,7 @@ from vad.evaluation.scored_clip import ScoredClip
 from vad.scoring.clip_errors import ClipErrors
 from vad.scoring.events import find
 from vad.scoring.params import EventParams
+from vad.store.zones import read_zones
 
 BY = calibration("look", "speed")  # alarms above 0.75, no smoothing
 WIDTH, HEIGHT, CELL = 36, 24, 4  # of frames; the source is twice as large
@@ -211,10 +212,10 @@ def test_the_longest_events_and_their_area_are_named_with_what_to_do(tmp_path):
     lines = section(tmp_path, *clips, labels=False)
     assert [*lines[:3], lines[-1]] == [
         "## What raises most alarms",
-        "- Longest events: `b` 0:00 to 0:04 (4.0 s, frames 0 to 198, upper left); `007` 0:01 to 0:04 (3.0 s, "
-        "frames 20 to 78, lower right); `d` 0:00 to 0:01 (0.3 s, frames 10 to 14, upper left).",
-        "- Area that is alarmed longest: upper left of the picture of camera `a` (x 0 to 24, y 0 to 16 in "
-        "pixels of the source), 60 % of all such time.",
+        "- Longest events: `b` 0:00.0 to 0:04.0 (4.0 s, frames 0 to 198, upper left); `007` 0:01.0 to 0:04.0 "
+        "(3.0 s, frames 20 to 78, lower right); `d` 0:00.5 to 0:00.8 (0.3 s, frames 10 to 14, upper left).",
+        "- Area that is alarmed longest: upper left of the picture of camera `a` (x 0.00 to 0.33, y 0.00 to "
+        "0.33 in shares of width and height), 60 % of all such time.",
         ADVICE,
     ]
 
@@ -226,27 +227,43 @@ def test_of_labelled_clips_what_lies_outside_labels_counts(tmp_path):
         scored("stays", alarm(20, 90), [[LOW]] * 100, anomaly),  # 4 of 7 s are not
         scored("unlabelled", alarm(0, 10), [[HIGH]] * 100),
     ]
-    assert section(tmp_path, *clips)[1:] == [
-        "- Longest events outside labelled anomalies: `stays` 0:02 to 0:09 (4.0 s, frames 40 to 178, lower "
-        "right); `unlabelled` 0:00 to 0:01 (1.0 s, frames 0 to 18, upper left).",
+    lines = section(tmp_path, *clips)
+    assert [*lines[1:3], lines[-1]] == [
+        "- Longest events outside labelled anomalies: `stays` 0:02.0 to 0:09.0 (4.0 s, frames 40 to 178, "
+        "lower right); `unlabelled` 0:00.0 to 0:01.0 (1.0 s, frames 0 to 18, upper left).",
         "- Area that is alarmed longest outside labelled anomalies: lower right of the picture of camera "
-        "`a` (x 48 to 72, y 32 to 48 in pixels of the source), 80 % of all such time.",
+        "`a` (x 0.67 to 1.00, y 0.67 to 1.00 in shares of width and height), 80 % of all such time.",
         ADVICE,
     ]
-    lines = section(tmp_path, clips[0])
-    assert lines[1].startswith("- Longest events: `found` 0:00 to 0:05 (5.0 s, frames 0 to 98, upper left).")
-    assert lines[-1] == ALL_LABELLED
+    assert section(tmp_path, clips[0])[1:] == [ALL_LABELLED]
+
+
+def test_an_event_that_ends_a_little_after_its_label_is_no_cause(tmp_path):
+    anomaly = [t < 50 for t in range(100)]
+    late = scored("late", alarm(0, 59), [[LOW]] * 100, anomaly)  # 0.9 s are not labelled
+    assert section(tmp_path, late)[1:] == ["All alarms but 0.9 s are labelled anomalous."]
+    later = scored("later", alarm(0, 60), [[LOW]] * 100, anomaly)
+    assert section(tmp_path, later)[1].startswith("- Longest events outside labelled anomalies: `later` ")
+
+
+def test_the_area_comes_with_a_zone_that_can_be_pasted(tmp_path):
+    section(tmp_path, scored("a", alarm(0, 50), [[LOW]] * 100, camera="the hall"))
+    text = "\n".join(causes(tmp_path, labels=False)).partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "zones.yaml").write_text(text, "utf-8")
+    (zone,) = read_zones(tmp_path / "zones.yaml").of("the hall").zones
+    assert zone.kind == "ignore"
+    assert zone.polygon == ((0.67, 0.67), (1, 0.67), (1, 1), (0.67, 1))
 
 
 def test_what_is_unknown_is_not_named(tmp_path):
     """Whole frames without maps have no area, alarms may be too short for an event, and none is none."""
     whole = scored("whole", alarm(0, 50), [[(0, 0, WIDTH, HEIGHT, 1.0)]] * 100)
     assert section(tmp_path, whole, labels=False)[1:] == [
-        "- Longest events: `whole` 0:00 to 0:05 (5.0 s, frames 0 to 98).",
+        "- Longest events: `whole` 0:00.0 to 0:05.0 (5.0 s, frames 0 to 98).",
         ADVICE,
     ]
     short = section(tmp_path, scored("short", alarm(3, 4), [[LOW]] * 100), labels=False)
-    assert [line.partition(":")[0] for line in short[1:-1]] == ["- Area that is alarmed longest"]
+    assert [line.partition(":")[0] for line in short[1:2]] == ["- Area that is alarmed longest"]
     assert section(tmp_path, scored("calm", alarm(0, 0), [[LOW]] * 100)) == []
 
 

@@ -117,7 +117,7 @@ def test_pages_open_without_errors(
     settle(tab)
     moment = contents.anomalous[0]
     assert tab.inner_text("#viewer-title") == moment.name
-    assert tab.inner_text("#now-frame") == f"frame {moment.frame}"
+    assert tab.inner_text("#now-frame") == f"source frame {moment.frame}"
     assert f"score {number(moment.score)}" in tab.inner_text("#now-score")
     assert "alarm, event" in tab.inner_text("#now-state")
     tab.go_back()
@@ -140,7 +140,7 @@ def test_a_click_at_a_moment_shows_that_frame(
         middle = (relative[wanted] + (*relative, end)[wanted + 1]) / 2
         click(tab, middle, end)
         assert (index(tab), shown(tab)) == (wanted, wanted)
-        assert tab.inner_text("#now-frame") == f"frame {3 * wanted}"
+        assert tab.inner_text("#now-frame") == f"source frame {3 * wanted}"
         assert shown(tab, "#reconstruction video") == wanted
 
 
@@ -282,6 +282,65 @@ def test_the_moment_is_in_the_address(tab: Page, made: tuple[Path, Contents], se
     assert "has no clip “nothing”" in tab.inner_text("#message")
 
 
+def test_addresses_open_their_frame_at_any_rate(tab: Page, tmp_path: Path) -> None:
+    """Times that are no whole milliseconds are rounded in addresses, down or up; frames must not drift."""
+    contents = made_contents.make(tmp_path, clips=1, videos=0)
+    clip = contents.clips[0]
+    script = tmp_path / clip.data
+    data = json.loads(script.read_text()[len("report.clip(") : -3])
+    times = [i / 9.0045 for i in range(clip.frames)]
+    script.write_text(f"report.clip({json.dumps(data | {'times': [round(t, 4) for t in times]})});\n")
+    report_page.write(tmp_path, contents)
+    for wanted in (36, 37, 44):
+        tab.goto("about:blank")
+        tab.goto((tmp_path / "index.html").as_uri() + report_page.link(clip.id, times[wanted]))
+        for _ in range(3):
+            tab.wait_for_selector("#plot svg")
+            assert index(tab) == wanted
+            tab.wait_for_timeout(600)  # the address is written anew
+            tab.reload()
+
+
+def test_buttons_that_lead_nowhere_are_dimmed(tab: Page, made: tuple[Path, Contents], served: str) -> None:
+    opened(tab, served, made[1].clips[0].id, 0)
+
+    def dimmed() -> list[str]:
+        buttons = ("event-before", "frame-before", "frame-after", "event-after")
+        return [b for b in buttons if tab.get_attribute(f"#{b}", "aria-disabled") == "true"]
+
+    assert dimmed() == ["event-before", "frame-before"]
+    tab.keyboard.press("n")
+    settle(tab)
+    assert dimmed() == ["event-before"]
+    tab.keyboard.press("End")
+    settle(tab)
+    assert dimmed() == ["frame-after", "event-after"]
+
+
+def test_the_name_of_the_threshold_is_clear_of_the_curve(
+    tab: Page, made: tuple[Path, Contents], served: str
+) -> None:
+    for width in (1400, 390):
+        tab.set_viewport_size({"width": width, "height": 900})
+        for clip in made[1].clips:
+            tab.goto("about:blank")
+            tab.goto(f"{served}/index.html{fragment(clip.id)}")
+            tab.wait_for_selector("#plot svg")
+            crossed = tab.evaluate(
+                """() => {
+                  const box = document.querySelector("#plot .level").getBBox();
+                  const path = document.querySelector("#plot svg > g > .curve, #plot svg .curve");
+                  for (let at = 0; at < path.getTotalLength(); at++) {
+                    const p = path.getPointAtLength(at);
+                    if (p.x > box.x && p.x < box.x + box.width && p.y > box.y + 2 && p.y < box.y + box.height - 2)
+                      return true;
+                  }
+                  return false;
+                }"""
+            )
+            assert not crossed, (width, clip.name)
+
+
 def test_the_list_filters_and_sorts(tab: Page, made: tuple[Path, Contents], served: str) -> None:
     clips = made[1].clips
     tab.goto(f"{served}/index.html")
@@ -386,6 +445,9 @@ def test_without_a_video_snapshots_stand_in(tab: Page, tmp_path: Path) -> None:
     tab.goto((tmp_path / "index.html").as_uri() + fragment(clip.id, 0))
     tab.wait_for_selector("#plot svg")
     assert "report.videos" in tab.inner_text("#screen-text")
+    assert tab.is_visible("#legend-boxes")
+    assert tab.is_hidden("#keys-play")
+    assert tab.is_hidden("#keys-screen")
     assert (tab.get_attribute("#snapshot", "src") or "") == clip.events[0].picture
     tab.keyboard.press("End")
     assert (tab.get_attribute("#snapshot", "src") or "") == clip.events[1].picture

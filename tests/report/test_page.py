@@ -9,7 +9,10 @@ from urllib.parse import parse_qs
 import pytest
 
 from tests.report import made_contents
+from vad.branches.base import BRANCHES
+from vad.models.base import BRANCHES as OBJECTIVES
 from vad.report import charts, page
+from vad.report.branch_words import MEANINGS
 from vad.report.contents import Camera, Contents, Curve
 from vad.report.wording import duration, number, share
 
@@ -233,7 +236,9 @@ def test_numbers(value: float | None, text: str) -> None:
 
 def test_shares_and_durations() -> None:
     assert [share(v) for v in (0.0, 0.3667, 1.0, None)] == ["0 %", "36.7 %", "100 %", "–"]
-    assert [duration(v) for v in (8.0, 76.8, 25_920.0)] == ["8.00 s", "1.28 minutes", "7.20 hours"]
+    assert [duration(v) for v in (8.0, 76.8, 25_920.0, 216_000.0)] == [
+        *("8.00 s", "1.28 minutes", "7.20 hours", "2.50 days")
+    ]
 
 
 def points_of(path: str) -> list[tuple[float, float]]:
@@ -271,6 +276,18 @@ def test_histogram_counts_by_height() -> None:
     assert f"V{ticks['10'] - 3:g}" in chart.anomalous
     assert chart.normal.count("M") == chart.anomalous.count("M") == 1
     assert chart.threshold == pytest.approx((chart.x(1) + chart.x(2)) / 2, abs=0.1)
+
+
+def test_a_bin_of_one_frame_is_seen() -> None:
+    chart = charts.histogram(([0.0, 1.0, 2.0], [10_000, 1], [0, 0]), 1.5, False)
+    base = charts.HEIGHT - charts.BOTTOM
+    assert f"V{base - charts.LEAST_BAR:g}H{chart.x(2):g}" in chart.normal
+
+
+def test_branches_are_explained() -> None:
+    """Those of all files, and the error branches of the autoencoders."""
+    branches = {*BRANCHES.names(), *OBJECTIVES.values(), "appearance", "flow"}
+    assert set(MEANINGS) == branches
 
 
 def test_sparklines_share_a_scale(tmp_path: Path) -> None:

@@ -6,14 +6,20 @@ from typing import Any
 
 import pandas as pd
 
+from vad.scoring.areas import AREAS, SIDE
 from vad.scoring.evidence import Evidence, number, sentences, warning
 
+UNNAMED = "camera"  # the camera of footage whose layout names none
 LONGEST = 3  # number of events that are named
+# Seconds outside of labels in all, below which nothing is named: events of labelled anomalies begin a little
+# before their labels, or end after them.
+LEAST_OUTSIDE = 1.0
 ADVICE = (
     "If they show something normal, training lacked it: add such footage to the normal clips and run again; "
     'README, "What training lacked", shows how, also for a stretch of a clip.'
 )
 ALL_LABELLED = "All alarmed frames are labelled anomalous."
+OVERHANG = "All alarms but {:.1f} s are labelled anomalous."
 
 
 def alert(evidence: Evidence | None) -> list[str]:
@@ -93,37 +99,65 @@ def causes(folder: Path, labels: bool) -> list[str]:
     events, alarms = _read_table(folder / "events.csv"), _read_table(folder / "alarms.csv")
     if not len(alarms):
         return []
-    outside = bool(alarms["seconds_outside_labels"].any())
-    key, where = "seconds", ""
-    if labels and outside:
-        key, where = "seconds_outside_labels", " outside labelled anomalies"
     lines = ["## What raises most alarms", ""]
+    key, where, outside = "seconds", "", float(alarms["seconds_outside_labels"].sum())
+    if labels:
+        if outside < LEAST_OUTSIDE:
+            return [*lines, OVERHANG.format(outside) if outside else ALL_LABELLED, ""]
+        key, where = "seconds_outside_labels", " outside labelled anomalies"
     if events[key].any():
         longest = events.sort_values(key, ascending=False, kind="stable").head(LONGEST)
         named = [
-            f"`{event['clip']}` {event['from']} to {event['to']} ({event[key]:.1f} s, "
-            f"frames {event['start']} to {event['end'] - 1}{event['area'] and ', ' + event['area']})"
+            f"`{event['clip']}` {_time(event['start_seconds'])} to {_time(event['end_seconds'])} "
+            f"({event[key]:.1f} s, frames {event['start']} to {event['end'] - 1}"
+            f"{event['area'] and ', ' + event['area']})"
             for event in longest[longest[key] > 0].to_dict("records")
         ]
         lines.append(f"- Longest events{where}: {'; '.join(named)}.")
-    located = alarms[(alarms["area"] != "") & (alarms[key] > 0)]
+    hotspots = _read_table(folder / "hotspots.csv")
+    located, zone = alarms[(alarms["area"] != "") & (alarms[key] > 0)], []
     if len(located):
         most = located.sort_values(key, ascending=False, kind="stable").to_dict("records")[0]
+        camera, (x0, y0, x1, y1) = most["camera"], _shares(most["area"])
+        share = 100 * most[key] / alarms[key].sum()
         lines.append(
-            f"- Area that is alarmed longest{where}: {most['area']} of the picture of camera "
-            f"`{most['camera']}` (x {most['x0']} to {most['x1']}, y {most['y0']} to {most['y1']} in pixels "
-            f"of the source), {100 * most[key] / alarms[key].sum():.0f} % of all such time."
+            f"- Area that is alarmed longest{where}: {most['area']} of the picture of {_camera(camera)} "
+            f"(x {x0:.2f} to {x1:.2f}, y {y0:.2f} to {y1:.2f} in shares of width and height), {share:.0f} % "
+            "of all such time."
         )
-    zones = _zones(_read_table(folder / "hotspots.csv"))
-    return [*lines, "", *zones, ADVICE if outside else ALL_LABELLED, ""]
+        if camera not in set(hotspots["camera"]):
+            zone = [
+                f"If nothing that happens at the {most['area']} of {_camera(camera)} matters, leave it out: "
+                "paste this into data/zones.yaml, move the corners until nothing else lies inside, since what "
+                "zones leave out is never alarmed, and run `dvc repro`.",
+                "",
+                *_zone(camera, (x0, y0, x1, y1)),
+            ]
+    return [*lines, "", *_hotspots(hotspots), *zone, ADVICE, ""]
 
 
-def _zones(hotspots: pd.DataFrame) -> list[str]:
+def _camera(name: str) -> str:
+    """A camera in words; one without a name of its own is the only one."""
+    return "the only camera" if name == UNNAMED else f"camera `{name}`"
+
+
+def _time(seconds: float) -> str:
+    """`m:ss.s`, in tenths of a second."""
+    minutes, tenths = divmod(round(10 * seconds), 600)
+    return f"{minutes}:{tenths / 10:04.1f}"
+
+
+def _shares(area: str) -> tuple[float, float, float, float]:
+    """The box of an area, x0, y0, x1, y1, in shares of width and height."""
+    row, column = divmod(AREAS.index(area), SIDE)
+    return column / SIDE, row / SIDE, (column + 1) / SIDE, (row + 1) / SIDE
+
+
+def _hotspots(hotspots: pd.DataFrame) -> list[str]:
     """Hints at zones, with what to paste into data/zones.yaml; empty without a hotspot."""
     lines = []
     for hotspot in hotspots.to_dict("records"):
         camera, (x0, y0, x1, y1) = hotspot["camera"], (hotspot[key] for key in ("x0", "y0", "x1", "y1"))
-        corners = ", ".join(f"[{x:.2f}, {y:.2f}]" for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
         lines += [
             f"{100 * hotspot['time_share']:.0f} % of the alarmed time of camera `{camera}` comes from "
             f"the same {100 * (x1 - x0) * (y1 - y0):.1f} % of its picture, in {hotspot['events']} events. If "
@@ -131,14 +165,23 @@ def _zones(hotspots: pd.DataFrame) -> list[str]:
             "this into data/zones.yaml, move the corners until the whole of it lies inside (this is only "
             "where scores are highest), and run `dvc repro`.",
             "",
-            "```yaml",
-            f"{json.dumps(camera, ensure_ascii=False)}:",
-            "  - kind: ignore",
-            f"    polygon: [{corners}]",
-            "```",
-            "",
+            *_zone(camera, (x0, y0, x1, y1)),
         ]
     return lines
+
+
+def _zone(camera: str, box: tuple[float, float, float, float]) -> list[str]:
+    """The lines of data/zones.yaml that leave out a box, x0, y0, x1, y1 in shares of width and height."""
+    x0, y0, x1, y1 = box
+    corners = ", ".join(f"[{x:.2f}, {y:.2f}]" for x, y in ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+    return [
+        "```yaml",
+        f"{json.dumps(camera, ensure_ascii=False)}:",
+        "  - kind: ignore",
+        f"    polygon: [{corners}]",
+        "```",
+        "",
+    ]
 
 
 def _read_table(path: Path) -> pd.DataFrame:

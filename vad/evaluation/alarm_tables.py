@@ -21,7 +21,7 @@ NOWHERE = -1  # no cell stands out, such as in scores of whole frames
 NAMES = (*AREAS, "")  # of areas, and of NOWHERE
 SAMPLES = 8  # maximum number of frames of a clip whose cells are scored, which takes time
 AMOUNTS = ["seconds", "seconds_outside_labels"]
-EVENTS = ["clip", "camera", "from", "to", "start", "end", *AMOUNTS, "area"]
+EVENTS = ["clip", "camera", "from", "to", "start", "end", "start_seconds", "end_seconds", *AMOUNTS, "area"]
 ALARMS = ["camera", "area", "x0", "y0", "x1", "y1", *AMOUNTS]
 
 

@@ -18,6 +18,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58.0, 14.0, 14.0, 46.0  # margins of its plot
 SPARK_WIDTH, SPARK_HEIGHT = 180.0, 36.0
 SPARK_BAR = 4.0  # height of the bar below a sparkline that marks events
 STEEP = 30.0  # ratio of the highest to the lowest loss from which on their axis is logarithmic
+LEAST_BAR = 7  # height of a bar of one frame
 FEET = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)  # rows at which people are drawn, in shares of the frame's height
 ASPECT = 0.36  # width of a drawn person / height
 
@@ -246,9 +247,9 @@ def histogram(
     base = HEIGHT - BOTTOM
 
     def bars(numbers: Sequence[int]) -> str:
-        # a single frame is log(1) = 0 high, so that bars begin a little below it
+        # a single frame is log(1) = 0 high, and must be seen
         return "".join(
-            f"M{x(a):g} {base:g}V{y(n) - 3:g}H{x(b):g}V{base:g}Z"
+            f"M{x(a):g} {base:g}V{min(y(n) - 3, base - LEAST_BAR):g}H{x(b):g}V{base:g}Z"
             for a, b, n in zip(edges[:-1], edges[1:], numbers, strict=True)
             if n
         )

@@ -238,10 +238,8 @@ class _Moments:
         frame = int(stored.numbers[spot.frame])
         event = self._events.get((spot.clip, frame))
         tested = self._tested.get(spot.clip)
-        shares: Mapping[str, float] = {}
-        if tested is not None:
-            alone = {name: float(values[spot.frame]) for name, values in tested.scores.branches.items()}
-            shares = branch_shares(alone, self._footage.calibration.branches)
+        branches = stored.branch_scores if tested is None else tested.scores.branches
+        alone = {name: float(values[spot.frame]) for name, values in branches.items()}
         start, end = float(stored.seconds[spot.frame]), float(stored.seconds[spot.frame])
         if spot.end > spot.start:
             start = float(stored.seconds[spot.start])
@@ -254,7 +252,7 @@ class _Moments:
             score=spot.score,
             threshold=spot.threshold,
             where=event.where if event is not None else self._where(stored, spot),
-            shares=shares,
+            shares=branch_shares(alone, self._footage.calibration.branches),
             picture=media(self._folder, spot.clip, f".{spot.frame}.jpg"),
             kind=spot.kind,
             start=start,

@@ -16,8 +16,9 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from vad.overlay.wording import clip_time, share_texts
+from vad.overlay.wording import LEAST_SHARE, clip_time, share_texts
 from vad.report import charts
+from vad.report.branch_words import meaning
 from vad.report.contents import Clip, Contents, Event, Moment
 from vad.report.wording import auc, count, counted, duration, number, share
 from vad.store.digests import digest
@@ -82,6 +83,7 @@ def data(contents: Contents, run: str) -> str:
         "run": run,
         "threshold": contents.threshold,
         "branches": list(contents.branches),
+        "meanings": [meaning(branch) for branch in contents.branches],
         "clips": clips,
     }
     return f"report.data({script_json(value)});\n"
@@ -123,6 +125,8 @@ def html(contents: Contents, run: str) -> str:
         "duration": duration,
         "time": clip_time,
         "shares": _shares,
+        "meaning": meaning,
+        "meanings": _meanings,
     }
     environment.globals |= {"styles": charts.styles}
     ids = {clip.id for clip in contents.clips}
@@ -193,3 +197,9 @@ def row(clip: Clip, threshold: float) -> Row:
 
 def _shares(item: Event | Moment) -> str:
     return ", ".join(share_texts(item.shares)).replace(" %", "\u00a0%")
+
+
+def _meanings(item: Event | Moment) -> str:
+    """What the branches with a share in a score mean, a line each."""
+    named = [(name, meaning(name)) for name, share in item.shares.items() if share >= LEAST_SHARE]
+    return "\n".join(f"{name}: {text}" for name, text in named if text)

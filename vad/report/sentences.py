@@ -11,9 +11,10 @@ from vad.report.wording import count, counted, duration, number, share
 from vad.scoring import evidence as evidence_words
 from vad.scoring.evidence import Evidence
 
+DAY = 86400.0  # seconds
 ZONES = (
     "If an alarm lasts or returns because of something that does not matter, such as a clock in the picture, "
-    "a TV or a tree, leave its place out by a zone in data/zones.yaml."
+    "a TV or a tree, leave its place out by a zone in data/zones.yaml; docs/preprocessing.md shows how."
 )
 
 
@@ -38,7 +39,10 @@ def _labels(clips: Sequence[TestedClip], result: Mapping[str, Any]) -> list[str]
     """How events compare with labels; without labels, how much is alarmed."""
     event = result.get("event")
     if not event:
-        return [f"{share(result['anomaly_rate'])} of the time is alarmed. No clip is labelled."]
+        return [
+            f"{share(result['anomaly_rate'])} of the time is alarmed. No clip is labelled: with labels of some "
+            "anomalies in labels.csv (docs/footage.md), this page would also say how many of them are found."
+        ]
     alarms, hours = event["false_alarms"], event["hours"]
     raised = counted(alarms, "false alarm") if alarms else "no false alarm"
     normal = f"{raised} in {duration(3600 * hours)} of normal footage"
@@ -68,9 +72,17 @@ def _expected(evidence: Evidence | None) -> list[str]:
     high = _whole(evidence.high_per_day)
     rate = f"{_whole(evidence.low_per_day)} to {high}" if seen else f"at most {high}"
     return [
-        f"{rests} Expect {rate} false alarms per day{asked}: footage that it was fitted without had {had} in "
-        f"{duration(3600 * evidence.left_out_hours)}."
+        f"{rests} Expect {rate} false alarms per day{asked}, {_apart(evidence)}: normal footage that the "
+        f"threshold was fitted without had {had} in {duration(3600 * evidence.left_out_hours)}."
     ]
+
+
+def _apart(evidence: Evidence) -> str:
+    """The time between false alarms that are to be expected, in words."""
+    least = duration(DAY / evidence.high_per_day)
+    if not evidence.left_out_events:
+        return f"that is one in {least} or more"
+    return f"that is one every {least} to {duration(DAY / evidence.low_per_day)}"
 
 
 def warning(evidence: Evidence | None) -> str:
@@ -106,7 +118,7 @@ def advice(footage: Footage, evaluation: Path) -> tuple[list[str], list[str]]:
         elif line and not line.startswith("#"):
             told.append(line.removeprefix("- ").replace("`", ""))
     if proposals:
-        told.append("The notes below propose a zone for the place that most alarms come from.")
+        told.append("The notes below have a zone to paste, for the place that most alarms come from.")
     elif told:
         told.append(ZONES)
     return [_first(footage), *told], proposals + _left_out(footage.calibration.evidence)

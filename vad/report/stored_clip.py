@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,15 @@ class StoredClip:
     def __len__(self) -> int:
         return self.errors.frames
 
+    @cached_property
+    def branch_scores(self) -> dict[str, np.ndarray]:
+        """Scores of the frames by each fused branch alone, float64 [T]: of clips that the stage `score` omits."""
+        errors, by = self._calibration.frame_errors(self.errors), self._calibration
+        return {
+            branch: by.smoothed(errors, self.errors.fps, self.errors.camera, [branch])
+            for branch in by.branches
+        }
+
     def counts(self) -> np.ndarray:
         """Number of regions of each frame, int [T]."""
         return np.diff(self._ends)
@@ -125,8 +135,11 @@ class StoredClip:
             score = float(scores.scores[t])
             alone = {name: float(values[t]) for name, values in scores.branches.items()}
             errors = {name: float(values[t]) for name, values in scores.errors.items()}
+        elif t in scores:
+            score = scores[t]
+            alone = {name: float(values[t]) for name, values in self.branch_scores.items()}
         else:
-            score = scores.get(t, 0.0)
+            score = 0.0
         regions, not_judged = self._of_frame(item.source)
         return FrameResult(
             index=t,

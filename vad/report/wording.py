@@ -43,7 +43,8 @@ def counted(value: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration in the unit that suits it: `38.4 s`, `12.3 minutes`, `7.20 hours`."""
-    if seconds < 60:
-        return f"{number(seconds)} s"
-    return f"{number(seconds / 60)} minutes" if seconds < 3600 else f"{number(seconds / 3600)} hours"
+    """A duration in the unit that suits it: `38.4 s`, `12.3 minutes`, `7.20 hours`, `2.50 days`."""
+    for unit, amount, until in (("s", 1, 60), ("minutes", 60, 3600), ("hours", 3600, 48 * 3600)):
+        if seconds < until:
+            return f"{number(seconds / amount)} {unit}"
+    return f"{number(seconds / 86400)} days"

@@ -120,6 +120,26 @@ class Curve {
     return "M" + points.map((i) => `${x(this._middle(i)).toFixed(1)} ${y(this.scores[i]).toFixed(1)}`).join("L");
   }
 
+  // Names the threshold where the curve leaves room: above or below the line, at the right, the left, or between.
+  _level(svg, level, points) {
+    const text = `threshold ${wording.number(this.threshold)}`, wide = 7 * text.length, room = [];
+    for (const y of [level - 5, level + 14]) {
+      for (const share of [1, 0, 0.75, 0.25, 0.5]) {
+        const x = this.left + 4 + share * (this.right - this.left - wide - 4);
+        let crossed = 0, before = null;
+        for (const i of points) {
+          const at = this._x(this._middle(i)), height = this._y(this.scores[i]);
+          if (at > x - 4 && at < x + wide + 4 && Math.max(height, before ?? height) > y - 13 &&
+            Math.min(height, before ?? height) < y + 4) crossed++;
+          before = height;
+        }
+        room.push([crossed, x, y]);
+      }
+    }
+    const [, x, y] = room.reduce((best, place) => place[0] < best[0] ? place : best);
+    svg.append(drawing("text", {class: "level", x, y}, text));
+  }
+
   draw() {
     const width = this.holder.clientWidth, height = this.holder.clientHeight;
     if (!this.clip || !width) return;
@@ -136,11 +156,11 @@ class Curve {
     this._stretches(inside);
     svg.append(inside);
     svg.append(drawing("line", {class: "threshold", x1: this.left, x2: this.right, y1: level, y2: level}));
-    svg.append(drawing("text", {class: "level", x: this.right, y: level - 5, "text-anchor": "end"},
-      `threshold ${wording.number(this.threshold)}`));
     const first = Math.max(0, this.indexAt(this.from) - 1);
     const last = Math.min(this.times.length - 1, this.indexAt(this.from + this.span) + 1);
-    const path = this._path(this._points(first, last, MOST_POINTS), (t) => this._x(t), (s) => this._y(s));
+    const points = this._points(first, last, MOST_POINTS);
+    const path = this._path(points, (t) => this._x(t), (s) => this._y(s));
+    this._level(svg, level, points);
     inside.append(drawing("path", {class: "curve", d: path}));
     inside.append(drawing("path", {class: "curve above", d: path, "clip-path": "url(#plot-above)"}));
     this.playhead = drawing("g", {class: "playhead"});

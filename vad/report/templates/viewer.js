@@ -3,6 +3,7 @@
 const viewer = (() => {
   const byId = report.byId;
   const TITLE = document.title;
+  const ROUNDING = 6e-4;  // seconds
   const FIELDS = "input, select, textarea, [contenteditable]";
   let contents = null, clip = null, frames = null, index = 0, opened = 0, said = "", timer = 0;
   let player = null, curve = null, row = null;  // row: of the event that is shown
@@ -38,7 +39,7 @@ const viewer = (() => {
     contents = all;
     const same = clip && clip.id === all.clips[number].id;
     if (same && frames) {
-      if (time !== null) goto(curve.indexAt(time - frames.first));
+      if (time !== null) goto(indexOf(time));
       return;
     }
     close();
@@ -92,7 +93,7 @@ const viewer = (() => {
   function describe(number) {
     // names of any script and direction keep to themselves
     const named = (what, name) => name ? [what, element("bdi", {}, name), ", "] : [];
-    const facts = [`${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frames`, `${wording.number(clip.fps)} frames per second`,
+    const facts = [`${wording.time(clip.seconds)} in ${wording.count(clip.frames)} frame${clip.frames === 1 ? "" : "s"}`, `${wording.number(clip.fps)} frames per second`,
       `highest score ${wording.number(clip.highest)} at ${wording.time(clip.peak)}`,
       clip.auc !== null && `AUC ${clip.auc.toFixed(3)}`];
     document.title = `${clip.name} · ${TITLE}`;
@@ -107,7 +108,7 @@ const viewer = (() => {
       if (other) byId(id).href = report.fragment(other.id);
     }
     if (byId("legend-labels")) byId("legend-labels").hidden = !(clip.labels && clip.labels.length);
-    byId("shares").replaceChildren(...contents.branches.map((name) => element("li", {},
+    byId("shares").replaceChildren(...contents.branches.map((name, i) => element("li", {title: contents.meanings[i]},
       element("span", {class: "name"}, name), element("span", {class: "track"}, element("i")), element("span", {class: "value"}))));
     listEvents();
     moving(Boolean(clip.video));
@@ -117,7 +118,7 @@ const viewer = (() => {
 
   // Shows the video and its buttons, or neither.
   function moving(there) {
-    for (const id of ["video", "play", "speed", "full-screen"]) byId(id).hidden = !there;
+    for (const id of ["video", "play", "speed", "full-screen", "keys-play", "keys-screen"]) byId(id).hidden = !there;
   }
 
   function fullScreen() {
@@ -129,7 +130,7 @@ const viewer = (() => {
 
   function listEvents() {
     const none = !clip.events.length, goes = (time, label) =>
-      element("button", {type: "button", "aria-label": label, click: () => goto(curve.indexAt(time - frames.first))}, wording.time(time));
+      element("button", {type: "button", "aria-label": label, click: () => goto(indexOf(time))}, wording.time(time));
     byId("viewer-events").hidden = none;
     byId("viewer-quiet").hidden = !none;
     byId("viewer-quiet").textContent = none ? `No event: in this clip no score stayed above the threshold of ` +
@@ -156,7 +157,7 @@ const viewer = (() => {
     curve.set(shifted(), frames, contents.threshold);
     player.set(clip.video, frames.times, frames.end, clip.reconstruction, byId("reconstruction"));
     byId("plot").setAttribute("aria-valuemax", frames.times.length - 1);
-    goto(time === null ? 0 : curve.indexAt(time - frames.first));
+    goto(time === null ? 0 : indexOf(time));
   }
 
   // The clip with times from 0 on, as the video has them.
@@ -165,6 +166,9 @@ const viewer = (() => {
     const events = clip.events.map((e) => ({...e, start: e.start - frames.first, end: e.end - frames.first}));
     return {...clip, events, labels: clip.labels && clip.labels.map(move)};
   }
+
+  // The frame at a time in the clip. Addresses have whole milliseconds, so a frame may begin a little later.
+  function indexOf(time) { return curve.indexAt(time - frames.first + ROUNDING); }
 
   // Takes video and curve to a frame.
   function goto(wanted) {
@@ -187,7 +191,7 @@ const viewer = (() => {
     const time = frames.times[index] + frames.first, middle = time + 0.5 / clip.fps;
     const score = frames.scores[index], event = eventAt(middle), alarmed = score > contents.threshold;
     byId("now-time").textContent = wording.time(time, 2);
-    byId("now-frame").textContent = frames.numbers ? `frame ${wording.count(frames.numbers[index])}` : "";
+    byId("now-frame").textContent = frames.numbers ? `source frame ${wording.count(frames.numbers[index])}` : "";
     const state = (alarmed ? "alarm" : "normal") + (event ? `, event ${event.number} of ${clip.events.length}` : "");
     byId("now-state").textContent = state;
     byId("now-state").classList.toggle("alarm", alarmed);
@@ -201,6 +205,7 @@ const viewer = (() => {
       byId("plot").setAttribute("aria-valuetext", `${wording.time(time, 2)}, score ${wording.number(score)}, ${state}`);
     }
     showShares(event);
+    dim();
     const current = event && byId("viewer-events").querySelector("tbody").rows[clip.events.indexOf(event)];
     if (current !== row) {
       if (row) row.classList.remove("current");
@@ -210,8 +215,9 @@ const viewer = (() => {
     if (!clip.video || byId("video").hidden) showSnapshot(middle);
     else {
       byId("snapshot").hidden = true;
-      byId("screen-text").textContent = "Boxes and tinted cells mark what raises the score.";
+      byId("screen-text").textContent = "The score of a frame is smoothed over time, so an alarmed frame may have no orange box.";
     }
+    byId("legend-boxes").hidden = byId("video").hidden && byId("snapshot").hidden;
     // while the video plays, only where an event begins or ends is worth a word
     if (player.playing && (event ? event.number : "") !== said) announce(event ? `event ${event.number} begins` : "event has ended");
     said = event ? event.number : "";
@@ -244,6 +250,14 @@ const viewer = (() => {
       "No picture of this clip.") + how;
   }
 
+  // Buttons that lead nowhere are dimmed; they keep the focus.
+  function dim() {
+    const starts = eventStarts(), last = frames.times.length - 1;
+    const ends = {"event-before": !starts.some((start) => start < index), "event-after": !starts.some((start) => start > index),
+      "frame-before": index === 0, "frame-after": index === last};
+    for (const [id, ended] of Object.entries(ends)) byId(id).setAttribute("aria-disabled", ended);
+  }
+
   function announce(text) { byId("live").textContent = text; }
 
   // Once the frame stays for a moment: says what is shown, and keeps it in the address.
@@ -268,8 +282,12 @@ const viewer = (() => {
     goto(target === index ? index + sign : target);
   }
 
+  function eventStarts() {
+    return clip.events.map((event) => indexOf(event.start));
+  }
+
   function jump(sign) {
-    const starts = clip.events.map((event) => curve.indexAt(event.start - frames.first + 1e-6));
+    const starts = eventStarts();
     const target = sign > 0 ? starts.find((start) => start > index) : starts.filter((start) => start < index).pop();
     if (target !== undefined) goto(target);
     else announce(sign > 0 ? "no later event" : "no earlier event");
