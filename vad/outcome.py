@@ -17,7 +17,8 @@ from typing import Any
 
 from vad import UserError
 from vad.scoring.evidence import Evidence, count_clips, duration, warning
-from vad.store.cards import read_json
+from vad.store.cards import read_card, read_json
+from vad.store.tables import read_table
 
 EVALUATION, SCORES = Path("reports/evaluation"), Path("data/scores")
 CALIBRATION = Path("models/calibration.json")
@@ -49,10 +50,7 @@ def lines(folder: Path, width: int) -> list[str]:
     areas = [event["area"] for event in _read(folder / EVALUATION / "events.csv")]
     if len(areas) != len(events):
         raise UserError(f"{EVALUATION} and {SCORES} differ in their events; run `make repro`")
-    cards = (folder / SCORES / f"test/{clip['clip']}.json" for clip in clips)
-    seconds = sum(
-        int(clip["frames"]) / read_json(card)["fps"] for clip, card in zip(clips, cards, strict=True)
-    )
+    seconds = sum(_seconds(folder / SCORES / "test" / clip["clip"]) for clip in clips)
     out = []
     if (text := warning(Evidence.from_json(stored) if stored else None)) is not None:
         out += [*_wrapped(f"WARNING: {text}.", width), ""]
@@ -118,6 +116,12 @@ def _fitted(branches: str, width: int) -> str:
             break
         first += f", {branch}"
     return first
+
+
+def _seconds(stem: Path) -> float:
+    """Duration of a clip by the times of its frames, which are not evenly spaced in all footage."""
+    times = read_table(stem)["seconds"]
+    return float(times.iloc[-1] - times.iloc[0]) + 1 / float(read_card(stem)["fps"])
 
 
 def _shortened(name: str, most: int) -> str:
