@@ -2,18 +2,21 @@
 
 import re
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from tests.evaluation.reports import CLIPS, Report, write_inputs
 from vad import UserError
 from vad.figures import __main__ as command
-from vad.figures import paper, results
+from vad.figures import metrics, paper, results
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +61,9 @@ def test_every_figure_has_its_files_and_width(labelled, monkeypatch, capsys):
         for suffix in (".pdf", ".svg", ".png"):
             assert matplotlib.__version__.encode() not in stem.with_suffix(suffix).read_bytes()
     written = texts(labelled / "reports/figures/curves.svg")
-    for text in ("fall", "new|er", "time in seconds", "labelled anomalous", "alarmed", "threshold"):
+    for text in ("fall", "new|er", "time in seconds", "labelled anomalous", "event", "threshold"):
         assert text in written
-    assert "learns" not in texts(labelled / "reports/figures/losses.svg")
-    assert "mean of 3 folds" in texts(labelled / "reports/figures/losses.svg")
+    assert "each of 3 folds" in texts(labelled / "reports/figures/losses.svg")
     auc = results.read(labelled).figures["frame"]["auc_micro"]
     assert f"model: AUC {auc:.3f}" in texts(labelled / "reports/figures/roc.svg")
 
@@ -128,6 +130,92 @@ def test_forty_clips_with_long_names_take_pages_and_lose_no_letter(labelled):
             assert picture.shape[0] < 250 / 25.4 * 300  # a page
             edge = np.concatenate([picture[:3].ravel(), picture[:, :3].ravel(), picture[:, -3:].ravel()])
             assert (edge > 250).all()  # nothing is cut off
+
+
+def overlapping(drawn: Figure) -> list[str]:
+    """Texts of a figure that lie over each other or reach beyond its edge."""
+    drawn.draw_without_rendering()
+    texts = {text: None for text in drawn.findobj(Text) if text.get_visible() and text.get_text().strip()}
+    for axis in [axis for axes in drawn.axes for axis in (axes.xaxis, axes.yaxis)]:
+        low, high = sorted(axis.get_view_interval())
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+            if not low <= tick.get_loc() <= high:  # not drawn
+                texts.pop(tick.label1, None)
+    boxes = [(text.get_text(), text.get_window_extent().padded(-0.5)) for text in texts]
+    out = [
+        text
+        for text, box in boxes
+        if box.x0 < 0 or box.y0 < 0 or box.x1 > drawn.bbox.x1 or box.y1 > drawn.bbox.y1
+    ]
+    pairs = combinations(boxes, 2)
+    return out + [f"{text} / {other}" for (text, box), (other, at) in pairs if box.overlaps(at)]
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(1, "12"), (3, "a camera with a name of some length/" * 4), (40, "y" * 50)]
+)
+def test_no_text_is_cut_off_or_lies_over_another(labelled, tmp_path, monkeypatch, number, name):
+    run = results.read(labelled)
+    clips = [replace(run.clips[i % 4], name=name if number == 1 else f"{name}{i}") for i in range(number)]
+    if number > 1:  # an hour long
+        clips[1] = replace(clips[1], seconds=clips[1].seconds * 3600 / clips[1].seconds[-1])
+    seen = {}
+
+    def look(drawn: Figure, folder: Path, file: str) -> list[Path]:
+        seen[file] = overlapping(drawn)
+        return []
+
+    monkeypatch.setattr(paper, "save", look)
+    list(command.draw(tmp_path, replace(run, clips=clips), clips))
+    assert {"roc", "precision_recall", "histogram", "losses"} < set(seen)
+    assert {file: texts for file, texts in seen.items() if texts} == {}
+
+
+@pytest.mark.parametrize("folds", [1, 4, 12])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda epoch: 0.7 + 0.3 / epoch,
+        lambda epoch: 9.0 / epoch**1.5,
+        lambda epoch: 1e6 if epoch == 2 else 0.2,
+        lambda epoch: 123456.0 + epoch,
+    ],
+    ids=["close", "two decades", "outlier", "huge"],
+)
+def test_no_text_of_losses_is_cut_off_or_lies_over_another(labelled, loss, folds):
+    rows = [(f, e, loss(e + 1), loss(e + 1) * (1 + f)) for f in range(folds) for e in range(20)]
+    history = pd.DataFrame(rows, columns=["fold", "epoch", "train_loss", "val_loss"])
+    with paper.style():
+        assert overlapping(metrics.losses(replace(results.read(labelled), history=history))) == []
+
+
+def test_overlapping_texts_are_seen():
+    with paper.style():
+        drawn = paper.figure(88, 60)
+        axes = drawn.subplots()
+        axes.set_xticks([1, 1.01, 9], ["123", "456", "789"])
+        assert overlapping(drawn) == ["123 / 456"]
+        drawn.text(0.9, 0.5, "this is too long a text")
+        assert overlapping(drawn)[0] == "this is too long a text"
+
+
+def test_a_clip_with_a_number_as_its_name_is_called_a_clip(labelled):
+    clip = results.read(labelled).clips[0]
+    assert replace(clip, name="007").title == "clip 007"
+    assert replace(clip, name="a7").title == "a7"
+
+
+def test_a_bin_of_a_histogram_with_a_single_frame_can_be_seen(labelled):
+    run = results.read(labelled)
+    counts = run.plots["histogram"]["count"]
+    assert (counts == 1).any()
+    with paper.style():
+        drawn = metrics.histogram(run)
+    axes = drawn.axes[0]
+    low, high = axes.get_ylim()
+    assert 0 < low < 1 <= counts.max() <= high
+    assert axes.get_xlim()[0] <= 0
+    assert "log scale" in axes.get_ylabel()
 
 
 def test_of_many_clips_those_with_the_highest_scores_are_drawn(labelled):

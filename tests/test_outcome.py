@@ -4,12 +4,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.evaluation.reports import CLIPS, RECONSTRUCTION, Report, write_inputs
 from vad import outcome
 from vad.scoring.evidence import Evidence
 from vad.store.cards import write_json
+from vad.store.tables import read_table, write_table
 
 THIN = Evidence(
     clips=2,
@@ -76,6 +78,14 @@ def test_without_labels_events_are_what_counts(tmp_path, inputs):
     assert not any(word in line for line in lines for word in ("AUC", "label", "WARNING", "None", "nan"))
 
 
+def test_footage_lasts_as_long_as_its_times_say(tmp_path, inputs):
+    run(tmp_path, inputs)
+    stem = tmp_path / "data/scores/test/fall"  # 100 frames, from 10 s to 8.02 s
+    frames = read_table(stem)
+    write_table(stem, frames.assign(seconds=frames["seconds"] * 0.8 + 3))
+    assert "events in 39 seconds of footage" in "\n".join(outcome.lines(tmp_path, 100))
+
+
 def test_without_events_it_says_so(tmp_path, inputs):
     high = replace(RECONSTRUCTION, threshold=99.0)
     run(tmp_path, inputs, by=high)
@@ -99,6 +109,7 @@ def test_three_hundred_clips_with_long_and_odd_names_take_no_more_room(tmp_path,
         (folder / path).write_text("\n".join(rows) + "\n")
     for i in range(300):
         write_json(folder / f"data/scores/test/{name}{i:03}.json", {"fps": 10.0})
+        write_table(folder / f"data/scores/test/{name}{i:03}", pd.DataFrame({"seconds": [0.0, 0.1]}))
     lines = outcome.lines(folder, 80)
     assert f"{len(few.events) + 300} events" in "\n".join(lines)
     assert "304 clips" in "\n".join(lines)

@@ -8,14 +8,17 @@ Reads reports/evaluation/, data/scores/ and models/calibration.json. `make repro
 import argparse
 import csv
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from vad import UserError
 from vad.scoring.evidence import Evidence, count_clips, duration, warning
-from vad.store.cards import read_json
+from vad.store.cards import read_card, read_json
+from vad.store.tables import read_table
 
 EVALUATION, SCORES = Path("reports/evaluation"), Path("data/scores")
 CALIBRATION = Path("models/calibration.json")
@@ -47,10 +50,7 @@ def lines(folder: Path, width: int) -> list[str]:
     areas = [event["area"] for event in _read(folder / EVALUATION / "events.csv")]
     if len(areas) != len(events):
         raise UserError(f"{EVALUATION} and {SCORES} differ in their events; run `make repro`")
-    cards = (folder / SCORES / f"test/{clip['clip']}.json" for clip in clips)
-    seconds = sum(
-        int(clip["frames"]) / read_json(card)["fps"] for clip, card in zip(clips, cards, strict=True)
-    )
+    seconds = sum(_seconds(folder / SCORES / "test" / clip["clip"]) for clip in clips)
     out = []
     if (text := warning(Evidence.from_json(stored) if stored else None)) is not None:
         out += [*_wrapped(f"WARNING: {text}.", width), ""]
@@ -118,6 +118,12 @@ def _fitted(branches: str, width: int) -> str:
     return first
 
 
+def _seconds(stem: Path) -> float:
+    """Duration of a clip by the times of its frames, which are not evenly spaced in all footage."""
+    times = read_table(stem)["seconds"]
+    return float(times.iloc[-1] - times.iloc[0]) + 1 / float(read_card(stem)["fps"])
+
+
 def _shortened(name: str, most: int) -> str:
     """A printable name, without its middle if it is long, since names of clips often differ at their ends."""
     name = "".join(letter if letter.isprintable() else "?" for letter in name)
@@ -142,10 +148,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.parse_args(arguments)
     width = shutil.get_terminal_size((MOST, 24)).columns
     try:
-        print("\n".join(lines(Path(), min(max(width, LEAST), MOST))))
+        text = "\n".join(lines(Path(), min(max(width, LEAST), MOST)))
     except UserError as e:
         # not an error: `make repro ARGS=train` runs the stages up to one that scores nothing
-        print(f"no results to show: {e}")
+        text = f"no results to show: {e}"
+    # names of clips may hold letters that the terminal does not know
+    encoding = sys.stdout.encoding or "utf-8"
+    with suppress(BrokenPipeError):  # who reads has read enough
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
 
 if __name__ == "__main__":

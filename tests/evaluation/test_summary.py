@@ -205,8 +205,8 @@ def test_events_of_unlabelled_footage_are_listed(frame_inputs, tmp_path):
     rows = report.cells("## Events")[2:]
     assert len(rows) == len(report.events) > 0
     for row, event in zip(rows, report.events.itertuples(), strict=True):
-        start, end = int(event.start_seconds), int(np.ceil(event.end_seconds))
-        assert row == ["new¦er", f"0:{start:02}", f"0:{end:02}", f"{event.score:.2f}", "reconstruction 100%"]
+        start, end = f"0:{event.start_seconds:04.1f}", f"0:{event.end_seconds:04.1f}"
+        assert row == ["new¦er", start, end, f"{event.score:.2f}", "reconstruction 100%"]
 
 
 def test_events_are_read_with_names_as_text(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from tests.scoring.test_events import PLAIN, digits
 from vad.scoring import event_tables, events
+from vad.scoring.times import clip_time
 from vad.store.intervals import frame_labels
 
 
@@ -18,7 +19,7 @@ def test_the_table_of_events_counts_source_frames_like_labels():
     assert table[["start", "end", "peak"]].to_numpy().tolist() == [[110, 116, 115], [195, 196, 195]]
     assert table["start_seconds"].tolist() == pytest.approx([4.4, 7.8])
     assert table["end_seconds"].tolist() == pytest.approx([4.8, 8.0])
-    assert table[["from", "to"]].to_numpy().tolist() == [["0:04", "0:05"], ["0:07", "0:08"]]
+    assert table[["from", "to"]].to_numpy().tolist() == [["0:04.4", "0:04.8"], ["0:07.8", "0:08.0"]]
     assert table["score"].tolist() == [2.0, 3.0]
     assert table["branches"].tolist() == ["move 75%, look 25%"] * 2
     intervals = list(zip(table["start"], table["end"], strict=True))
@@ -26,10 +27,11 @@ def test_the_table_of_events_counts_source_frames_like_labels():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (9, "0:09"), (60, "1:00"), (754, "12:34"), (3600, "60:00")]
+    ("seconds", "text"),
+    [(0, "0:00.0"), (9, "0:09.0"), (59.96, "1:00.0"), (754.32, "12:34.3"), (3600, "1:00:00.0")],
 )
 def test_times_are_minutes_and_seconds(seconds, text):
-    assert event_tables.minutes(seconds) == text
+    assert clip_time(seconds) == text
 
 
 def test_a_log_lists_the_first_events_and_counts_the_rest():
@@ -38,7 +40,7 @@ def test_a_log_lists_the_first_events_and_counts_the_rest():
     happened = events.find(scores, 0.5, 1.0, PLAIN, {"look": scores})
     table = event_tables.table("fall", happened, 1.0, np.arange(100), np.arange(100.0))
     lines = event_tables.event_lines(table)
-    assert lines[0] == "fall: 0:00 to 0:01, score 2.00 (look 100%)"
+    assert lines[0] == "fall: 0:00.0 to 0:01.0, score 2.00 (look 100%)"
     assert (len(lines), lines[-1]) == (21, "… and 5 more, in data/scores/events.csv")
     assert len(event_tables.event_lines(table.head(20))) == 20
 

@@ -69,7 +69,7 @@ def test_where_there_can_be_no_threshold_the_log_says_why(normal, percentile, re
     lines: list[str] = []
     section = params(threshold={"percentile": percentile})
     assert calibrate_pictures(normal, section, lines.append) is None
-    assert "single pictures cannot be scored" in lines[-1]
+    assert lines[-1].startswith("matters for `vad detect PICTURE` alone: single pictures cannot be scored: ")
     assert reason in lines[-1]
 
 

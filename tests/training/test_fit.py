@@ -41,6 +41,23 @@ def test_history_and_log_have_a_line_per_epoch(data, tmp_path, capfd):
     assert not trained.model.training
 
 
+@pytest.mark.parametrize("long", [0.0, 60.0])
+def test_a_hint_about_speed_comes_after_a_long_training_alone(data, tmp_path, monkeypatch, long):
+    monkeypatch.setattr("vad.training.fit.LONG", long)
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    read = Path.read_text
+    monkeypatch.setattr(
+        Path,
+        "read_text",
+        lambda path, *args, **kwargs: (
+            "flags\t\t: fpu avx512_bf16\n" if path == Path("/proc/cpuinfo") else read(path, *args, **kwargs)
+        ),
+    )
+    lines = [line for line in Trained(data, tmp_path, epochs=1).log if "bf16" in line]
+    assert len(lines) == (long == 0.0)
+
+
 def test_the_first_loss_is_that_of_the_first_weights(data, tmp_path):
     """With a single batch of all windows, the training loss is that of the initial weights."""
     before = mean_error(model(), data["train"])

@@ -27,6 +27,7 @@ from vad.scoring.evidence import warning
 from vad.store.body_heights import OTHER_CAMERAS
 
 OK, FAILED, INTERRUPTED = 0, 2, 130
+NAMED = 3  # most videos that are named at the end, each by itself
 
 
 def detect(options: Options) -> int:
@@ -89,6 +90,7 @@ class _Run:
         self.clips: list[ClipResult] = []
         self._pictures = SinglePictures(model, printer)
         self._shared: list[Output] = []
+        self._videos: list[Path] = []  # that are complete
 
     def run(self) -> int:
         for source, camera in self.files:
@@ -106,6 +108,8 @@ class _Run:
             if not interrupted:
                 completed()
         self._summarize()
+        if not interrupted and (written := self._written()):
+            self.printer.note(f"wrote {', '.join(written)}")
         if interrupted:
             self.printer.note("interrupted: files that are not complete have `.incomplete` in their names")
         return INTERRUPTED if interrupted else FAILED if self.failed else OK
@@ -134,6 +138,8 @@ class _Run:
                 self.clips.append(result)
                 if result.complete:
                     completed()
+            if result.complete:
+                self._videos += self._video_paths(source)
         except UserError as e:
             text = str(e) if source.text in str(e) else f"{source.text}: {e}"
             if self.sources == 1:
@@ -154,16 +160,21 @@ class _Run:
             with Watch(cameras, self.model, self.options, self.printer, self.stopped, alone=alone) as watch:
                 yield watch
             completed()
+        for source, _ in self.live:
+            self._videos += self._video_paths(source)
 
     def _all(self, video: Sequence[Output]) -> SourceOutputs:
         return SourceOutputs([*self._shared, *video], self.options.privacy)
 
     def _video(self, source: Source) -> list[Output]:
         """The video with overlays, if one is wanted."""
-        if self.options.video is None:
-            return []
-        path = video_path(self.options.video, source, self.sources)
-        return [VideoOutput(path, live=_is_live(source, self.options), overwrite=self.options.overwrite)]
+        live, overwrite = _is_live(source, self.options), self.options.overwrite
+        return [VideoOutput(path, live=live, overwrite=overwrite) for path in self._video_paths(source)]
+
+    def _video_paths(self, source: Source) -> list[Path]:
+        """The path of the video with overlays, if one is wanted."""
+        video = self.options.video
+        return [] if video is None else [video_path(video, source, self.sources)]
 
     def _summarize(self) -> None:
         """Says how much was scored, and how many events it had."""
@@ -176,6 +187,19 @@ class _Run:
                 f"{clip_time(seconds)} of footage{cut}"
             )
         self._pictures.summarize()
+
+    def _written(self) -> list[str]:
+        """The files that were written, as the user named them."""
+        videos = [path for path in self._videos if path.exists()]  # a camera may have had no frame
+        if len(videos) > NAMED:
+            out = [f"{len(videos)} videos in {videos[0].parent}"]
+        else:
+            out = [str(path) for path in videos]
+        out += [str(path) for path in (self.options.csv, self.options.jsonl) if path is not None]
+        for output in self._shared:
+            if isinstance(output, SnapshotOutput) and (number := output.pictures):
+                out.append(f"{number} picture{'s' * (number != 1)} in {output.folder}")
+        return out
 
 
 def video_path(path: Path, source: Source, sources: int) -> Path:

@@ -61,6 +61,7 @@ class SnapshotOutput(Output):
         self.folder, self._overwrite = folder, overwrite
         self._lock = Lock()
         self._sources: dict[str, _Source] = {}
+        self.pictures = 0  # that were written
 
     def frame(self, scored: ScoredFrame) -> None:
         if not scored.result.alarmed:
@@ -111,6 +112,7 @@ class SnapshotOutput(Output):
             file.discard()
             raise
         file.close()
+        self.pictures += 1
 
 
 def _jpeg(overlay: Overlay, scored: ScoredFrame) -> bytes:

@@ -108,9 +108,8 @@ def causes(folder: Path, labels: bool) -> list[str]:
     if events[key].any():
         longest = events.sort_values(key, ascending=False, kind="stable").head(LONGEST)
         named = [
-            f"`{event['clip']}` {_time(event['start_seconds'])} to {_time(event['end_seconds'])} "
-            f"({event[key]:.1f} s, frames {event['start']} to {event['end'] - 1}"
-            f"{event['area'] and ', ' + event['area']})"
+            f"`{event['clip']}` {event['from']} to {event['to']} ({event[key]:.1f} s, "
+            f"frames {event['start']} to {event['end'] - 1}{event['area'] and ', ' + event['area']})"
             for event in longest[longest[key] > 0].to_dict("records")
         ]
         lines.append(f"- Longest events{where}: {'; '.join(named)}.")
@@ -139,12 +138,6 @@ def causes(folder: Path, labels: bool) -> list[str]:
 def _camera(name: str) -> str:
     """A camera in words; one without a name of its own is the only one."""
     return "the only camera" if name == UNNAMED else f"camera `{name}`"
-
-
-def _time(seconds: float) -> str:
-    """`m:ss.s`, in tenths of a second."""
-    minutes, tenths = divmod(round(10 * seconds), 600)
-    return f"{minutes}:{tenths / 10:04.1f}"
 
 
 def _shares(area: str) -> tuple[float, float, float, float]:

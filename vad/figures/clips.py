@@ -17,7 +17,7 @@ LINE, PAGE = 5.0, 215.0  # mm of a figure of events: of a line of text, and of a
 
 
 def curves(clips: Sequence[ClipCurve], threshold: float) -> Iterator[Figure]:
-    """The scores of clips over time, with labels, alarms and threshold, a page after another.
+    """The scores of clips over time, with labels, events and threshold, a page after another.
 
     Args:
         clips: the clips.
@@ -38,7 +38,7 @@ def _page(clips: Sequence[ClipCurve], threshold: float) -> Figure:
     lowest = min(0.0, *(float(clip.scores.min()) for clip in clips))
     for axes, clip in zip(grid.flat, clips, strict=False):
         _curve(axes, clip, threshold, highest)
-        axes.set_title(paper.wrapped(clip.name, width / columns - 12), loc="left", pad=3)
+        axes.set_title(paper.wrapped(clip.title, width / columns - 12), loc="left", pad=3)
     grid[0, 0].set_ylim(lowest - 0.03 * highest, 1.15 * highest if highest > 0 else 1)
     for axes in grid.flat[len(clips) :]:
         axes.remove()
@@ -58,7 +58,7 @@ def _curve(axes: Axes, clip: ClipCurve, threshold: float, highest: float) -> Non
     seconds, scores = _thinned(clip)
     axes.plot(seconds, scores, color=paper.SCORE, lw=0.8, label="anomaly score")
     axes.axhline(threshold, color="black", lw=0.6, ls=(0, (4, 2)), label="threshold")
-    name = "alarmed"
+    name = "event"
     for start, end, _ in clip.events:
         y = 1.09 * highest if highest > 0 else 0.95
         axes.plot([start, end], [y, y], color=paper.ALARM, lw=2.5, solid_capstyle="butt", label=name)
@@ -79,20 +79,27 @@ def events(clips: Sequence[ClipCurve]) -> Iterator[Figure]:
         clips: the clips.
     """
     width = paper.ONE_COLUMN if len(clips) <= 2 * FEW else paper.TWO_COLUMNS
-    page: list[tuple[ClipCurve, str]] = []
+    page: list[tuple[ClipCurve, str, float]] = []
     height = 0.0
     for clip in clips:
-        name = paper.wrapped(clip.name, width * 0.3, paper.SIZE - 1)
+        name = paper.wrapped(clip.title, width * 0.3, paper.SIZE - 1)
         needed = LINE * (1 + 0.6 * name.count("\n"))
         if page and height + needed > PAGE:
             yield _events_page(page, width, height)
             page, height = [], 0.0
-        page.append((clip, name))
+        page.append((clip, name, height + needed / 2))
         height += needed
     yield _events_page(page, width, height)
 
 
-def _events_page(page: Sequence[tuple[ClipCurve, str]], width: float, height: float) -> Figure:
+def _events_page(page: Sequence[tuple[ClipCurve, str, float]], width: float, height: float) -> Figure:
+    """A page of events.
+
+    Args:
+        page: (clip, its name in lines, the distance of its middle from the top in mm) of each clip.
+        width: of the figure, in mm.
+        height: of all clips, in mm.
+    """
     drawn = paper.figure(width, 22 + height)
     axes = drawn.subplots()
     shown: set[str] = set()
@@ -102,28 +109,28 @@ def _events_page(page: Sequence[tuple[ClipCurve, str]], width: float, height: fl
         shown.add(name)
         return name if new else "_"
 
-    for i, (clip, _) in enumerate(page):
+    for clip, _, y in page:
         end = clip.seconds[-1] + clip.step
-        axes.plot([clip.seconds[0], end], [i, i], color=paper.GRAY, lw=0.6, label=once("clip"))
+        axes.plot([clip.seconds[0], end], [y, y], color=paper.GRAY, lw=0.6, label=once("clip"))
         if clip.anomalous is not None:
             for first, last in intervals_of(clip.anomalous):
                 span = clip.seconds[last - 1] + clip.step - clip.seconds[first]
                 axes.barh(
-                    i,
+                    y,
                     span,
                     left=clip.seconds[first],
-                    height=0.75,
+                    height=0.75 * LINE,
                     facecolor="none",
                     edgecolor=paper.LABELLED,
                     lw=0.8,
                     label=once("labelled anomalous"),
                 )
         for start, stop, _ in clip.events:
-            axes.barh(i, stop - start, left=start, height=0.4, color=paper.ALARM, label=once("event"))
-    axes.set_yticks(range(len(page)), [name for _, name in page])
+            axes.barh(y, stop - start, left=start, height=0.4 * LINE, color=paper.ALARM, label=once("event"))
+    axes.set_yticks([y for *_, y in page], [name for _, name, _ in page])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(page) - 0.4, -0.6)
+    axes.set_ylim(height, 0)
     axes.set_xlim(left=0)
     axes.set_xlabel("time in seconds")
     paper.legend(drawn, axes)

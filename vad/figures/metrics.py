@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from vad.figures import paper
 from vad.figures.results import Results
@@ -12,6 +12,8 @@ from vad.figures.results import Results
 MODEL = "model"
 KINDS = [(0, (4, 1.5)), (0, (1, 1)), (0, (4, 1.5, 1, 1.5)), (0, (8, 2))]  # of lines, beside the solid one
 WIDE = 20.0  # losses that differ by this factor are drawn on a logarithmic axis
+DECADES = 500.0  # an axis that spans more than this factor has ticks at powers of ten alone
+BASE = 0.5  # frames at the foot of a histogram with a logarithmic axis, so that a single frame can be seen
 
 
 def roc(results: Results) -> Figure:
@@ -58,14 +60,18 @@ def histogram(results: Results) -> Figure:
     axes = drawn.subplots()
     table = results.plots["histogram"]
     labelled = any(clip.anomalous is not None for clip in results.clips)
-    normal, anomalous = (table[table["cls"] == name] for name in ("normal", "anomalous"))
+    is_anomalous = table["cls"] == "anomalous"
+    normal, anomalous = table[~is_anomalous], table[is_anomalous]
     edges = np.append(normal["bin_start"], normal["bin_end"].iloc[-1:])
     name = "labelled normal" if labelled else "frames"
-    axes.stairs(normal["count"], edges, fill=True, color=paper.NORMAL, label=name)
+    axes.stairs(
+        np.maximum(normal["count"], BASE), edges, baseline=BASE, fill=True, color=paper.NORMAL, label=name
+    )
     if anomalous["count"].any():
         axes.stairs(
-            anomalous["count"],
+            np.maximum(anomalous["count"], BASE),
             edges,
+            baseline=BASE,
             fill=True,
             facecolor="none",
             edgecolor=paper.ALARM,
@@ -74,12 +80,11 @@ def histogram(results: Results) -> Figure:
             label="labelled anomalous",
         )
     axes.axvline(results.threshold, color="black", lw=0.6, ls=(0, (4, 2)), label="threshold")
-    axes.set_yscale("symlog", linthresh=1)
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_ylim(bottom=0)
-    axes.set_xlim(edges[0], max(edges[-1], results.threshold * 1.05))
+    _logarithmic(axes, BASE, table["count"].max())
+    axes.set_ylim(bottom=BASE)
+    axes.set_xlim(min(0.0, edges[0]), max(edges[-1], results.threshold * 1.05))
     axes.set_xlabel("anomaly score")
-    axes.set_ylabel("frames")
+    axes.set_ylabel(f"frames per bin of {edges[1] - edges[0]:.2g}, log scale")
     paper.legend(drawn, axes)
     return drawn
 
@@ -100,19 +105,19 @@ def losses(results: Results) -> Figure:
         if folds > 1:
             for _, fold in of_kind.groupby("fold"):
                 axes.plot(fold["epoch"], fold[column], color=color, ls=kind, lw=0.4, alpha=0.5)
-            name = f"{name} (thick: mean of {folds} folds)"
+            name = f"{name} (mean)"
         mean = of_kind.groupby("epoch")[column].mean()
         marker = "o" if len(mean) == 1 else None
         axes.plot(mean.index, mean, color=color, ls=kind, lw=1.2, marker=marker, ms=3, label=name)
+    if folds > 1:
+        axes.plot([], [], color=paper.GRAY, lw=0.4, label=f"each of {folds} folds")
     values = table[["train_loss", "val_loss"]].to_numpy()
     values = values[np.isfinite(values)]
     if len(values) and values.min() > 0 and values.max() > WIDE * values.min():
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
+        _logarithmic(axes, values.min(), values.max())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
-    axes.set_ylabel("loss")
+    axes.set_ylabel("loss, log scale" if axes.get_yscale() == "log" else "loss")
     paper.legend(drawn, axes)
     return drawn
 
@@ -120,6 +125,14 @@ def losses(results: Results) -> Figure:
 def _threshold(axes: Axes, point: pd.DataFrame, x: str, y: str) -> None:
     """Marks where the alarm threshold lies on a curve."""
     axes.plot(point[x], point[y], "o", color=paper.ALARM, mec="black", mew=0.5, ms=4, label="alarm threshold")
+
+
+def _logarithmic(axes: Axes, low: float, high: float) -> None:
+    """Makes the vertical axis logarithmic, with ticks at 1, 2, 5, 10, …; at 1, 10, … if there are many."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if high > DECADES * low else (1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _square(axes: Axes, x: str, y: str) -> None:

@@ -16,6 +16,9 @@ from matplotlib.textpath import TextToPath
 
 ONE_COLUMN, TWO_COLUMNS = 88.0, 180.0  # width in mm
 SIZE = 7.0  # of letters, in points
+LEGEND = SIZE - 0.5  # the same, in legends
+HANDLE = 9.0  # mm of a legend beside an entry's text: the sample of its line, and gaps
+MOST_COLUMNS = 4  # of a legend
 SCORE, LABELLED, ALARM, NORMAL, GRAY = "#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#666666"
 FORMATS = ("pdf", "svg", "png")
 DPI = 300
@@ -27,7 +30,7 @@ STYLE: dict[Any, Any] = {
     "axes.labelsize": SIZE,
     "xtick.labelsize": SIZE - 1,
     "ytick.labelsize": SIZE - 1,
-    "legend.fontsize": SIZE - 0.5,
+    "legend.fontsize": LEGEND,
     "legend.frameon": False,
     "axes.linewidth": 0.5,
     "xtick.major.width": 0.5,
@@ -114,12 +117,13 @@ def legend(drawn: Figure, *axes: Axes) -> None:
     for part in axes:
         for handle, name in zip(*part.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
-    columns = 4 if drawn.get_figwidth() * 25.4 > ONE_COLUMN + 1 else 2
+    widest = max(_width(name, LEGEND) for name in handles) + HANDLE
+    columns = min(MOST_COLUMNS, int(drawn.get_figwidth() * 25.4 / widest))
     drawn.legend(
         list(handles.values()),
         list(handles),
         loc="outside upper left",
-        ncols=min(len(handles), columns),
+        ncols=min(len(handles), max(1, columns)),
         handlelength=1.8,
         columnspacing=1.2,
     )

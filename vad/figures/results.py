@@ -34,6 +34,11 @@ class ClipCurve:
     events: np.ndarray
 
     @property
+    def title(self) -> str:
+        """The name, `clip 12` for one that is a bare number."""
+        return f"clip {self.name}" if self.name.isdecimal() else self.name
+
+    @property
     def step(self) -> float:
         """Seconds from frame to frame."""
         return float(np.median(np.diff(self.seconds))) if len(self.seconds) > 1 else 0.0

@@ -1,12 +1,12 @@
 """Tables of events, for files, logs and the summary."""
 
 from collections.abc import Sequence
-from math import ceil, floor
 
 import numpy as np
 import pandas as pd
 
 from vad.scoring.items import Event
+from vad.scoring.times import clip_time
 
 COLUMNS = ["clip", "from", "to", "start", "end", "start_seconds", "end_seconds", "peak", "score", "branches"]
 MAX_LINES = 20  # events listed in a log
@@ -17,8 +17,8 @@ def table(
 ) -> pd.DataFrame:
     """The events of a clip as a table, with the columns COLUMNS.
 
-    `start`, `end` and `peak` are indices of source frames, as in labels. `from` and `to` are m:ss, rounded
-    outwards to whole seconds.
+    `start`, `end` and `peak` are indices of source frames, as in labels. `from` and `to` are m:ss.t, rounded
+    to tenths of seconds.
 
     Args:
         clip: name of the clip.
@@ -30,8 +30,8 @@ def table(
     rows = [
         {
             "clip": clip,
-            "from": minutes(floor(seconds[event.start])),
-            "to": minutes(ceil(seconds[event.end - 1] + 1 / fps)),
+            "from": clip_time(seconds[event.start]),
+            "to": clip_time(seconds[event.end - 1] + 1 / fps),
             "start": source_frames[event.start],
             "end": source_frames[event.end - 1] + 1,
             "start_seconds": seconds[event.start],
@@ -43,15 +43,6 @@ def table(
         for event in events
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def minutes(seconds: int) -> str:
-    """A time as `m:ss`.
-
-    Args:
-        seconds: whole seconds, 0 or more.
-    """
-    return f"{seconds // 60}:{seconds % 60:02}"
 
 
 def event_lines(events: pd.DataFrame) -> list[str]:

@@ -16,6 +16,7 @@ from vad.scoring.evidence import sentences
 from vad.scoring.params import CalibrateParams, SmoothParams
 
 Log = Callable[[str], None]
+CANNOT = "matters for `vad detect PICTURE` alone: single pictures cannot be scored"
 
 
 def calibrate_pictures(
@@ -38,12 +39,12 @@ def calibrate_pictures(
     if params.branches != "all":
         chosen = [branch for branch in chosen if branch in params.branches]
     if not chosen:
-        log("single pictures cannot be scored: all branches need motion")
+        log(f"{CANNOT}: all branches need motion")
         return None
     try:
         calibration = calibrate(normal, of_pictures(params, chosen), log)
     except UserError as e:  # too few frames, or all of them alike: no reason to stop, as videos can be scored
-        log(f"single pictures cannot be scored: {e}")
+        log(f"{CANNOT}: {e}")
         return None
     log(
         f"single pictures: threshold {calibration.threshold:.4f} (percentile "

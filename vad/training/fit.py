@@ -1,6 +1,7 @@
 """Fits an autoencoder to normal windows."""
 
 import platform
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from vad.windows.dataset import Windows
 
 # Lightning takes seconds to import, so it is imported inside the functions that train with it
 
+LONG = 60.0  # seconds of a training from which on a hint about its speed is worth a line
 ADAPT_WINDOWS = 4096  # maximum number of windows for `Autoencoder.adapt`, spread evenly
 
 
@@ -86,16 +88,17 @@ def fit(
         initial_weights.take_over(initial_weights.find_folder(params.init_from, fold), model)
     else:
         _adapt(model, train)
-    if fold == 0:  # once
-        _recommend_bf16(params, log)
 
     from vad.training.loop import train_epochs
 
     identity = _identity(model, train, val, params) | {FOLD: fold}  # before training changes the weights
     if not is_first_process():
         return train_epochs(model, train, val, params, reports, None, log, alone)
+    began = time.monotonic()
     with Checkpoints(cache / "checkpoints", identity, log) as checkpoints:
         best = train_epochs(model, train, val, params, reports, checkpoints, log, alone)
+    if fold == 0 and time.monotonic() - began > LONG:  # once, and where it would matter
+        _recommend_bf16(params, log)
     afterwards(partial(remove, checkpoints.folder))  # can be sent to another process
     return best
 

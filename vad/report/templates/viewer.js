@@ -302,6 +302,7 @@ const viewer = (() => {
     " ": () => player.toggle(),
     Home: () => step(-Infinity),
     End: () => step(Infinity),
+    Escape: () => { location.hash = "#clips"; },
     f: () => { if (!byId("full-screen").hidden) fullScreen(); },
     "+": () => curve.zoom(2),
     "=": () => curve.zoom(2),  // + without Shift
