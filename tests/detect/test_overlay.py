@@ -21,10 +21,11 @@ from vad import UserError
 from vad.detect import output_file
 from vad.detect.snapshots import SnapshotOutput
 from vad.detect.video import VideoOutput
-from vad.overlay.overlay import Overlay
+from vad.overlay.overlay import RAISED, Overlay
 from vad.overlay.score_strip import ALARM, ScoreStrip, scale
 from vad.overlay.scored_frame import ScoredFrame, SessionInfo
 from vad.overlay.wording import clip_time
+from vad.scoring.contributions import scaled
 from vad.scoring.params import EventParams
 from vad.store.zones import CameraZones, Zone
 
@@ -90,6 +91,22 @@ def test_cells_that_raised_the_score_above_the_threshold_are_tinted() -> None:
     expected = np.zeros((96, 480), bool)
     expected[32:48, 80:96] = True
     np.testing.assert_array_equal(~colored(drawn, (128, 128, 128)), expected)
+
+
+def test_an_alarmed_frame_whose_boxes_are_below_the_threshold_has_tinted_cells() -> None:
+    """Its score is smoothed over time; contributions are on the scale of that score."""
+    of = info(picture_size=(192, 480), size=(96, 240), threshold=2.0)
+    cells = np.zeros((12, 30), np.float32)
+    cells[8, 17] = 1.2
+    found = regions([[120, 50, 160, 90]])
+    known = {"found": found, "region_scores": [1.2], "contributions": scaled(cells, 2.5)}
+    picture = Overlay(of).draw(scored_frame(of, score=2.5, **known))[:192]
+    inside = picture[90:185, 230:330]  # the box and its surroundings, without the frame of the picture
+    assert not colored(inside, ALARM).any()  # no thick box
+    expected = np.zeros(inside.shape[:2], bool)
+    expected[128 - 90 : 144 - 90, 272 - 230 : 288 - 230] = True
+    box = colored(inside, RAISED)
+    np.testing.assert_array_equal(~colored(inside, (128, 128, 128)) & ~box, expected)
 
 
 @given(

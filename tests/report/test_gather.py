@@ -96,6 +96,8 @@ def test_galleries_have_the_highest_first_and_all_mistakes(contents: Contents) -
     assert missed.start <= missed.seconds < missed.end
     assert missed.score <= missed.threshold == contents.threshold
     first, second = contents.left_out
+    assert sum(first.shares.values()) == pytest.approx(1)  # by the calibration to all clips
+    assert set(first.shares) <= set(contents.branches)
     assert (first.clip, first.frame, first.score, first.threshold) == ("train/a", 25, 2.5, 0.7)
     assert (first.seconds, first.start, first.end) == pytest.approx((2.2, 2.0, 2.5))
     assert second.score == 1.8

@@ -1,6 +1,7 @@
 import json
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -277,6 +278,35 @@ def test_histogram_counts_by_height() -> None:
     assert f"V{ticks['10'] - 3:g}" in chart.anomalous
     assert chart.normal.count("M") == chart.anomalous.count("M") == 1
     assert chart.threshold == pytest.approx((chart.x(1) + chart.x(2)) / 2, abs=0.1)
+
+
+def test_alarms_of_left_out_footage_are_told_from_test_clips_and_their_threshold_from_the_common_one(
+    tmp_path: Path,
+) -> None:
+    parsed, _ = written(tmp_path, made_contents.make(tmp_path, videos=0))
+    assert "train/hall/usual_1 0:03.2 score 5.10 , 1.21 times the threshold of that check" in parsed.text
+
+
+def test_the_glossary_has_the_branches_of_the_run_and_shares_name_them(tmp_path: Path) -> None:
+    contents = made_contents.make(tmp_path, videos=0)
+    parsed, data = written(tmp_path, contents)
+    assert data["meanings"] == [MEANINGS[branch] for branch in contents.branches]
+    for branch in contents.branches:
+        assert f"{branch.capitalize()} (branch) {MEANINGS[branch]}" in parsed.text
+    others = set(MEANINGS) - set(contents.branches)
+    assert not [branch for branch in others if MEANINGS[branch] in parsed.text]
+    titles = [attributes["title"] for attributes in parsed.all("td") if "title" in attributes]
+    assert len(titles) == sum(len(clip.events) for clip in contents.clips)
+    assert titles[0].splitlines()[0].startswith(f"{contents.branches[0]}: ")
+
+
+def test_a_zone_in_the_notes_keeps_its_indentation(tmp_path: Path) -> None:
+    contents = made_contents.make(tmp_path, videos=0)
+    zone = '"hall":\n  - kind: ignore\n    polygon: [[0.00, 0.00], [0.33, 0.00], [0.33, 0.33]]'
+    written(tmp_path, replace(contents, notes=[f"Paste this.\n{zone}"]))
+    html = (tmp_path / "index.html").read_text("utf-8")
+    (pasted,) = re.findall(r'<pre class="paste"[^>]*>(.*?)</pre>', html, re.DOTALL)
+    assert unescape(pasted) == zone
 
 
 def test_a_bin_of_one_frame_is_seen() -> None:

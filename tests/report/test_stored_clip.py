@@ -43,7 +43,7 @@ def test_stored_frames_are_those_of_a_session(project: Project, monkeypatch: pyt
             for name in ("boxes", "tracks", "sources"):
                 mine, theirs = (getattr(r.regions, name) for r in (ours, result))
                 np.testing.assert_array_equal(mine, theirs)
-            for name in ("region_scores", "cells"):
+            for name in ("region_scores", "cells", "contributions"):
                 mine, theirs = (getattr(r, name) for r in (ours, result))
                 np.testing.assert_allclose(mine, theirs, rtol=TOLERANCE, atol=TOLERANCE)
             assert (ours.regions.foreground is None) == (result.regions.foreground is None)
