@@ -8,8 +8,10 @@ Reads reports/evaluation/, data/scores/ and models/calibration.json. `make repro
 import argparse
 import csv
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +148,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.parse_args(arguments)
     width = shutil.get_terminal_size((MOST, 24)).columns
     try:
-        print("\n".join(lines(Path(), min(max(width, LEAST), MOST))))
+        text = "\n".join(lines(Path(), min(max(width, LEAST), MOST)))
     except UserError as e:
         # not an error: `make repro ARGS=train` runs the stages up to one that scores nothing
-        print(f"no results to show: {e}")
+        text = f"no results to show: {e}"
+    # names of clips may hold letters that the terminal does not know
+    encoding = sys.stdout.encoding or "utf-8"
+    with suppress(BrokenPipeError):  # who reads has read enough
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
 
 if __name__ == "__main__":

@@ -30,15 +30,24 @@ class _Handler(SimpleHTTPRequestHandler):
         pass
 
 
+class _WholeFiles(SimpleHTTPRequestHandler):
+    """Sends no parts of files, as `python -m http.server` does not."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 class ServedFolder:
     """A server in threads of this process; a context manager that gives the address of the folder.
 
     Args:
         folder: whose files are served.
+        parts: whether it sends parts of files.
     """
 
-    def __init__(self, folder: Path):
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
+    def __init__(self, folder: Path, *, parts: bool = True):
+        handler = _Handler if parts else _WholeFiles
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
         self._server.daemon_threads = True
 
     def __enter__(self) -> str:

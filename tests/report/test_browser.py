@@ -126,6 +126,22 @@ def test_pages_open_without_errors(
     assert tab.errors == []  # type: ignore[attr-defined]
 
 
+def test_frames_are_reached_on_a_server_that_sends_no_parts(tab: Page, made: tuple[Path, Contents]) -> None:
+    folder, contents = made
+    clip = contents.clips[0]
+    with ServedFolder(folder, parts=False) as address:
+        opened(tab, address, clip.id, clip.events[0].peak)
+        for key in ("", "ArrowRight", "End", "p"):
+            if key:
+                tab.keyboard.press(key)
+                settle(tab)
+            tab.wait_for_function("document.querySelector('#video').src.startsWith('blob:')")
+            settle(tab)
+            assert shown(tab) == shown(tab, "#reconstruction video") == index(tab)
+        tab.keyboard.press("Escape")
+        tab.wait_for_selector("#viewer", state="hidden")
+
+
 @pytest.mark.parametrize("clip", [0, 1])  # the times of the second are uneven, and begin late
 def test_a_click_at_a_moment_shows_that_frame(
     tab: Page, made: tuple[Path, Contents], served: str, clip: int
@@ -332,8 +348,8 @@ def test_the_name_of_the_threshold_is_clear_of_the_curve(
                   const path = document.querySelector("#plot svg > g > .curve, #plot svg .curve");
                   for (let at = 0; at < path.getTotalLength(); at++) {
                     const p = path.getPointAtLength(at);
-                    if (p.x > box.x && p.x < box.x + box.width && p.y > box.y + 2 && p.y < box.y + box.height - 2)
-                      return true;
+                    const [x, y] = [p.x - box.x, p.y - box.y];
+                    if (x > 0 && x < box.width && y > 2 && y < box.height - 2) return true;
                   }
                   return false;
                 }"""

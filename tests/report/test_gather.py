@@ -146,8 +146,10 @@ def test_the_summary_says_what_was_found_and_what_to_expect(contents: Contents) 
     )
     assert "1 clip of 4 without labels" in contents.summary[1]
     assert "The threshold rests on 30 minutes of normal footage in 2 clips." in contents.summary[2]
-    assert "Expect 12 to 1,234 false alarms per day (1 per day asked for), that is one every 1.17 minutes to " \
+    assert (
+        "Expect 12 to 1,234 false alarms per day (1 per day asked for), that is one every 1.17 minutes to "
         "2.00 hours: " in contents.summary[2]
+    )
     assert contents.warning.startswith("The threshold rests on 30 minutes of 2 clips: expect frequent alarms")
     highest = max((e.score, c.name) for c in contents.clips for e in c.events)
     assert highest[1] in contents.advice[0]

@@ -42,8 +42,8 @@ NORMAL = " of what is normal, at different times"
 def test_the_footage_the_share_and_the_interval_in_words():
     assert sentences(BY_SHARE) == [
         "The threshold rests on 96 seconds of normal footage in 6 clips.",
-        "Normal clips that it is fitted without are alarmed 2 % of the time on average (1 % asked), at worst "
-        "39.2 % (val/b).",
+        "Normal clips that the threshold is fitted without are alarmed 2 % of the time on average (1 % "
+        "asked), at worst 39.2 % (val/b).",
         "They have 4 false alarms in 96 seconds: 981 to 9217 per day, the exact 95 % interval of a Poisson "
         "distribution.",
     ]
@@ -59,8 +59,8 @@ def test_the_footage_the_share_and_the_interval_in_words():
     )
     assert sentences(SINGLE)[:2] == [
         "The threshold rests on 12 seconds of normal footage in one clip.",
-        "Normal stretches of the clip that it is fitted without are alarmed 2 % of the time on average (1 % "
-        "asked), at worst 39.2 % (val/a, frames 40 to 80).",
+        "Normal stretches of the clip that the threshold is fitted without are alarmed 2 % of the time on "
+        "average (1 % asked), at worst 39.2 % (val/a, frames 40 to 80).",
     ]
     assert (sentences(None), warning(None)) == ([], None)
 

@@ -127,8 +127,8 @@ def causes(folder: Path, labels: bool) -> list[str]:
         if camera not in set(hotspots["camera"]):
             zone = [
                 f"If nothing that happens at the {most['area']} of {_camera(camera)} matters, leave it out: "
-                "paste this into data/zones.yaml, move the corners until nothing else lies inside, since what "
-                "zones leave out is never alarmed, and run `dvc repro`.",
+                "paste this into data/zones.yaml, move the corners until nothing else lies inside, since "
+                "what zones leave out is never alarmed, and run `dvc repro`.",
                 "",
                 *_zone(camera, (x0, y0, x1, y1)),
             ]

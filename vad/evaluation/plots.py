@@ -147,21 +147,27 @@ def auc_by_group(column: str, groups: Mapping[str, Sequence[ScoredClip]]) -> pd.
     return pd.DataFrame(rows, columns=[column, "auc"])
 
 
-def histogram(anomalous: np.ndarray, scores: np.ndarray, threshold: float, bins: int = BINS) -> pd.DataFrame:
-    """Histograms of the scores of normal and of anomalous frames.
+def histogram(
+    anomalous: np.ndarray | None, scores: np.ndarray, threshold: float, bins: int = BINS
+) -> pd.DataFrame:
+    """Histograms of the scores of normal and of anomalous frames, or of all frames without labels.
 
     Args:
-        anomalous: labels of the frames, bool [T].
+        anomalous: labels of the frames, bool [T]; None without labels.
         scores: scores of the frames, float [T].
         threshold: written into the table.
         bins: number of bins.
 
     Returns:
-        Columns: `bin_start`, `bin_end`, `count`, `cls` (`normal` or `anomalous`), `threshold`.
+        Columns: `bin_start`, `bin_end`, `count`, `cls` (`normal` or `anomalous`; without labels
+        `unlabelled`), `threshold`.
     """
     edges = np.histogram_bin_edges(scores, bins)
     tables = []
-    for cls, chosen in (("normal", scores[~anomalous]), ("anomalous", scores[anomalous])):
+    classes = {"unlabelled": scores}
+    if anomalous is not None:
+        classes = {"normal": scores[~anomalous], "anomalous": scores[anomalous]}
+    for cls, chosen in classes.items():
         count, _ = np.histogram(chosen, edges)
         tables.append(
             pd.DataFrame({"bin_start": edges[:-1], "bin_end": edges[1:], "count": count, "cls": cls})
@@ -181,7 +187,7 @@ def plot_data(
 
     Returns:
         The tables `roc`, `pr`, `histogram`, `clip_auc` and `subject_auc` by name. Without labels of both
-        classes, `roc` and `pr` have no rows; without any labels, the histogram counts all frames as normal.
+        classes, `roc` and `pr` have no rows.
     """
     scored = labelled(clips)
     labels = labels_of(scored) or [np.zeros(len(clip.scores), bool) for clip in clips]
@@ -198,7 +204,7 @@ def plot_data(
     else:
         curves = {"roc": pd.DataFrame(columns=ROC), "pr": pd.DataFrame(columns=PRECISION_RECALL)}
     return curves | {
-        "histogram": histogram(anomalous, scores, threshold),
+        "histogram": histogram(anomalous if scored else None, scores, threshold),
         "clip_auc": auc_by_group("clip", {clip.name: [clip] for clip in clips}),
         "subject_auc": auc_by_group("subject", dict(sorted(persons.items()))),
     }

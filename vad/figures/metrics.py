@@ -60,14 +60,16 @@ def histogram(results: Results) -> Figure:
     axes = drawn.subplots()
     table = results.plots["histogram"]
     labelled = any(clip.anomalous is not None for clip in results.clips)
-    normal, anomalous = (table[table["cls"] == name] for name in ("normal", "anomalous"))
+    is_anomalous = table["cls"] == "anomalous"
+    normal, anomalous = table[~is_anomalous], table[is_anomalous]
     edges = np.append(normal["bin_start"], normal["bin_end"].iloc[-1:])
-    counts = {name: np.maximum(of_class["count"], BASE) for name, of_class in table.groupby("cls")}
     name = "labelled normal" if labelled else "frames"
-    axes.stairs(counts["normal"], edges, baseline=BASE, fill=True, color=paper.NORMAL, label=name)
+    axes.stairs(
+        np.maximum(normal["count"], BASE), edges, baseline=BASE, fill=True, color=paper.NORMAL, label=name
+    )
     if anomalous["count"].any():
         axes.stairs(
-            counts["anomalous"],
+            np.maximum(anomalous["count"], BASE),
             edges,
             baseline=BASE,
             fill=True,
@@ -78,7 +80,7 @@ def histogram(results: Results) -> Figure:
             label="labelled anomalous",
         )
     axes.axvline(results.threshold, color="black", lw=0.6, ls=(0, (4, 2)), label="threshold")
-    _logarithmic(axes, BASE, max(values.max() for values in counts.values()))
+    _logarithmic(axes, BASE, table["count"].max())
     axes.set_ylim(bottom=BASE)
     axes.set_xlim(min(0.0, edges[0]), max(edges[-1], results.threshold * 1.05))
     axes.set_xlabel("anomaly score")

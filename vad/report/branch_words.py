@@ -1,20 +1,22 @@
-"""What branches mean, in words for people who do not know them."""
+"""What the branches measure, in plain words; a test holds the list to the branches that there are."""
 
+_OF_FRAMES = "is unlike what the autoencoder learned from normal footage."
 MEANINGS = {
-    "reconstruction": "Looks that the autoencoder reproduces badly, because normal footage has none like them.",
-    "prediction": "What happens next: the autoencoder predicts the next frame from those before, and errs.",
-    "translation": "Movement that does not go with looks: the autoencoder derives movement from looks, and errs.",
-    "appearance": "How somebody or something looks: posture, outline, texture. The autoencoder reproduces it badly.",
-    "flow": "How the parts of a body or thing move, such as arms and legs. The autoencoder reproduces it badly.",
-    "classes": "What it is: the detector sees another kind of thing than in normal footage, such as a bicycle.",
-    "motion": "How fast, and in which direction, somebody or something moves, for its place in the picture.",
-    "shape": "How wide and how tall somebody or something is for its place: people who lie are wide and low.",
-    "speed": "How fast something moves at all, in body heights per second. Nothing is learned for it.",
+    "reconstruction": f"How it looks {_OF_FRAMES}",
+    "prediction": "The next frame is not what the autoencoder predicts from the frames before it.",
+    "translation": "The movement is not what the autoencoder expects from how it looks.",
+    "appearance": f"How somebody or something looks (posture, outline, texture) {_OF_FRAMES}",
+    "flow": f"How the parts of a body or thing move, such as arms and legs, {_OF_FRAMES}",
+    "classes": "The detector sees other kinds of things than in normal footage, such as a bicycle.",
+    "motion": "Somebody or something moves faster, slower or elsewhere than is normal at that place.",
+    "shape": "Somebody or something is wider, narrower, taller or lower than is normal at that place, such as "
+    "a person who lies.",
+    "speed": "Something moves fast, in body heights per second. Nothing is learned for this branch.",
 }
 
 
 def meaning(branch: str) -> str:
-    """What a branch measures, in a sentence; "" if it is unknown, as in results of other versions.
+    """What a branch measures, in a sentence; "" if that is not known.
 
     Args:
         branch: its name.

@@ -77,15 +77,16 @@ def losses(path: Path) -> list[Curve]:
 
 
 def histogram(path: Path) -> tuple[Sequence[float], Sequence[int], Sequence[int]]:
-    """Edges of the bins, and numbers of normal and of anomalous frames.
+    """Edges of the bins, and numbers of normal (without labels: of all) and of anomalous frames.
 
     Args:
         path: histogram.csv of the stage `evaluate`.
     """
     table = pd.read_csv(path)
-    normal, anomalous = (table[table["cls"] == cls] for cls in ("normal", "anomalous"))
+    labelled = table["cls"] == "anomalous"
+    normal, anomalous = table[~labelled], table[labelled]
     edges = [*normal["bin_start"].tolist(), *normal["bin_end"].tolist()[-1:]]
-    return edges, normal["count"].tolist(), anomalous["count"].tolist()
+    return edges, normal["count"].tolist(), anomalous["count"].tolist() or [0] * len(normal)
 
 
 def _curve(

@@ -40,8 +40,8 @@ def _labels(clips: Sequence[TestedClip], result: Mapping[str, Any]) -> list[str]
     event = result.get("event")
     if not event:
         return [
-            f"{share(result['anomaly_rate'])} of the time is alarmed. No clip is labelled: with labels of some "
-            "anomalies in labels.csv (docs/footage.md), this page would also say how many of them are found."
+            f"{share(result['anomaly_rate'])} of the time is alarmed. No clip is labelled: with labels of "
+            "some anomalies in labels.csv (docs/footage.md), this page would also say how many of them are found."
         ]
     alarms, hours = event["false_alarms"], event["hours"]
     raised = counted(alarms, "false alarm") if alarms else "no false alarm"
@@ -140,8 +140,8 @@ def _first(footage: Footage) -> str:
     why = ", ".join(share_texts(event.shares)[:2])
     start, end = clip_time(clip.time(event.start)), clip_time(clip.end(event.end))
     return (
-        f"Look first at {clip.name}, {start} to {end}: its score is the highest, {number(event.score)} at a "
-        f"threshold of {number(threshold)}" + (f", mainly by {why}." if why else ".")
+        f"Look first at clip {clip.name}, {start} to {end}: its score is the highest, {number(event.score)} "
+        f"at a threshold of {number(threshold)}" + (f", mainly by {why}." if why else ".")
     )
 
 

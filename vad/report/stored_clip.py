@@ -77,7 +77,10 @@ class StoredClip:
 
     @cached_property
     def branch_scores(self) -> dict[str, np.ndarray]:
-        """Scores of the frames by each fused branch alone, float64 [T]: of clips that the stage `score` omits."""
+        """Scores of the frames by each fused branch alone, float64 [T].
+
+        For normal clips, of which the stage `score` writes none.
+        """
         errors, by = self._calibration.frame_errors(self.errors), self._calibration
         return {
             branch: by.smoothed(errors, self.errors.fps, self.errors.camera, [branch])

@@ -119,8 +119,8 @@ def sentences(evidence: Evidence | None) -> list[str]:
         return [rests, f"How it does on other footage is not known: {why}."]
     asked = f" ({_percent(evidence.asked_share)} asked)" if evidence.asked_share is not None else ""
     share = (
-        f"Normal {kind} that it is fitted without are alarmed {_percent(evidence.mean_share)} of the time on "
-        f"average{asked}, at worst {_percent(evidence.worst_share)} ({evidence.worst})."
+        f"Normal {kind} that the threshold is fitted without are alarmed {_percent(evidence.mean_share)} "
+        f"of the time on average{asked}, at worst {_percent(evidence.worst_share)} ({evidence.worst})."
     )
     events, hours = evidence.left_out_events, duration(evidence.left_out_hours)
     asked = f" ({evidence.asked_per_day:g} asked)" if evidence.asked_per_day is not None else ""

@@ -18,6 +18,10 @@ class Player {
       this._follow(true);
     });
     video.addEventListener("ratechange", () => { if (this.second) this.second.playbackRate = video.playbackRate; });
+    fetchUnlessSeekable(video, () => {
+      this.next = this.next ?? this.wanted ?? 0;  // which could not be reached
+      this.wanted = null;
+    });
     // the first picture is there
     video.addEventListener("loadeddata", () => { if (this.next !== null) this._go(); });
     if ("requestVideoFrameCallback" in HTMLVideoElement.prototype) {
@@ -47,6 +51,7 @@ class Player {
       this.second = element("video", {src: secondPath, muted: "", playsinline: "", preload: "auto",
         "aria-label": "Video of the reconstruction", error: () => { holder.hidden = true; }});
       this.second.muted = true;
+      fetchUnlessSeekable(this.second);
       this.second.addEventListener("loadeddata", () => this._follow(true));
       holder.prepend(this.second);
     }
@@ -138,4 +143,21 @@ class Player {
 
   pause() { this.video.pause(); }
   get playing() { return !this.video.paused; }
+}
+
+// Some servers, such as `python -m http.server`, cannot send a part of a file, and browsers do not jump within their
+// videos. Then the whole video is fetched first. changed: called before the fetched one is loaded.
+function fetchUnlessSeekable(video, changed = () => {}) {
+  let fetched = null;
+  video.addEventListener("loadedmetadata", () => {
+    const path = video.getAttribute("src"), {seekable} = video;
+    if (!location.protocol.startsWith("http") || path === fetched) return;
+    URL.revokeObjectURL(fetched);
+    if (seekable.length && seekable.end(seekable.length - 1) > 0) return;
+    fetch(path).then((answer) => answer.blob()).then((blob) => {
+      if (video.getAttribute("src") !== path) return;  // another clip was opened meanwhile
+      changed();
+      video.src = fetched = URL.createObjectURL(blob);
+    }).catch(() => {});
+  });
 }

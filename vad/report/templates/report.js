@@ -71,6 +71,7 @@ window.report = (() => {
     const index = wanted ? contents.byId.get(wanted.clip) : undefined;
     if (wanted && index === undefined)
       tell(`${mixed} This page has no clip “${wanted.clip}”. The list below has those that it has.`.trim());
+    else if (contents) tell(mixed);
     if (index === undefined) return close();
     if (!clipOpen) [scrolled, opener] = [window.scrollY, document.activeElement];
     clipOpen = true;

@@ -3,6 +3,7 @@
 const viewer = (() => {
   const byId = report.byId;
   const TITLE = document.title;
+  const UNNAMED = "camera";  // the camera of footage that names none
   const ROUNDING = 6e-4;  // seconds
   const FIELDS = "input, select, textarea, [contenteditable]";
   let contents = null, clip = null, frames = null, index = 0, opened = 0, said = "", timer = 0;
@@ -98,7 +99,7 @@ const viewer = (() => {
       clip.auc !== null && `AUC ${clip.auc.toFixed(3)}`];
     document.title = `${clip.name} · ${TITLE}`;
     byId("viewer-title").textContent = clip.name;
-    byId("viewer-facts").replaceChildren(...named("camera ", clip.camera), ...named("person ", clip.subject),
+    byId("viewer-facts").replaceChildren(...named("camera ", clip.camera === UNNAMED ? "" : clip.camera), ...named("person ", clip.subject),
       facts.filter(Boolean).join(", "));
     byId("viewer-message").replaceChildren();
     byId("viewer-message").hidden = true;
@@ -301,6 +302,7 @@ const viewer = (() => {
     " ": () => player.toggle(),
     Home: () => step(-Infinity),
     End: () => step(Infinity),
+    Escape: () => { location.hash = "#clips"; },
     f: () => { if (!byId("full-screen").hidden) fullScreen(); },
     "+": () => curve.zoom(2),
     "=": () => curve.zoom(2),  // + without Shift
