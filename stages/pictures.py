@@ -43,7 +43,7 @@ def main(run: stage.Run) -> None:
     try:
         before = flow(flow_params), mode.for_pictures(), resize, window
     except UserError as e:
-        run.log(f"single pictures cannot be scored: {e}")
+        run.log(f"matters for `vad detect PICTURE` alone: single pictures cannot be scored: {e}")
         clips = []
     folds = {left_out.get(clip.clip, 0) for clip in clips}
     members = {fold: open_members(classes, [fold], AUTOENCODER, STATISTICS) for fold in folds}

@@ -126,6 +126,7 @@ def test_scores_and_events_are_those_of_the_pipeline(project, vad, tmp_path):
             assert event["camera"] == "hall"
             assert any(f"{name}.mp4: event {event['event']}," in line for line in done.out)
     assert any(f"in {len(clips)} clips" in line for line in done.err)
+    assert done.err[-1] == "wrote scores.csv, events.jsonl"
 
 
 def test_a_folder_of_pictures_is_a_clip_or_single_pictures(project, vad, tmp_path):
@@ -260,10 +261,15 @@ def test_files_beside_a_camera_are_scored_meanwhile(project, vad, tmp_path):
     pictures.mkdir()
     for frame in frames(camera, "gray"):
         cv2.imwrite(str(pictures / f"{frame.number:03d}.png"), frame.pixels)
-    done = vad(camera, pictures, "--realtime", "--csv", "s.csv")
+    done = vad(camera, pictures, "--realtime", "--csv", "s.csv", "--video", "v", "--snapshots", "alarms")
     assert done.status == 0
     assert {row["source"] for row in rows(tmp_path / "s.csv")} == {str(camera), str(pictures)}
     assert any("frames scored" in line for line in done.err)
+    *videos, table, snapshots = done.err[-1].removeprefix("wrote ").split(", ")
+    assert {*videos} == {str(path.relative_to(tmp_path)) for path in (tmp_path / "v").iterdir()}
+    assert table == "s.csv"
+    number = len(list((tmp_path / "alarms").iterdir()))
+    assert snapshots == f"{number} picture{'s' * (number != 1)} in alarms"
 
 
 @pytest.mark.parametrize("reader", ["| head -1", "> /dev/full"])
@@ -322,6 +328,7 @@ def test_an_interrupted_run_leaves_whole_files(project, tmp_path, number):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
+    assert "wrote" not in err
     table = rows(tmp_path / "s.incomplete.csv")
     assert 0 < len(table) < 400 * 24
     assert len({len(row) for row in table}) == 1

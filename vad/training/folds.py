@@ -193,6 +193,7 @@ def _train_several(
         results = (call(*args) for call, args, _ in tasks)
     else:
         results = joblib.Parallel(workers, batch_size=1, return_as="generator_unordered")(tasks)
+    log(f"{len(tasks)} folds, {workers} at a time")  # the first lines of the folds take a while
     all_actions = []
     try:
         for fold, actions, error in results:

@@ -114,8 +114,8 @@ class TrainParams(Section):
     )
     precision: Literal[32, "bf16-mixed"] = Field(
         32,
-        description="bf16-mixed is faster on a processor or GPU with bf16 instructions (the log says if the "
-        "processor has them), and slower elsewhere",
+        description="bf16-mixed is faster on a processor or GPU with bf16 instructions (after a training of "
+        "more than a minute the log says if the processor has them), and slower elsewhere",
     )
     compile: bool = Field(
         False, description="use torch.compile; it needs a C++ compiler, and is faster only on a GPU"
