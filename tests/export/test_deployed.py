@@ -17,7 +17,7 @@ from tests.project import ROOT, Project
 from tests.trained import run_stages, trained
 from vad import UserError
 from vad.live import PictureScorer, TrainedModel, load_deployed
-from vad.live.deployed_model import Card
+from vad.live.deployed_model import FORMAT, Card
 from vad.pipeline import params
 from vad.store.downloads import hash_file
 
@@ -171,13 +171,16 @@ def test_a_folder_that_is_no_deployed_model_is_refused(tmp_path):
     assert "model.json: cannot be read" in refusal(tmp_path)
     (tmp_path / "model.json").write_text("[]")
     assert "model.json: cannot be read" in refusal(tmp_path)
-    (tmp_path / "model.json").write_text('{"format": 1}')
+    (tmp_path / "model.json").write_text(f'{{"format": {FORMAT}}}')
     assert "model.json: damaged at unusable" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("version", "text"),
-    [(2, "a newer version (format 2, this one reads 1); update"), (0, "an older version (format 0,")],
+    [
+        (FORMAT + 1, f"a newer version (format {FORMAT + 1}, this one reads {FORMAT}); update"),
+        (FORMAT - 1, f"an older version (format {FORMAT - 1},"),
+    ],
 )
 def test_another_format_is_refused(folder, version, text):
     change_card(folder, format=version, entirely="other")
