@@ -23,7 +23,7 @@ from vad.report.contents import (
     Table,
     Trace,
 )
-from vad.report.page import script_json
+from vad.report.scripts import call
 from vad.store.digests import digest
 
 FPS = 12.5
@@ -115,7 +115,7 @@ def make(
         shares = {"appearance": 60 + i % 20, "flow": 30 - i % 20, "motion": 10}
         per_frame = {b: [int(shares[b]) if s > THRESHOLD else 0 for s in scores] for b in BRANCHES}
         data = ClipData(f"test/{name}", times.tolist(), number, scores.tolist(), per_frame)
-        (media / f"clip{i}.js").write_text(f"report.clip({script_json(asdict(data))});\n")
+        (media / f"clip{i}.js").write_text(call("report.clip", asdict(data)))
         found = []
         for n, (start, end) in enumerate(spans):
             peak = start + int(np.argmax(scores[start:end]))

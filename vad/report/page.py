@@ -5,7 +5,6 @@ script of a clip calls `report.clip`. Both files have the id of the run, so that
 mixed.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from vad.overlay.wording import LEAST_SHARE, clip_time, share_texts
 from vad.report import charts
 from vad.report.branch_words import meaning
 from vad.report.contents import Clip, Contents, Event, Moment
+from vad.report.scripts import call
 from vad.report.wording import auc, count, counted, duration, number, share
 from vad.store.digests import digest
 
@@ -30,7 +30,6 @@ VIEWER = (  # attributes of clips that the viewer needs
     *("id", "name", "camera", "subject", "frames", "fps", "seconds", "highest", "peak", "auc", "labels"),
     *("curve", "data", "video", "reconstruction", "size"),
 )
-ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 @dataclass(frozen=True)
@@ -86,16 +85,11 @@ def data(contents: Contents, run: str) -> str:
         "meanings": [meaning(branch) for branch in contents.branches],
         "clips": clips,
     }
-    return f"report.data({script_json(value)});\n"
-
-
-def script_json(value: Any) -> str:
-    """JSON that may stand in a script, also in one within HTML; numbers that are not finite become null."""
-    text = json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.translate(ESCAPES)
+    return call("report.data", _finite(value))
 
 
 def _finite(value: Any) -> Any:
+    """The value with None in place of numbers that are not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -22,8 +22,8 @@ def call(function: str, value: Any) -> str:
     Raises:
         ValueError: for NaN and infinity.
     """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))  # ASCII alone
+    for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return f"{function}({text});\n"
 
