@@ -28,8 +28,8 @@ def changed_stages(root: Path) -> list[str]:
 def edits(root: Path) -> Iterator[tuple[str, list[str]]]:
     """(source file, the stages that an edit of it re-runs) of a project that is up to date.
 
-    Of each stage, only the dependencies on source files are looked at: an edit changes no other, and data take
-    time to look through.
+    Of each stage, only the dependencies on source files are looked at: an edit changes no other, and data
+    take time to look through.
     """
     from dvc.repo import Repo
 
