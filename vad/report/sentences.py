@@ -55,7 +55,9 @@ def _labels(clips: Sequence[TestedClip], result: Mapping[str, Any]) -> list[str]
         sentence = f"{count(event['found'])} of {what} {verb} found, with {normal}."
     without = sum(clip.anomalous is None for clip in clips)
     if without:
-        sentence += f" {counted(without, 'clip')} of {count(len(clips))} without labels do not count in this."
+        verb = "does" if without == 1 else "do"
+        of_clips = f"{counted(without, 'clip')} of {count(len(clips))}"
+        sentence += f" {of_clips}, without labels, {verb} not count in this."
     return [sentence]
 
 
