@@ -146,7 +146,7 @@ def test_the_summary_says_what_was_found_and_what_to_expect(contents: Contents) 
     assert contents.summary[1].startswith(
         "1 of 2 labelled anomalies were found, with 1 false alarm in 10.0 s"
     )
-    assert "1 clip of 4 without labels" in contents.summary[1]
+    assert "1 clip of 4, without labels, does not count" in contents.summary[1]
     assert "The threshold rests on 30 minutes of normal footage in 2 clips." in contents.summary[2]
     assert (
         "Expect 12 to 1,234 false alarms per day (1 per day asked for), that is one every 1.17 minutes to "
